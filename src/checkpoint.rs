@@ -1,0 +1,215 @@
+//! Networks in files: safetensors, with PyTorch's names and orientation, so that
+//! `torch.nn.Linear` loads them. `layers.0.weight` is `[fan_out, fan_in]`, `layers.0.bias` is
+//! `[fan_out]`, both f32; what else makes the network stands in the metadata as JSON under
+//! `impasto`.
+
+use crate::activation::Activation;
+use crate::encoding::Encoding;
+use crate::error::{Error, Result};
+use crate::network::{Initialisation, Network};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The metadata's key.
+const KEY: &str = "impasto";
+
+/// The most bytes a file may have: the largest network, and room for the header.
+const MOST_BYTES: u64 = 4 * (1 << 30) + (100 << 20);
+
+/// The metadata's value, beside what the caller adds.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    format: u32,
+    inputs: usize,
+    encoding: Encoding,
+    activations: Vec<Activation>,
+}
+
+/// Writes `network` to `path`, whole or not at all. `extra` are further texts for the metadata.
+///
+/// # Errors
+/// The file cannot be written.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn save(path: &Path, network: &Network, extra: &HashMap<String, String>) -> Result<()> {
+    let bytes = to_bytes(network, extra)
+        .map_err(|reason| Error::Checkpoint { path: path.into(), reason })?;
+    crate::files::write(path, &bytes)
+}
+
+/// Reads a network that [`save`] wrote, and the texts that were saved with it.
+///
+/// # Errors
+/// The file cannot be read, or is no such network.
+pub fn load(path: &Path) -> Result<(Network, HashMap<String, String>)> {
+    let unreadable = |source| Error::File { action: "read", path: path.into(), source };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MOST_BYTES {
+        return Err(Error::TooLarge {
+            what: path.display().to_string(),
+            needed: size,
+            limit: MOST_BYTES,
+            advice: "it is no network this version can read".into(),
+        });
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    from_bytes(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+}
+
+/// The file's bytes, or why there are none.
+fn to_bytes(
+    network: &Network,
+    extra: &HashMap<String, String>,
+) -> std::result::Result<Vec<u8>, String> {
+    let description = Description {
+        format: 1,
+        inputs: network.inputs(),
+        encoding: network.encoding(),
+        activations: network.layers().iter().map(|layer| layer.activation).collect(),
+    };
+    let mut metadata = extra.clone();
+    metadata.insert(KEY.into(), serde_json::to_string(&description).map_err(|e| e.to_string())?);
+    let mut tensors = Vec::new();
+    for (l, layer) in network.layers().iter().enumerate() {
+        let weights = network.weights(l);
+        let transposed = (0..layer.fan_out)
+            .flat_map(|o| (0..layer.fan_in).map(move |i| weights[i * layer.fan_out + o]));
+        tensors.push((
+            format!("layers.{l}.weight"),
+            vec![layer.fan_out, layer.fan_in],
+            bytes_of(transposed),
+        ));
+        let biases = network.biases(l).iter().copied();
+        tensors.push((format!("layers.{l}.bias"), vec![layer.fan_out], bytes_of(biases)));
+    }
+    let mut views = Vec::new();
+    for (name, shape, bytes) in &tensors {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| e.to_string())?;
+        views.push((name.clone(), view));
+    }
+    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+}
+
+fn bytes_of(values: impl Iterator<Item = f64>) -> Vec<u8> {
+    values.flat_map(|value| (value as f32).to_le_bytes()).collect()
+}
+
+/// The network in a file's bytes, or why there is none.
+fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, String>), String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let mut metadata = header.metadata().clone().unwrap_or_default();
+    let text = metadata.remove(KEY).ok_or("its metadata has no 'impasto' entry")?;
+    let description: Description =
+        serde_json::from_str(&text).map_err(|e| format!("its 'impasto' entry: {e}"))?;
+    if description.format != 1 {
+        return Err(format!("its format is {}, from a later version", description.format));
+    }
+    // The shapes in the file, whose size is known, are checked before a network is built.
+    let mut builder = Network::builder(description.inputs)
+        .encoding(description.encoding)
+        .weights(Initialisation::Zeros);
+    let mut fan_in = description.encoding.outputs(description.inputs);
+    let mut layers = Vec::new();
+    for (l, activation) in description.activations.iter().enumerate() {
+        let weight = tensor(&tensors, &format!("layers.{l}.weight"))?;
+        let bias = tensor(&tensors, &format!("layers.{l}.bias"))?;
+        let fan_out = bias.shape().iter().product::<usize>();
+        if weight.shape() != [fan_out, fan_in] || bias.shape() != [fan_out] {
+            return Err(format!(
+                "layer {l} has weights {:?} and biases {:?}, not [{fan_out}, {fan_in}] and [{fan_out}]",
+                weight.shape(),
+                bias.shape()
+            ));
+        }
+        builder = builder.hidden(&[fan_out], *activation);
+        layers.push((weight, bias));
+        fan_in = fan_out;
+    }
+    let mut network = builder.build().map_err(|e| e.to_string())?;
+    let mut parameters = Vec::with_capacity(network.parameters().len());
+    for ((weight, bias), layer) in layers.iter().zip(network.layers()) {
+        let weights: Vec<f64> = values(weight).collect();
+        let untransposed = (0..layer.fan_in)
+            .flat_map(|i| (0..layer.fan_out).map(move |o| (o, i)))
+            .map(|(o, i)| weights[o * layer.fan_in + i]);
+        parameters.extend(untransposed);
+        parameters.extend(values(bias));
+    }
+    network.set_parameters(&parameters).map_err(|e| e.to_string())?;
+    Ok((network, metadata))
+}
+
+fn tensor<'a>(
+    tensors: &SafeTensors<'a>,
+    name: &str,
+) -> std::result::Result<TensorView<'a>, String> {
+    let tensor = tensors.tensor(name).map_err(|e| format!("{name}: {e}"))?;
+    if tensor.dtype() == Dtype::F32 {
+        Ok(tensor)
+    } else {
+        Err(format!("{name} is {:?}, not F32", tensor.dtype()))
+    }
+}
+
+fn values(tensor: &TensorView) -> impl Iterator<Item = f64> {
+    tensor.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network() -> Network {
+        Network::builder(2)
+            .encoding(Encoding::Frequency { octaves: 2 })
+            .hidden(&[3], Activation::LeakyRelu { slope: 0.25 })
+            .output(2, Activation::Identity)
+            .build()
+            .expect("a small network")
+    }
+
+    #[test]
+    fn a_network_comes_back_as_it_was_to_single_precision() {
+        let network = network();
+        let extra = HashMap::from([("picture".to_string(), "of a duck".to_string())]);
+        let bytes = to_bytes(&network, &extra).expect("written");
+        let (back, metadata) = from_bytes(&bytes).expect("read");
+        assert_eq!(metadata, extra);
+        assert_eq!((back.layers(), back.encoding()), (network.layers(), network.encoding()));
+        let rounded: Vec<f64> = network.parameters().iter().map(|p| f64::from(*p as f32)).collect();
+        assert_eq!(back.parameters(), rounded);
+        let tensors = SafeTensors::deserialize(&bytes).expect("read");
+        let weight = tensors.tensor("layers.0.weight").expect("there");
+        assert_eq!(weight.shape(), [3, 8]);
+        // PyTorch's weight[out = 1, in = 2] is our weights[in = 2, out = 1].
+        let flat: Vec<f64> = values(&weight).collect();
+        assert_eq!(flat[8 + 2], rounded[2 * 3 + 1]);
+    }
+
+    #[test]
+    fn foreign_broken_and_hostile_files_are_refused() {
+        let bytes = to_bytes(&network(), &HashMap::new()).expect("written");
+        for length in [0, 7, 8, 40, bytes.len() - 1] {
+            assert!(from_bytes(&bytes[..length]).is_err(), "{length} bytes");
+        }
+        // Every byte of the header in turn: an error or a network, never a panic.
+        for position in 0..bytes.len().min(700) {
+            let mut changed = bytes.clone();
+            changed[position] ^= 0x15;
+            let _ = from_bytes(&changed);
+        }
+        let view = |data| TensorView::new(Dtype::F32, vec![1, 1], data).expect("a tensor");
+        let zero = [0_u8; 4];
+        let description = |text: &str| {
+            let metadata = HashMap::from([(KEY.to_string(), text.to_string())]);
+            let tensors = [("layers.0.weight", view(&zero)), ("layers.0.bias", view(&zero))];
+            let bytes = safetensors::serialize(tensors, Some(metadata)).expect("written");
+            from_bytes(&bytes).expect_err("refused")
+        };
+        assert!(description("{}").contains("entry"));
+        let huge = r#"{"format":1,"inputs":18446744073709551615,"encoding":{"fourier":{"features":9223372036854775807,"scale":1.0,"seed":1}},"activations":["relu"]}"#;
+        assert!(description(huge).contains("layer 0"));
+    }
+}

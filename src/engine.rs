@@ -1,0 +1,264 @@
+//! What an engine is, and how one is chosen.
+//!
+//! An [`Engine`] computes; it knows networks, losses and optimizers, and nothing of epochs,
+//! stopping rules or pictures. A [`Session`] is one training run on it: parameters, optimizer
+//! state and samples live where the engine computes until somebody asks for them.
+//!
+//! Whatever waits for a device is a future ([`Pending`]), since a browser must not block. The
+//! blocking forms ([`open`], [`Engine::predict`]) are for native callers.
+
+pub mod cpu;
+pub mod gpu;
+pub mod reference;
+
+use crate::dataset::{Dataset, Permutation};
+use crate::error::{Error, Result, invalid};
+use crate::loss::Loss;
+use crate::network::Network;
+use crate::optimizer::{Optimizer, not_negative};
+use std::fmt;
+use std::pin::Pin;
+
+/// A result that may have to wait for a device.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+
+/// Where a network is trained and run.
+pub trait Engine {
+    /// What it runs on.
+    fn device(&self) -> &Device;
+
+    /// Loads a network and its samples, ready to train.
+    ///
+    /// Fails on a plan that does not fit the network or the samples, and on a device that
+    /// cannot hold them.
+    fn start<'a>(
+        &'a self,
+        network: &'a Network,
+        plan: &'a Plan,
+        dataset: &'a Dataset,
+    ) -> Pending<'a, Box<dyn Session + 'a>>;
+
+    /// The outputs (or logits) of `inputs`, `[samples, network.inputs()]`, as
+    /// `[samples, network.outputs()]`. No sample gives no output.
+    fn forward<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f64],
+        output: Output,
+    ) -> Pending<'a, Vec<f64>>;
+
+    /// The network's outputs for `inputs`; see [`forward`](Self::forward). Blocks.
+    ///
+    /// # Errors
+    /// Inputs that are no whole samples, or a device that failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn predict(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
+        pollster::block_on(self.forward(network, inputs, Output::Activated))
+    }
+}
+
+/// One training run on an engine.
+pub trait Session {
+    /// Starts these steps, in order, and returns a future of what came of them; the device works
+    /// on while the caller does something else. After a step that diverged, no step changes
+    /// anything any more.
+    ///
+    /// # Errors
+    /// A device that failed.
+    fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>>;
+
+    /// The parameters as they are after all steps started so far, in the order of
+    /// [`Network::parameters`].
+    fn parameters(&mut self) -> Pending<'_, Vec<f64>>;
+}
+
+/// Which of the last layer's numbers are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// After the output activation.
+    Activated,
+    /// The weighted sums before it.
+    Logits,
+}
+
+/// What stays the same over a training run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// What is made small.
+    pub loss: Loss,
+    /// How gradients become updates.
+    pub optimizer: Optimizer,
+    /// L2 penalty: `l2·w` is added to the gradient of every parameter `w`.
+    pub l2: f64,
+    /// Samples in a step; the last step of an epoch may have fewer.
+    pub batch_size: usize,
+    /// Seed of the order of samples; `None` keeps them as they stand.
+    pub shuffle: Option<u64>,
+}
+
+impl Plan {
+    /// Whether the plan fits `network` and `dataset`.
+    pub(crate) fn check(&self, network: &Network, dataset: &Dataset) -> Result<()> {
+        network.check_trainable()?;
+        self.loss.check(network.output_layer().activation)?;
+        self.optimizer.check()?;
+        not_negative("the L2 penalty", self.l2)?;
+        if self.batch_size == 0 {
+            return invalid("a batch of 0 samples: it needs at least 1");
+        }
+        if dataset.input_width() != network.inputs() || dataset.target_width() != network.outputs()
+        {
+            return invalid(format!(
+                "samples of {} inputs and {} targets do not fit a network of {} inputs and {} \
+                 outputs",
+                dataset.input_width(),
+                dataset.target_width(),
+                network.inputs(),
+                network.outputs()
+            ));
+        }
+        Ok(())
+    }
+
+    /// The order in which `epoch` visits `samples`.
+    pub(crate) fn order(&self, samples: usize, epoch: u64) -> Permutation {
+        self.shuffle.map_or_else(
+            || Permutation::identity(samples),
+            |seed| Permutation::new(samples, seed, epoch),
+        )
+    }
+}
+
+/// One step of a training run: some samples, one update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The step's number in the run, from 1.
+    pub number: u64,
+    /// Its epoch, from 1.
+    pub epoch: u64,
+    /// Position of its first sample in the epoch's order.
+    pub first: usize,
+    /// Samples in it, 1 to the plan's batch size.
+    pub count: usize,
+    /// Learning rate.
+    pub learning_rate: f64,
+}
+
+/// What came of some steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The loss of each step's samples before its update.
+    pub losses: Vec<f64>,
+    /// The first step after which training no longer makes sense.
+    pub diverged: Option<Divergence>,
+}
+
+/// The moment at which training went out of bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// The step's number in the run, from 1.
+    pub step: u64,
+    /// Whether the loss itself was not finite (the update was then left out), or the update of
+    /// some parameter (that parameter was then left as it was).
+    pub in_loss: bool,
+}
+
+impl Divergence {
+    /// What was not finite, in words.
+    pub(crate) fn what(self) -> &'static str {
+        if self.in_loss { "the loss" } else { "a parameter's update" }
+    }
+}
+
+/// What an engine runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// `gpu`, `cpu` or `reference`.
+    pub backend: &'static str,
+    /// The adapter's or processor's name.
+    pub adapter: String,
+    /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `software`, `CPU` or `other`.
+    pub device_type: &'static str,
+    /// The driver and its version; empty where there is none.
+    pub driver: String,
+    /// `Vulkan`, `Metal`, `DirectX 12`, `OpenGL`, `WebGPU`, or empty.
+    pub api: &'static str,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} engine on {}", self.backend, self.adapter)?;
+        let details = match self.device_type {
+            "software" => ["software adapter, not a GPU", self.api, &self.driver],
+            "CPU" => ["", self.api, &self.driver],
+            other => [other, self.api, &self.driver],
+        };
+        let details: Vec<&str> = details.into_iter().filter(|d| !d.is_empty()).collect();
+        if details.is_empty() { Ok(()) } else { write!(f, " ({})", details.join(", ")) }
+    }
+}
+
+/// Which engine is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// A GPU where there is a real one, else the CPU.
+    #[default]
+    Auto,
+    /// The GPU engine, on a software adapter if there is no other.
+    Gpu,
+    /// The CPU engine.
+    Cpu,
+    /// The f64 reference: slow, and what the others are checked against.
+    Reference,
+}
+
+impl std::str::FromStr for Backend {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "gpu" => Ok(Self::Gpu),
+            "cpu" => Ok(Self::Cpu),
+            "reference" => Ok(Self::Reference),
+            _ => invalid(format!(
+                "there is no backend '{name}': choose one of auto, gpu, cpu, reference"
+            )),
+        }
+    }
+}
+
+/// Opens an engine. `adapter` is a part of an adapter's name, in any case; naming one asks for
+/// the GPU engine.
+///
+/// # Errors
+/// The GPU engine was asked for and there is no adapter (of that name), or it cannot be opened.
+pub async fn open_async(backend: Backend, adapter: Option<&str>) -> Result<Box<dyn Engine>> {
+    match (backend, adapter) {
+        (Backend::Cpu | Backend::Reference, Some(name)) => invalid(format!(
+            "the adapter '{name}' is for the GPU engine: leave it out, or choose the gpu backend"
+        )),
+        (Backend::Cpu, None) => Ok(Box::new(cpu::CpuEngine::new(None)?)),
+        (Backend::Reference, None) => Ok(Box::new(reference::ReferenceEngine::new())),
+        (Backend::Gpu, adapter) | (Backend::Auto, adapter @ Some(_)) => {
+            Ok(Box::new(gpu::GpuEngine::open(adapter).await?))
+        }
+        (Backend::Auto, None) => match gpu::GpuEngine::open_real_gpu().await {
+            Some(engine) => Ok(Box::new(engine)),
+            None => Ok(Box::new(cpu::CpuEngine::new(None)?)),
+        },
+    }
+}
+
+/// [`open_async`] for callers that may block.
+///
+/// # Errors
+/// As [`open_async`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn open(backend: Backend, adapter: Option<&str>) -> Result<Box<dyn Engine>> {
+    pollster::block_on(open_async(backend, adapter))
+}
+
+/// A result that is there already.
+pub(crate) fn ready<'a, T: 'a>(result: Result<T>) -> Pending<'a, T> {
+    Box::pin(std::future::ready(result))
+}

@@ -1,0 +1,276 @@
+//! The f64 reference: the executable specification that every other engine is checked against.
+//!
+//! Runs on one thread, in plain loops, nothing clever. Each function is a formula; the GPU's
+//! kernel of the same name in `shaders/` computes the same from the same operands. Matrices are
+//! row-major, batches sample-major.
+
+mod elementwise;
+mod encoding;
+mod linear;
+mod losses;
+mod optimizers;
+
+pub use elementwise::{activation, activation_gradient, softmax, softmax_gradient};
+pub use encoding::{fourier_encoding, gather};
+pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
+pub use losses::{binary_cross_entropy, loss_sum, softmax_cross_entropy, squared_error};
+pub use optimizers::{adam, sgd, update};
+
+use super::{Device, Divergence, Engine, Outcome, Output, Pending, Plan, Session, Step, ready};
+use crate::activation::Activation;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::loss::Loss;
+use crate::network::Network;
+
+/// What a forward pass keeps: the encoded inputs, the outputs of each layer, and the last
+/// layer's logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// `values[0]` is what the first layer was given, `values[l + 1]` what layer `l` put out.
+    pub values: Vec<Vec<f64>>,
+    /// The last layer's weighted sums.
+    pub logits: Vec<f64>,
+}
+
+/// Forward pass: `y₀ = encoding(x)`, `yₗ₊₁ = fₗ(yₗ·Wₗ + bₗ)`.
+///
+/// `inputs` is `[batch, network.inputs()]`.
+pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
+    let batch = inputs.len() / network.inputs();
+    let encoded = match network.encoding().frequencies(network.inputs()) {
+        None => inputs.to_vec(),
+        Some(matrix) => {
+            let matrix: Vec<f64> = matrix.into_iter().map(f64::from).collect();
+            let mut out = vec![0.0; batch * network.encoding().outputs(network.inputs())];
+            fourier_encoding(inputs, network.inputs(), &matrix, &mut out);
+            out
+        }
+    };
+    let mut trace = Trace { values: vec![encoded], logits: Vec::new() };
+    for (l, layer) in network.layers().iter().enumerate() {
+        let mut z = vec![0.0; batch * layer.fan_out];
+        matmul(&trace.values[l], network.weights(l), batch, layer.fan_in, layer.fan_out, &mut z);
+        bias_add(&mut z, network.biases(l));
+        if l + 1 == network.layers().len() {
+            trace.logits.clone_from(&z);
+        }
+        if layer.activation == Activation::Softmax {
+            softmax(&mut z, layer.fan_out);
+        } else {
+            activation(layer.activation, &mut z);
+        }
+        trace.values.push(z);
+    }
+    trace
+}
+
+/// Loss of each sample, `[batch]`, and its gradient with respect to the last layer's weighted
+/// sums, `[batch, outputs]`; `scale` is what the sum over samples and outputs is multiplied by.
+pub fn loss_gradient(
+    network: &Network,
+    loss: Loss,
+    trace: &Trace,
+    targets: &[f64],
+    scale: f64,
+) -> (Vec<f64>, Vec<f64>) {
+    let output = network.output_layer();
+    let y = &trace.values[trace.values.len() - 1];
+    let mut losses = vec![0.0; targets.len() / output.fan_out];
+    let mut delta = vec![0.0; targets.len()];
+    match loss {
+        Loss::MeanSquaredError | Loss::SquaredErrorSum => {
+            squared_error(y, targets, output.fan_out, scale, &mut losses, &mut delta);
+            if output.activation == Activation::Softmax {
+                softmax_gradient(y, &mut delta, output.fan_out);
+            } else {
+                activation_gradient(output.activation, y, &mut delta);
+            }
+        }
+        Loss::BinaryCrossEntropy => {
+            binary_cross_entropy(
+                &trace.logits,
+                targets,
+                output.fan_out,
+                scale,
+                &mut losses,
+                &mut delta,
+            );
+        }
+        Loss::SoftmaxCrossEntropy => {
+            softmax_cross_entropy(
+                &trace.logits,
+                targets,
+                output.fan_out,
+                scale,
+                &mut losses,
+                &mut delta,
+            );
+        }
+    }
+    (losses, delta)
+}
+
+/// Backpropagation: from the gradient with respect to the last layer's weighted sums to that of
+/// every parameter, in the network's flat order. Rumelhart, Hinton & Williams 1986.
+pub fn backward(network: &Network, trace: &Trace, mut delta: Vec<f64>) -> Vec<f64> {
+    let mut gradient = vec![0.0; network.parameters().len()];
+    for (l, layer) in network.layers().iter().enumerate().rev() {
+        let batch = delta.len() / layer.fan_out;
+        let below = &trace.values[l];
+        matmul_tn(
+            below,
+            &delta,
+            batch,
+            layer.fan_in,
+            layer.fan_out,
+            &mut gradient[network.weight_range(l)],
+        );
+        bias_gradient(&delta, layer.fan_out, &mut gradient[network.bias_range(l)]);
+        if l > 0 {
+            let mut delta_below = vec![0.0; batch * layer.fan_in];
+            matmul_nt(
+                &delta,
+                network.weights(l),
+                batch,
+                layer.fan_out,
+                layer.fan_in,
+                &mut delta_below,
+            );
+            activation_gradient(network.layers()[l - 1].activation, below, &mut delta_below);
+            delta = delta_below;
+        }
+    }
+    gradient
+}
+
+/// Loss of a batch and the gradient of every parameter. `inputs` is `[batch, inputs]`, `targets`
+/// `[batch, outputs]`.
+pub fn loss_and_gradient(
+    network: &Network,
+    loss: Loss,
+    inputs: &[f64],
+    targets: &[f64],
+) -> (f64, Vec<f64>) {
+    let batch = inputs.len() / network.inputs();
+    let trace = forward(network, inputs);
+    let scale = loss.scale(batch, network.outputs());
+    let (losses, delta) = loss_gradient(network, loss, &trace, targets, scale);
+    (loss_sum(&losses), backward(network, &trace, delta))
+}
+
+/// The reference as an [`Engine`].
+#[derive(Debug)]
+pub struct ReferenceEngine {
+    device: Device,
+}
+
+impl ReferenceEngine {
+    /// The reference needs nothing.
+    pub fn new() -> Self {
+        let device = Device {
+            backend: "reference",
+            adapter: "CPU, 1 thread, f64".into(),
+            device_type: "CPU",
+            driver: String::new(),
+            api: "",
+        };
+        Self { device }
+    }
+}
+
+impl Default for ReferenceEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine for ReferenceEngine {
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn start<'a>(
+        &'a self,
+        network: &'a Network,
+        plan: &'a Plan,
+        dataset: &'a Dataset,
+    ) -> Pending<'a, Box<dyn Session + 'a>> {
+        ready(plan.check(network, dataset).map(|()| {
+            let state = [(); 2].map(|()| vec![0.0; network.parameters().len()]);
+            Box::new(ReferenceSession {
+                network: network.clone(),
+                plan: *plan,
+                dataset,
+                state,
+                diverged: None,
+            }) as Box<dyn Session>
+        }))
+    }
+
+    fn forward<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f64],
+        output: Output,
+    ) -> Pending<'a, Vec<f64>> {
+        ready(network.samples_in(inputs).map(|_| {
+            let mut trace = forward(network, inputs);
+            match output {
+                Output::Logits => trace.logits,
+                Output::Activated => trace.values.pop().unwrap_or_default(),
+            }
+        }))
+    }
+}
+
+/// A training run on the reference.
+struct ReferenceSession<'a> {
+    network: Network,
+    plan: Plan,
+    dataset: &'a Dataset,
+    state: [Vec<f64>; 2],
+    diverged: Option<Divergence>,
+}
+
+impl ReferenceSession<'_> {
+    /// One step; its loss.
+    fn step(&mut self, step: &Step) -> f64 {
+        let order = self.plan.order(self.dataset.len(), step.epoch);
+        let (wide_in, wide_out) = (self.dataset.input_width(), self.dataset.target_width());
+        let mut inputs = vec![0.0; step.count * wide_in];
+        let mut targets = vec![0.0; step.count * wide_out];
+        gather(self.dataset.inputs(), wide_in, &order, step.first, &mut inputs);
+        gather(self.dataset.targets(), wide_out, &order, step.first, &mut targets);
+        let (loss, gradient) = loss_and_gradient(&self.network, self.plan.loss, &inputs, &targets);
+        if self.diverged.is_some() {
+            return loss;
+        }
+        if !loss.is_finite() {
+            self.diverged = Some(Divergence { step: step.number, in_loss: true });
+            return loss;
+        }
+        let constants =
+            self.plan.optimizer.constants(self.plan.l2, step.learning_rate, step.number);
+        let mut parameters = self.network.parameters().to_vec();
+        let finite = update(constants, &mut parameters, &gradient, &mut self.state);
+        if !finite {
+            self.diverged = Some(Divergence { step: step.number, in_loss: false });
+        }
+        // `update` leaves a parameter as it was rather than making it infinite or NaN.
+        let set = self.network.set_parameters(&parameters);
+        debug_assert!(set.is_ok());
+        loss
+    }
+}
+
+impl Session for ReferenceSession<'_> {
+    fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
+        let losses = steps.iter().map(|step| self.step(step)).collect();
+        Ok(ready(Ok(Outcome { losses, diverged: self.diverged })))
+    }
+
+    fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
+        ready(Ok(self.network.parameters().to_vec()))
+    }
+}

@@ -1,0 +1,48 @@
+//! Activations and softmax, forward beside backward.
+
+use crate::activation::Activation;
+
+/// Activation in place: `z[i] ← f(z[i])`.
+pub fn activation(f: Activation, z: &mut [f64]) {
+    for z in z {
+        *z = f.value(*z);
+    }
+}
+
+/// Activation gradient in place: `delta[i] ← delta[i]·f'(z[i])`, with `f'` written in terms of
+/// the output `y[i] = f(z[i])`.
+pub fn activation_gradient(f: Activation, y: &[f64], delta: &mut [f64]) {
+    for (delta, y) in delta.iter_mut().zip(y) {
+        *delta *= f.derivative(*y);
+    }
+}
+
+/// Softmax of each row in place: `z[i, j] ← exp(z[i, j] − mᵢ) / Σₖ exp(z[i, k] − mᵢ)` with
+/// `mᵢ = maxₖ z[i, k]`, which changes nothing but keeps `exp` finite.
+///
+/// `z` is `[batch, outputs]`.
+pub fn softmax(z: &mut [f64], outputs: usize) {
+    for row in z.chunks_exact_mut(outputs) {
+        let largest = row.iter().fold(f64::NEG_INFINITY, |m, z| m.max(*z));
+        let mut sum = 0.0;
+        for z in row.iter_mut() {
+            *z = (*z - largest).exp();
+            sum += *z;
+        }
+        for z in row {
+            *z /= sum;
+        }
+    }
+}
+
+/// Softmax gradient in place: `delta[i, j] ← y[i, j]·(delta[i, j] − Σₖ delta[i, k]·y[i, k])`.
+///
+/// `y` are the softmax's outputs, `y` and `delta` are `[batch, outputs]`.
+pub fn softmax_gradient(y: &[f64], delta: &mut [f64], outputs: usize) {
+    for (delta, y) in delta.chunks_exact_mut(outputs).zip(y.chunks_exact(outputs)) {
+        let dot: f64 = delta.iter().zip(y).map(|(d, y)| d * y).sum();
+        for (delta, y) in delta.iter_mut().zip(y) {
+            *delta = y * (*delta - dot);
+        }
+    }
+}

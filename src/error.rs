@@ -1,0 +1,109 @@
+//! The one error type. Each message says what was wrong, where, and what to do.
+
+use std::path::PathBuf;
+
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Anything that can go wrong, in the words a user is shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting, shape or number that makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+
+    /// Something needs more memory or a larger binding than the machine offers.
+    #[error("{what} needs {needed} bytes and the limit is {limit}: {advice}")]
+    TooLarge {
+        /// The buffer or picture that does not fit.
+        what: String,
+        /// Bytes it would take.
+        needed: u64,
+        /// Bytes there may be.
+        limit: u64,
+        /// What to try instead.
+        advice: String,
+    },
+
+    /// A file could not be read, written or created.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// `read`, `write` or `create`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// A picture that cannot be decoded or encoded.
+    #[error("{}: {reason}", path.display())]
+    Picture {
+        /// The picture.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file of saved parameters that this crate cannot use.
+    #[error("{}: not a network this version can read: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// No adapter fits what was asked for.
+    #[error("{wanted}; {available}")]
+    NoAdapter {
+        /// What was looked for.
+        wanted: String,
+        /// The adapters there are, or how to get one.
+        available: String,
+    },
+
+    /// The device or its driver refused something the engine asked for.
+    #[error("the GPU engine failed at {what}: {reason}")]
+    Gpu {
+        /// The buffer, kernel or operation.
+        what: String,
+        /// What the driver said.
+        reason: String,
+    },
+
+    /// The device went away (driver reset, unplugged, machine asleep).
+    #[error(
+        "the device {adapter} was lost ({reason}): run again; if it happens again, update the \
+         driver, lower the batch size, or use the CPU engine"
+    )]
+    DeviceLost {
+        /// The adapter's name.
+        adapter: String,
+        /// What the driver said.
+        reason: String,
+    },
+
+    /// The loss, or an update, became NaN or infinite.
+    #[error(
+        "training diverged: {what} was no longer finite at step {step} (epoch {epoch}); the \
+         parameters from before it are kept: try a learning rate of {suggestion} or less, or \
+         inputs scaled to [-1, 1]"
+    )]
+    Diverged {
+        /// `the loss` or `a parameter's update`.
+        what: &'static str,
+        /// The step, from 1.
+        step: u64,
+        /// The epoch, from 1.
+        epoch: u64,
+        /// A tenth of the learning rate in force.
+        suggestion: f64,
+    },
+}
+
+/// Shorthand for [`Error::Invalid`].
+pub(crate) fn invalid<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::Invalid(message.into()))
+}

@@ -1,0 +1,55 @@
+//! Impasto trains small and deep multilayer perceptrons on any GPU, through wgpu and WGSL, and on
+//! the CPU where there is no GPU.
+//!
+//! A [`Network`] is layer sizes and parameters, a [`Dataset`] its samples, an [`Engine`] the place
+//! where it computes, and a [`Trainer`] what drives them:
+//!
+//! ```
+//! use impasto::{Activation, Backend, Control, Dataset, Network, Trainer};
+//!
+//! let circle = [[0.0, 0.0], [0.9, 0.1], [0.2, -0.3], [-0.8, 0.7]];
+//! let inside = [[1.0], [0.0], [1.0], [0.0]];
+//! let dataset = Dataset::from_rows(&circle, &inside)?;
+//! let mut network =
+//!     Network::builder(2).hidden(&[16, 16], Activation::Relu).output(1, Activation::Identity).build()?;
+//! let engine = impasto::open(Backend::Auto, None)?;
+//! let summary = Trainer::default().fit(&*engine, &mut network, &dataset, |_| Control::Continue)?;
+//! println!("{}: loss {}", engine.device(), summary.history[199].loss);
+//! # Ok::<(), impasto::Error>(())
+//! ```
+//!
+//! Three engines compute the same: [`gpu`] through WGSL kernels, [`cpu`] with SIMD on all cores,
+//! and [`mod@reference`], plain f64 loops that say what the other two must give.
+
+mod activation;
+mod checkpoint;
+mod dataset;
+mod encoding;
+mod engine;
+mod error;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod files;
+mod loss;
+mod network;
+mod optimizer;
+mod picture;
+mod trainer;
+
+pub use activation::Activation;
+pub use checkpoint::load;
+#[cfg(not(target_arch = "wasm32"))]
+pub use checkpoint::save;
+pub use dataset::{Dataset, Permutation};
+pub use encoding::Encoding;
+#[cfg(not(target_arch = "wasm32"))]
+pub use engine::open;
+pub use engine::{
+    Backend, Device, Divergence, Engine, Outcome, Output, Pending, Plan, Session, Step, cpu, gpu,
+    open_async, reference,
+};
+pub use error::{Error, Result};
+pub use loss::Loss;
+pub use network::{Builder, Initialisation, Layer, Network};
+pub use optimizer::{Optimizer, Plateau, Schedule, UpdateConstants};
+pub use picture::{Picture, psnr, ssim};
+pub use trainer::{Control, EarlyStopping, Ending, Epoch, Event, Summary, Trainer, evaluate};

@@ -1,0 +1,59 @@
+//! The project's chores, run as `cargo xtask <chore>`.
+//!
+//! They are Rust rather than shell so that they behave alike on Linux, macOS and Windows.
+//! Keep the tests of this package inside its modules: an integration test would make
+//! `cargo test` rebuild the very binary that is running it, which Windows refuses.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
+
+mod examples;
+mod install;
+mod logo;
+mod outline;
+mod test;
+mod vulkan;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "Chores of the impasto project")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install the graphics driver that the GPU tests need, where it is missing, then run every test
+    Test {
+        /// Passed on to `cargo test`, for example `-- --test kernels`
+        #[arg(last = true)]
+        cargo_arguments: Vec<String>,
+    },
+    /// Run every program in examples/ for a moment, on every engine that is there
+    Examples,
+    /// Draw logo.jpg
+    Logo {
+        /// Where to write it [default: logo.jpg in the root of the repository]
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Test { cargo_arguments } => test::run(&cargo_arguments),
+        Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
+        Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
+    };
+    // Returned from `main`, an error would bring a stack trace where RUST_BACKTRACE is set, and
+    // none of these errors is a fault of this program.
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

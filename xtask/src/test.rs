@@ -1,0 +1,29 @@
+//! `cargo xtask test`: install what is missing, then run everything.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::install;
+use crate::workspace::Cargo;
+
+/// Runs the unit, integration and documentation tests of every package in the repository.
+///
+/// Optimised, because many tests train networks. The exit code is that of `cargo test`.
+///
+/// # Errors
+///
+/// When cargo cannot be started, or the Vulkan driver is required and cannot be had.
+pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
+    install::vulkan_driver()?;
+    let cargo = Cargo::new()?;
+    let status = cargo
+        .command()
+        .args(["test", "--release", "--workspace"])
+        .args(cargo_arguments)
+        .status()
+        .context("cannot start `cargo test`")?;
+    // A process that a signal ended has no code; it failed all the same.
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
