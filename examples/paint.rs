@@ -1,1 +1,203 @@
-fn main() {}
+//! Trains a network that maps a pixel's place to its colour, and repaints the picture with it:
+//!
+//! ```sh
+//! cargo run --release --example paint -- logo.jpg
+//! ```
+
+#[path = "paint/canvas.rs"]
+mod canvas;
+#[path = "paint/options.rs"]
+mod options;
+#[path = "paint/outputs.rs"]
+mod outputs;
+#[path = "paint/progress.rs"]
+mod progress;
+#[path = "paint/report.rs"]
+mod report;
+
+use canvas::{Canvas, Subject};
+use clap::Parser;
+use impasto::{
+    Backend, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Result, Summary,
+    Trainer,
+};
+use options::Options;
+use outputs::Outputs;
+use progress::Progress;
+use report::Report;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// The exit code of a program ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(interrupted) if interrupted => ExitCode::from(INTERRUPTED),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what the options say; whether Ctrl-C ended it early.
+fn run(options: &Options) -> Result<bool> {
+    if options.list_adapters {
+        return list_adapters().map(|()| false);
+    }
+    match &options.repaint {
+        Some(saved) => {
+            let (network, subject) = canvas::load(saved)?;
+            repaint(options, &network, subject).map(|()| false)
+        }
+        None => train_and_paint(options),
+    }
+}
+
+/// `--list-adapters`.
+fn list_adapters() -> Result<()> {
+    let adapters = impasto::gpu::adapters();
+    for adapter in &adapters {
+        println!("{adapter}");
+    }
+    if adapters.is_empty() {
+        println!("{}", impasto::gpu::NO_ADAPTER);
+    }
+    Ok(())
+}
+
+/// Opens the engine that was asked for: (the engine, seconds it took).
+fn open(options: &Options) -> Result<(Box<dyn Engine>, f64)> {
+    let clock = Instant::now();
+    let adapter = options.adapter.clone().or_else(|| std::env::var("IMPASTO_ADAPTER").ok());
+    // The variable chooses among adapters; it does not ask for the GPU where the CPU was named.
+    let adapter = match options.backend {
+        Backend::Cpu | Backend::Reference => options.adapter.clone(),
+        Backend::Auto | Backend::Gpu => adapter.filter(|name| !name.is_empty()),
+    };
+    let engine = impasto::open(options.backend, adapter.as_deref())?;
+    if !options.quiet {
+        let fallback = options.backend == Backend::Auto && engine.device().backend == "cpu";
+        println!("{}{}", engine.device(), if fallback { ": no GPU found" } else { "" });
+    }
+    Ok((engine, clock.elapsed().as_secs_f64()))
+}
+
+/// The usual way: learn a picture, paint it, compare.
+fn train_and_paint(options: &Options) -> Result<bool> {
+    let canvas = Canvas::load(options)?;
+    let subject = canvas.subject();
+    let mut network = Network::builder(2)
+        .encoding(match options.encoding {
+            Encoding::Fourier { features, scale, .. } => {
+                Encoding::Fourier { features, scale, seed: options.seed }
+            }
+            other => other,
+        })
+        .hidden(&options.hidden.0, options.activation)
+        .output(subject.outputs(), subject.output_activation())
+        .weights(Initialisation::He)
+        .seed(options.seed)
+        .build()?;
+    let trainer = Trainer {
+        epochs: options.epochs,
+        batch_size: options.batch,
+        learning_rate: options.learning_rate,
+        schedule: options.schedule,
+        loss: if subject.classify { Loss::SoftmaxCrossEntropy } else { Loss::MeanSquaredError },
+        seed: options.seed,
+        ..Trainer::default()
+    };
+    let outputs = Outputs::check(options, subject)?;
+    if !options.quiet {
+        println!("{}", canvas.describe());
+        println!("network {}", describe(&network));
+    }
+    let dataset = canvas.dataset()?;
+    let (engine, opening) = open(options)?;
+    let (trained, interrupted) = train(options, &trainer, &*engine, &mut network, &dataset)?;
+    let mut report = Report::new(&*engine, &network, options.seed);
+    report.set_image(&canvas);
+    let (summary, failure) = match trained {
+        Ok(summary) => (Some(summary), None),
+        Err(error) => (None, Some(error)),
+    };
+    if let Some(summary) = &summary {
+        report.set_training(summary, opening, options.batch.min(dataset.len()));
+        if !options.quiet {
+            println!("{}", progress::describe(summary, options.epochs));
+        }
+    }
+    // What was learned is kept, even where training ended in an error.
+    if let Some(path) = &options.save {
+        canvas::save(path, &network, subject)?;
+    }
+    let judged = canvas.paint(&*engine, &network, &outputs)?;
+    report.set_result(&judged);
+    report.write(options)?;
+    if !options.quiet {
+        println!("{judged}");
+    }
+    failure.map_or(Ok(interrupted), Err)
+}
+
+/// Trains with a progress bar and Ctrl-C. A training that diverged is an `Ok(Err)`: its network
+/// is still worth painting.
+fn train(
+    options: &Options,
+    trainer: &Trainer,
+    engine: &dyn Engine,
+    network: &mut Network,
+    dataset: &Dataset,
+) -> Result<(Result<Summary>, bool)> {
+    let mut progress = Progress::start(options)?;
+    let trained = trainer.fit(engine, network, dataset, |event| progress.watch(event));
+    let interrupted = progress.finish();
+    match trained {
+        Err(error @ Error::Diverged { .. }) => Ok((Err(error), interrupted)),
+        Err(error) => Err(error),
+        Ok(summary) => Ok((Ok(summary), interrupted)),
+    }
+}
+
+/// `--repaint`: no training, any size.
+fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result<()> {
+    if let Some(size) = options.size {
+        (subject.width, subject.height) = (size.width, size.height);
+    }
+    let outputs = Outputs::check(options, subject)?;
+    if !options.quiet {
+        println!("network {}", describe(network));
+    }
+    let (engine, opening) = open(options)?;
+    let picture = subject.paint(&*engine, network)?;
+    outputs.write_picture(&picture)?;
+    let mut report = Report::new(&*engine, network, options.seed);
+    report.set_setup(opening);
+    report.write(options)?;
+    if !options.quiet {
+        println!("painted {} at {}×{}", outputs.picture.display(), subject.width, subject.height);
+    }
+    Ok(())
+}
+
+/// `2 → 100 → 100 → 3, relu, 10,703 parameters`, with runs of equal layers as `10×100`.
+fn describe(network: &Network) -> String {
+    let widths = network.widths();
+    let mut parts = vec![network.inputs().to_string()];
+    if network.encoding() != Encoding::Identity {
+        parts.push(format!("{} ({})", widths[0], network.encoding().name()));
+    }
+    for run in widths[1..].chunk_by(|a, b| a == b) {
+        parts.push(match run {
+            [width] => width.to_string(),
+            run => format!("{}×{}", run.len(), run[0]),
+        });
+    }
+    let activation = network.layers()[0].activation;
+    let parameters = progress::thousands(network.parameters().len() as u64);
+    format!("{}, {activation}, {parameters} parameters", parts.join(" → "))
+}

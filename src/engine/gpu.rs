@@ -2,6 +2,11 @@
 use super::{Device, Engine, Output, Pending, Plan, Session};
 use crate::error::{Result, invalid};
 /// gpu
+/// x
+pub const NO_ADAPTER: &str = "no adapter";
+/// x
+pub fn adapters() -> Vec<String> { vec![] }
+/// gpu
 pub struct GpuEngine;
 impl GpuEngine {
     /// x

@@ -1,0 +1,213 @@
+//! What is learned and painted: the picture's colours, or its two classes.
+
+use crate::options::Options;
+use crate::outputs::Outputs;
+use crate::progress::thousands;
+use impasto::{Activation, Dataset, Encoding, Engine, Error, Network, Picture, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The metadata's key under which a saved network carries its [`Subject`].
+const KEY: &str = "picture";
+
+/// The largest r + g + b, of 765, that counts as ink.
+const INK: f64 = 600.0;
+
+/// White pixels between the pictures of a sheet.
+const GAP: usize = 4;
+
+/// All that painting needs to know beside the network.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Subject {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Channels of the picture, 1 to 4.
+    pub channels: usize,
+    /// The value of white, 255 or 65,535.
+    pub maximum: u16,
+    /// Whether places run over [-1, 1] instead of [0, 1].
+    pub centred: bool,
+    /// Whether the network tells ink from paper instead of colours.
+    pub classify: bool,
+}
+
+impl Subject {
+    /// Numbers that the network puts out.
+    pub fn outputs(&self) -> usize {
+        if self.classify { 2 } else { self.channels }
+    }
+
+    /// What its output layer ends in.
+    pub fn output_activation(&self) -> Activation {
+        if self.classify { Activation::Softmax } else { Activation::Identity }
+    }
+
+    /// Channels and largest value of what is painted.
+    pub fn painted_kind(&self) -> (usize, u16) {
+        if self.classify { (1, 255) } else { (self.channels, self.maximum) }
+    }
+
+    /// Paints with `network`, at the subject's size.
+    pub fn paint(&self, engine: &dyn Engine, network: &Network) -> Result<Picture> {
+        let sampling = Picture::sample(engine, network, self.width, self.height, self.centred);
+        let values = pollster::block_on(sampling)?;
+        if self.classify {
+            let ink: Vec<bool> = values.chunks_exact(2).map(|p| p[0] > p[1]).collect();
+            return classes(self.width, self.height, &ink);
+        }
+        Picture::from_unit(self.width, self.height, self.channels, self.maximum, &values)
+    }
+}
+
+/// Ink in black on white paper.
+fn classes(width: usize, height: usize, ink: &[bool]) -> Result<Picture> {
+    let values = ink.iter().map(|ink| if *ink { 0 } else { 255 }).collect();
+    Picture::new(width, height, 1, 255, values)
+}
+
+/// Saves a network with its subject.
+pub fn save(path: &Path, network: &Network, subject: Subject) -> Result<()> {
+    let text = serde_json::to_string(&subject).map_err(|e| Error::Invalid(e.to_string()))?;
+    impasto::save(path, network, &HashMap::from([(KEY.to_string(), text)]))
+}
+
+/// Loads what [`save`] saved.
+pub fn load(path: &Path) -> Result<(Network, Subject)> {
+    let (network, metadata) = impasto::load(path)?;
+    let unfit = |reason: String| Error::Checkpoint { path: path.into(), reason };
+    let text = metadata.get(KEY).ok_or_else(|| {
+        unfit("it was not saved by paint --save, so nothing says how to paint with it".into())
+    })?;
+    let subject: Subject = serde_json::from_str(text).map_err(|e| unfit(e.to_string()))?;
+    if network.inputs() != 2 || network.outputs() != subject.outputs() {
+        return Err(unfit("the network does not fit the picture it is said to paint".into()));
+    }
+    Ok((network, subject))
+}
+
+/// The picture that is learned.
+pub struct Canvas {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// The picture.
+    pub picture: Picture,
+    subject: Subject,
+}
+
+impl Canvas {
+    /// Reads the picture named in the options.
+    pub fn load(options: &Options) -> Result<Self> {
+        // clap lets nobody through without one.
+        let path = options.image.clone().unwrap_or_default();
+        let picture = Picture::load(&path)?;
+        let subject = Subject {
+            width: picture.width(),
+            height: picture.height(),
+            channels: picture.channels(),
+            maximum: picture.maximum(),
+            centred: options.encoding == Encoding::Identity,
+            classify: options.classify,
+        };
+        Ok(Self { path, picture, subject })
+    }
+
+    /// What painting needs to know.
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// `logo.jpg: 100×100 pixels, RGB, 8 bits`.
+    pub fn describe(&self) -> String {
+        let kind = ["grey", "grey with alpha", "RGB", "RGBA"][self.subject.channels - 1];
+        let bits = if self.subject.maximum == 255 { 8 } else { 16 };
+        let (width, height) = (self.subject.width, self.subject.height);
+        let pixels = thousands((width * height) as u64);
+        format!("{}: {width}×{height} ({pixels} pixels), {kind}, {bits} bits", self.path.display())
+    }
+
+    /// One sample a pixel: its place, and its colour or class.
+    pub fn dataset(&self) -> Result<Dataset> {
+        if !self.subject.classify {
+            return self.picture.to_dataset(self.subject.centred);
+        }
+        let one_hot = |ink: bool| if ink { [1.0, 0.0] } else { [0.0, 1.0] };
+        let targets = self.ink().into_iter().flat_map(one_hot).collect();
+        self.picture.places(targets, 2, self.subject.centred)
+    }
+
+    /// Whether each pixel, laid on white paper if it has an alpha channel, is ink.
+    fn ink(&self) -> Vec<bool> {
+        let maximum = f64::from(self.subject.maximum);
+        let is_ink = |pixel: &[u16]| {
+            let unit: Vec<f64> = pixel.iter().map(|v| f64::from(*v) / maximum).collect();
+            let (colours, alpha) = match unit.as_slice() {
+                [grey] => ([*grey; 3], 1.0),
+                [grey, alpha] => ([*grey; 3], *alpha),
+                [r, g, b] => ([*r, *g, *b], 1.0),
+                [r, g, b, alpha, ..] => ([*r, *g, *b], *alpha),
+                [] => ([1.0; 3], 1.0),
+            };
+            let sum: f64 = colours.iter().map(|c| c * alpha + 1.0 - alpha).sum();
+            (255.0 * sum).round() <= INK
+        };
+        self.picture.pixels().map(is_ink).collect()
+    }
+
+    /// Paints, compares with the picture, and writes both down.
+    pub fn paint(&self, engine: &dyn Engine, network: &Network, outputs: &Outputs) -> Result<Judged> {
+        let painted = self.subject.paint(engine, network)?;
+        let files = outputs.names();
+        if self.subject.classify {
+            let expected = classes(self.subject.width, self.subject.height, &self.ink())?;
+            let pairs = painted.values().iter().zip(expected.values());
+            let right = pairs.filter(|(painted, expected)| painted == expected).count();
+            outputs.write_picture(&Picture::beside(&[&painted, &expected], GAP)?)?;
+            let accuracy = right as f64 / painted.values().len() as f64;
+            return Ok(Judged { files, accuracy: Some(accuracy), psnr: None, ssim: None });
+        }
+        outputs.write_picture(&painted)?;
+        let difference = self.picture.difference(&painted, 4)?;
+        outputs.write_sheet(&Picture::beside(&[&self.picture, &painted, &difference], GAP)?)?;
+        Ok(Judged {
+            files,
+            accuracy: None,
+            psnr: Some(impasto::psnr(&self.picture, &painted)?),
+            ssim: Some(impasto::ssim(&self.picture, &painted)?),
+        })
+    }
+}
+
+/// How good the painting is.
+pub struct Judged {
+    files: String,
+    /// Fraction of the pixels whose class is right.
+    pub accuracy: Option<f64>,
+    /// In dB; infinite for an exact painting.
+    pub psnr: Option<f64>,
+    /// 1 for an exact painting.
+    pub ssim: Option<f64>,
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "painted {}", self.files)?;
+        if let Some(accuracy) = self.accuracy {
+            write!(f, ": {:.2} % of the pixels in the right class", 100.0 * accuracy)?;
+        }
+        if let Some(psnr) = self.psnr {
+            if psnr.is_finite() {
+                write!(f, ": PSNR {psnr:.1} dB")?;
+            } else {
+                write!(f, ": exact, no PSNR")?;
+            }
+        }
+        if let Some(ssim) = self.ssim {
+            write!(f, ", SSIM {ssim:.4}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! The command line. The names are an interface that scripts rely on.
+
+use clap::Parser;
+use impasto::{Activation, Backend, Encoding, Error, Schedule};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Trains a network that maps a pixel's place to its colour, and repaints the picture with it.
+///
+/// Writes the painting, and beside it a sheet with the original, the painting and their
+/// difference times 4. Ctrl-C stops training and paints what was learned so far.
+#[derive(Debug, Parser)]
+#[command(name = "paint", version)]
+pub struct Options {
+    /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; grey or colour, alpha, 8 or 16 bits
+    #[arg(required_unless_present_any = ["repaint", "list_adapters"])]
+    pub image: Option<PathBuf>,
+
+    /// Where to compute: auto (a GPU if there is one, else the CPU), gpu, cpu, or reference (f64, slow)
+    #[arg(long, default_value = "auto", value_name = "ENGINE")]
+    pub backend: Backend,
+
+    /// The GPU adapter whose name contains this text [env: IMPASTO_ADAPTER]
+    #[arg(long, value_name = "TEXT")]
+    pub adapter: Option<String>,
+
+    /// List the adapters that --adapter can choose from
+    #[arg(long)]
+    pub list_adapters: bool,
+
+    /// Hidden layers: 10x100 is ten layers of 100 neurons, 64,32 one of 64 and one of 32
+    #[arg(long, default_value = "10x100", value_name = "LAYERS")]
+    pub hidden: Hidden,
+
+    /// Activation of the hidden layers: relu, leaky-relu, tanh, sigmoid or identity
+    #[arg(long, default_value = "relu")]
+    pub activation: Activation,
+
+    /// How often training goes through all pixels
+    #[arg(long, default_value_t = 200)]
+    pub epochs: usize,
+
+    /// Pixels in a training step
+    #[arg(long, default_value_t = 200)]
+    pub batch: usize,
+
+    /// Learning rate of Adam, before the schedule
+    #[arg(long, default_value_t = 1e-3, value_name = "RATE", allow_negative_numbers = true)]
+    pub learning_rate: f64,
+
+    /// How the learning rate falls: constant, cosine, step (halved every 50 epochs), inverse
+    /// (with the root of the step) or plateau (halved when the loss stalls for 10 epochs)
+    #[arg(long, default_value = "cosine")]
+    pub schedule: Schedule,
+
+    /// Seed of the first parameters and of the order of pixels: the same seed, the same painting
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Where the painting goes; the comparison sheet goes beside it
+    #[arg(long, short, default_value = "painted.png", value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Also write a report of the run as JSON
+    #[arg(long, value_name = "FILE.json")]
+    pub report: Option<PathBuf>,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// What the network is given of a place: identity (x and y), frequency (6 octaves of sine and
+    /// cosine) or fourier (64 random waves); waves sharpen fine detail
+    #[arg(long, default_value = "identity")]
+    pub encoding: Encoding,
+
+    /// Also save the network, with PyTorch's names and orientation
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub save: Option<PathBuf>,
+
+    /// Paint from a saved network, without training
+    #[arg(
+        long,
+        value_name = "FILE.safetensors",
+        conflicts_with_all = ["image", "hidden", "activation", "epochs", "batch", "learning_rate",
+                              "schedule", "encoding", "save", "classify"]
+    )]
+    pub repaint: Option<PathBuf>,
+
+    /// With --repaint: the size to paint at [default: that of the picture it learned]
+    #[arg(long, value_name = "WIDTHxHEIGHT", requires = "repaint")]
+    pub size: Option<Size>,
+
+    /// Learn two classes instead, ink (r+g+b up to 600) and paper, and paint the predicted class
+    /// of each pixel beside the expected one
+    #[arg(long)]
+    pub classify: bool,
+}
+
+/// The widths of the hidden layers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hidden(pub Vec<usize>);
+
+/// The most hidden layers that can be asked for.
+const MOST_LAYERS: usize = 1000;
+
+impl FromStr for Hidden {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let number = |text: &str| {
+            text.trim().parse::<usize>().map_err(|_| {
+                Error::Invalid(format!("'{text}' is no number of neurons: write 10x100, or 64,32"))
+            })
+        };
+        let mut widths = Vec::new();
+        for part in text.split(',') {
+            let (times, width) = match part.split_once(['x', 'X', '×']) {
+                Some((times, width)) => (number(times)?, number(width)?),
+                None => (1, number(part)?),
+            };
+            if times == 0 || width == 0 {
+                return Err(Error::Invalid(format!(
+                    "'{part}' is no hidden layer: it needs at least 1 layer of at least 1 neuron"
+                )));
+            }
+            if times > MOST_LAYERS - widths.len().min(MOST_LAYERS) {
+                return Err(Error::Invalid(format!("more than {MOST_LAYERS} hidden layers")));
+            }
+            widths.extend(std::iter::repeat_n(width, times));
+        }
+        Ok(Self(widths))
+    }
+}
+
+/// A size in pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Size {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+impl FromStr for Size {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parsed = text.split_once(['x', 'X', '×']).and_then(|(width, height)| {
+            Some(Self { width: width.trim().parse().ok()?, height: height.trim().parse().ok()? })
+        });
+        parsed.ok_or_else(|| Error::Invalid(format!("'{text}' is no size: write 640x480")))
+    }
+}

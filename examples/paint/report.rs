@@ -1,0 +1,85 @@
+//! The report of a run as JSON. A key that does not apply is null; so is the PSNR of an exact
+//! painting, which is infinite.
+
+use crate::canvas::{Canvas, Judged};
+use crate::options::Options;
+use impasto::{Engine, Error, Network, Result, Summary};
+use serde_json::{Value, json};
+
+/// The report, filled in as the run goes on.
+pub struct Report(Value);
+
+impl Report {
+    /// What is known from the start.
+    pub fn new(engine: &dyn Engine, network: &Network, seed: u64) -> Self {
+        let device = engine.device();
+        let mut layers = vec![network.inputs()];
+        layers.extend(network.layers().iter().map(|layer| layer.fan_out));
+        let known = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+        Self(json!({
+            "image": null,
+            "network": { "layers": layers, "parameters": network.parameters().len() },
+            "engine": {
+                "backend": device.backend,
+                "adapter": device.adapter,
+                "device_type": device.device_type,
+                "driver": known(&device.driver),
+                "api": known(device.api),
+                "setup_seconds": null,
+            },
+            "training": null,
+            "result": { "loss": null, "psnr_db": null, "ssim": null, "accuracy": null },
+            "history": [],
+            "seed": seed,
+            "version": env!("CARGO_PKG_VERSION"),
+        }))
+    }
+
+    /// The picture that is learned.
+    pub fn set_image(&mut self, canvas: &Canvas) {
+        self.0["image"] = json!({
+            "path": canvas.path.to_string_lossy(),
+            "width": canvas.picture.width(),
+            "height": canvas.picture.height(),
+            "channels": canvas.picture.channels(),
+        });
+    }
+
+    /// Seconds of opening the device, compiling and loading.
+    pub fn set_setup(&mut self, seconds: f64) {
+        self.0["engine"]["setup_seconds"] = json!(seconds);
+    }
+
+    /// What came of training; `opening` are the seconds that the engine took to open.
+    pub fn set_training(&mut self, summary: &Summary, opening: f64, batch: usize) {
+        self.set_setup(opening + summary.setup_seconds);
+        self.0["training"] = json!({
+            "epochs": summary.history.len(),
+            "steps": summary.steps,
+            "batch": batch,
+            "samples_per_second": summary.samples as f64 / summary.seconds.max(1e-9),
+            "seconds": summary.seconds,
+        });
+        let epochs = summary.history.iter();
+        self.0["history"] = epochs
+            .map(|e| json!({ "epoch": e.number, "loss": e.loss, "seconds": e.seconds }))
+            .collect();
+        self.0["result"]["loss"] = json!(summary.history.last().map(|e| e.loss));
+    }
+
+    /// How good the painting is.
+    pub fn set_result(&mut self, judged: &Judged) {
+        self.0["result"]["psnr_db"] = json!(judged.psnr);
+        self.0["result"]["ssim"] = json!(judged.ssim);
+        self.0["result"]["accuracy"] = json!(judged.accuracy);
+    }
+
+    /// Writes it where the options say, if they do.
+    pub fn write(&self, options: &Options) -> Result<()> {
+        let Some(path) = &options.report else { return Ok(()) };
+        let mut text =
+            serde_json::to_string_pretty(&self.0).map_err(|e| Error::Invalid(e.to_string()))?;
+        text.push('\n');
+        impasto::files::write(path, text.as_bytes())
+    }
+}
