@@ -37,7 +37,7 @@ pub struct Options {
     pub activation: Activation,
 
     /// How often training goes through all pixels
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 80)]
     pub epochs: usize,
 
     /// Pixels in a training step
@@ -45,7 +45,7 @@ pub struct Options {
     pub batch: usize,
 
     /// Learning rate of Adam, before the schedule
-    #[arg(long, default_value_t = 1e-3, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 2e-3, value_name = "RATE", allow_negative_numbers = true)]
     pub learning_rate: f64,
 
     /// How the learning rate falls: constant, cosine, step (halved every 50 epochs), inverse
