@@ -61,7 +61,7 @@ fn run(options: &Options) -> Result<bool> {
 fn list_adapters() -> Result<()> {
     let adapters = impasto::gpu::adapters();
     for adapter in &adapters {
-        println!("{adapter}");
+        println!("{}", adapter.description());
     }
     if adapters.is_empty() {
         println!("{}", impasto::gpu::NO_ADAPTER);

@@ -185,16 +185,27 @@ pub struct Device {
     pub api: &'static str,
 }
 
+impl Device {
+    /// The adapter with what is known of it: `llvmpipe (software adapter, not a GPU, Vulkan, …)`.
+    pub fn description(&self) -> String {
+        let kind = match self.device_type {
+            "software" => "software adapter, not a GPU",
+            "CPU" => "",
+            other => other,
+        };
+        let details = [kind, self.api, &self.driver];
+        let known: Vec<&str> = details.into_iter().filter(|text| !text.is_empty()).collect();
+        if known.is_empty() {
+            self.adapter.clone()
+        } else {
+            format!("{} ({})", self.adapter, known.join(", "))
+        }
+    }
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} engine on {}", self.backend, self.adapter)?;
-        let details = match self.device_type {
-            "software" => ["software adapter, not a GPU", self.api, &self.driver],
-            "CPU" => ["", self.api, &self.driver],
-            other => [other, self.api, &self.driver],
-        };
-        let details: Vec<&str> = details.into_iter().filter(|d| !d.is_empty()).collect();
-        if details.is_empty() { Ok(()) } else { write!(f, " ({})", details.join(", ")) }
+        write!(f, "{} engine on {}", self.backend, self.description())
     }
 }
 

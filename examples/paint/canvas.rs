@@ -158,7 +158,12 @@ impl Canvas {
     }
 
     /// Paints, compares with the picture, and writes both down.
-    pub fn paint(&self, engine: &dyn Engine, network: &Network, outputs: &Outputs) -> Result<Judged> {
+    pub fn paint(
+        &self,
+        engine: &dyn Engine,
+        network: &Network,
+        outputs: &Outputs,
+    ) -> Result<Judged> {
         let painted = self.subject.paint(engine, network)?;
         let files = outputs.names();
         if self.subject.classify {

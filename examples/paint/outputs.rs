@@ -19,7 +19,8 @@ impl Outputs {
     /// another or of an input.
     pub fn check(options: &Options, subject: Subject) -> Result<Self> {
         let picture = options.output.clone();
-        let sheet = (options.repaint.is_none() && !subject.classify).then(|| sheet_beside(&picture));
+        let sheet =
+            (options.repaint.is_none() && !subject.classify).then(|| sheet_beside(&picture));
         let (channels, maximum) = subject.painted_kind();
         for path in [Some(&picture), sheet.as_ref()].into_iter().flatten() {
             Picture::check_saving(path, channels, maximum)?;
@@ -27,7 +28,8 @@ impl Outputs {
         for path in [&options.report, &options.save].into_iter().flatten() {
             files::check_writable(path)?;
         }
-        let outputs = [Some(&picture), sheet.as_ref(), options.report.as_ref(), options.save.as_ref()];
+        let outputs =
+            [Some(&picture), sheet.as_ref(), options.report.as_ref(), options.save.as_ref()];
         let inputs = [options.image.as_ref(), options.repaint.as_ref()];
         let mut taken: Vec<PathBuf> = inputs.into_iter().flatten().map(|p| absolute(p)).collect();
         for path in outputs.into_iter().flatten() {
@@ -64,7 +66,8 @@ impl Outputs {
 
 /// `painted.png` → `painted-comparison.png`.
 fn sheet_beside(picture: &Path) -> PathBuf {
-    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let part =
+        |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let (stem, ending) = (part(picture.file_stem()), part(picture.extension()));
     picture.with_file_name(format!("{stem}-comparison.{ending}"))
 }

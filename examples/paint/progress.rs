@@ -96,7 +96,8 @@ pub fn describe(summary: &Summary, epochs: usize) -> String {
         Ending::Converged => format!("{done} epochs until the loss no longer fell,"),
         Ending::Stopped => format!("{done} of {epochs} epochs until interrupted,"),
     };
-    let loss = summary.history.last().map_or(String::new(), |last| format!(": loss {:.6}", last.loss));
+    let loss =
+        summary.history.last().map_or(String::new(), |last| format!(": loss {:.6}", last.loss));
     let speed = thousands(speed as u64);
     format!("trained {amount} in {:.1} s, {speed} samples/s{loss}", summary.seconds)
 }

@@ -1,0 +1,16 @@
+// Activation in place: z[i] ← f(z[i]).      Twin: reference::activation
+// z is flat. One invocation an element. f comes from activations/NAME.wgsl.
+struct Shape { count: u32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read_write> z: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(workgroup, workgroups, local);
+    if i < shape.count { z[i] = activation(z[i]); }
+}

@@ -1,0 +1,44 @@
+// Adam and AdamW: g ← g + l2·w, m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
+// w ← keep·w − step_size·m / (correction·√v + ε).      Twin: reference::adam
+// parameters, gradient, first (m) and second (v) are flat. One invocation a parameter.
+// status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
+// updated, and an update that is not finite is left out.
+struct Shape { count: u32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read> gradient: array<f32>;
+@group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
+@group(0) @binding(3) var<storage, read_write> first: array<f32>;
+@group(0) @binding(4) var<storage, read_write> second: array<f32>;
+@group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 2>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(workgroup, workgroups, local);
+    if i >= shape.count { return; }
+    if atomicLoad(&status[0]) <= this_step.number || atomicLoad(&status[1]) < this_step.number { return; }
+    let step_size = this_step.constants[0].x;
+    let beta1 = this_step.constants[0].y;
+    let one_minus_beta1 = this_step.constants[0].z;
+    let beta2 = this_step.constants[0].w;
+    let one_minus_beta2 = this_step.constants[1].x;
+    let correction = this_step.constants[1].y;
+    let epsilon = this_step.constants[1].z;
+    let keep = this_step.constants[1].w;
+    let l2 = this_step.constants[2].x;
+    let g = gradient[i] + l2 * parameters[i];
+    let m = beta1 * first[i] + one_minus_beta1 * g;
+    let v = beta2 * second[i] + one_minus_beta2 * g * g;
+    let w = keep * parameters[i] - step_size * m / (correction * sqrt(v) + epsilon);
+    if is_finite(w) && is_finite(v) {
+        first[i] = m;
+        second[i] = v;
+        parameters[i] = w;
+    } else {
+        atomicMin(&status[1], this_step.number);
+    }
+}

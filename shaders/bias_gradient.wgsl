@@ -1,0 +1,22 @@
+// Bias gradient, added to db: db[j] += Σᵢ delta[i, j].      Twin: reference::bias_gradient
+// delta is [batch, outputs], db is [outputs] from offset on.
+// One invocation a column; rows are added in order, so the sum is the same on every run.
+struct Shape { batch: u32, outputs: u32, offset: u32, accumulate: u32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read> delta: array<f32>;
+@group(0) @binding(2) var<storage, read_write> db: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let j = linear_index(workgroup, workgroups, local);
+    if j >= shape.outputs { return; }
+    var sum = 0.0;
+    if shape.accumulate != 0u { sum = db[shape.offset + j]; }
+    for (var i = 0u; i < shape.batch; i++) { sum += delta[i * shape.outputs + j]; }
+    db[shape.offset + j] = sum;
+}

@@ -1,0 +1,29 @@
+// Matrix product with the second operand transposed: c[i, j] = Σₚ a[i, p]·b[j, p].
+// Twin: reference::matmul_nt
+// a is [m, k], b is [n, k] from b_offset on, c is [m, n]. Backward: deltas times weights
+// transposed, the gradient of a layer's inputs.
+struct Shape { m: u32, k: u32, n: u32, b_offset: u32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+
+fn load_a(row: u32, p: u32) -> f32 {
+    if row >= shape.m || p >= shape.k { return 0.0; }
+    return a[row * shape.k + p];
+}
+
+fn load_b(p: u32, column: u32) -> f32 {
+    if p >= shape.k || column >= shape.n { return 0.0; }
+    return b[shape.b_offset + column * shape.k + p];
+}
+
+fn store(row: u32, column: u32, sum: f32) {
+    if row < shape.m && column < shape.n { c[row * shape.n + column] = sum; }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    multiply_tile(workgroup, local, shape.k);
+}

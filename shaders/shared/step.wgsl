@@ -1,0 +1,21 @@
+// What changes from step to step: one slice of a uniform buffer, chosen by a dynamic offset.
+struct Step {
+    // Of the sample order: number of samples, half the bits of the permutation, its two keys.
+    order: vec4<u32>,
+    // Position of the step's first sample in that order.
+    first: u32,
+    // Where its loss goes.
+    slot: u32,
+    // Its number in the run, from 1.
+    number: u32,
+    padding: u32,
+    // The optimizer's constants, in the order of its kernel.
+    constants: array<vec4<f32>, 3>,
+}
+
+@group(1) @binding(0) var<uniform> this_step: Step;
+
+// Whether x is neither infinite nor NaN, told by its bits: compilers may assume that floats are.
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}

@@ -1,0 +1,103 @@
+//! Which adapters there are, and which one is taken.
+
+use crate::engine::Device;
+use crate::error::{Error, Result};
+
+/// The device type of an adapter that computes on the CPU.
+pub(super) const SOFTWARE: &str = "software";
+
+/// What to do where there is no adapter at all.
+pub const NO_ADAPTER: &str = "there is no GPU adapter: install a graphics driver (on Debian and \
+                              Ubuntu the package mesa-vulkan-drivers brings a software one), or \
+                              use the CPU engine";
+
+/// Storage buffers that the widest kernel binds.
+const STORAGE_BUFFERS: u32 = 5;
+
+/// An adapter that the engine can run on.
+pub(super) struct Candidate {
+    pub(super) adapter: wgpu::Adapter,
+    pub(super) device: Device,
+}
+
+/// All adapters that can run the kernels, best first: real GPUs before software, discrete before
+/// integrated, and the modern interfaces before OpenGL.
+pub(super) async fn find() -> Vec<Candidate> {
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let backends = descriptor.backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let adapters = instance.enumerate_adapters(backends).await;
+    let able = adapters.into_iter().filter(is_able);
+    let mut found: Vec<Candidate> = able
+        .map(|adapter| {
+            let device = describe(&adapter.get_info());
+            Candidate { adapter, device }
+        })
+        .collect();
+    found.sort_by_key(|candidate| {
+        let kinds = ["discrete GPU", "integrated GPU", "virtual GPU", "other", SOFTWARE];
+        let kind = kinds.iter().position(|kind| *kind == candidate.device.device_type);
+        (kind, candidate.device.api == "OpenGL")
+    });
+    found
+}
+
+/// The best adapter whose description contains `name`, in any case.
+pub(super) async fn choose(name: Option<&str>) -> Result<Candidate> {
+    let found = find().await;
+    let listed: Vec<String> = found.iter().map(|c| c.device.description()).collect();
+    let wanted = name.unwrap_or_default().to_lowercase();
+    let matching = found
+        .into_iter()
+        .find(|candidate| candidate.device.description().to_lowercase().contains(&wanted));
+    matching.ok_or_else(|| match name {
+        Some(name) if !listed.is_empty() => Error::NoAdapter {
+            wanted: format!("no adapter is called '{name}'"),
+            available: format!("there are: {}", listed.join("; ")),
+        },
+        _ => Error::NoAdapter {
+            wanted: "the GPU engine cannot start".into(),
+            available: NO_ADAPTER.into(),
+        },
+    })
+}
+
+/// Whether the adapter can run every kernel.
+fn is_able(adapter: &wgpu::Adapter) -> bool {
+    let limits = adapter.limits();
+    let capabilities = adapter.get_downlevel_capabilities();
+    capabilities.flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        && limits.max_storage_buffers_per_shader_stage >= STORAGE_BUFFERS
+        && limits.max_compute_invocations_per_workgroup >= 256
+        && limits.max_compute_workgroup_storage_size >= 16 << 10
+        && limits.max_dynamic_uniform_buffers_per_pipeline_layout >= 1
+}
+
+/// What people call it.
+fn describe(info: &wgpu::AdapterInfo) -> Device {
+    let name = info.name.to_lowercase();
+    let software = ["llvmpipe", "softpipe", "swiftshader", "basic render"];
+    let device_type = match info.device_type {
+        wgpu::DeviceType::Cpu => SOFTWARE,
+        _ if software.iter().any(|known| name.contains(known)) => SOFTWARE,
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Other => "other",
+    };
+    let api = match info.backend {
+        wgpu::Backend::Vulkan => "Vulkan",
+        wgpu::Backend::Metal => "Metal",
+        wgpu::Backend::Dx12 => "DirectX 12",
+        wgpu::Backend::Gl => "OpenGL",
+        wgpu::Backend::BrowserWebGpu => "WebGPU",
+        wgpu::Backend::Noop => "none",
+    };
+    Device {
+        backend: "gpu",
+        adapter: info.name.clone(),
+        device_type,
+        driver: [info.driver.trim(), info.driver_info.trim()].join(" ").trim().to_string(),
+        api,
+    }
+}

@@ -1,0 +1,217 @@
+//! An open device, and everything that can go wrong with it.
+
+use super::adapter::Candidate;
+use super::kernels::{Kernel, KernelKey};
+use crate::engine::Device;
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The largest buffer the engine makes where the device would allow more: positions in it stay
+/// within 32 bits.
+const LARGEST_BUFFER: u64 = 1 << 31;
+
+/// Bytes between two steps in the uniform buffer of steps: WebGPU's alignment.
+pub(super) const STEP_STRIDE: u64 = 256;
+
+/// What the driver reported outside any error scope.
+#[derive(Default)]
+struct Failures {
+    lost: Option<String>,
+    error: Option<String>,
+}
+
+/// A device with its queue, its kernels and its failures.
+pub(super) struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) info: Device,
+    pub(super) limits: wgpu::Limits,
+    /// Layout of the bind group that holds the current step.
+    pub(super) step_layout: wgpu::BindGroupLayout,
+    largest_buffer: AtomicU64,
+    kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
+    failures: Arc<Mutex<Failures>>,
+}
+
+impl Gpu {
+    pub(super) async fn open(candidate: Candidate) -> Result<Self> {
+        let Candidate { adapter, device: info } = candidate;
+        // Every limit the adapter has: what the engine needs of them was checked, and larger
+        // buffers mean fewer parts.
+        let limits = adapter.limits();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("impasto"),
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
+            Error::Gpu { what: format!("opening {}", info.description()), reason: e.to_string() }
+        })?;
+        let failures = Arc::new(Mutex::new(Failures::default()));
+        let noted = Arc::clone(&failures);
+        device.set_device_lost_callback(move |_, reason| {
+            lock(&noted).lost.get_or_insert(reason);
+        });
+        let noted = Arc::clone(&failures);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&noted).error.get_or_insert(one_line(&error));
+        }));
+        let step_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("step"),
+            entries: &[wgpu::BindGroupLayoutEntry {
+                binding: 0,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Uniform,
+                    has_dynamic_offset: true,
+                    min_binding_size: None,
+                },
+                count: None,
+            }],
+        });
+        let largest = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+        Ok(Self {
+            device,
+            queue,
+            info,
+            limits,
+            step_layout,
+            largest_buffer: AtomicU64::new(largest.min(LARGEST_BUFFER)),
+            kernels: Mutex::default(),
+            failures,
+        })
+    }
+
+    /// The most bytes a storage buffer may have.
+    pub(super) fn largest_buffer(&self) -> u64 {
+        self.largest_buffer.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn limit_buffers(&self, bytes: u64) {
+        self.largest_buffer.fetch_min(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    /// An error if the device was lost or refused something since it was opened.
+    pub(super) fn check(&self) -> Result<()> {
+        let failures = lock(&self.failures);
+        if let Some(reason) = &failures.lost {
+            let reason =
+                if reason.is_empty() { "no reason given" } else { reason.trim_end_matches('.') };
+            return Err(Error::DeviceLost {
+                adapter: self.info.adapter.clone(),
+                reason: reason.to_string(),
+            });
+        }
+        match &failures.error {
+            Some(reason) => {
+                Err(Error::Gpu { what: "running the kernels".into(), reason: reason.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `make` and turns whatever the driver says against it into an error that names `what`.
+    pub(super) async fn guarded<T>(
+        &self,
+        what: &str,
+        make: impl FnOnce(&wgpu::Device) -> T,
+    ) -> Result<T> {
+        let filters = [
+            wgpu::ErrorFilter::OutOfMemory,
+            wgpu::ErrorFilter::Validation,
+            wgpu::ErrorFilter::Internal,
+        ];
+        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let made = make(&self.device);
+        // Popped in the reverse order, all before the first wait.
+        let [memory, validation, internal] = scopes;
+        let internal = internal.pop();
+        let validation = validation.pop();
+        let memory = memory.pop();
+        for error in [internal.await, validation.await, memory.await].into_iter().flatten() {
+            self.check()?;
+            return Err(Error::Gpu { what: what.to_string(), reason: one_line(&error) });
+        }
+        Ok(made)
+    }
+
+    /// A buffer of `count` 32-bit numbers, all zero.
+    pub(super) async fn buffer(
+        &self,
+        label: &str,
+        count: usize,
+        usage: wgpu::BufferUsages,
+    ) -> Result<wgpu::Buffer> {
+        let size = (count as u64).saturating_mul(4).max(16);
+        if size > self.largest_buffer() {
+            return Err(Error::TooLarge {
+                what: format!("the buffer '{label}' on {}", self.info.adapter),
+                needed: size,
+                limit: self.largest_buffer(),
+                advice: "make the layers narrower, or use the CPU engine".into(),
+            });
+        }
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: usage | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        };
+        self.guarded(&format!("making the buffer '{label}' of {size} bytes"), |device| {
+            device.create_buffer(&descriptor)
+        })
+        .await
+    }
+
+    /// A storage buffer of `count` 32-bit numbers, all zero.
+    pub(super) async fn storage(&self, label: &str, count: usize) -> Result<wgpu::Buffer> {
+        self.buffer(label, count, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC).await
+    }
+
+    /// A storage buffer that holds `values`.
+    pub(super) async fn upload<T: bytemuck::NoUninit>(
+        &self,
+        label: &str,
+        values: &[T],
+    ) -> Result<wgpu::Buffer> {
+        let bytes = bytemuck::cast_slice(values);
+        let buffer = self.storage(label, bytes.len() / 4).await?;
+        self.queue.write_buffer(&buffer, 0, bytes);
+        Ok(buffer)
+    }
+
+    /// A new list of commands.
+    pub(super) fn encoder(&self, label: &str) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) })
+    }
+
+    /// The compiled kernel, from the cache if it was asked for before.
+    pub(super) async fn kernel(&self, key: KernelKey) -> Result<Arc<Kernel>> {
+        if let Some(kernel) = lock(&self.kernels).get(&key) {
+            return Ok(Arc::clone(kernel));
+        }
+        let kernel = Arc::new(Kernel::compile(self, &key).await?);
+        lock(&self.kernels).insert(key, Arc::clone(&kernel));
+        Ok(kernel)
+    }
+}
+
+/// Locks, whoever may have panicked with the lock: the data are valid at every moment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A driver's report in one line.
+fn one_line(error: &wgpu::Error) -> String {
+    let text = match error {
+        wgpu::Error::OutOfMemory { .. } => "out of memory: lower the batch size".to_string(),
+        other => other.to_string(),
+    };
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,309 @@
+//! A network layer by layer: its buffers, planned once, and its dispatches, forward beside
+//! backward. Works for any width and depth.
+
+use super::device::Gpu;
+use super::kernels::KernelKey;
+use super::recorder::{Grid, Recorder};
+use crate::activation::Activation;
+use crate::engine::Output;
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+use crate::network::{Layer, Network};
+use std::ops::Range;
+
+/// The most bytes of one layer's values for a part of a batch: beyond that a larger part computes
+/// no faster and only takes memory.
+const PART_BYTES: u64 = 32 << 20;
+
+/// The most rows in a part, so that its tiles fit in one dimension of a dispatch.
+const PART_ROWS: u64 = 1 << 20;
+
+/// How many samples of a batch go through the network at once; at most `batch`.
+pub(super) fn part_rows(gpu: &Gpu, network: &Network, batch: usize) -> Result<usize> {
+    let widths = network.widths().into_iter().chain([network.inputs()]);
+    let widest = 4 * widths.max().unwrap_or(1) as u64;
+    let limit = gpu.largest_buffer();
+    let rows = (limit.min(PART_BYTES) / widest).min(PART_ROWS);
+    if rows == 0 && limit < widest {
+        return Err(Error::TooLarge {
+            what: format!("one sample in the widest layer on {}", gpu.info.adapter),
+            needed: widest,
+            limit,
+            advice: "make the layers narrower, or use the CPU engine".into(),
+        });
+    }
+    Ok((rows.max(1) as usize).min(batch))
+}
+
+/// The parameters as one buffer.
+pub(super) async fn upload_parameters(gpu: &Gpu, network: &Network) -> Result<wgpu::Buffer> {
+    let parameters: Vec<f32> = network.parameters().iter().map(|p| *p as f32).collect();
+    gpu.upload("parameters", &parameters).await
+}
+
+/// The buffers of a forward pass of up to so many rows.
+pub(super) struct Forward {
+    /// `[rows, inputs]`, before the encoding.
+    pub(super) inputs: wgpu::Buffer,
+    /// `[features, inputs]`, where there is an encoding.
+    frequencies: Option<wgpu::Buffer>,
+    /// `values[0]`, `[rows, fan_in]`, is what the first layer is given, `values[l + 1]`,
+    /// `[rows, fan_out]`, what layer `l` puts out.
+    pub(super) values: Vec<wgpu::Buffer>,
+}
+
+impl Forward {
+    pub(super) async fn new(gpu: &Gpu, network: &Network, rows: usize) -> Result<Self> {
+        let inputs = gpu.storage("inputs of a batch", rows * network.inputs()).await?;
+        let (frequencies, first) = match network.encoding().frequencies(network.inputs()) {
+            None => (None, inputs.clone()),
+            Some(matrix) => {
+                let frequencies = gpu.upload("frequencies of the encoding", &matrix).await?;
+                let width = network.encoding().outputs(network.inputs());
+                (Some(frequencies), gpu.storage("encoded inputs", rows * width).await?)
+            }
+        };
+        let mut values = vec![first];
+        for (l, layer) in network.layers().iter().enumerate() {
+            let label = format!("values of layer {}", l + 1);
+            values.push(gpu.storage(&label, rows * layer.fan_out).await?);
+        }
+        Ok(Self { inputs, frequencies, values })
+    }
+
+    /// What the last layer puts out, `[rows, outputs]`.
+    pub(super) fn outputs(&self) -> &wgpu::Buffer {
+        &self.values[self.values.len() - 1]
+    }
+
+    /// Records a forward pass of `rows` samples, whose inputs are there.
+    pub(super) async fn record(
+        &self,
+        recorder: &mut Recorder<'_>,
+        network: &Network,
+        parameters: &wgpu::Buffer,
+        rows: usize,
+        output: Output,
+    ) -> Result<()> {
+        if let Some(frequencies) = &self.frequencies {
+            let features = network.encoding().outputs(network.inputs()) / 2;
+            recorder
+                .call(
+                    KernelKey::new("fourier_encoding"),
+                    &[rows as u32, network.inputs() as u32, features as u32],
+                    &[&self.inputs, frequencies, &self.values[0]],
+                    Grid::Elements(rows * features),
+                )
+                .await?;
+        }
+        for (l, layer) in network.layers().iter().enumerate() {
+            let Layer { fan_in, fan_out, activation } = *layer;
+            let (weights, biases) = offsets(network, l);
+            let count = rows * fan_out;
+            recorder
+                .call(
+                    KernelKey::new("matmul"),
+                    &[rows as u32, fan_in as u32, fan_out as u32, weights],
+                    &[&self.values[l], parameters, &self.values[l + 1]],
+                    Grid::Tiles { rows, columns: fan_out },
+                )
+                .await?;
+            recorder
+                .call(
+                    KernelKey::new("bias_add"),
+                    &[count as u32, fan_out as u32, biases],
+                    &[parameters, &self.values[l + 1]],
+                    Grid::Elements(count),
+                )
+                .await?;
+            let last = l + 1 == network.layers().len();
+            if !(last && output == Output::Logits) {
+                record_activation(recorder, activation, rows, fan_out, &self.values[l + 1]).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The buffers of a backward pass of up to so many rows.
+pub(super) struct Backward {
+    /// `[rows, outputs]`.
+    pub(super) targets: wgpu::Buffer,
+    /// `[rows]`.
+    losses: wgpu::Buffer,
+    /// Gradients with respect to the weighted sums of a layer and of the one below it, by turns,
+    /// `[rows, widest]`.
+    deltas: [wgpu::Buffer; 2],
+    /// Gradient of every parameter, in the network's flat order.
+    pub(super) gradient: wgpu::Buffer,
+}
+
+/// A part of a step's batch.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// Its rows within the batch.
+    pub(super) rows: Range<usize>,
+    /// Samples in the whole batch.
+    pub(super) batch: usize,
+}
+
+impl Backward {
+    pub(super) async fn new(gpu: &Gpu, network: &Network, rows: usize) -> Result<Self> {
+        let widest = network.layers().iter().map(|layer| layer.fan_out).max().unwrap_or(1);
+        Ok(Self {
+            targets: gpu.storage("targets of a batch", rows * network.outputs()).await?,
+            losses: gpu.storage("losses of a batch", rows).await?,
+            deltas: [
+                gpu.storage("deltas (even layers)", rows * widest).await?,
+                gpu.storage("deltas (odd layers)", rows * widest).await?,
+            ],
+            gradient: gpu.storage("gradient", network.parameters().len()).await?,
+        })
+    }
+
+    /// Records loss and backpropagation of a part whose forward pass is done and whose targets
+    /// are there. `sums` and `status` are those of the kernel `loss_sum`.
+    pub(super) async fn record(
+        &self,
+        recorder: &mut Recorder<'_>,
+        network: &Network,
+        forward: &Forward,
+        parameters: &wgpu::Buffer,
+        loss: Loss,
+        part: &Part,
+        [sums, status]: [&wgpu::Buffer; 2],
+    ) -> Result<()> {
+        let rows = part.rows.len();
+        let accumulate = u32::from(part.rows.start > 0);
+        let last = u32::from(part.rows.end == part.batch);
+        self.record_loss(recorder, network, forward, loss, part).await?;
+        recorder
+            .call(
+                KernelKey::new("loss_sum"),
+                &[rows as u32, accumulate, last],
+                &[&self.losses, sums, status],
+                Grid::One,
+            )
+            .await?;
+        let [mut delta, mut delta_below] = [&self.deltas[0], &self.deltas[1]];
+        for (l, layer) in network.layers().iter().enumerate().rev() {
+            let Layer { fan_in, fan_out, .. } = *layer;
+            let (weights, biases) = offsets(network, l);
+            let below = &forward.values[l];
+            recorder
+                .call(
+                    KernelKey::new("matmul_tn"),
+                    &[rows as u32, fan_in as u32, fan_out as u32, weights, accumulate],
+                    &[below, delta, &self.gradient],
+                    Grid::Tiles { rows: fan_in, columns: fan_out },
+                )
+                .await?;
+            recorder
+                .call(
+                    KernelKey::new("bias_gradient"),
+                    &[rows as u32, fan_out as u32, biases, accumulate],
+                    &[delta, &self.gradient],
+                    Grid::Elements(fan_out),
+                )
+                .await?;
+            if l > 0 {
+                recorder
+                    .call(
+                        KernelKey::new("matmul_nt"),
+                        &[rows as u32, fan_out as u32, fan_in as u32, weights],
+                        &[delta, parameters, delta_below],
+                        Grid::Tiles { rows, columns: fan_in },
+                    )
+                    .await?;
+                let activation = network.layers()[l - 1].activation;
+                record_gradient(recorder, activation, rows, fan_in, below, delta_below).await?;
+                std::mem::swap(&mut delta, &mut delta_below);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the loss of each row and the gradient with respect to the last weighted sums.
+    async fn record_loss(
+        &self,
+        recorder: &mut Recorder<'_>,
+        network: &Network,
+        forward: &Forward,
+        loss: Loss,
+        part: &Part,
+    ) -> Result<()> {
+        let rows = part.rows.len();
+        let outputs = network.outputs();
+        let scale = loss.scale(part.batch, outputs) as f32;
+        let kernel = match loss {
+            Loss::MeanSquaredError | Loss::SquaredErrorSum => "squared_error",
+            Loss::BinaryCrossEntropy => "binary_cross_entropy",
+            Loss::SoftmaxCrossEntropy => "softmax_cross_entropy",
+        };
+        let y = forward.outputs();
+        recorder
+            .call(
+                KernelKey::new(kernel),
+                &[rows as u32, outputs as u32, scale.to_bits()],
+                &[y, &self.targets, &self.losses, &self.deltas[0]],
+                Grid::Elements(rows),
+            )
+            .await?;
+        if loss.folded_activation().is_none() {
+            let activation = network.output_layer().activation;
+            record_gradient(recorder, activation, rows, outputs, y, &self.deltas[0]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Records an activation in place; nothing for the identity.
+async fn record_activation(
+    recorder: &mut Recorder<'_>,
+    activation: Activation,
+    rows: usize,
+    width: usize,
+    z: &wgpu::Buffer,
+) -> Result<()> {
+    let count = rows * width;
+    match activation {
+        Activation::Identity => Ok(()),
+        Activation::Softmax => {
+            let shape = [rows as u32, width as u32];
+            recorder.call(KernelKey::new("softmax"), &shape, &[z], Grid::Elements(rows)).await
+        }
+        other => {
+            let key = KernelKey::with("activation", other);
+            recorder.call(key, &[count as u32], &[z], Grid::Elements(count)).await
+        }
+    }
+}
+
+/// Records what takes a gradient from the outputs `y` of an activation to its inputs, in place.
+async fn record_gradient(
+    recorder: &mut Recorder<'_>,
+    activation: Activation,
+    rows: usize,
+    width: usize,
+    y: &wgpu::Buffer,
+    delta: &wgpu::Buffer,
+) -> Result<()> {
+    let count = rows * width;
+    match activation {
+        Activation::Identity => Ok(()),
+        Activation::Softmax => {
+            let key = KernelKey::new("softmax_gradient");
+            let shape = [rows as u32, width as u32];
+            recorder.call(key, &shape, &[y, delta], Grid::Elements(rows)).await
+        }
+        other => {
+            let key = KernelKey::with("activation_gradient", other);
+            recorder.call(key, &[count as u32], &[y, delta], Grid::Elements(count)).await
+        }
+    }
+}
+
+/// Where the weights and the biases of a layer start in the flat vector.
+fn offsets(network: &Network, layer: usize) -> (u32, u32) {
+    (network.weight_range(layer).start as u32, network.bias_range(layer).start as u32)
+}

@@ -1,0 +1,177 @@
+//! Calls of kernels as data: recorded once, played many times.
+
+use super::device::{Gpu, STEP_STRIDE};
+use super::kernels::{Kernel, KernelKey};
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+/// Bytes of uniform data that a kernel is given: no `Shape` is larger.
+const SHAPE_BYTES: u64 = 32;
+
+/// Invocations in a workgroup of an elementwise kernel.
+const WORKGROUP: usize = 256;
+
+/// Rows and columns of the tile that a workgroup of a matrix product computes.
+const TILE: usize = 32;
+
+/// How a kernel's invocations are laid out.
+#[derive(Clone, Copy)]
+pub(super) enum Grid {
+    /// One invocation an element.
+    Elements(usize),
+    /// One workgroup a tile of an `[rows, columns]` result.
+    Tiles { rows: usize, columns: usize },
+    /// A single workgroup.
+    One,
+}
+
+impl Grid {
+    fn workgroups(self, gpu: &Gpu, kernel: &Kernel) -> Result<[u32; 3]> {
+        let most = gpu.limits.max_compute_workgroups_per_dimension as usize;
+        let [x, y] = match self {
+            Self::Elements(count) => {
+                let workgroups = count.div_ceil(WORKGROUP);
+                let rows = workgroups.div_ceil(most).max(1);
+                [workgroups.div_ceil(rows), rows]
+            }
+            Self::Tiles { rows, columns } => [columns.div_ceil(TILE), rows.div_ceil(TILE)],
+            Self::One => [1, 1],
+        };
+        if x > most || y > most {
+            return Err(Error::TooLarge {
+                what: format!("a dispatch of the kernel '{}' in {x}×{y} workgroups", kernel.name),
+                needed: x.max(y) as u64,
+                limit: most as u64,
+                advice: "make the layers narrower, or use the CPU engine".into(),
+            });
+        }
+        Ok([x as u32, y as u32, 1])
+    }
+}
+
+/// A kernel with its operands.
+pub(super) struct Dispatch {
+    kernel: Arc<Kernel>,
+    group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+/// A call that has no bind group yet.
+struct Call {
+    kernel: Arc<Kernel>,
+    buffers: Vec<wgpu::Buffer>,
+    workgroups: [u32; 3],
+}
+
+/// Collects calls.
+pub(super) struct Recorder<'a> {
+    gpu: &'a Gpu,
+    calls: Vec<Call>,
+    shapes: Vec<u8>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(gpu: &'a Gpu) -> Self {
+        Self { gpu, calls: Vec::new(), shapes: Vec::new() }
+    }
+
+    /// Adds a call: `shape` are the words of the kernel's uniform `Shape`, `buffers` its storage
+    /// buffers in the order of their bindings.
+    pub(super) async fn call(
+        &mut self,
+        key: KernelKey,
+        shape: &[u32],
+        buffers: &[&wgpu::Buffer],
+        grid: Grid,
+    ) -> Result<()> {
+        let kernel = self.gpu.kernel(key).await?;
+        let workgroups = grid.workgroups(self.gpu, &kernel)?;
+        self.shapes.extend_from_slice(bytemuck::cast_slice(shape));
+        self.calls.push(Call {
+            kernel,
+            buffers: buffers.iter().map(|buffer| (*buffer).clone()).collect(),
+            workgroups,
+        });
+        let stride =
+            u64::from(self.gpu.limits.min_uniform_buffer_offset_alignment).max(SHAPE_BYTES);
+        self.shapes.resize(self.calls.len() * stride as usize, 0);
+        Ok(())
+    }
+
+    /// The recorded calls, ready to be played.
+    pub(super) async fn finish(self, label: &str) -> Result<Vec<Dispatch>> {
+        let usage = wgpu::BufferUsages::UNIFORM;
+        let shapes = self
+            .gpu
+            .buffer(&format!("shapes of the {label}"), self.shapes.len() / 4, usage)
+            .await?;
+        self.gpu.queue.write_buffer(&shapes, 0, &self.shapes);
+        let stride = self.shapes.len() as u64 / self.calls.len().max(1) as u64;
+        let bind = |device: &wgpu::Device| {
+            let calls = self.calls.into_iter().enumerate();
+            let dispatches = calls.map(|(position, call)| {
+                let shape = wgpu::BufferBinding {
+                    buffer: &shapes,
+                    offset: position as u64 * stride,
+                    size: wgpu::BufferSize::new(SHAPE_BYTES),
+                };
+                let operands = call.buffers.iter().map(wgpu::Buffer::as_entire_binding);
+                let entries: Vec<_> = std::iter::once(wgpu::BindingResource::Buffer(shape))
+                    .chain(operands)
+                    .enumerate()
+                    .map(|(binding, resource)| wgpu::BindGroupEntry {
+                        binding: binding as u32,
+                        resource,
+                    })
+                    .collect();
+                let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some(call.kernel.name),
+                    layout: &call.kernel.layout,
+                    entries: &entries,
+                });
+                Dispatch { kernel: call.kernel, group, workgroups: call.workgroups }
+            });
+            dispatches.collect()
+        };
+        self.gpu.guarded(&format!("binding the buffers of the {label}"), bind).await
+    }
+}
+
+/// Plays dispatches that read no step.
+pub(super) fn play(encoder: &mut wgpu::CommandEncoder, label: &str, dispatches: &[Dispatch]) {
+    let mut pass = begin(encoder, label);
+    dispatches.iter().for_each(|dispatch| add(&mut pass, dispatch));
+}
+
+/// Plays the dispatches of several steps in one pass; step `i` finds its data in slice `i` of the
+/// buffer bound by `step_group`.
+pub(super) fn play_steps<'a>(
+    encoder: &mut wgpu::CommandEncoder,
+    step_group: &wgpu::BindGroup,
+    steps: impl Iterator<Item = &'a [Dispatch]>,
+) {
+    let mut pass = begin(encoder, "training steps");
+    for (position, dispatches) in steps.enumerate() {
+        let offset = (position as u64 * STEP_STRIDE) as u32;
+        for dispatch in dispatches {
+            if dispatch.kernel.reads_step {
+                pass.set_bind_group(1, step_group, &[offset]);
+            }
+            add(&mut pass, dispatch);
+        }
+    }
+}
+
+fn begin<'a>(encoder: &'a mut wgpu::CommandEncoder, label: &str) -> wgpu::ComputePass<'a> {
+    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+        label: Some(label),
+        timestamp_writes: None,
+    })
+}
+
+fn add(pass: &mut wgpu::ComputePass, dispatch: &Dispatch) {
+    let [x, y, z] = dispatch.workgroups;
+    pass.set_pipeline(&dispatch.kernel.pipeline);
+    pass.set_bind_group(0, &dispatch.group, &[]);
+    pass.dispatch_workgroups(x, y, z);
+}
