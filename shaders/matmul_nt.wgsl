@@ -10,20 +10,18 @@ struct Shape { m: u32, k: u32, n: u32, b_offset: u32 }
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 
 fn load_a(row: u32, p: u32) -> f32 {
-    if row >= shape.m || p >= shape.k { return 0.0; }
     return a[row * shape.k + p];
 }
 
 fn load_b(p: u32, column: u32) -> f32 {
-    if p >= shape.k || column >= shape.n { return 0.0; }
     return b[shape.b_offset + column * shape.k + p];
 }
 
 fn store(row: u32, column: u32, sum: f32) {
-    if row < shape.m && column < shape.n { c[row * shape.n + column] = sum; }
+    c[row * shape.n + column] = sum;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    multiply_tile(workgroup, local, shape.k);
+    multiply_tile(workgroup, local, shape.m, shape.k, shape.n);
 }

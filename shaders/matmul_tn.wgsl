@@ -11,22 +11,19 @@ struct Shape { batch: u32, m: u32, n: u32, c_offset: u32, accumulate: u32 }
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 
 fn load_a(row: u32, p: u32) -> f32 {
-    if row >= shape.m || p >= shape.batch { return 0.0; }
     return a[p * shape.m + row];
 }
 
 fn load_b(p: u32, column: u32) -> f32 {
-    if p >= shape.batch || column >= shape.n { return 0.0; }
     return b[p * shape.n + column];
 }
 
 fn store(row: u32, column: u32, sum: f32) {
-    if row >= shape.m || column >= shape.n { return; }
     let at = shape.c_offset + row * shape.n + column;
     if shape.accumulate == 0u { c[at] = sum; } else { c[at] += sum; }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    multiply_tile(workgroup, local, shape.batch);
+    multiply_tile(workgroup, local, shape.m, shape.batch, shape.n);
 }

@@ -11,8 +11,11 @@ const SHAPE_BYTES: u64 = 32;
 /// Invocations in a workgroup of an elementwise kernel.
 const WORKGROUP: usize = 256;
 
-/// Rows and columns of the tile that a workgroup of a matrix product computes.
-const TILE: usize = 32;
+/// Rows of the tile that a workgroup of a matrix product computes; see `shaders/shared/tile.wgsl`.
+const TILE_ROWS: usize = 128;
+
+/// Columns of that tile.
+const TILE_COLUMNS: usize = 8;
 
 /// How a kernel's invocations are laid out.
 #[derive(Clone, Copy)]
@@ -34,7 +37,9 @@ impl Grid {
                 let rows = workgroups.div_ceil(most).max(1);
                 [workgroups.div_ceil(rows), rows]
             }
-            Self::Tiles { rows, columns } => [columns.div_ceil(TILE), rows.div_ceil(TILE)],
+            Self::Tiles { rows, columns } => {
+                [columns.div_ceil(TILE_COLUMNS), rows.div_ceil(TILE_ROWS)]
+            }
             Self::One => [1, 1],
         };
         if x > most || y > most {

@@ -1,1 +1,664 @@
-//! twins
+//! Every kernel beside its twin in the reference, on random shapes and extreme values, on every
+//! adapter there is.
+//!
+//! Tolerances are derived, not tuned: an f32 operation is off by at most half a unit ε = 2⁻²³ of
+//! its result, so a sum of n terms is off by at most about n·ε times the sum of their sizes. The
+//! twin computes that sum of sizes with the value. Transcendental functions are granted a few ε of
+//! their result, which WGSL promises for `exp`, `log` and division.
+
+use super::adapter;
+use super::device::{Gpu, STEP_STRIDE};
+use super::kernels::{KernelKey, SOURCES};
+use super::readback::floats;
+use super::recorder::{Grid, Recorder, play_steps};
+use crate::activation::Activation;
+use crate::dataset::Permutation;
+use crate::encoding::Encoding;
+use crate::engine::reference;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The unit of f32.
+const EPSILON: f64 = f32::EPSILON as f64;
+
+/// Units granted for the few operations around a sum: scaling, one transcendental function, a
+/// division.
+const FEW: f64 = 16.0;
+
+/// Sizes that meet every edge of a tile or a workgroup: 1, primes, one more than a power of two.
+const SIZES: [usize; 12] = [1, 2, 3, 7, 8, 9, 31, 33, 100, 127, 129, 257];
+
+/// Opens every adapter; without one, says so loudly, and fails where one is required.
+fn adapters() -> Vec<Arc<Gpu>> {
+    let found = pollster::block_on(adapter::find());
+    if found.is_empty() {
+        let required =
+            std::env::var("IMPASTO_REQUIRE_GPU").is_ok_and(|v| !v.is_empty() && v != "0");
+        assert!(!required, "IMPASTO_REQUIRE_GPU is set, but {}", adapter::NO_ADAPTER);
+        eprintln!("SKIPPED, no kernel was checked: {}", adapter::NO_ADAPTER);
+    }
+    found
+        .into_iter()
+        .map(|candidate| Arc::new(pollster::block_on(Gpu::open(candidate)).expect("opens")))
+        .collect()
+}
+
+/// What a kernel is given in one test.
+struct Case<'a> {
+    key: KernelKey,
+    shape: Vec<u32>,
+    /// The storage buffers, in the order of their bindings.
+    buffers: Vec<&'a [f32]>,
+    grid: Grid,
+    step: Option<Vec<u32>>,
+}
+
+/// Runs a kernel; the contents of its buffers afterwards.
+fn run(gpu: &Arc<Gpu>, case: Case) -> Vec<Vec<f32>> {
+    let work = async {
+        let mut buffers = Vec::new();
+        for values in &case.buffers {
+            buffers.push(gpu.upload("operand", values).await?);
+        }
+        let mut recorder = Recorder::new(gpu);
+        let bound: Vec<&wgpu::Buffer> = buffers.iter().collect();
+        recorder.call(case.key, &case.shape, &bound, case.grid).await?;
+        let dispatches = recorder.finish("test").await?;
+        let words = STEP_STRIDE as usize / 4;
+        let step = gpu.buffer("step", words, wgpu::BufferUsages::UNIFORM).await?;
+        gpu.queue.write_buffer(&step, 0, bytemuck::cast_slice(&case.step.unwrap_or_default()));
+        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &gpu.step_layout,
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }],
+        });
+        let mut encoder = gpu.encoder("test");
+        play_steps(&mut encoder, &group, std::iter::once(dispatches.as_slice()));
+        let sources: Vec<_> = buffers
+            .iter()
+            .zip(&case.buffers)
+            .map(|(b, values)| (b, 4 * values.len() as u64))
+            .collect();
+        gpu.read(encoder, &sources, "operands")?.await
+    };
+    let bytes = pollster::block_on(work).expect("the kernel runs");
+    let mut all = floats(&bytes);
+    case.buffers.iter().map(|values| all.by_ref().take(values.len()).collect()).collect()
+}
+
+/// Asserts that every value lies within `units`·ε of its twin, times the size that goes with it.
+fn assert_near(what: &str, got: &[f32], expected: &[f64], sizes: &[f64], units: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    for (i, ((got, expected), size)) in got.iter().zip(expected).zip(sizes).enumerate() {
+        let tolerance = units * EPSILON * size.abs() + f64::from(f32::MIN_POSITIVE);
+        let error = (f64::from(*got) - expected).abs();
+        assert!(error <= tolerance, "{what}: element {i} is {got}, not {expected} ± {tolerance:e}");
+    }
+}
+
+fn random(seed: u64, count: usize) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    (0..count).map(|_| random.random::<f32>() * 4.0 - 2.0).collect()
+}
+
+fn double(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|v| f64::from(*v)).collect()
+}
+
+fn sizes_of(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|v| f64::from(v.abs())).collect()
+}
+
+/// Runs `check` on every adapter with random sizes, and once with 1,000 rows.
+fn on_random_shapes(check: impl Fn(&Arc<Gpu>, usize, usize, usize, u64)) {
+    for gpu in adapters() {
+        let size = proptest::sample::select(&SIZES[..]);
+        let mut runner =
+            TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+        let shapes = (size.clone(), size.clone(), size, any::<u64>());
+        runner
+            .run(&shapes, |(m, k, n, seed)| {
+                check(&gpu, m, k, n, seed);
+                Ok(())
+            })
+            .expect("every shape agrees");
+        check(&gpu, 1000, 3, 65, 1);
+        check(&gpu, 2, 1000, 5, 2);
+    }
+}
+
+type Product = fn(&[f64], &[f64], usize, usize, usize, &mut [f64]);
+
+/// A product on the device against its twin, with the parameters starting at an offset.
+fn check_product(
+    gpu: &Arc<Gpu>,
+    name: &'static str,
+    twin: Product,
+    [m, k, n]: [usize; 3],
+    seed: u64,
+) {
+    let offset = (seed % 5) as usize;
+    let a = random(seed, m * k);
+    let b = random(seed + 1, offset + k * n);
+    let (mut expected, mut sizes) = (vec![0.0; m * n], vec![0.0; m * n]);
+    twin(&double(&a), &double(&b[offset..]), m, k, n, &mut expected);
+    twin(&sizes_of(&a), &sizes_of(&b[offset..]), m, k, n, &mut sizes);
+    let c = vec![0.0; m * n];
+    let got = run(
+        gpu,
+        Case {
+            key: KernelKey::new(name),
+            shape: vec![m as u32, k as u32, n as u32, offset as u32],
+            buffers: vec![&a, &b, &c],
+            grid: Grid::Tiles { rows: m, columns: n },
+            step: None,
+        },
+    );
+    assert_near(&format!("{name} {m}×{k}×{n}"), &got[2], &expected, &sizes, k as f64);
+}
+
+#[test]
+fn matmul() {
+    on_random_shapes(|gpu, m, k, n, seed| {
+        check_product(gpu, "matmul", reference::matmul, [m, k, n], seed)
+    });
+}
+
+#[test]
+fn matmul_nt() {
+    on_random_shapes(|gpu, m, k, n, seed| {
+        check_product(gpu, "matmul_nt", reference::matmul_nt, [m, k, n], seed);
+    });
+}
+
+#[test]
+fn matmul_tn_adds_or_overwrites() {
+    on_random_shapes(|gpu, batch, m, n, seed| {
+        let offset = (seed % 5) as usize;
+        let (a, b) = (random(seed, batch * m), random(seed + 1, batch * n));
+        let before = random(seed + 2, offset + m * n);
+        for accumulate in [0, 1] {
+            let start = &before[offset..];
+            let (mut expected, mut sizes) = (double(start), sizes_of(start));
+            if accumulate == 0 {
+                expected.fill(0.0);
+            }
+            reference::matmul_tn(&double(&a), &double(&b), batch, m, n, &mut expected);
+            reference::matmul_tn(&sizes_of(&a), &sizes_of(&b), batch, m, n, &mut sizes);
+            let got = run(
+                gpu,
+                Case {
+                    key: KernelKey::new("matmul_tn"),
+                    shape: vec![batch as u32, m as u32, n as u32, offset as u32, accumulate],
+                    buffers: vec![&a, &b, &before],
+                    grid: Grid::Tiles { rows: m, columns: n },
+                    step: None,
+                },
+            );
+            assert_eq!(
+                got[2][..offset],
+                before[..offset],
+                "what stands before the layer is untouched"
+            );
+            assert_near("matmul_tn", &got[2][offset..], &expected, &sizes, batch as f64 + 1.0);
+        }
+    });
+}
+
+#[test]
+fn bias_add_and_bias_gradient() {
+    on_random_shapes(|gpu, batch, _, outputs, seed| {
+        let offset = (seed % 5) as usize;
+        let bias = random(seed, offset + outputs);
+        let z = random(seed + 1, batch * outputs);
+        let mut expected = double(&z);
+        reference::bias_add(&mut expected, &double(&bias[offset..]));
+        let count = batch * outputs;
+        let got = run(
+            gpu,
+            Case {
+                key: KernelKey::new("bias_add"),
+                shape: vec![count as u32, outputs as u32, offset as u32],
+                buffers: vec![&bias, &z],
+                grid: Grid::Elements(count),
+                step: None,
+            },
+        );
+        assert_near("bias_add", &got[1], &expected, &vec![4.0; count], 1.0);
+
+        for accumulate in [0, 1] {
+            let start = &bias[offset..];
+            let (mut expected, mut sizes) = (double(start), sizes_of(start));
+            if accumulate == 0 {
+                expected.fill(0.0);
+            }
+            reference::bias_gradient(&double(&z), outputs, &mut expected);
+            reference::bias_gradient(&sizes_of(&z), outputs, &mut sizes);
+            let got = run(
+                gpu,
+                Case {
+                    key: KernelKey::new("bias_gradient"),
+                    shape: vec![batch as u32, outputs as u32, offset as u32, accumulate],
+                    buffers: vec![&z, &bias],
+                    grid: Grid::Elements(outputs),
+                    step: None,
+                },
+            );
+            assert_near("bias_gradient", &got[1][offset..], &expected, &sizes, batch as f64 + 1.0);
+        }
+    });
+}
+
+/// Every activation but softmax, which has kernels of its own.
+fn elementwise() -> impl Iterator<Item = Activation> {
+    let settable = Activation::LeakyRelu { slope: 0.1 };
+    Activation::ALL.into_iter().filter(|a| *a != Activation::Softmax).chain([settable])
+}
+
+#[test]
+fn activations_and_their_gradients() {
+    let extremes = [
+        0.0,
+        -0.0,
+        1e-30,
+        -1e-30,
+        20.0,
+        -20.0,
+        90.0,
+        -90.0,
+        1e4,
+        -1e4,
+        1e30,
+        -1e30,
+        f32::MAX,
+        f32::MIN,
+    ];
+    for gpu in adapters() {
+        for activation in elementwise() {
+            for count in [1, 257, 1000] {
+                let z: Vec<f32> =
+                    extremes.iter().copied().chain(random(count as u64, count)).collect();
+                let mut expected = double(&z);
+                reference::activation(activation, &mut expected);
+                let got = run(
+                    &gpu,
+                    Case {
+                        key: KernelKey::with("activation", activation),
+                        shape: vec![z.len() as u32],
+                        buffers: vec![&z],
+                        grid: Grid::Elements(z.len()),
+                        step: None,
+                    },
+                );
+                // An absolute error of a few ε, relative where the value is large.
+                let sizes: Vec<f64> = expected.iter().map(|y| y.abs().max(1.0)).collect();
+                assert_near(activation.name(), &got[0], &expected, &sizes, FEW);
+
+                let y: Vec<f32> = expected.iter().map(|y| *y as f32).collect();
+                let delta = random(7, y.len());
+                let mut expected = double(&delta);
+                reference::activation_gradient(activation, &double(&y), &mut expected);
+                let got = run(
+                    &gpu,
+                    Case {
+                        key: KernelKey::with("activation_gradient", activation),
+                        shape: vec![y.len() as u32],
+                        buffers: vec![&y, &delta],
+                        grid: Grid::Elements(y.len()),
+                        step: None,
+                    },
+                );
+                assert_near(activation.name(), &got[1], &expected, &vec![4.0; y.len()], FEW);
+            }
+        }
+    }
+}
+
+#[test]
+fn softmax_and_its_gradient() {
+    on_random_shapes(|gpu, batch, _, outputs, seed| {
+        for scale in [1.0, 5e3] {
+            let z: Vec<f32> =
+                random(seed, batch * outputs).into_iter().map(|z| z * scale).collect();
+            let mut expected = double(&z);
+            reference::softmax(&mut expected, outputs);
+            let case = |key, buffers| Case {
+                key: KernelKey::new(key),
+                shape: vec![batch as u32, outputs as u32],
+                buffers,
+                grid: Grid::Elements(batch),
+                step: None,
+            };
+            let got = run(gpu, case("softmax", vec![&z]));
+            // The exponent z − m is off by ε·|z − m|, and so, relatively, its exponential, which
+            // is largest, ε/e, at z − m = −1.
+            let ones = vec![1.0; z.len()];
+            assert_near("softmax", &got[0], &expected, &ones, FEW + outputs as f64);
+
+            let y: Vec<f32> = expected.iter().map(|y| *y as f32).collect();
+            let delta = random(seed + 1, batch * outputs);
+            let mut expected = double(&delta);
+            reference::softmax_gradient(&double(&y), &mut expected, outputs);
+            let got = run(gpu, case("softmax_gradient", vec![&y, &delta]));
+            assert_near(
+                "softmax_gradient",
+                &got[1],
+                &expected,
+                &vec![4.0; y.len()],
+                FEW + outputs as f64,
+            );
+        }
+    });
+}
+
+type LossTwin = fn(&[f64], &[f64], usize, f64, &mut [f64], &mut [f64]);
+
+#[test]
+fn losses_and_their_gradients() {
+    let twins: [(&str, LossTwin); 3] = [
+        ("squared_error", reference::squared_error),
+        ("binary_cross_entropy", reference::binary_cross_entropy),
+        ("softmax_cross_entropy", reference::softmax_cross_entropy),
+    ];
+    on_random_shapes(|gpu, batch, _, outputs, seed| {
+        for (name, twin) in twins {
+            for magnitude in [1.0, 5e3] {
+                let z: Vec<f32> =
+                    random(seed, batch * outputs).into_iter().map(|z| z * magnitude).collect();
+                let t: Vec<f32> =
+                    random(seed + 1, batch * outputs).into_iter().map(|t| t / 4.0 + 0.5).collect();
+                let scale = 1.0_f32 / batch as f32;
+                let (mut losses, mut delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
+                twin(&double(&z), &double(&t), outputs, scale.into(), &mut losses, &mut delta);
+                assert!(losses.iter().chain(&delta).all(|v| v.is_finite()));
+                let (got_losses, got_delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
+                let got = run(
+                    gpu,
+                    Case {
+                        key: KernelKey::new(name),
+                        shape: vec![batch as u32, outputs as u32, scale.to_bits()],
+                        buffers: vec![&z, &t, &got_losses, &got_delta],
+                        grid: Grid::Elements(batch),
+                        step: None,
+                    },
+                );
+                // Each term of a row is at most this large before it is scaled.
+                let largest = 2.0 * f64::from(magnitude) + 8.0;
+                let largest = if name == "squared_error" { largest * largest } else { largest };
+                let size = f64::from(scale) * largest;
+                let units = FEW + outputs as f64;
+                assert_near(name, &got[2], &losses, &vec![size * outputs as f64; batch], units);
+                // Gradients are at most twice the error, or the sum of a row's targets.
+                let slope =
+                    if name == "squared_error" { 2.0 * largest.sqrt() } else { outputs as f64 };
+                let sizes = vec![f64::from(scale) * slope; delta.len()];
+                assert_near(name, &got[3], &delta, &sizes, units);
+            }
+        }
+    });
+}
+
+#[test]
+fn cross_entropies_stay_finite_at_extreme_logits() {
+    for gpu in adapters() {
+        let z: Vec<f32> = vec![1e4, -1e4, -1e4, 1e4, 1e30, -1e30, 0.0, 0.0];
+        let t: Vec<f32> = vec![0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.5];
+        for name in ["binary_cross_entropy", "softmax_cross_entropy"] {
+            let (losses, delta) = (vec![f32::NAN; 4], vec![f32::NAN; 8]);
+            let got = run(
+                &gpu,
+                Case {
+                    key: KernelKey::new(name),
+                    shape: vec![4, 2, 1.0_f32.to_bits()],
+                    buffers: vec![&z, &t, &losses, &delta],
+                    grid: Grid::Elements(4),
+                    step: None,
+                },
+            );
+            assert!(got[2].iter().chain(&got[3]).all(|v| v.is_finite()), "{name}: {got:?}");
+            assert!((got[2][0] - 2e4).abs() < 1.0, "{name}: {got:?}");
+            assert_eq!(got[2][1], 0.0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn loss_sum_into_its_slot() {
+    on_random_shapes(|gpu, batch, _, slot, seed| {
+        let losses: Vec<f32> = random(seed, batch).into_iter().map(f32::abs).collect();
+        let before = random(seed + 1, slot + 1);
+        let status = [f32::from_bits(u32::MAX); 2];
+        for accumulate in [0, 1] {
+            let got = run(
+                gpu,
+                Case {
+                    key: KernelKey::new("loss_sum"),
+                    shape: vec![batch as u32, accumulate, 1],
+                    buffers: vec![&losses, &before, &status],
+                    grid: Grid::One,
+                    step: Some(vec![0, 0, 0, 0, 0, slot as u32, 9]),
+                },
+            );
+            let start = if accumulate == 1 { f64::from(before[slot]) } else { 0.0 };
+            let sum = reference::loss_sum(&double(&losses));
+            let size = [sum + start.abs()];
+            assert_near("loss_sum", &got[1][slot..], &[start + sum], &size, batch as f64 + 1.0);
+            assert_eq!(got[1][..slot], before[..slot], "other slots are untouched");
+            assert!(got[2].iter().all(|word| word.to_bits() == u32::MAX), "no step diverged");
+        }
+    });
+}
+
+#[test]
+fn loss_sum_notes_the_first_step_that_is_not_finite() {
+    for gpu in adapters() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let losses = [1.0, bad, 2.0];
+            let status = [f32::from_bits(u32::MAX); 2];
+            let got = run(
+                &gpu,
+                Case {
+                    key: KernelKey::new("loss_sum"),
+                    shape: vec![3, 0, 1],
+                    buffers: vec![&losses, &[0.0], &status],
+                    grid: Grid::One,
+                    step: Some(vec![0, 0, 0, 0, 0, 0, 9]),
+                },
+            );
+            assert_eq!((got[2][0].to_bits(), got[2][1].to_bits()), (9, u32::MAX), "{bad}");
+        }
+    }
+}
+
+/// A step's uniform words with the optimizer's constants.
+fn step_words(number: u32, constants: [[f32; 4]; 3]) -> Vec<u32> {
+    let mut words = vec![0, 0, 0, 0, 0, 0, number, 0];
+    words.extend(constants.as_flattened().iter().map(|c| c.to_bits()));
+    words
+}
+
+#[test]
+fn sgd_and_adam() {
+    let (rate, momentum, l2) = (0.125, 0.75, 0.25);
+    on_random_shapes(|gpu, _, _, count, seed| {
+        let [gradient, parameters, first] = [0, 1, 2].map(|i| random(seed + i, count));
+        let second: Vec<f32> = random(seed + 3, count).into_iter().map(f32::abs).collect();
+        let status = [f32::from_bits(u32::MAX); 2];
+        for nesterov in [false, true] {
+            let (mut w, mut v) = (double(&parameters), double(&first));
+            assert!(reference::sgd(
+                &mut w,
+                &double(&gradient),
+                &mut v,
+                rate,
+                momentum,
+                nesterov,
+                l2
+            ));
+            let flag = f32::from(u8::from(nesterov));
+            let constants = [[rate as f32, momentum as f32, flag, l2 as f32], [0.0; 4], [0.0; 4]];
+            let got = run(
+                gpu,
+                Case {
+                    key: KernelKey::new("sgd"),
+                    shape: vec![count as u32],
+                    buffers: vec![&gradient, &parameters, &first, &status],
+                    grid: Grid::Elements(count),
+                    step: Some(step_words(1, constants)),
+                },
+            );
+            let sizes = vec![8.0; count];
+            assert_near("sgd parameters", &got[1], &w, &sizes, FEW);
+            assert_near("sgd velocity", &got[2], &v, &sizes, FEW);
+        }
+        let [beta1, beta2, keep, epsilon] = [0.875, 0.984_375, 0.968_75, 0.015_625];
+        let (step_size, correction) = (0.5, 2.0);
+        let (mut w, mut m, mut v) = (double(&parameters), double(&first), double(&second));
+        let g = double(&gradient);
+        assert!(reference::adam(
+            &mut w, &g, &mut m, &mut v, step_size, beta1, beta2, correction, epsilon, keep, l2
+        ));
+        let constants = [
+            [step_size, beta1, 1.0 - beta1, beta2],
+            [1.0 - beta2, correction, epsilon, keep],
+            [l2, 0.0, 0.0, 0.0],
+        ];
+        let got = run(
+            gpu,
+            Case {
+                key: KernelKey::new("adam"),
+                shape: vec![count as u32],
+                buffers: vec![&gradient, &parameters, &first, &second, &status],
+                grid: Grid::Elements(count),
+                step: Some(step_words(1, constants.map(|row| row.map(|c: f64| c as f32)))),
+            },
+        );
+        // The update is m over at least ε: an error of m is magnified by at most step_size/ε.
+        let update = 8.0 + 8.0 * step_size / epsilon;
+        assert_near("adam parameters", &got[1], &w, &vec![update; count], FEW);
+        assert_near("adam first moment", &got[2], &m, &vec![8.0; count], FEW);
+        assert_near("adam second moment", &got[3], &v, &vec![8.0; count], FEW);
+    });
+}
+
+#[test]
+fn optimizers_leave_out_what_is_not_finite_and_stop_after_it() {
+    let constants = [[0.5, 0.0, 0.0, 0.0], [0.0; 4], [0.0; 4]];
+    for gpu in adapters() {
+        let sgd = |status: [u32; 2], number| {
+            let status = status.map(f32::from_bits);
+            let got = run(
+                &gpu,
+                Case {
+                    key: KernelKey::new("sgd"),
+                    shape: vec![3],
+                    buffers: vec![
+                        &[1.0, f32::INFINITY, f32::NAN],
+                        &[1.0, 2.0, 3.0],
+                        &[0.0; 3],
+                        &status,
+                    ],
+                    grid: Grid::Elements(3),
+                    step: Some(step_words(number, constants)),
+                },
+            );
+            (got[1].clone(), got[3].iter().map(|word| word.to_bits()).collect::<Vec<u32>>())
+        };
+        const NEVER: u32 = u32::MAX;
+        assert_eq!(sgd([NEVER, NEVER], 7), (vec![0.5, 2.0, 3.0], vec![NEVER, 7]));
+        assert_eq!(sgd([7, NEVER], 7), (vec![1.0, 2.0, 3.0], vec![7, NEVER]), "after a bad loss");
+        assert_eq!(sgd([NEVER, 6], 7), (vec![1.0, 2.0, 3.0], vec![NEVER, 6]), "after a bad update");
+    }
+}
+
+#[test]
+fn gather_follows_the_permutation_across_segments() {
+    on_random_shapes(|gpu, batch, samples, width, seed| {
+        let batch = batch.min(samples);
+        let first = (seed % (samples - batch + 1) as u64) as usize;
+        let rows = random(seed, samples * width);
+        for order in [Permutation::identity(samples), Permutation::new(samples, seed, 3)] {
+            let mut expected = vec![0.0; batch * width];
+            reference::gather(&rows, width, &order, first, &mut expected);
+            let mut out = vec![f32::NAN; batch * width];
+            let segment = samples.div_ceil(2);
+            for (position, part) in rows.chunks(segment * width).enumerate() {
+                let mut step = order.words().to_vec();
+                step.push(first as u32);
+                let shape = [batch, width, 0, position * segment, part.len() / width];
+                let got = run(
+                    gpu,
+                    Case {
+                        key: KernelKey::new("gather"),
+                        shape: shape.map(|word| word as u32).to_vec(),
+                        buffers: vec![part, &out],
+                        grid: Grid::Elements(batch),
+                        step: Some(step),
+                    },
+                );
+                out.clone_from(&got[1]);
+            }
+            assert_eq!(double(&out), expected);
+        }
+    });
+}
+
+#[test]
+fn fourier_encoding() {
+    on_random_shapes(|gpu, batch, _, features, seed| {
+        let inputs = (seed % 4 + 1) as usize;
+        let fourier = Encoding::Fourier { features, scale: 10.0, seed };
+        let octaves = Encoding::Frequency { octaves: features.min(16) };
+        for encoding in [fourier, octaves] {
+            let frequencies = encoding.frequencies(inputs).expect("waves");
+            let features = frequencies.len() / inputs;
+            let x = random(seed, batch * inputs);
+            let mut expected = vec![0.0; batch * 2 * features];
+            reference::fourier_encoding(&double(&x), inputs, &double(&frequencies), &mut expected);
+            let out = vec![0.0; expected.len()];
+            let got = run(
+                gpu,
+                Case {
+                    key: KernelKey::new("fourier_encoding"),
+                    shape: vec![batch as u32, inputs as u32, features as u32],
+                    buffers: vec![&x, &frequencies, &out],
+                    grid: Grid::Elements(batch * features),
+                    step: None,
+                },
+            );
+            // An error of the turns, ε times their terms, is 2π times that in sine and cosine.
+            let mut sizes = Vec::new();
+            for x in x.chunks(inputs) {
+                for b in frequencies.chunks(inputs) {
+                    let terms: f64 = x.iter().zip(b).map(|(x, b)| f64::from((x * b).abs())).sum();
+                    sizes.extend([1.0 + std::f64::consts::TAU * terms; 2]);
+                }
+            }
+            assert_near(encoding.name(), &got[2], &expected, &sizes, inputs as f64 + 1.0);
+        }
+    });
+}
+
+#[test]
+fn every_kernel_has_a_test_here() {
+    let text = include_str!("twins.rs");
+    let missing: BTreeSet<&str> = SOURCES
+        .iter()
+        .map(|s| s.name)
+        .filter(|name| !text.contains(&format!("\"{name}\"")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let files =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders")).expect("the shaders");
+    for file in files {
+        let path = file.expect("listed").path();
+        if path.extension().is_some_and(|ending| ending == "wgsl") {
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            assert!(SOURCES.iter().any(|s| s.name == name), "{name} is in no table");
+        }
+    }
+}
