@@ -1,0 +1,41 @@
+//! What the worked examples share: the command line, the engine, and how an error is told.
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use impasto::{Backend, Device, Engine, Result};
+use std::process::ExitCode;
+
+/// The command line of a worked example.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Where to compute: auto (a GPU if there is one, else the CPU), gpu, cpu, or reference (f64, slow)
+    #[arg(long, default_value = "auto", value_name = "ENGINE")]
+    backend: Backend,
+}
+
+/// The whole `main` of an example: opens the engine that the command line asks for, prints what
+/// it runs on, and lets the example `show` itself. `about` is the headline of `--help`.
+pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode {
+    let matches = Options::command().about(about).get_matches();
+    let options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let shown = impasto::open(options.backend, None).and_then(|engine| {
+        introduce(options.backend, engine.device());
+        show(&*engine)
+    });
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what the numbers below come from, and how far they can be trusted.
+fn introduce(wanted: Backend, device: &Device) {
+    let fallback = wanted == Backend::Auto && device.backend == "cpu";
+    println!("{device}{}", if fallback { ": no GPU found" } else { "" });
+    if device.backend != "reference" {
+        println!("(f32: about six decimals are right; --backend reference computes in f64)");
+    }
+    println!();
+}

@@ -1,0 +1,51 @@
+//! A network of three neurons: two hidden ones look at the inputs, and the output neuron looks at
+//! the two hidden ones. Feeding numbers through it from left to right is called feedforward.
+//!
+//! ```sh
+//! cargo run --release --example feedforward
+//! ```
+
+mod common;
+
+use impasto::{Activation, Engine, Network, Result};
+use std::process::ExitCode;
+
+/// What the network is given.
+pub(crate) const INPUT: [f64; 2] = [2.0, 3.0];
+
+fn main() -> ExitCode {
+    common::run("Three neurons: two hidden, one output", show)
+}
+
+/// 2 inputs, 2 hidden neurons, 1 output neuron; each neuron has the weights [0, 1] and no bias.
+pub(crate) fn network() -> Result<Network> {
+    let mut network = Network::builder(2)
+        .hidden(&[2], Activation::Sigmoid)
+        .output(1, Activation::Sigmoid)
+        .build()?;
+    // A row for each input, a column for each neuron.
+    network.weights_mut(0).copy_from_slice(&[
+        0.0, 0.0, // both hidden neurons ignore the first input
+        1.0, 1.0, // and take the second as it is
+    ]);
+    network.weights_mut(1).copy_from_slice(&[0.0, 1.0]);
+    Ok(network)
+}
+
+/// The outputs of the hidden layer: those of a network that ends there.
+pub(crate) fn hidden(engine: &dyn Engine, network: &Network) -> Result<Vec<f64>> {
+    let mut first = Network::builder(2).output(2, Activation::Sigmoid).build()?;
+    first.weights_mut(0).copy_from_slice(network.weights(0));
+    first.biases_mut(0).copy_from_slice(network.biases(0));
+    engine.predict(&first, &INPUT)
+}
+
+fn show(engine: &dyn Engine) -> Result<()> {
+    let network = network()?;
+    let hidden = hidden(engine, &network)?;
+    let output = engine.predict(&network, &INPUT)?[0];
+    println!("inputs          {}, {}", INPUT[0], INPUT[1]);
+    println!("hidden outputs  {}, {}", hidden[0], hidden[1]);
+    println!("output          {output}");
+    Ok(())
+}

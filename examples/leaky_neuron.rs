@@ -1,0 +1,47 @@
+//! One neuron with a leaky ReLU, f(z) = max(0.1·z, z): a positive sum passes as it is, of a
+//! negative one a tenth leaks through.
+//!
+//! ```sh
+//! cargo run --release --example leaky_neuron
+//! ```
+
+mod common;
+
+use impasto::{Activation, Engine, Network, Output, Result};
+use std::process::ExitCode;
+
+/// What the neuron is given.
+pub(crate) const INPUTS: [f64; 3] = [1.0, 0.5, 2.0];
+
+fn main() -> ExitCode {
+    common::run("One neuron with a leaky ReLU", show)
+}
+
+/// A neuron whose weighted inputs are 0.7, 0.3 and −1.4.
+pub(crate) fn neuron() -> Result<Network> {
+    let leaky = Activation::LeakyRelu { slope: 0.1 };
+    let mut neuron = Network::builder(3).output(1, leaky).build()?;
+    neuron.weights_mut(0).copy_from_slice(&[0.7, 0.6, -0.7]);
+    neuron.biases_mut(0).copy_from_slice(&[-0.1]);
+    Ok(neuron)
+}
+
+/// The weighted sum, bias included, and what the leaky ReLU makes of it.
+pub(crate) fn feed(engine: &dyn Engine, neuron: &Network) -> Result<(f64, f64)> {
+    let sums = pollster::block_on(engine.forward(neuron, &INPUTS, Output::Logits))?;
+    let outputs = engine.predict(neuron, &INPUTS)?;
+    Ok((sums[0], outputs[0]))
+}
+
+fn show(engine: &dyn Engine) -> Result<()> {
+    let neuron = neuron()?;
+    let (sum, output) = feed(engine, &neuron)?;
+    println!("input  weight  weighted");
+    for (input, weight) in INPUTS.iter().zip(neuron.weights(0)) {
+        println!("{input:5}  {weight:6}  {:8.3}", input * weight);
+    }
+    println!("bias           {:8.3}", neuron.biases(0)[0]);
+    println!("pre-activation {sum:8.3}");
+    println!("output         {output:8.3}");
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! One neuron: it weighs its inputs, adds its bias, and squashes the sum with the sigmoid
+//! σ(z) = 1 / (1 + e⁻ᶻ), which turns any number into one between 0 and 1.
+//!
+//! ```sh
+//! cargo run --release --example neuron
+//! ```
+
+mod common;
+
+use impasto::{Activation, Engine, Network, Output, Result};
+use std::process::ExitCode;
+
+/// What the neuron is given.
+pub(crate) const INPUT: [f64; 2] = [2.0, 3.0];
+
+fn main() -> ExitCode {
+    common::run("One neuron: a weighted sum, a bias, a sigmoid", show)
+}
+
+/// A network of a single neuron: two weights and a bias.
+pub(crate) fn neuron() -> Result<Network> {
+    let mut neuron = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+    neuron.weights_mut(0).copy_from_slice(&[0.0, 1.0]);
+    neuron.biases_mut(0).copy_from_slice(&[4.0]);
+    Ok(neuron)
+}
+
+/// The weighted sum, bias included, and what the sigmoid makes of it.
+pub(crate) fn feed(engine: &dyn Engine, neuron: &Network) -> Result<(f64, f64)> {
+    let sums = pollster::block_on(engine.forward(neuron, &INPUT, Output::Logits))?;
+    let outputs = engine.predict(neuron, &INPUT)?;
+    Ok((sums[0], outputs[0]))
+}
+
+fn show(engine: &dyn Engine) -> Result<()> {
+    let neuron = neuron()?;
+    let (sum, output) = feed(engine, &neuron)?;
+    let ([x1, x2], [w1, w2]) = (INPUT, [neuron.weights(0)[0], neuron.weights(0)[1]]);
+    let bias = neuron.biases(0)[0];
+    println!("inputs        {x1}, {x2}");
+    println!("weights       {w1}, {w2}");
+    println!("bias          {bias}");
+    println!("weighted sum  {w1}·{x1} + {w2}·{x2} + {bias} = {sum}");
+    println!("output        sigmoid({sum}) = {output}");
+    Ok(())
+}

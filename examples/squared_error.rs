@@ -1,0 +1,48 @@
+//! How wrong is a network? The mean squared error takes the difference between each truth and
+//! its prediction, squares it, and averages the squares: 0 is perfect.
+//!
+//! ```sh
+//! cargo run --release --example squared_error
+//! ```
+
+mod common;
+
+use impasto::{Activation, Dataset, Engine, Loss, Network, Result};
+use std::process::ExitCode;
+
+/// What would be right.
+pub(crate) const TRUTHS: [f64; 4] = [1.0, 0.0, 0.0, 1.0];
+
+/// What was guessed.
+pub(crate) const PREDICTIONS: [f64; 4] = [0.0, 0.0, 0.0, 0.0];
+
+fn main() -> ExitCode {
+    common::run("The mean squared error of four predictions", show)
+}
+
+/// The simplest network there is: a neuron of weight 1 and bias 0, which puts out what goes in.
+pub(crate) fn echo() -> Result<Network> {
+    let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
+    network.weights_mut(0).fill(1.0);
+    Ok(network)
+}
+
+/// What [`echo`] is given, so that these are its predictions, and what would be right.
+pub(crate) fn samples() -> Result<Dataset> {
+    Dataset::from_rows(&PREDICTIONS.map(|p| [p]), &TRUTHS.map(|t| [t]))
+}
+
+/// Σ (truth − prediction)² / 4.
+pub(crate) fn mean_squared_error(engine: &dyn Engine) -> Result<f64> {
+    let (network, samples) = (echo()?, samples()?);
+    pollster::block_on(impasto::evaluate(engine, &network, Loss::MeanSquaredError, &samples))
+}
+
+fn show(engine: &dyn Engine) -> Result<()> {
+    println!("truth  prediction  squared error");
+    for (truth, prediction) in TRUTHS.into_iter().zip(PREDICTIONS) {
+        println!("{truth:5}  {prediction:10}  {:13}", (truth - prediction).powi(2));
+    }
+    println!("mean squared error  {:>11}", mean_squared_error(engine)?);
+    Ok(())
+}
