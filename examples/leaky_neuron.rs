@@ -7,7 +7,7 @@
 
 mod common;
 
-use impasto::{Activation, Engine, Network, Output, Result};
+use impasto::{Activation, Engine, Network, Result};
 use std::process::ExitCode;
 
 /// What the neuron is given.
@@ -28,7 +28,7 @@ pub(crate) fn neuron() -> Result<Network> {
 
 /// The weighted sum, bias included, and what the leaky ReLU makes of it.
 pub(crate) fn feed(engine: &dyn Engine, neuron: &Network) -> Result<(f64, f64)> {
-    let sums = pollster::block_on(engine.forward(neuron, &INPUTS, Output::Logits))?;
+    let sums = engine.logits(neuron, &INPUTS)?;
     let outputs = engine.predict(neuron, &INPUTS)?;
     Ok((sums[0], outputs[0]))
 }

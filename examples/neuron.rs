@@ -7,7 +7,7 @@
 
 mod common;
 
-use impasto::{Activation, Engine, Network, Output, Result};
+use impasto::{Activation, Engine, Network, Result};
 use std::process::ExitCode;
 
 /// What the neuron is given.
@@ -27,7 +27,7 @@ pub(crate) fn neuron() -> Result<Network> {
 
 /// The weighted sum, bias included, and what the sigmoid makes of it.
 pub(crate) fn feed(engine: &dyn Engine, neuron: &Network) -> Result<(f64, f64)> {
-    let sums = pollster::block_on(engine.forward(neuron, &INPUT, Output::Logits))?;
+    let sums = engine.logits(neuron, &INPUT)?;
     let outputs = engine.predict(neuron, &INPUT)?;
     Ok((sums[0], outputs[0]))
 }

@@ -35,7 +35,7 @@ pub(crate) fn samples() -> Result<Dataset> {
 /// Σ (truth − prediction)² / 4.
 pub(crate) fn mean_squared_error(engine: &dyn Engine) -> Result<f64> {
     let (network, samples) = (echo()?, samples()?);
-    pollster::block_on(impasto::evaluate(engine, &network, Loss::MeanSquaredError, &samples))
+    impasto::evaluate(engine, &network, Loss::MeanSquaredError, &samples)
 }
 
 fn show(engine: &dyn Engine) -> Result<()> {

@@ -55,6 +55,16 @@ pub trait Engine {
     fn predict(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
         pollster::block_on(self.forward(network, inputs, Output::Activated))
     }
+
+    /// The network's logits, the last layer's weighted sums, for `inputs`; see
+    /// [`forward`](Self::forward). Blocks.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    #[cfg(not(target_arch = "wasm32"))]
+    fn logits(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
+        pollster::block_on(self.forward(network, inputs, Output::Logits))
+    }
 }
 
 /// One training run on an engine.
@@ -238,12 +248,22 @@ impl std::str::FromStr for Backend {
     }
 }
 
-/// Opens an engine. `adapter` is a part of an adapter's name, in any case; naming one asks for
-/// the GPU engine.
+/// The environment variable that names an adapter where nothing else does.
+const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
+
+/// Opens an engine. `adapter` is a part of an adapter's description, in any case; naming one, here
+/// or in the environment variable `IMPASTO_ADAPTER`, turns [`Backend::Auto`] into
+/// [`Backend::Gpu`].
 ///
 /// # Errors
 /// The GPU engine was asked for and there is no adapter (of that name), or it cannot be opened.
 pub async fn open_async(backend: Backend, adapter: Option<&str>) -> Result<Box<dyn Engine>> {
+    let named = std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty());
+    let adapter = match backend {
+        // The variable chooses among adapters; it does not stand against an engine without one.
+        Backend::Cpu | Backend::Reference => adapter,
+        Backend::Auto | Backend::Gpu => adapter.or(named.as_deref()),
+    };
     match (backend, adapter) {
         (Backend::Cpu | Backend::Reference, Some(name)) => invalid(format!(
             "the adapter '{name}' is for the GPU engine: leave it out, or choose the gpu backend"

@@ -52,4 +52,6 @@ pub use loss::Loss;
 pub use network::{Builder, Initialisation, Layer, Network};
 pub use optimizer::{Optimizer, Plateau, Schedule, UpdateConstants};
 pub use picture::{Picture, psnr, ssim};
-pub use trainer::{Control, EarlyStopping, Ending, Epoch, Event, Summary, Trainer, evaluate};
+#[cfg(not(target_arch = "wasm32"))]
+pub use trainer::evaluate;
+pub use trainer::{Control, EarlyStopping, Ending, Epoch, Event, Summary, Trainer, evaluate_async};

@@ -501,7 +501,7 @@ impl Run<'_> {
             let parameters = self.session.parameters().await?;
             network.set_parameters(&parameters)?;
             epoch.held_out_loss =
-                Some(evaluate(self.engine, network, self.trainer.loss, held_out).await?);
+                Some(evaluate_async(self.engine, network, self.trainer.loss, held_out).await?);
         }
         let judged = epoch.held_out_loss.unwrap_or(epoch.loss);
         let (improved, stop) = self.judge.observe(judged);
@@ -518,7 +518,7 @@ impl Run<'_> {
 ///
 /// # Errors
 /// A dataset that does not fit the network, or a device that failed.
-pub async fn evaluate(
+pub async fn evaluate_async(
     engine: &dyn Engine,
     network: &Network,
     loss: Loss,
@@ -546,6 +546,20 @@ pub async fn evaluate(
     };
     value(&outputs, &targets, width, loss.scale(dataset.len(), width), &mut losses, &mut unused);
     Ok(reference::loss_sum(&losses))
+}
+
+/// [`evaluate_async`] for callers that may block.
+///
+/// # Errors
+/// As [`evaluate_async`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn evaluate(
+    engine: &dyn Engine,
+    network: &Network,
+    loss: Loss,
+    dataset: &Dataset,
+) -> Result<f64> {
+    pollster::block_on(evaluate_async(engine, network, loss, dataset))
 }
 
 /// The error for a step that diverged.

@@ -1,13 +1,38 @@
 //! What the integration tests share.
 
-use impasto::Engine;
 use impasto::cpu::CpuEngine;
+use impasto::gpu::{self, GpuEngine};
 use impasto::reference::ReferenceEngine;
+use impasto::{Device, Engine};
 
-/// Every engine there is.
+/// Every engine there is: the reference, the CPU, and the GPU engine on every adapter.
 pub fn engines() -> Vec<Box<dyn Engine>> {
-    vec![
-        Box::new(ReferenceEngine::new()),
-        Box::new(CpuEngine::new(None).expect("the CPU engine opens")),
-    ]
+    let mut engines: Vec<Box<dyn Engine>> =
+        vec![Box::new(ReferenceEngine::new()), Box::new(CpuEngine::new(None).expect("threads"))];
+    for engine in gpu_engines() {
+        engines.push(Box::new(engine));
+    }
+    engines
+}
+
+/// The GPU engine on every adapter.
+pub fn gpu_engines() -> Vec<GpuEngine> {
+    adapters().iter().map(open).collect()
+}
+
+/// Every adapter. Without one, says so loudly, and fails where `IMPASTO_REQUIRE_GPU` is set.
+pub fn adapters() -> Vec<Device> {
+    let found = gpu::adapters();
+    if found.is_empty() {
+        let required =
+            std::env::var("IMPASTO_REQUIRE_GPU").is_ok_and(|v| !v.is_empty() && v != "0");
+        assert!(!required, "IMPASTO_REQUIRE_GPU is set, but {}", gpu::NO_ADAPTER);
+        eprintln!("SKIPPED, nothing was checked on a GPU: {}", gpu::NO_ADAPTER);
+    }
+    found
+}
+
+/// Opens an adapter by its whole description.
+pub fn open(adapter: &Device) -> GpuEngine {
+    pollster::block_on(GpuEngine::open(Some(&adapter.description()))).expect("the adapter opens")
 }
