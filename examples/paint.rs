@@ -18,13 +18,15 @@ mod report;
 use canvas::{Canvas, Subject};
 use clap::Parser;
 use impasto::{
-    Backend, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Result, Summary,
-    Trainer,
+    Backend, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Picture, Result,
+    Summary, Trainer,
 };
 use options::Options;
 use outputs::Outputs;
 use progress::Progress;
 use report::Report;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         Ok(interrupted) if interrupted => ExitCode::from(INTERRUPTED),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -46,7 +48,13 @@ fn main() -> ExitCode {
 /// Does what the options say; whether Ctrl-C ended it early.
 fn run(options: &Options) -> Result<bool> {
     if options.list_adapters {
-        return list_adapters().map(|()| false);
+        list_adapters();
+        return Ok(false);
+    }
+    if options.size.is_some() && options.repaint.is_none() {
+        return Err(Error::Invalid(
+            "--size is for --repaint: while learning, the painting has the picture's size".into(),
+        ));
     }
     match &options.repaint {
         Some(saved) => {
@@ -58,15 +66,19 @@ fn run(options: &Options) -> Result<bool> {
 }
 
 /// `--list-adapters`.
-fn list_adapters() -> Result<()> {
+fn list_adapters() {
     let adapters = impasto::gpu::adapters();
     for adapter in &adapters {
-        println!("{}", adapter.description());
+        print_line(adapter.description());
     }
     if adapters.is_empty() {
-        println!("{}", impasto::gpu::NO_ADAPTER);
+        print_line(impasto::gpu::NO_ADAPTER);
     }
-    Ok(())
+}
+
+/// Prints a line. A reader that went away (`| head -1`) is no reason to lose what was learned.
+fn print_line(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Opens the engine that was asked for: (the engine, seconds it took).
@@ -81,7 +93,7 @@ fn open(options: &Options) -> Result<(Box<dyn Engine>, f64)> {
     let engine = impasto::open(options.backend, adapter.as_deref())?;
     if !options.quiet {
         let fallback = options.backend == Backend::Auto && engine.device().backend == "cpu";
-        println!("{}{}", engine.device(), if fallback { ": no GPU found" } else { "" });
+        print_line(format!("{}{}", engine.device(), if fallback { ": no GPU found" } else { "" }));
     }
     Ok((engine, clock.elapsed().as_secs_f64()))
 }
@@ -113,8 +125,8 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     };
     let outputs = Outputs::check(options, subject)?;
     if !options.quiet {
-        println!("{}", canvas.describe());
-        println!("network {}", describe(&network));
+        print_line(canvas.describe());
+        print_line(format!("network {}", describe(&network)));
     }
     let dataset = canvas.dataset()?;
     let (engine, opening) = open(options)?;
@@ -128,7 +140,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     if let Some(summary) = &summary {
         report.set_training(summary, opening, options.batch.min(dataset.len()));
         if !options.quiet {
-            println!("{}", progress::describe(summary, options.epochs));
+            print_line(progress::describe(summary, options.epochs));
         }
     }
     // What was learned is kept, even where training ended in an error.
@@ -139,7 +151,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     report.set_result(&judged);
     report.write(options)?;
     if !options.quiet {
-        println!("{judged}");
+        print_line(&judged);
     }
     failure.map_or(Ok(interrupted), Err)
 }
@@ -168,9 +180,10 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     if let Some(size) = options.size {
         (subject.width, subject.height) = (size.width, size.height);
     }
+    Picture::check_size(subject.width, subject.height)?;
     let outputs = Outputs::check(options, subject)?;
     if !options.quiet {
-        println!("network {}", describe(network));
+        print_line(format!("network {}", describe(network)));
     }
     let (engine, opening) = open(options)?;
     let picture = subject.paint(&*engine, network)?;
@@ -179,7 +192,12 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     report.set_setup(opening);
     report.write(options)?;
     if !options.quiet {
-        println!("painted {} at {}×{}", outputs.picture.display(), subject.width, subject.height);
+        print_line(format!(
+            "painted {} at {}×{}",
+            outputs.picture.display(),
+            subject.width,
+            subject.height
+        ));
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ use crate::network::{Initialisation, Network};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+#[cfg(not(target_arch = "wasm32"))]
+use std::hash::BuildHasher;
 use std::path::Path;
 
 /// The metadata's key.
@@ -32,8 +34,13 @@ struct Description {
 /// # Errors
 /// The file cannot be written.
 #[cfg(not(target_arch = "wasm32"))]
-pub fn save(path: &Path, network: &Network, extra: &HashMap<String, String>) -> Result<()> {
-    let bytes = to_bytes(network, extra)
+pub fn save<S: BuildHasher>(
+    path: &Path,
+    network: &Network,
+    extra: &HashMap<String, String, S>,
+) -> Result<()> {
+    let extra = extra.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
+    let bytes = to_bytes(network, &extra)
         .map_err(|reason| Error::Checkpoint { path: path.into(), reason })?;
     crate::files::write(path, &bytes)
 }
@@ -88,7 +95,20 @@ fn to_bytes(
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| e.to_string())?;
         views.push((name.clone(), view));
     }
-    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())?;
+    with_sorted_header(&bytes)
+}
+
+/// The same file with the keys of its header in order, so that the same network always gives the
+/// same bytes: safetensors writes the metadata in the order of a hash map.
+fn with_sorted_header(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
+    let (start, _) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let (header, data) = bytes[8..].split_at(start);
+    // A JSON object of serde_json is a sorted map.
+    let header: serde_json::Value = serde_json::from_slice(header).map_err(|e| e.to_string())?;
+    let mut header = header.to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok([&(header.len() as u64).to_le_bytes()[..], &header, data].concat())
 }
 
 fn bytes_of(values: impl Iterator<Item = f64>) -> Vec<u8> {
@@ -177,6 +197,9 @@ mod tests {
         let bytes = to_bytes(&network, &extra).expect("written");
         let (back, metadata) = from_bytes(&bytes).expect("read");
         assert_eq!(metadata, extra);
+        for _ in 0..8 {
+            assert_eq!(to_bytes(&network, &extra).expect("written"), bytes);
+        }
         assert_eq!((back.layers(), back.encoding()), (network.layers(), network.encoding()));
         let rounded: Vec<f64> = network.parameters().iter().map(|p| f64::from(*p as f32)).collect();
         assert_eq!(back.parameters(), rounded);

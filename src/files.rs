@@ -70,7 +70,8 @@ fn temporary_beside(target: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     // As if created in the ordinary way: what the umask leaves of read and write for all.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    // Only the kind: the rest of the message is the temporary name, which a user never asked for.
+    builder.tempfile_in(folder).map_err(|error| error.kind().into())
 }
 
 #[cfg(test)]
@@ -100,5 +101,9 @@ mod tests {
         permissions.set_readonly(true);
         fs::set_permissions(&path, permissions).expect("set");
         assert!(message(&path).contains("read-only"));
+        if cfg!(target_os = "linux") {
+            let message = message(Path::new("/proc/picture.png"));
+            assert!(message.contains("not found") && !message.contains(".impasto"), "{message}");
+        }
     }
 }

@@ -11,6 +11,8 @@ use crate::network::Network;
 use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Luma, LumaA, Rgb, Rgba,
 };
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 /// The most pixels a picture may have: 8,192 × 8,192.
@@ -42,7 +44,7 @@ impl Picture {
         maximum: u16,
         values: Vec<u16>,
     ) -> Result<Self> {
-        check_size("the picture", width as u64, height as u64)?;
+        Self::check_size(width, height)?;
         if !(1..=4).contains(&channels) {
             return invalid(format!("a picture of {channels} channels: it has 1 to 4"));
         }
@@ -73,14 +75,20 @@ impl Picture {
                 "it is a directory: name a picture in it",
             )));
         }
+        let unfit = |reason: &str| Error::Picture { path: path.into(), reason: reason.into() };
         let reader = ImageReader::open(path)
             .and_then(ImageReader::with_guessed_format)
             .map_err(unreadable)?;
-        if reader.format().is_none() {
-            let reason = "not a picture of a known format: convert it to PNG or JPEG".into();
-            return Err(Error::Picture { path: path.into(), reason });
+        if std::fs::metadata(path).map_err(unreadable)?.len() == 0 {
+            return Err(unfit("the file is empty"));
         }
+        let Some(format) = reader.format() else {
+            return Err(unfit("not a picture of a known format: convert it to PNG or JPEG"));
+        };
         let mut decoder = reader.into_decoder().map_err(broken)?;
+        if format == ImageFormat::Jpeg && !ends_as_jpeg(path).map_err(unreadable)? {
+            return Err(unfit("the JPEG file ends too early: get a complete copy of it"));
+        }
         let (width, height) = decoder.dimensions();
         check_size(&path.display().to_string(), width.into(), height.into())?;
         let orientation = decoder.orientation().map_err(broken)?;
@@ -99,15 +107,36 @@ impl Picture {
         crate::files::write(path, &self.encode(path)?)
     }
 
-    /// Finds out whether [`save`](Self::save) can succeed, with the least of pictures of these
-    /// channels and bits.
+    /// Finds out whether [`save`](Self::save) can succeed for a picture of this size and kind,
+    /// without making one.
     ///
     /// # Errors
     /// As [`save`](Self::save).
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn check_saving(path: &Path, channels: usize, maximum: u16) -> Result<()> {
+    pub fn check_saving(
+        path: &Path,
+        (width, height): (usize, usize),
+        channels: usize,
+        maximum: u16,
+    ) -> Result<()> {
         Self::new(1, 1, channels, maximum, vec![0; channels])?.encode(path)?;
+        let most = ImageFormat::from_path(path).map_or(usize::MAX, longest_side);
+        if width.max(height) > most {
+            let reason = format!(
+                "this format holds at most {most}×{most} pixels, not {width}×{height}: end the \
+                 name in .png"
+            );
+            return Err(Error::Picture { path: path.into(), reason });
+        }
         crate::files::check_writable(path)
+    }
+
+    /// Whether a picture may have this size.
+    ///
+    /// # Errors
+    /// No pixel, or more than 67 million.
+    pub fn check_size(width: usize, height: usize) -> Result<()> {
+        check_size("the picture", width as u64, height as u64)
     }
 
     /// The bytes of the file.
@@ -131,10 +160,8 @@ impl Picture {
         );
         written.map_err(|_| {
             let kind = ["grey", "grey with alpha", "RGB", "RGBA"][self.channels - 1];
-            let bits = if self.maximum == 255 { 8 } else { 16 };
-            unfit(format!(
-                "this format cannot hold a {bits}-bit {kind} picture: end the name in .png"
-            ))
+            let bits = if self.maximum == 255 { "an 8-bit" } else { "a 16-bit" };
+            unfit(format!("this format cannot hold {bits} {kind} picture: end the name in .png"))
         })?;
         Ok(bytes.into_inner())
     }
@@ -240,7 +267,7 @@ impl Picture {
         height: usize,
         centred: bool,
     ) -> Result<Vec<f64>> {
-        check_size("the picture", width as u64, height as u64)?;
+        Self::check_size(width, height)?;
         if network.inputs() != 2 {
             return invalid(format!(
                 "a network of {} inputs paints no picture: it takes 2, x and y",
@@ -277,7 +304,7 @@ impl Picture {
     /// `gap` pixels between them.
     ///
     /// # Errors
-    /// No picture, pictures that do not match, or a sheet that is too large.
+    /// No picture, pictures that do not match, or a sheet wider than 2³² − 1 pixels.
     pub fn beside(pictures: &[&Self], gap: usize) -> Result<Self> {
         let Some(first) = pictures.first() else {
             return invalid("no picture to set side by side");
@@ -290,7 +317,9 @@ impl Picture {
             );
         }
         let width = pictures.iter().map(|p| p.width).sum::<usize>() + gap * (pictures.len() - 1);
-        check_size("the sheet", width as u64, first.height as u64)?;
+        if u32::try_from(width).is_err() {
+            return invalid(format!("a sheet {width} pixels wide: it can be 2³² − 1"));
+        }
         let mut values = Vec::with_capacity(width * first.height * first.channels);
         for row in 0..first.height {
             for (position, picture) in pictures.iter().enumerate() {
@@ -301,7 +330,9 @@ impl Picture {
                 values.extend_from_slice(&picture.values[row * stride..][..stride]);
             }
         }
-        Self::new(width, first.height, first.channels, first.maximum, values)
+        // Not `new`: a sheet of large pictures has more pixels than one of them may have.
+        let (height, channels, maximum) = (first.height, first.channels, first.maximum);
+        Ok(Self { width, height, channels, maximum, values })
     }
 
     /// `|self − other|·factor`, channel by channel; an alpha channel is made opaque, or nothing
@@ -372,6 +403,47 @@ fn check_size(what: &str, width: u64, height: u64) -> Result<()> {
     Ok(())
 }
 
+/// The most pixels in a row or column that a format can hold.
+#[cfg(not(target_arch = "wasm32"))]
+fn longest_side(format: ImageFormat) -> usize {
+    match format {
+        ImageFormat::Ico => 256,
+        ImageFormat::WebP => 16_383,
+        ImageFormat::Gif | ImageFormat::Jpeg | ImageFormat::Tga => 65_535,
+        _ => u32::MAX as usize,
+    }
+}
+
+/// Whether a JPEG file goes on to its end marker. If it does not, the decoder says nothing and
+/// makes up the missing pixels.
+fn ends_as_jpeg(path: &Path) -> std::io::Result<bool> {
+    let mut file = BufReader::new(File::open(path)?);
+    let mut to_end = || -> std::io::Result<()> {
+        loop {
+            file.skip_until(0xFF)?;
+            let mut marker = [0xFF];
+            while marker == [0xFF] {
+                file.read_exact(&mut marker)?;
+            }
+            match marker {
+                [0xD9] => return Ok(()),
+                // No markers but data, and markers that carry none.
+                [0x00 | 0x01 | 0xD0..=0xD8] => {}
+                _ => {
+                    let mut length = [0; 2];
+                    file.read_exact(&mut length)?;
+                    file.seek_relative(i64::from(u16::from_be_bytes(length)) - 2)?;
+                }
+            }
+        }
+    };
+    match to_end() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The decoder's complaint in one line.
 fn explain(error: &image::ImageError) -> String {
     let text = error.to_string();
@@ -399,7 +471,7 @@ mod tests {
                     .collect();
                 let picture = Picture::new(3, 2, channels, maximum, values).expect("3×2");
                 let path = folder.path().join("picture.png");
-                Picture::check_saving(&path, channels, maximum).expect("can be saved");
+                Picture::check_saving(&path, (3, 2), channels, maximum).expect("can be saved");
                 picture.save(&path).expect("saved");
                 assert_eq!(Picture::load(&path).expect("loaded"), picture);
             }
@@ -408,15 +480,47 @@ mod tests {
 
     #[test]
     fn formats_that_cannot_hold_it_are_refused_before_saving() {
-        let message = |name: &str, channels, maximum| {
-            Picture::check_saving(Path::new(name), channels, maximum)
+        let refused = |name: &str, size, channels, maximum| {
+            Picture::check_saving(Path::new(name), size, channels, maximum)
                 .expect_err("refused")
                 .to_string()
         };
+        let message = |name: &str, channels, maximum| refused(name, (1, 1), channels, maximum);
         assert!(message("a.jpg", 4, 255).contains("RGBA"));
         assert!(message("a.jpg", 3, 65_535).contains("16-bit"));
         assert!(message("a.txt", 3, 255).contains(".png"));
         assert!(message("a", 3, 255).contains(".png"));
+        // One more than what each can hold, which the encoder would find out after training.
+        for (name, most) in [
+            ("a.ico", 256),
+            ("a.webp", 16_383),
+            ("a.jpg", 65_535),
+            ("a.gif", 65_535),
+            ("a.tga", 65_535),
+        ] {
+            assert!(refused(name, (most + 1, 1), 3, 255).contains("at most"), "{name}");
+            assert!(refused(name, (1, most + 1), 3, 255).contains("at most"), "{name}");
+            let widest = Picture::new(most, 1, 3, 255, vec![0; 3 * most]).expect("a line");
+            assert!(widest.encode(Path::new(name)).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_file_that_ends_early_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("picture.jpg");
+        let values = (0..64 * 64).map(|i| i * 31 % 256).collect();
+        Picture::new(64, 64, 1, 255, values).expect("64×64").save(&path).expect("saved");
+        let bytes = std::fs::read(&path).expect("read");
+        assert!(Picture::load(&path).is_ok());
+        // What follows the end marker does not matter.
+        std::fs::write(&path, [&bytes[..], b"more"].concat()).expect("written");
+        assert!(Picture::load(&path).is_ok());
+        for length in [3, 20, bytes.len() / 2, bytes.len() - 1] {
+            std::fs::write(&path, &bytes[..length]).expect("written");
+            let message = Picture::load(&path).expect_err("refused").to_string();
+            assert!(length <= 20 || message.contains("too early"), "{message}");
+        }
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl Subject {
         if self.classify { (1, 255) } else { (self.channels, self.maximum) }
     }
 
+    /// Width and height of a sheet of `pictures` side by side.
+    pub fn sheet_size(&self, pictures: usize) -> (usize, usize) {
+        (pictures * (self.width + GAP) - GAP, self.height)
+    }
+
     /// Paints with `network`, at the subject's size.
     pub fn paint(&self, engine: &dyn Engine, network: &Network) -> Result<Picture> {
         let sampling = Picture::sample(engine, network, self.width, self.height, self.centred);

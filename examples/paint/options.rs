@@ -147,6 +147,9 @@ impl FromStr for Size {
         let parsed = text.split_once(['x', 'X', '×']).and_then(|(width, height)| {
             Some(Self { width: width.trim().parse().ok()?, height: height.trim().parse().ok()? })
         });
+        if parsed.is_some_and(|size: Self| size.width == 0 || size.height == 0) {
+            return Err(Error::Invalid(format!("'{text}' has no pixel: write 640x480")));
+        }
         parsed.ok_or_else(|| Error::Invalid(format!("'{text}' is no size: write 640x480")))
     }
 }

@@ -22,25 +22,37 @@ impl Outputs {
         let sheet =
             (options.repaint.is_none() && !subject.classify).then(|| sheet_beside(&picture));
         let (channels, maximum) = subject.painted_kind();
-        for path in [Some(&picture), sheet.as_ref()].into_iter().flatten() {
-            Picture::check_saving(path, channels, maximum)?;
+        let size = if subject.classify && options.repaint.is_none() {
+            subject.sheet_size(2)
+        } else {
+            (subject.width, subject.height)
+        };
+        Picture::check_saving(&picture, size, channels, maximum)?;
+        if let Some(path) = &sheet {
+            Picture::check_saving(path, subject.sheet_size(3), channels, maximum)?;
         }
         for path in [&options.report, &options.save].into_iter().flatten() {
             files::check_writable(path)?;
         }
-        let outputs =
-            [Some(&picture), sheet.as_ref(), options.report.as_ref(), options.save.as_ref()];
-        let inputs = [options.image.as_ref(), options.repaint.as_ref()];
-        let mut taken: Vec<PathBuf> = inputs.into_iter().flatten().map(|p| absolute(p)).collect();
-        for path in outputs.into_iter().flatten() {
+        let files = [
+            ("the input", options.image.as_ref().or(options.repaint.as_ref())),
+            ("the painting", Some(&picture)),
+            ("the comparison sheet", sheet.as_ref()),
+            ("the report", options.report.as_ref()),
+            ("the saved network", options.save.as_ref()),
+        ];
+        let mut taken: Vec<(&str, PathBuf)> = Vec::new();
+        for (role, path) in files {
+            let Some(path) = path else { continue };
             let place = absolute(path);
-            if taken.contains(&place) && !place.starts_with("/dev") {
+            let clash = taken.iter().find(|(_, other)| *other == place);
+            if let Some((other, _)) = clash.filter(|_| !place.starts_with("/dev")) {
                 return Err(Error::Invalid(format!(
-                    "{} would overwrite another file of this run: choose another name",
+                    "{} would be both {other} and {role}: choose another name",
                     path.display()
                 )));
             }
-            taken.push(place);
+            taken.push((role, place));
         }
         Ok(Self { picture, sheet })
     }

@@ -6,6 +6,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Signals so soon after the first one are the same wish.
+const SAME_REQUEST: Duration = Duration::from_millis(300);
+
+/// How much the latest speed counts for the one that is shown, which would flicker otherwise.
+const SMOOTHING: f64 = 0.1;
 
 /// Watches a training run for the user.
 pub struct Progress {
@@ -15,6 +22,7 @@ pub struct Progress {
     epochs: usize,
     steps_per_epoch: u64,
     loss: f64,
+    samples_per_second: Option<f64>,
 }
 
 impl Progress {
@@ -26,7 +34,8 @@ impl Progress {
             ProgressDrawTarget::stderr() // draws nothing unless it is a terminal
         };
         let bar = ProgressBar::with_draw_target(Some(1), target);
-        let style = "{msg}  [{bar:24}] {percent:>3} %  {eta} left";
+        // With the default options it fits a terminal of 80 columns; what does not is cut off.
+        let style = "[{bar:8}] {percent:>3} %  {eta:>3} left  {wide_msg}";
         bar.set_style(
             ProgressStyle::with_template(style)
                 .map_err(|e| Error::Invalid(e.to_string()))?
@@ -34,9 +43,13 @@ impl Progress {
         );
         let interrupted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&interrupted);
+        let mut first = None;
         let listening = ctrlc::set_handler(move || {
-            // The first asks for a clean end, the second does not wait for it.
-            if flag.swap(true, Ordering::SeqCst) {
+            // The first asks for a clean end, a later one does not wait for it. Some senders
+            // (`timeout -s INT`) reach us twice at once, which counts as the first.
+            let now = Instant::now();
+            flag.store(true, Ordering::SeqCst);
+            if now - *first.get_or_insert(now) > SAME_REQUEST {
                 process::exit(i32::from(crate::INTERRUPTED));
             }
         });
@@ -48,11 +61,15 @@ impl Progress {
             epochs: options.epochs,
             steps_per_epoch: 1,
             loss: f64::NAN,
+            samples_per_second: None,
         })
     }
 
     /// Takes in an event; whether to go on.
     pub fn watch(&mut self, event: &Event) -> Control {
+        if self.interrupted.load(Ordering::SeqCst) {
+            return Control::Stop; // and draw no more: the terminal's ^C stands where the bar was
+        }
         match event {
             Event::Started { steps, steps_per_epoch } => {
                 self.steps_per_epoch = *steps_per_epoch;
@@ -69,15 +86,18 @@ impl Progress {
                 } else {
                     format!("  PSNR {:.1} dB", -10.0 * shown.log10())
                 };
-                let speed = thousands(*samples_per_second as u64);
+                let before = self.samples_per_second.unwrap_or(*samples_per_second);
+                let speed = before + SMOOTHING * (samples_per_second - before);
+                self.samples_per_second = Some(speed);
                 self.bar.set_message(format!(
-                    "epoch {epoch}/{}  loss {shown:.6}{quality}  {speed} samples/s",
-                    self.epochs
+                    "epoch {epoch}/{}  loss {shown:.6}{quality}  {} px/s",
+                    self.epochs,
+                    short(speed)
                 ));
                 self.bar.set_position(*steps);
             }
         }
-        if self.interrupted.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
+        Control::Continue
     }
 
     /// Takes the bar away; whether Ctrl-C came.
@@ -100,6 +120,15 @@ pub fn describe(summary: &Summary, epochs: usize) -> String {
         summary.history.last().map_or(String::new(), |last| format!(": loss {:.6}", last.loss));
     let speed = thousands(speed as u64);
     format!("trained {amount} in {:.1} s, {speed} samples/s{loss}", summary.seconds)
+}
+
+/// `76543.2` as `77k`, `765.4` as `765`.
+fn short(number: f64) -> String {
+    if number < 10_000.0 {
+        thousands(number as u64)
+    } else {
+        format!("{}k", thousands((number / 1000.0).round() as u64))
+    }
 }
 
 /// `1234567` as `1,234,567`.

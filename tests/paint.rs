@@ -1,0 +1,20 @@
+//! The command line of `paint`, tested on the program itself.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod pictures;
+
+#[path = "paint/interruptions.rs"]
+mod interruptions;
+#[path = "paint/options.rs"]
+mod options;
+#[path = "paint/quality.rs"]
+mod quality;
+#[path = "paint/refusals.rs"]
+mod refusals;
+#[path = "paint/report.rs"]
+mod report;
+#[path = "paint/studio.rs"]
+mod studio;
+#[path = "paint/subjects.rs"]
+mod subjects;

@@ -1,0 +1,78 @@
+//! Runs that are ended from outside.
+
+#![cfg(unix)]
+
+use crate::studio::{Studio, finish, quick};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// A run that would go on for years, as it trains; what it has printed so far is read.
+fn training(studio: &Studio, arguments: &str) -> (Child, BufReader<impl Read + use<>>) {
+    let arguments = quick(&format!("picture.png --epochs 1000000000000 {arguments}"));
+    let mut child = studio.start(&arguments);
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.starts_with("cpu engine on ") {
+        line.clear();
+        assert!(output.read_line(&mut line).expect("a line") > 0, "it ended before training");
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    (child, output)
+}
+
+/// Sends what Ctrl-C sends.
+fn interrupt(child: &Child) {
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(status.expect("kill").success());
+}
+
+#[test]
+fn ctrl_c_paints_what_was_learned_so_far() {
+    let studio = Studio::with_picture();
+    let (child, mut output) = training(&studio, "--report run.json --save net.safetensors");
+    let clock = Instant::now();
+    interrupt(&child);
+    let run = finish(child, "and Ctrl-C");
+    assert!(clock.elapsed() < Duration::from_secs(20), "{:?}", clock.elapsed());
+    assert_eq!((run.code, run.stderr.as_str()), (Some(130), ""));
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert!(rest.starts_with("trained ") && rest.contains("until interrupted"), "{rest}");
+    assert!(rest.contains("painted painted.png") && !rest.contains(['\u{1b}', '\r']), "{rest}");
+
+    assert_eq!(
+        studio.names(),
+        ["net.safetensors", "painted-comparison.png", "painted.png", "picture.png", "run.json"]
+    );
+    assert_eq!(studio.picture("painted-comparison.png").width(), 80);
+    let report = studio.json("run.json");
+    let epochs = report["training"]["epochs"].as_u64().unwrap();
+    assert_eq!(report["history"].as_array().unwrap().len() as u64, epochs);
+    // Steps of 200 of 432 pixels: three an epoch, the last epoch perhaps unfinished.
+    let steps = report["training"]["steps"].as_u64().unwrap();
+    assert!((3 * epochs..3 * epochs + 3).contains(&steps), "{steps} steps, {epochs} epochs");
+    studio.run("--repaint net.safetensors --backend cpu -o again.png").succeeded();
+    assert!(studio.bytes("again.png") == studio.bytes("painted.png"));
+}
+
+#[test]
+fn ctrl_c_sent_twice_at_once_is_one_wish() {
+    let studio = Studio::with_picture();
+    let (child, _output) = training(&studio, "");
+    interrupt(&child);
+    interrupt(&child);
+    assert_eq!(finish(child, "and Ctrl-C twice").code, Some(130));
+    assert_eq!(studio.picture("painted.png").width(), 24);
+}
+
+#[test]
+fn a_killed_run_leaves_the_old_painting_whole() {
+    let studio = Studio::with_picture();
+    studio.put_bytes("painted.png", b"the old painting");
+    let (mut child, _output) = training(&studio, "");
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    assert_eq!(studio.bytes("painted.png"), b"the old painting");
+    assert_eq!(studio.names(), ["painted.png", "picture.png"]);
+}

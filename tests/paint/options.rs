@@ -1,0 +1,252 @@
+//! Every option, and what it does.
+
+use crate::studio::Studio;
+use impasto::Picture;
+
+#[test]
+fn help_names_every_option_with_its_default() {
+    let help = Studio::new().run("--help").succeeded().stdout;
+    for (option, default) in [
+        ("--backend", "auto"),
+        ("--hidden", "10x100"),
+        ("--activation", "relu"),
+        ("--epochs", "80"),
+        ("--batch", "200"),
+        ("--learning-rate", "0.002"),
+        ("--schedule", "cosine"),
+        ("--seed", "0"),
+        ("--output", "painted.png"),
+        ("--encoding", "identity"),
+    ] {
+        let (_, rest) = help.split_once(&format!("{option} <")).expect(option);
+        let paragraph = rest.split("\n  -").next().unwrap();
+        let paragraph = paragraph.split("\n      --").next().unwrap();
+        assert!(paragraph.contains(&format!("[default: {default}]")), "{option}: {paragraph}");
+    }
+}
+
+#[test]
+fn every_option_is_tried_by_some_test() {
+    let tests = [
+        include_str!("interruptions.rs"),
+        include_str!("options.rs"),
+        include_str!("quality.rs"),
+        include_str!("refusals.rs"),
+        include_str!("report.rs"),
+        include_str!("subjects.rs"),
+    ];
+    let help = Studio::new().run("--help").succeeded().stdout;
+    let options: Vec<&str> = help
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix('-').map(|_| line))
+        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")))
+        .collect();
+    assert!(options.len() >= 18, "{options:?}");
+    for option in options {
+        let used = |text: &str| {
+            let mut after = text.split(option).skip(1);
+            // As an argument: a value or the end of the string follows, not the end of a name.
+            after.any(|rest| rest.starts_with([' ', '"']) && !rest.starts_with("\","))
+        };
+        assert!(tests.iter().any(|text| used(text)), "no test uses {option}");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_crate() {
+    let version = Studio::new().run("--version").succeeded().stdout;
+    assert_eq!(version, format!("paint {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn adapters_are_listed_or_said_to_be_missing() {
+    let list = Studio::new().run("--list-adapters").succeeded().stdout;
+    assert!(list.lines().count() >= 1 && list.lines().all(|line| !line.is_empty()), "{list:?}");
+}
+
+#[test]
+fn every_backend_paints() {
+    for (name, expected) in
+        [("cpu", &["cpu"][..]), ("reference", &["reference"]), ("auto", &["cpu", "gpu"])]
+    {
+        let studio = Studio::with_picture();
+        let run = studio.quick(&format!("picture.png --backend {name} --report run.json"));
+        let backend = studio.json("run.json")["engine"]["backend"].as_str().unwrap().to_string();
+        assert!(expected.contains(&backend.as_str()), "{name}: {backend}");
+        assert!(run.succeeded().stdout.contains(&format!("{backend} engine on ")), "{name}");
+        assert_eq!(
+            studio.names(),
+            ["painted-comparison.png", "painted.png", "picture.png", "run.json"]
+        );
+    }
+}
+
+#[test]
+fn the_cpu_paints_as_the_reference_does() {
+    let studio = Studio::with_picture();
+    for backend in ["cpu", "reference"] {
+        studio.quick(&format!("picture.png --backend {backend} -o {backend}.png")).succeeded();
+    }
+    let quality = impasto::psnr(&studio.picture("cpu.png"), &studio.picture("reference.png"));
+    assert!(quality.unwrap() > 50.0);
+}
+
+#[test]
+fn hidden_layers_are_written_in_two_ways() {
+    let studio = Studio::with_picture();
+    for (hidden, layers) in [
+        ("3x8", &[2, 8, 8, 8, 3][..]),
+        ("16,8", &[2, 16, 8, 3]),
+        ("2x4,6", &[2, 4, 4, 6, 3]),
+        ("5", &[2, 5, 3]),
+    ] {
+        studio.quick(&format!("picture.png --hidden {hidden} --report run.json")).succeeded();
+        let network = &studio.json("run.json")["network"];
+        assert_eq!(network["layers"], serde_json::json!(layers), "{hidden}");
+        let parameters: usize = layers.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum();
+        assert_eq!(network["parameters"], parameters, "{hidden}");
+    }
+}
+
+#[test]
+fn activations_schedules_and_encodings_each_make_a_difference() {
+    for (option, names) in [
+        ("--activation", &["relu", "leaky-relu", "tanh", "sigmoid", "identity"][..]),
+        ("--encoding", &["identity", "frequency", "fourier"]),
+        // Long enough for the step schedule to halve the rate and the plateau to wait in vain.
+        ("--epochs 200 --schedule", &["constant", "cosine", "step", "inverse", "plateau"]),
+    ] {
+        let studio = Studio::with_picture();
+        let paintings: Vec<Vec<u8>> = names
+            .iter()
+            .map(|name| {
+                let run =
+                    studio.quick(&format!("picture.png --learning-rate 0.03 {option} {name}"));
+                assert!(run.succeeded().stdout.contains("PSNR"), "{option} {name}");
+                studio.bytes("painted.png")
+            })
+            .collect();
+        for (position, painting) in paintings.iter().enumerate() {
+            let earlier = &paintings[..position];
+            assert!(!earlier.contains(painting), "{option} {} changes nothing", names[position]);
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_painting_and_network() {
+    for encoding in ["identity", "fourier"] {
+        let studio = Studio::with_picture();
+        let paint = |seed: &str| {
+            let arguments =
+                format!("picture.png --encoding {encoding} --save net.safetensors {seed}");
+            studio.quick(&arguments).succeeded();
+            (studio.bytes("painted.png"), studio.bytes("net.safetensors"))
+        };
+        let first = paint("--seed 7");
+        assert!(first == paint("--seed 7"), "{encoding}");
+        assert!(first != paint("--seed 8"), "{encoding}");
+        assert!(paint("") == paint("--seed 0"), "{encoding}");
+    }
+}
+
+#[test]
+fn a_batch_may_be_one_pixel_or_more_than_there_are() {
+    let studio = Studio::with_picture();
+    for (batch, used, steps) in [("1", 1, 864), ("18446744073709551615", 432, 2)] {
+        studio.quick(&format!("picture.png --batch {batch} --report run.json")).succeeded();
+        let training = &studio.json("run.json")["training"];
+        assert_eq!((&training["batch"], &training["steps"]), (&used.into(), &steps.into()));
+    }
+}
+
+#[test]
+fn the_painting_goes_where_it_is_asked_to() {
+    let studio = Studio::with_picture();
+    std::fs::create_dir(studio.path("folder")).unwrap();
+    for format in ["png", "bmp", "tiff", "webp", "jpg", "gif"] {
+        studio.quick(&format!("picture.png --output folder/duck.{format}")).succeeded();
+        let painting = studio.picture(&format!("folder/duck.{format}"));
+        let sheet = studio.picture(&format!("folder/duck-comparison.{format}"));
+        assert_eq!((painting.width(), painting.height()), (24, 18), "{format}");
+        assert_eq!((sheet.width(), sheet.height()), (3 * 24 + 2 * 4, 18), "{format}");
+    }
+    assert_eq!(studio.names(), ["folder", "picture.png"]);
+}
+
+#[test]
+fn an_existing_painting_is_replaced() {
+    let studio = Studio::with_picture();
+    studio.put_bytes("painted.png", b"an old one");
+    studio.quick("picture.png").succeeded();
+    assert_eq!(studio.picture("painted.png").width(), 24);
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let studio = Studio::with_picture();
+    for arguments in ["picture.png --quiet --save net.safetensors", "picture.png -q --classify"] {
+        assert_eq!(studio.quick(arguments).succeeded().stdout, "", "{arguments}");
+    }
+    let run = studio.run("--repaint net.safetensors --backend cpu --quiet").succeeded();
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn without_a_terminal_there_are_plain_lines() {
+    let studio = Studio::with_picture();
+    let output = studio.quick("picture.png --epochs 300").succeeded().stdout;
+    assert!(!output.contains(['\u{1b}', '\r']), "{output:?}");
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines.len(), 5, "{output}");
+    assert_eq!(lines[0], "picture.png: 24×18 (432 pixels), RGB, 8 bits");
+    assert_eq!(lines[1], "network 2 → 2×8 → 3, relu, 123 parameters");
+    assert!(lines[3].starts_with("trained 300 epochs in "), "{output}");
+    assert!(
+        lines[4].starts_with("painted painted.png and painted-comparison.png: PSNR "),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_costs_nothing() {
+    let studio = Studio::with_picture();
+    let mut child = studio.start(&crate::studio::quick("picture.png"));
+    drop(child.stdout.take());
+    crate::studio::finish(child, "into a closed pipe").succeeded();
+    assert_eq!(studio.picture("painted.png").width(), 24);
+}
+
+#[test]
+fn a_saved_network_paints_the_same_again() {
+    for options in ["", "--encoding fourier --seed 3", "--encoding frequency --activation tanh"] {
+        let studio = Studio::with_picture();
+        studio.quick(&format!("picture.png {options} --save net.safetensors")).succeeded();
+        studio.run("--repaint net.safetensors --backend cpu -o again.png").succeeded();
+        assert!(studio.bytes("again.png") == studio.bytes("painted.png"), "{options}");
+        assert!(!studio.names().contains(&"again-comparison.png".to_string()));
+    }
+}
+
+#[test]
+fn a_saved_network_paints_at_any_size() {
+    let studio = Studio::with_picture();
+    studio.quick("picture.png --epochs 60 --save net.safetensors").succeeded();
+    let run = studio.run("--repaint net.safetensors --size 64x48 --backend cpu -o large.png");
+    assert!(run.succeeded().stdout.contains("painted large.png at 64×48"));
+    let large = studio.picture("large.png");
+    assert_eq!((large.width(), large.height(), large.channels()), (64, 48, 3));
+    // A third of the size again shows what was learned: every third pixel's centre is the same.
+    studio.run("--repaint net.safetensors --size 72x54 --backend cpu -o triple.png").succeeded();
+    let (triple, painted) = (studio.picture("triple.png"), studio.picture("painted.png"));
+    let centre = |picture: &Picture, x: usize, y: usize| -> Vec<u16> {
+        let first = (y * picture.width() + x) * 3;
+        picture.values()[first..first + 3].to_vec()
+    };
+    for (x, y) in [(0, 0), (11, 7), (23, 17)] {
+        let (small, large) = (centre(&painted, x, y), centre(&triple, 3 * x + 1, 3 * y + 1));
+        for (a, b) in small.iter().zip(&large) {
+            assert!(a.abs_diff(*b) <= 1, "{small:?} and {large:?} at {x}, {y}");
+        }
+    }
+}

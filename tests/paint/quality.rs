@@ -1,0 +1,24 @@
+//! How well the logo is painted. Slower than the rest.
+
+use crate::studio::Studio;
+
+/// Runs on the logo and returns what is told of its quality.
+fn result(arguments: &str, key: &str) -> f64 {
+    let studio = Studio::new();
+    studio.put_bytes("logo.jpg", include_bytes!("../../logo.jpg"));
+    let arguments = format!("logo.jpg --backend cpu --report run.json {arguments}");
+    studio.run(&arguments).succeeded();
+    studio.json("run.json")["result"][key].as_f64().expect("a number")
+}
+
+#[test]
+fn paints_the_logo_well() {
+    let psnr = result("", "psnr_db");
+    assert!(psnr >= 34.0, "{psnr} dB");
+}
+
+#[test]
+fn tells_the_logo_s_ink_from_its_paper() {
+    let accuracy = result("--classify --epochs 40", "accuracy");
+    assert!(accuracy >= 0.97, "{accuracy}");
+}

@@ -1,0 +1,276 @@
+//! Bad input: one clear line, a failing exit code, and nothing left behind.
+
+use crate::pictures;
+use crate::studio::{Run, Studio};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// So many epochs that a test would notice if training started.
+const FOR_AGES: &str = "--epochs 1000000000";
+
+/// Runs, and asserts that no file came, went or changed.
+fn without_a_trace(studio: &Studio, arguments: &str) -> Run {
+    let contents = || -> Vec<(String, Option<Vec<u8>>)> {
+        let names = studio.names().into_iter();
+        names.map(|name| (name.clone(), std::fs::read(studio.path(&name)).ok())).collect()
+    };
+    let before = contents();
+    let run = studio.quick(arguments);
+    assert!(contents() == before, "{run} left {:?}", studio.names());
+    run
+}
+
+/// A PNG file's start: its signature, a header for this many pixels, and some data.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut chunk = |kind: &[u8], data: &[u8]| {
+        let named = [kind, data].concat();
+        bytes.extend((data.len() as u32).to_be_bytes());
+        bytes.extend(&named);
+        bytes.extend(crc32(&named).to_be_bytes());
+    };
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    chunk(b"IHDR", &header);
+    chunk(b"IDAT", &[0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01]);
+    chunk(b"IEND", &[]);
+    bytes
+}
+
+/// The checksum of PNG chunks (ISO 3309).
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, byte: &u8| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 }
+        })
+    };
+    !bytes.iter().fold(u32::MAX, step)
+}
+
+#[test]
+fn pictures_that_cannot_be_read() {
+    let studio = Studio::new();
+    std::fs::create_dir(studio.path("folder")).unwrap();
+    studio.put_bytes("empty.png", b"");
+    studio.put_bytes("empty", b"");
+    studio.put_bytes("notes.txt", b"ducks are birds\n");
+    studio.put_bytes("notes.png", b"ducks are birds\n");
+    studio.put_bytes("notes.jpg", b"ducks are birds\n");
+    studio.put_bytes("huge.png", &png_header(60_000, 60_000));
+    studio.put_bytes("none.png", &png_header(0, 7));
+    for (name, words) in [
+        ("missing.png", &["cannot read"][..]),
+        ("folder", &["directory"]),
+        ("empty.png", &["empty"]),
+        ("empty", &["empty"]),
+        ("notes.txt", &["known format", "PNG"]),
+        ("notes.png", &["decoded"]),
+        ("notes.jpg", &["decoded"]),
+        ("huge.png", &["60000×60000", "smaller"]),
+        ("none.png", &[]),
+    ] {
+        let words = [&[name], words].concat();
+        let clock = Instant::now();
+        without_a_trace(&studio, &format!("{name} {FOR_AGES}")).failed_saying(&words);
+        assert!(clock.elapsed() < Duration::from_secs(10), "{name}");
+    }
+}
+
+#[test]
+fn pictures_that_end_too_early() {
+    for format in ["png", "jpg", "gif", "webp", "bmp", "tiff", "tga", "qoi", "ppm"] {
+        let studio = Studio::new();
+        let name = format!("whole.{format}");
+        studio.put(&name, &pictures::stones(40, 30));
+        let bytes = studio.bytes(&name);
+        std::fs::remove_file(studio.path(&name)).unwrap();
+        for length in [bytes.len() / 2, bytes.len() * 9 / 10] {
+            let name = format!("short.{format}");
+            studio.put_bytes(&name, &bytes[..length]);
+            without_a_trace(&studio, &format!("{name} {FOR_AGES}")).failed_saying(&[&name]);
+        }
+    }
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_found_before_training() {
+    let studio = Studio::with_picture();
+    std::fs::create_dir(studio.path("folder.png")).unwrap();
+    studio.put_bytes("locked.png", b"kept");
+    let mut permissions = std::fs::metadata(studio.path("locked.png")).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(studio.path("locked.png"), permissions).unwrap();
+    for (options, words) in [
+        ("--output nowhere/duck.png", &["nowhere/duck.png", "no folder nowhere"][..]),
+        ("--output picture.png/duck.png", &["picture.png/duck.png", "no folder"]),
+        ("--output folder.png", &["folder.png", "directory"]),
+        ("--output locked.png", &["locked.png", "read-only"]),
+        ("--output duck.txt", &["duck.txt", ".png"]),
+        ("--output duck", &["duck", ".png"]),
+        ("--output picture.png", &["picture.png", "both the input and the painting"]),
+        ("--output ./picture.png", &["picture.png", "both the input and the painting"]),
+        ("--report nowhere/run.json", &["nowhere/run.json", "no folder"]),
+        ("--report painted.png", &["painted.png", "both the painting and the report"]),
+        ("--report ./painted-comparison.png", &["painted-comparison.png", "sheet and the report"]),
+        ("--report picture.png", &["picture.png", "both the input and the report"]),
+        ("--report run --save run", &["run", "both the report and the saved network"]),
+        ("--save nowhere/net.safetensors", &["nowhere/net.safetensors", "no folder"]),
+        ("--save folder.png", &["folder.png", "directory"]),
+    ] {
+        without_a_trace(&studio, &format!("picture.png {FOR_AGES} {options}")).failed_saying(words);
+    }
+}
+
+#[test]
+fn formats_that_cannot_hold_the_painting_or_its_sheet() {
+    for (picture, output, words) in [
+        (pictures::soft_disc(8, 8), "duck.jpg", &["duck.jpg", "RGBA", ".png"][..]),
+        (pictures::deep_gradient(8, 8), "duck.bmp", &["duck.bmp", "16-bit", ".png"]),
+        (pictures::gradient(100, 8), "duck.ico", &["duck-comparison.ico", "256×256", "308×8"]),
+        (pictures::gradient(6000, 1), "duck.webp", &["duck-comparison.webp", "16383"]),
+    ] {
+        let studio = Studio::new();
+        studio.put("picture.png", &picture);
+        let arguments = format!("picture.png {FOR_AGES} --output {output}");
+        without_a_trace(&studio, &arguments).failed_saying(words);
+    }
+}
+
+#[test]
+fn options_that_make_no_sense() {
+    let studio = Studio::with_picture();
+    for (options, words) in [
+        ("--epochs 0", &["epoch"][..]),
+        ("--batch 0", &["batch"]),
+        ("--learning-rate NaN", &["learning rate", "NaN"]),
+        ("--learning-rate 0", &["learning rate", "0"]),
+        ("--learning-rate -1", &["learning rate", "-1"]),
+        ("--learning-rate inf", &["learning rate", "inf"]),
+        ("--activation softmax", &["softmax", "relu"]),
+        ("--activation step", &["step", "sigmoid"]),
+        ("--hidden 1000x100000", &["100000", "narrower"]),
+        ("--adapter no-such-adapter", &["no-such-adapter", "gpu"]),
+        ("--size 3x3", &["--size", "--repaint"]),
+    ] {
+        without_a_trace(&studio, &format!("picture.png {options}")).failed_saying(words);
+    }
+}
+
+#[test]
+fn options_that_cannot_be_read() {
+    let studio = Studio::with_picture();
+    for (options, words) in [
+        ("--hidden 0x100", &["0x100", "--hidden", "at least 1"][..]),
+        ("--hidden 10x0", &["10x0", "--hidden", "at least 1"]),
+        ("--hidden abc", &["abc", "--hidden", "10x100"]),
+        ("--hidden 8,,8", &["--hidden", "10x100"]),
+        ("--hidden 99999999x1", &["99999999x1", "--hidden", "1000"]),
+        ("--epochs many", &["many", "--epochs"]),
+        ("--epochs -3", &["-3"]),
+        ("--batch 1.5", &["1.5", "--batch"]),
+        ("--learning-rate fast", &["fast", "--learning-rate"]),
+        ("--seed -1", &["-1"]),
+        ("--backend tpu", &["tpu", "auto, gpu, cpu, reference"]),
+        ("--activation swish", &["swish", "relu, leaky-relu"]),
+        ("--schedule linear", &["linear", "constant, cosine, step, inverse, plateau"]),
+        ("--encoding wave", &["wave", "identity, frequency, fourier"]),
+        ("--colour blue", &["--colour"]),
+        ("another.png", &["another.png"]),
+        ("--repaint net.safetensors", &["--repaint"]),
+    ] {
+        without_a_trace(&studio, &format!("picture.png {options}")).misused_saying(words);
+    }
+    let run = studio.run("");
+    run.misused_saying(&["IMAGE"]);
+}
+
+#[test]
+fn saved_networks_that_cannot_be_used() {
+    let studio = Studio::with_picture();
+    studio.quick("picture.png --save net.safetensors -o x.png").succeeded();
+    let bytes = studio.bytes("net.safetensors");
+    std::fs::create_dir(studio.path("folder")).unwrap();
+    studio.put_bytes("empty", b"");
+    studio.put_bytes("text", b"ducks are birds, and this is longer than a header's length");
+    studio.put_bytes("half", &bytes[..bytes.len() / 2]);
+    studio.put_bytes("short", &bytes[..bytes.len() - 1]);
+    let header = br#"{"weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let foreign = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    studio.put_bytes("foreign", &foreign);
+    let network =
+        impasto::Network::builder(2).output(3, impasto::Activation::Identity).build().unwrap();
+    impasto::save(&studio.path("plain"), &network, &HashMap::new()).unwrap();
+    for (subject, name) in [
+        (
+            r#"{"width":2,"height":2,"channels":4,"maximum":255,"centred":true,"classify":false}"#,
+            "unfit",
+        ),
+        (
+            r#"{"width":2,"height":2,"channels":3,"maximum":7,"centred":true,"classify":false}"#,
+            "maximum",
+        ),
+        (
+            r#"{"width":0,"height":2,"channels":3,"maximum":255,"centred":true,"classify":false}"#,
+            "0×2",
+        ),
+        (
+            r#"{"width":9000000000000000000,"height":9000000000000000000,"channels":3,"maximum":255,"centred":true,"classify":false}"#,
+            "endless",
+        ),
+        ("{}", "blank"),
+    ] {
+        let extra = HashMap::from([("picture".to_string(), subject.to_string())]);
+        impasto::save(&studio.path(name), &network, &extra).unwrap();
+    }
+    for (name, words) in [
+        ("missing", &["missing"][..]),
+        ("folder", &["folder"]),
+        ("empty", &["empty", "not a network"]),
+        ("text", &["text", "not a network"]),
+        ("half", &["half", "not a network"]),
+        ("short", &["short", "not a network"]),
+        ("foreign", &["foreign", "not a network", "impasto"]),
+        ("plain", &["plain", "--save"]),
+        ("unfit", &["unfit", "does not fit"]),
+        ("maximum", &["7"]),
+        ("0×2", &["0×2"]),
+        ("endless", &["smaller"]),
+        ("blank", &["blank"]),
+    ] {
+        let run = repaint_without_a_trace(&studio, &format!("--repaint {name} --backend cpu"));
+        run.failed_saying(words);
+    }
+    for (size, words) in [
+        ("0x10", &["0x10"][..]),
+        ("10x0", &["10x0"]),
+        ("10", &["10", "640x480"]),
+        ("axb", &["axb", "640x480"]),
+        ("99999999999999999999x1", &["99999999999999999999x1"]),
+    ] {
+        let arguments = format!("--repaint net.safetensors --backend cpu --size {size}");
+        repaint_without_a_trace(&studio, &arguments).misused_saying(words);
+    }
+    let arguments = "--repaint net.safetensors --backend cpu --size 100000x100000";
+    repaint_without_a_trace(&studio, arguments).failed_saying(&["100000×100000", "smaller"]);
+}
+
+/// As [`without_a_trace`], with these arguments and no others.
+fn repaint_without_a_trace(studio: &Studio, arguments: &str) -> Run {
+    let before = studio.names();
+    let run = studio.run(arguments);
+    assert_eq!(studio.names(), before, "{run}");
+    run
+}
+
+#[test]
+fn a_training_that_diverges_is_told_and_what_was_learned_is_painted() {
+    let studio = Studio::with_picture();
+    let outputs = "--report run.json --save net.safetensors";
+    let run = studio.quick(&format!("picture.png --learning-rate 1e30 --epochs 50 {outputs}"));
+    run.failed_saying(&["diverged", "step", "epoch", "try a learning rate of"]);
+    assert_eq!(studio.picture("painted.png").width(), 24);
+    assert_eq!(studio.picture("painted-comparison.png").width(), 80);
+    let report = studio.json("run.json");
+    assert!(report["training"].is_null() && report["result"]["psnr_db"].is_f64(), "{report}");
+    studio.run("--repaint net.safetensors --backend cpu -o again.png").succeeded();
+    assert!(studio.bytes("again.png") == studio.bytes("painted.png"));
+}
