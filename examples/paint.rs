@@ -84,13 +84,7 @@ fn print_line(line: impl Display) {
 /// Opens the engine that was asked for: (the engine, seconds it took).
 fn open(options: &Options) -> Result<(Box<dyn Engine>, f64)> {
     let clock = Instant::now();
-    let adapter = options.adapter.clone().or_else(|| std::env::var("IMPASTO_ADAPTER").ok());
-    // The variable chooses among adapters; it does not ask for the GPU where the CPU was named.
-    let adapter = match options.backend {
-        Backend::Cpu | Backend::Reference => options.adapter.clone(),
-        Backend::Auto | Backend::Gpu => adapter.filter(|name| !name.is_empty()),
-    };
-    let engine = impasto::open(options.backend, adapter.as_deref())?;
+    let engine = impasto::open(options.backend, options.adapter.as_deref())?;
     if !options.quiet {
         let fallback = options.backend == Backend::Auto && engine.device().backend == "cpu";
         print_line(format!("{}{}", engine.device(), if fallback { ": no GPU found" } else { "" }));

@@ -2,7 +2,7 @@
 // z is flat. One invocation an element. f comes from activations/NAME.wgsl.
 struct Shape { count: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> z: array<f32>;
 
 @compute @workgroup_size(256)

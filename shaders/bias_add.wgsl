@@ -2,7 +2,7 @@
 // z is [batch, outputs], bias is [outputs] from offset on. One invocation an element.
 struct Shape { count: u32, outputs: u32, offset: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
 @group(0) @binding(2) var<storage, read_write> z: array<f32>;
 

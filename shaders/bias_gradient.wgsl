@@ -3,7 +3,7 @@
 // One invocation a column; rows are added in order, so the sum is the same on every run.
 struct Shape { batch: u32, outputs: u32, offset: u32, accumulate: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> delta: array<f32>;
 @group(0) @binding(2) var<storage, read_write> db: array<f32>;
 

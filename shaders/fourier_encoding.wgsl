@@ -4,7 +4,7 @@
 // invocation a wave.
 struct Shape { batch: u32, inputs: u32, features: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> frequencies: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;

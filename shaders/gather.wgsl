@@ -4,7 +4,7 @@
 // offset in the step's batch. One invocation a row.
 struct Shape { batch: u32, width: u32, offset: u32, segment_first: u32, segment_rows: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> rows: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 

@@ -6,7 +6,7 @@
 // the same order on every run.
 struct Shape { batch: u32, accumulate: u32, last: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> losses: array<f32>;
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(3) var<storage, read_write> status: array<atomic<u32>, 2>;

@@ -2,7 +2,7 @@
 // a is [m, k], b is [k, n] from b_offset on, c is [m, n]. Forward: samples times weights.
 struct Shape { m: u32, k: u32, n: u32, b_offset: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;

@@ -5,7 +5,7 @@
 // a batch can come in parts.
 struct Shape { batch: u32, m: u32, n: u32, c_offset: u32, accumulate: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;

@@ -3,7 +3,7 @@
 // z is [batch, outputs]. One invocation a row.
 struct Shape { batch: u32, outputs: u32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> z: array<f32>;
 
 @compute @workgroup_size(256)

@@ -4,7 +4,7 @@
 // z, t and delta are [batch, outputs], losses is [batch]. One invocation a row.
 struct Shape { batch: u32, outputs: u32, scale: f32 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> z: array<f32>;
 @group(0) @binding(2) var<storage, read> t: array<f32>;
 @group(0) @binding(3) var<storage, read_write> losses: array<f32>;

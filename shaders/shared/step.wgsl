@@ -1,4 +1,4 @@
-// What changes from step to step: one slice of a uniform buffer, chosen by a dynamic offset.
+// What changes from step to step: one slice of a buffer, chosen by a dynamic offset.
 struct Step {
     // Of the sample order: number of samples, half the bits of the permutation, its two keys.
     order: vec4<u32>,
@@ -13,7 +13,7 @@ struct Step {
     constants: array<vec4<f32>, 3>,
 }
 
-@group(1) @binding(0) var<uniform> this_step: Step;
+@group(1) @binding(0) var<storage, read> this_step: Step;
 
 // Whether x is neither infinite nor NaN, told by its bits: compilers may assume that floats are.
 fn is_finite(x: f32) -> bool {

@@ -11,8 +11,8 @@ pub const NO_ADAPTER: &str = "there is no GPU adapter: install a graphics driver
                               Ubuntu the package mesa-vulkan-drivers brings a software one), or \
                               use the CPU engine";
 
-/// Storage buffers that the widest kernel binds.
-const STORAGE_BUFFERS: u32 = 5;
+/// Storage buffers that the widest kernel, `adam`, binds: its shape, five operands and the step.
+const STORAGE_BUFFERS: u32 = 7;
 
 /// An adapter that the engine can run on.
 pub(super) struct Candidate {
@@ -70,7 +70,7 @@ fn is_able(adapter: &wgpu::Adapter) -> bool {
         && limits.max_storage_buffers_per_shader_stage >= STORAGE_BUFFERS
         && limits.max_compute_invocations_per_workgroup >= 256
         && limits.max_compute_workgroup_storage_size >= 16 << 10
-        && limits.max_dynamic_uniform_buffers_per_pipeline_layout >= 1
+        && limits.max_dynamic_storage_buffers_per_pipeline_layout >= 1
 }
 
 /// What people call it.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// within 32 bits.
 const LARGEST_BUFFER: u64 = 1 << 31;
 
-/// Bytes between two steps in the uniform buffer of steps: WebGPU's alignment.
+/// Bytes between two steps in the buffer of steps: WebGPU's largest alignment.
 pub(super) const STEP_STRIDE: u64 = 256;
 
 /// What the driver reported outside any error scope.
@@ -64,7 +64,7 @@ impl Gpu {
                 binding: 0,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Uniform,
+                    ty: wgpu::BufferBindingType::Storage { read_only: true },
                     has_dynamic_offset: true,
                     min_binding_size: None,
                 },

@@ -28,7 +28,7 @@ enum Needs {
 pub(super) struct Source {
     pub(super) name: &'static str,
     text: &'static str,
-    /// The storage buffers, from binding 1 on; binding 0 is the uniform `shape`.
+    /// The storage buffers, from binding 1 on; binding 0 is its `shape`, read only.
     bindings: &'static [Access],
     needs: Needs,
 }
@@ -100,7 +100,7 @@ impl Kernel {
         };
         let reads_step = source.needs == Needs::Step;
         let text = source.with_shared(key);
-        let entries: Vec<_> = std::iter::once(uniform())
+        let entries: Vec<_> = std::iter::once(storage(Access::Read))
             .chain(source.bindings.iter().copied().map(storage))
             .enumerate()
             .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
@@ -165,14 +165,6 @@ impl Source {
         };
         let index = include_str!("../../../shaders/shared/index.wgsl");
         [index, shared, self.text].join("\n")
-    }
-}
-
-fn uniform() -> wgpu::BindingType {
-    wgpu::BindingType::Buffer {
-        ty: wgpu::BufferBindingType::Uniform,
-        has_dynamic_offset: false,
-        min_binding_size: None,
     }
 }
 

@@ -5,7 +5,8 @@ use super::kernels::{Kernel, KernelKey};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
-/// Bytes of uniform data that a kernel is given: no `Shape` is larger.
+/// Bytes of its `Shape` that a kernel is given: none is larger. It stands in a storage buffer, not a
+/// uniform one: Mesa 22's llvmpipe compiles a kernel anew whenever a condition on a uniform changes.
 const SHAPE_BYTES: u64 = 32;
 
 /// Invocations in a workgroup of an elementwise kernel.
@@ -80,7 +81,7 @@ impl<'a> Recorder<'a> {
         Self { gpu, calls: Vec::new(), shapes: Vec::new() }
     }
 
-    /// Adds a call: `shape` are the words of the kernel's uniform `Shape`, `buffers` its storage
+    /// Adds a call: `shape` are the words of the kernel's `Shape`, `buffers` its storage
     /// buffers in the order of their bindings.
     pub(super) async fn call(
         &mut self,
@@ -98,14 +99,14 @@ impl<'a> Recorder<'a> {
             workgroups,
         });
         let stride =
-            u64::from(self.gpu.limits.min_uniform_buffer_offset_alignment).max(SHAPE_BYTES);
+            u64::from(self.gpu.limits.min_storage_buffer_offset_alignment).max(SHAPE_BYTES);
         self.shapes.resize(self.calls.len() * stride as usize, 0);
         Ok(())
     }
 
     /// The recorded calls, ready to be played.
     pub(super) async fn finish(self, label: &str) -> Result<Vec<Dispatch>> {
-        let usage = wgpu::BufferUsages::UNIFORM;
+        let usage = wgpu::BufferUsages::STORAGE;
         let shapes = self
             .gpu
             .buffer(&format!("shapes of the {label}"), self.shapes.len() / 4, usage)

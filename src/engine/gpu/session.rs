@@ -18,7 +18,7 @@ const SLOTS: usize = 1024;
 /// A step's place in the status buffer while none has diverged.
 const NEVER: u32 = u32::MAX;
 
-/// What a step finds in its slice of the uniform buffer; `Step` in `shaders/shared/step.wgsl`.
+/// What a step finds in its slice of the buffer of steps; `Step` in `shaders/shared/step.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct StepData {
@@ -118,7 +118,7 @@ impl GpuSession {
         let sums = gpu.storage("losses of the steps", SLOTS).await?;
         let status = gpu.upload("first steps that diverged", &[NEVER; 2]).await?;
         let size = SLOTS * STEP_STRIDE as usize / 4;
-        let steps = gpu.buffer("steps", size, wgpu::BufferUsages::UNIFORM).await?;
+        let steps = gpu.storage("steps", size).await?;
         let step_group = gpu.guarded("binding the buffer 'steps'", |device| {
             device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some("step"),

@@ -69,7 +69,7 @@ fn run(gpu: &Arc<Gpu>, case: Case) -> Vec<Vec<f32>> {
         recorder.call(case.key, &case.shape, &bound, case.grid).await?;
         let dispatches = recorder.finish("test").await?;
         let words = STEP_STRIDE as usize / 4;
-        let step = gpu.buffer("step", words, wgpu::BufferUsages::UNIFORM).await?;
+        let step = gpu.storage("step", words).await?;
         gpu.queue.write_buffer(&step, 0, bytemuck::cast_slice(&case.step.unwrap_or_default()));
         let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
@@ -474,7 +474,7 @@ fn loss_sum_notes_the_first_step_that_is_not_finite() {
     }
 }
 
-/// A step's uniform words with the optimizer's constants.
+/// A step's words with the optimizer's constants.
 fn step_words(number: u32, constants: [[f32; 4]; 3]) -> Vec<u32> {
     let mut words = vec![0, 0, 0, 0, 0, 0, number, 0];
     words.extend(constants.as_flattened().iter().map(|c| c.to_bits()));
