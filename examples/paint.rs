@@ -117,6 +117,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
         seed: options.seed,
         ..Trainer::default()
     };
+    trainer.check(&network)?;
     let outputs = Outputs::check(options, subject)?;
     if !options.quiet {
         print_line(canvas.describe());
@@ -124,18 +125,12 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     }
     let dataset = canvas.dataset()?;
     let (engine, opening) = open(options)?;
-    let (trained, interrupted) = train(options, &trainer, &*engine, &mut network, &dataset)?;
+    let trained = train(options, &trainer, &*engine, &mut network, &dataset)?;
     let mut report = Report::new(&*engine, &network, options.seed);
     report.set_image(&canvas);
-    let (summary, failure) = match trained {
-        Ok(summary) => (Some(summary), None),
-        Err(error) => (None, Some(error)),
-    };
-    if let Some(summary) = &summary {
-        report.set_training(summary, opening, options.batch.min(dataset.len()));
-        if !options.quiet {
-            print_line(progress::describe(summary, options.epochs));
-        }
+    report.set_training(&trained.summary, opening, options.batch.min(dataset.len()));
+    if !options.quiet {
+        print_line(progress::describe(&trained.summary, options.epochs));
     }
     // What was learned is kept, even where training ended in an error.
     if let Some(path) = &options.save {
@@ -147,26 +142,35 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     if !options.quiet {
         print_line(&judged);
     }
-    failure.map_or(Ok(interrupted), Err)
+    trained.failure.map_or(Ok(trained.interrupted), Err)
 }
 
-/// Trains with a progress bar and Ctrl-C. A training that diverged is an `Ok(Err)`: its network
-/// is still worth painting.
+/// How training ended.
+struct Trained {
+    summary: Summary,
+    /// That it diverged: what was learned before is still worth painting.
+    failure: Option<Error>,
+    /// That Ctrl-C ended it.
+    interrupted: bool,
+}
+
+/// Trains with a progress bar and Ctrl-C.
 fn train(
     options: &Options,
     trainer: &Trainer,
     engine: &dyn Engine,
     network: &mut Network,
     dataset: &Dataset,
-) -> Result<(Result<Summary>, bool)> {
+) -> Result<Trained> {
     let mut progress = Progress::start(options)?;
     let trained = trainer.fit(engine, network, dataset, |event| progress.watch(event));
     let interrupted = progress.finish();
-    match trained {
-        Err(error @ Error::Diverged { .. }) => Ok((Err(error), interrupted)),
-        Err(error) => Err(error),
-        Ok(summary) => Ok((Ok(summary), interrupted)),
-    }
+    let (summary, failure) = match trained {
+        Ok(summary) => (summary, None),
+        Err(Error::Diverged { ref summary, .. }) => ((**summary).clone(), trained.err()),
+        Err(error) => return Err(error),
+    };
+    Ok(Trained { summary, failure, interrupted })
 }
 
 /// `--repaint`: no training, any size.

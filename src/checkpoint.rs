@@ -18,7 +18,7 @@ use std::path::Path;
 const KEY: &str = "impasto";
 
 /// The most bytes a file may have: the largest network, and room for the header.
-const MOST_BYTES: u64 = 4 * (1 << 30) + (100 << 20);
+const MOST_BYTES: u64 = 4 * (1 << 28) + (100 << 20);
 
 /// The metadata's value, beside what the caller adds.
 #[derive(Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The one error type. Each message says what was wrong, where, and what to do.
 
+use crate::trainer::Summary;
 use std::path::PathBuf;
 
 /// What every fallible function of this crate returns.
@@ -88,7 +89,7 @@ pub enum Error {
     /// The loss, or an update, became NaN or infinite.
     #[error(
         "training diverged: {what} was no longer finite at step {step} (epoch {epoch}); the \
-         parameters from before it are kept: try a learning rate of {suggestion} or less, or \
+         parameters from before it are kept: try a learning rate of {suggestion:?} or less, or \
          inputs scaled to [-1, 1]"
     )]
     Diverged {
@@ -100,6 +101,8 @@ pub enum Error {
         epoch: u64,
         /// A tenth of the learning rate in force.
         suggestion: f64,
+        /// What came of training until then.
+        summary: Box<Summary>,
     },
 }
 

@@ -20,8 +20,9 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The most parameters a network may have: their positions stay within 32 bits on every device.
-const MOST_PARAMETERS: usize = 1 << 30;
+/// The most parameters a network may have: 2 GiB of them on the host, and positions that stay
+/// within 32 bits on every device.
+const MOST_PARAMETERS: usize = 1 << 28;
 
 /// One layer: `y = f(x·W + b)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -242,7 +243,7 @@ impl Network {
 
     /// Checks that `inputs` are whole samples; returns how many.
     pub(crate) fn samples_in(&self, inputs: &[f64]) -> Result<usize> {
-        if inputs.len() % self.inputs == 0 {
+        if inputs.len().is_multiple_of(self.inputs) {
             Ok(inputs.len() / self.inputs)
         } else {
             invalid(format!(
@@ -347,8 +348,8 @@ impl Builder {
                 .filter(|total| *total <= MOST_PARAMETERS)
                 .ok_or_else(|| Error::TooLarge {
                     what: format!("layer {number} ({fan_in} × {fan_out})"),
-                    needed: (fan_in as u64).saturating_mul(fan_out as u64).saturating_mul(4),
-                    limit: 4 * MOST_PARAMETERS as u64,
+                    needed: (fan_in as u64).saturating_mul(fan_out as u64).saturating_mul(8),
+                    limit: 8 * MOST_PARAMETERS as u64,
                     advice: "make the layers narrower".into(),
                 })?;
             layers.push(Layer { fan_in, fan_out, activation });

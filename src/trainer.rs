@@ -164,6 +164,8 @@ pub enum Ending {
     Converged,
     /// The watcher said stop.
     Stopped,
+    /// The loss or an update was no longer finite; told by [`Error::Diverged`].
+    Diverged,
 }
 
 /// What came of training.
@@ -212,7 +214,7 @@ impl Trainer {
         dataset: &Dataset,
         mut watch: impl FnMut(&Event) -> Control,
     ) -> Result<Summary> {
-        self.check()?;
+        self.check(network)?;
         let setup = Instant::now();
         let split = match self.early_stopping.and_then(|stopping| stopping.held_out) {
             Some(fraction) => Some(dataset.split(fraction, self.seed)?),
@@ -270,7 +272,11 @@ impl Trainer {
         Ok(run.summary)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Whether these settings make sense and can train `network`; [`fit`](Self::fit) asks it too.
+    ///
+    /// # Errors
+    /// One that says which setting is wrong.
+    pub fn check(&self, network: &Network) -> Result<()> {
         if self.epochs == 0 {
             return invalid("0 epochs: training needs at least 1");
         }
@@ -284,6 +290,10 @@ impl Trainer {
             ));
         }
         self.schedule.check()?;
+        self.optimizer.check()?;
+        not_negative("the L2 penalty", self.l2)?;
+        network.check_trainable()?;
+        self.loss.check(network.output_layer().activation)?;
         if let Some(stopping) = self.early_stopping {
             not_negative("the tolerance of early stopping", stopping.tolerance)?;
         }
@@ -455,7 +465,7 @@ impl Run<'_> {
         let mut ending = None;
         for (step, loss) in steps.iter().zip(&outcome.losses) {
             if let Some(divergence) = outcome.diverged.filter(|d| d.step == step.number) {
-                return Err(diverged(divergence, step));
+                return Err(diverged(divergence, step, &self.summary));
             }
             let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };
             self.summary.steps += 1;
@@ -563,7 +573,7 @@ pub fn evaluate(
 }
 
 /// The error for a step that diverged.
-fn diverged(divergence: Divergence, step: &Step) -> Error {
+fn diverged(divergence: Divergence, step: &Step, summary: &Summary) -> Error {
     let tenth = step.learning_rate / 10.0;
     Error::Diverged {
         what: divergence.what(),
@@ -571,5 +581,6 @@ fn diverged(divergence: Divergence, step: &Step) -> Error {
         epoch: step.epoch,
         // One significant digit is all that such advice is worth.
         suggestion: format!("{tenth:.0e}").parse().unwrap_or(tenth),
+        summary: Box::new(Summary { ending: Ending::Diverged, ..summary.clone() }),
     }
 }

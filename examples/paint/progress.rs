@@ -115,6 +115,7 @@ pub fn describe(summary: &Summary, epochs: usize) -> String {
         Ending::Finished => format!("{done} epochs"),
         Ending::Converged => format!("{done} epochs until the loss no longer fell,"),
         Ending::Stopped => format!("{done} of {epochs} epochs until interrupted,"),
+        Ending::Diverged => format!("{done} of {epochs} epochs until it diverged,"),
     };
     let loss =
         summary.history.last().map_or(String::new(), |last| format!(": loss {:.6}", last.loss));

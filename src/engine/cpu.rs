@@ -17,10 +17,6 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use rayon::prelude::*;
 
-/// Samples in a tile: the activations of a 10×100 network are 4.5 KB a sample, so a tile stays
-/// within half a megabyte of cache, and its matrix products are large enough to run at speed.
-const TILE: usize = 104;
-
 /// The CPU as an [`Engine`].
 #[derive(Debug)]
 pub struct CpuEngine {
@@ -78,13 +74,14 @@ impl Engine for CpuEngine {
         plan: &'a Plan,
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session + 'a>> {
-        ready(plan.check(network, dataset).map(|()| {
+        ready(plan.check(network, dataset).and_then(|()| {
             let shape = Shape::of(network);
             let threads = self.pool.current_num_threads();
-            let rows = TILE.min(plan.batch_size.div_ceil(threads));
+            check_memory(&shape, threads)?;
+            let rows = shape.tile_rows().min(plan.batch_size.div_ceil(threads));
             let workers = (0..threads).map(|_| Worker::new(&shape, rows)).collect();
             let count = network.parameters().len();
-            Box::new(CpuSession {
+            Ok(Box::new(CpuSession {
                 pool: &self.pool,
                 plan: *plan,
                 dataset,
@@ -93,7 +90,7 @@ impl Engine for CpuEngine {
                 workers,
                 shape,
                 diverged: None,
-            }) as Box<dyn Session>
+            }) as Box<dyn Session>)
         }))
     }
 
@@ -107,19 +104,34 @@ impl Engine for CpuEngine {
             let shape = Shape::of(network);
             let parameters: Vec<f32> = network.parameters().iter().map(|p| *p as f32).collect();
             let mut outputs = vec![0.0; samples * network.outputs()];
-            let rows_in = inputs.par_chunks(TILE * network.inputs());
-            let rows_out = outputs.par_chunks_mut(TILE * network.outputs());
+            let rows = shape.tile_rows();
+            let rows_in = inputs.par_chunks(rows * network.inputs());
+            let rows_out = outputs.par_chunks_mut(rows * network.outputs());
             self.pool.install(|| {
                 rows_in.zip(rows_out).for_each_init(
-                    || Tile::new(&shape, TILE),
+                    || Tile::new(&shape, rows),
                     |tile, (inputs, outputs)| {
-                        tile.predict(&shape, &parameters, inputs, output, outputs)
+                        tile.predict(&shape, &parameters, inputs, output, outputs);
                     },
                 );
             });
             outputs
         }))
     }
+}
+
+/// An error if the operating system would not give the memory that a run needs: the parameters,
+/// two numbers of state for each, and a gradient for every thread.
+fn check_memory(shape: &Shape, threads: usize) -> Result<()> {
+    let numbers = shape.parameters.saturating_mul(3 + threads);
+    Vec::<f32>::new().try_reserve_exact(numbers).map_err(|_| {
+        Error::Invalid(format!(
+            "training {} parameters on {threads} threads needs {} bytes, more than this machine \
+             has: make the layers narrower",
+            shape.parameters,
+            numbers.saturating_mul(4)
+        ))
+    })
 }
 
 /// A thread's own room: a tile and a gradient.

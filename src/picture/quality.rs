@@ -80,9 +80,9 @@ fn blur(plane: &[f64], width: usize, height: usize) -> Vec<f64> {
 
 /// Gaussian weights that sum to 1, over the largest odd window that fits into `size`.
 fn window(size: usize) -> Vec<f64> {
-    let radius = RADIUS.min((size - 1) / 2) as i32;
-    let weights: Vec<f64> =
-        (-radius..=radius).map(|d| (-0.5 * (f64::from(d) / SIGMA).powi(2)).exp()).collect();
+    let radius = RADIUS.min((size - 1) / 2);
+    let weight = |i: usize| (-0.5 * (i.abs_diff(radius) as f64 / SIGMA).powi(2)).exp();
+    let weights: Vec<f64> = (0..=2 * radius).map(weight).collect();
     let sum: f64 = weights.iter().sum();
     weights.into_iter().map(|weight| weight / sum).collect()
 }

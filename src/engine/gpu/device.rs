@@ -134,11 +134,15 @@ impl Gpu {
         let internal = internal.pop();
         let validation = validation.pop();
         let memory = memory.pop();
-        for error in [internal.await, validation.await, memory.await].into_iter().flatten() {
-            self.check()?;
-            return Err(Error::Gpu { what: what.to_string(), reason: one_line(&error) });
+        let errors = [internal.await, validation.await, memory.await];
+        match errors.into_iter().flatten().next() {
+            Some(error) => {
+                // A lost device is the better reason, if that is what it is.
+                self.check()?;
+                Err(Error::Gpu { what: what.to_string(), reason: one_line(&error) })
+            }
+            None => Ok(made),
         }
-        Ok(made)
     }
 
     /// A buffer of `count` 32-bit numbers, all zero.

@@ -146,7 +146,9 @@ impl<'a> Recorder<'a> {
 /// Plays dispatches that read no step.
 pub(super) fn play(encoder: &mut wgpu::CommandEncoder, label: &str, dispatches: &[Dispatch]) {
     let mut pass = begin(encoder, label);
-    dispatches.iter().for_each(|dispatch| add(&mut pass, dispatch));
+    for dispatch in dispatches {
+        add(&mut pass, dispatch);
+    }
 }
 
 /// Plays the dispatches of several steps in one pass; step `i` finds its data in slice `i` of the

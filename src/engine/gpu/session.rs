@@ -161,7 +161,7 @@ impl GpuSession {
             status: &status,
         };
         let mut plans = vec![builder.step_plan(batch).await?];
-        if samples % batch > 0 {
+        if !samples.is_multiple_of(batch) {
             plans.push(builder.step_plan(samples % batch).await?);
         }
         gpu.check()?;

@@ -164,7 +164,7 @@ fn check_product(
 #[test]
 fn matmul() {
     on_random_shapes(|gpu, m, k, n, seed| {
-        check_product(gpu, "matmul", reference::matmul, [m, k, n], seed)
+        check_product(gpu, "matmul", reference::matmul, [m, k, n], seed);
     });
 }
 
