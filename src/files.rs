@@ -23,7 +23,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Finds out, before any work is done, whether [`write`] to `path` can succeed.
+/// Finds out, before any work is done, whether [`write()`] to `path` can succeed.
 ///
 /// # Errors
 /// The folder is missing or closed, or `path` is a directory or a read-only file.

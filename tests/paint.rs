@@ -1,7 +1,9 @@
 //! The command line of `paint`, tested on the program itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(dead_code, reason = "the shared module has more than this file needs")]
 
+mod common;
 mod pictures;
 
 #[path = "paint/interruptions.rs"]

@@ -1,9 +1,9 @@
 //! The CPU engine: f32, SIMD through the `gemm` crate, all cores.
 //!
 //! Each thread takes its share of a batch through all layers forward and back, in tiles of
-//! samples that stay in its cache ([`tile`]), and adds up a gradient of its own. Then every
+//! samples that stay in its cache (`tile`), and adds up a gradient of its own. Then every
 //! thread adds the gradients of all threads, in a fixed order, over its own range of the
-//! parameters and updates that range ([`update`]). So a step has two meeting points, whatever
+//! parameters and updates that range (`update`). So a step has two meeting points, whatever
 //! the depth, and is bit-identical from run to run with the same number of threads.
 
 mod product;

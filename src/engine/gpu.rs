@@ -1,9 +1,9 @@
 //! The GPU engine: f32, WGSL kernels through wgpu, on Vulkan, Metal, DirectX 12, OpenGL or WebGPU.
 //!
-//! [`adapter`] finds a device, [`device`] opens it and catches what goes wrong, [`kernels`] is the
-//! table of the shaders, [`recorder`] turns calls of kernels into a list of dispatches,
-//! [`layerwise`] lays out the buffers and the dispatches of a network, layer by layer, and
-//! [`session`] plays them, many steps to a submission, and reads back through [`readback`].
+//! `adapter` finds a device, `device` opens it and catches what goes wrong, `kernels` is the
+//! table of the shaders, `recorder` turns calls of kernels into a list of dispatches,
+//! `layerwise` lays out the buffers and the dispatches of a network, layer by layer, and
+//! `session` plays them, many steps to a submission, and reads back through `readback`.
 
 mod adapter;
 mod device;

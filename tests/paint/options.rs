@@ -1,7 +1,9 @@
 //! Every option, and what it does.
 
+use crate::common;
 use crate::studio::Studio;
 use impasto::Picture;
+use serde_json::json;
 
 #[test]
 fn help_names_every_option_with_its_default() {
@@ -82,6 +84,29 @@ fn every_backend_paints() {
 }
 
 #[test]
+fn every_adapter_paints_as_the_cpu_does() {
+    let studio = Studio::with_picture();
+    studio.quick("picture.png --backend cpu -o cpu.png").succeeded();
+    let list = studio.run("--list-adapters").succeeded().stdout;
+    let adapters = common::adapters();
+    assert_eq!(list.lines().count(), adapters.len().max(1), "{list}");
+    for adapter in adapters {
+        assert!(list.contains(&adapter.description()), "{list}");
+        let named = adapter.description();
+        let run = studio.quick_on(&named, "picture.png -o gpu.png --report run.json").succeeded();
+        assert!(run.stdout.contains(&format!("gpu engine on {named}")), "{}", run.stdout);
+        let engine = &studio.json("run.json")["engine"];
+        assert_eq!(
+            (&engine["backend"], &engine["adapter"]),
+            (&json!("gpu"), &json!(adapter.adapter))
+        );
+        assert_eq!(engine["api"], adapter.api);
+        let quality = impasto::psnr(&studio.picture("cpu.png"), &studio.picture("gpu.png"));
+        assert!(quality.unwrap() > 50.0, "{named}");
+    }
+}
+
+#[test]
 fn the_cpu_paints_as_the_reference_does() {
     let studio = Studio::with_picture();
     for backend in ["cpu", "reference"] {
@@ -102,7 +127,7 @@ fn hidden_layers_are_written_in_two_ways() {
     ] {
         studio.quick(&format!("picture.png --hidden {hidden} --report run.json")).succeeded();
         let network = &studio.json("run.json")["network"];
-        assert_eq!(network["layers"], serde_json::json!(layers), "{hidden}");
+        assert_eq!(network["layers"], json!(layers), "{hidden}");
         let parameters: usize = layers.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum();
         assert_eq!(network["parameters"], parameters, "{hidden}");
     }

@@ -1,5 +1,6 @@
 //! Bad input: one clear line, a failing exit code, and nothing left behind.
 
+use crate::common;
 use crate::pictures;
 use crate::studio::{Run, Studio};
 use std::collections::HashMap;
@@ -152,6 +153,17 @@ fn options_that_make_no_sense() {
         ("--size 3x3", &["--size", "--repaint"]),
     ] {
         without_a_trace(&studio, &format!("picture.png {options}")).failed_saying(words);
+    }
+}
+
+#[test]
+fn an_unknown_adapter_is_answered_with_those_there_are() {
+    let studio = Studio::with_picture();
+    let adapters = common::adapters();
+    let known = adapters.first().map_or("mesa-vulkan-drivers", |adapter| &adapter.adapter);
+    for backend in ["gpu", "auto"] {
+        let options = format!("picture.png --backend {backend} --adapter no-such-adapter");
+        without_a_trace(&studio, &options).failed_saying(&[known]);
     }
 }
 

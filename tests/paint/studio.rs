@@ -93,6 +93,13 @@ impl Studio {
         finish(self.start(arguments), arguments)
     }
 
+    /// [`quick`](Self::quick) on the GPU engine, on the adapter of that description.
+    pub fn quick_on(&self, adapter: &str, arguments: &str) -> Run {
+        let arguments = quick(&format!("{arguments} --backend gpu"));
+        let started = self.command(&arguments).env("IMPASTO_ADAPTER", adapter).spawn();
+        finish(started.expect("started"), &arguments)
+    }
+
     /// Runs the program with these arguments, and where they do not say otherwise, for a short
     /// time on the CPU.
     pub fn quick(&self, arguments: &str) -> Run {
