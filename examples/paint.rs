@@ -87,7 +87,7 @@ fn open(options: &Options) -> Result<(Box<dyn Engine>, f64)> {
     let engine = impasto::open(options.backend, options.adapter.as_deref())?;
     if !options.quiet {
         let fallback = options.backend == Backend::Auto && engine.device().backend == "cpu";
-        print_line(format!("{}{}", engine.device(), if fallback { ": no GPU found" } else { "" }));
+        print_line(format!("{}{}", engine.device(), if fallback { ": no usable GPU" } else { "" }));
     }
     Ok((engine, clock.elapsed().as_secs_f64()))
 }

@@ -2,7 +2,7 @@
 // w ← keep·w − step_size·m / (correction·√v + ε).      Twin: reference::adam
 // parameters, gradient, first (m) and second (v) are flat. One invocation a parameter.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
-// updated, and an update that is not finite is left out.
+// updated, so that previous then has the parameters from before that update.
 struct Shape { count: u32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
@@ -10,7 +10,8 @@ struct Shape { count: u32 }
 @group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> first: array<f32>;
 @group(0) @binding(4) var<storage, read_write> second: array<f32>;
-@group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 2>;
+@group(0) @binding(5) var<storage, read_write> previous: array<f32>;
+@group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, 2>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -34,11 +35,9 @@ fn main(
     let m = beta1 * first[i] + one_minus_beta1 * g;
     let v = beta2 * second[i] + one_minus_beta2 * g * g;
     let w = keep * parameters[i] - step_size * m / (correction * sqrt(v) + epsilon);
-    if is_finite(w) && is_finite(v) {
-        first[i] = m;
-        second[i] = v;
-        parameters[i] = w;
-    } else {
-        atomicMin(&status[1], this_step.number);
-    }
+    previous[i] = parameters[i];
+    first[i] = m;
+    second[i] = v;
+    parameters[i] = w;
+    if !is_finite(w) || !is_finite(v) { atomicMin(&status[1], this_step.number); }
 }

@@ -2,14 +2,15 @@
 // with Nesterov w ← w − rate·(g + momentum·v).      Twin: reference::sgd
 // parameters, gradient and velocity are flat. One invocation a parameter.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
-// updated, and an update that is not finite is left out.
+// updated, so that previous then has the parameters from before that update.
 struct Shape { count: u32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
 @group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> velocity: array<f32>;
-@group(0) @binding(4) var<storage, read_write> status: array<atomic<u32>, 2>;
+@group(0) @binding(4) var<storage, read_write> previous: array<f32>;
+@group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 2>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -28,10 +29,8 @@ fn main(
     let v = momentum * velocity[i] + g;
     let direction = select(v, g + momentum * v, nesterov);
     let w = parameters[i] - rate * direction;
-    if is_finite(w) && is_finite(v) {
-        velocity[i] = v;
-        parameters[i] = w;
-    } else {
-        atomicMin(&status[1], this_step.number);
-    }
+    previous[i] = parameters[i];
+    velocity[i] = v;
+    parameters[i] = w;
+    if !is_finite(w) { atomicMin(&status[1], this_step.number); }
 }

@@ -6,7 +6,7 @@
 //! [`reference::fourier_encoding`](crate::reference::fourier_encoding).
 
 use crate::error::{Result, invalid};
-use crate::network::gaussian;
+use crate::random::gaussian;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};

@@ -169,7 +169,7 @@ pub struct Divergence {
     /// The step's number in the run, from 1.
     pub step: u64,
     /// Whether the loss itself was not finite (the update was then left out), or the update of
-    /// some parameter (that parameter was then left as it was).
+    /// some parameter (the whole update was then undone).
     pub in_loss: bool,
 }
 

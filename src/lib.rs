@@ -33,6 +33,7 @@ mod loss;
 mod network;
 mod optimizer;
 mod picture;
+mod random;
 mod trainer;
 
 pub use activation::Activation;

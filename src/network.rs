@@ -15,6 +15,7 @@
 use crate::activation::Activation;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, invalid};
+use crate::random::gaussian;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -108,13 +109,6 @@ impl Initialisation {
             invalid(format!("{self:?} is no distribution to draw parameters from"))
         }
     }
-}
-
-/// One draw from normal(0, 1), the same on every machine: Box & Muller 1958, with the logarithm
-/// and cosine of a portable library instead of the platform's.
-pub(crate) fn gaussian(random: &mut ChaCha8Rng) -> f64 {
-    let radius = (-2.0 * libm::log(1.0 - random.random::<f64>())).sqrt();
-    radius * libm::cos(std::f64::consts::TAU * random.random::<f64>())
 }
 
 /// A multilayer perceptron and its parameters.

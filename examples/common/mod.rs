@@ -33,7 +33,7 @@ pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode
 /// Says what the numbers below come from, and how far they can be trusted.
 fn introduce(wanted: Backend, device: &Device) {
     let fallback = wanted == Backend::Auto && device.backend == "cpu";
-    println!("{device}{}", if fallback { ": no GPU found" } else { "" });
+    println!("{device}{}", if fallback { ": no usable GPU" } else { "" });
     if device.backend != "reference" {
         println!("(f32: about six decimals are right; --backend reference computes in f64)");
     }

@@ -20,7 +20,7 @@ pub struct Options {
     #[arg(long, default_value = "auto", value_name = "ENGINE")]
     pub backend: Backend,
 
-    /// The GPU adapter whose name contains this text [env: IMPASTO_ADAPTER]
+    /// The GPU adapter whose line in --list-adapters contains this text [env: IMPASTO_ADAPTER]
     #[arg(long, value_name = "TEXT")]
     pub adapter: Option<String>,
 

@@ -86,6 +86,7 @@ impl Engine for CpuEngine {
                 plan: *plan,
                 dataset,
                 parameters: network.parameters().iter().map(|p| *p as f32).collect(),
+                previous: vec![0.0; count],
                 state: [vec![0.0; count], vec![0.0; count]],
                 workers,
                 shape,
@@ -121,9 +122,9 @@ impl Engine for CpuEngine {
 }
 
 /// An error if the operating system would not give the memory that a run needs: the parameters,
-/// two numbers of state for each, and a gradient for every thread.
+/// as they are and as they were, two numbers of state for each, and a gradient for every thread.
 fn check_memory(shape: &Shape, threads: usize) -> Result<()> {
-    let numbers = shape.parameters.saturating_mul(3 + threads);
+    let numbers = shape.parameters.saturating_mul(4 + threads);
     Vec::<f32>::new().try_reserve_exact(numbers).map_err(|_| {
         Error::Invalid(format!(
             "training {} parameters on {threads} threads needs {} bytes, more than this machine \
@@ -181,6 +182,8 @@ struct CpuSession<'a> {
     dataset: &'a Dataset,
     shape: Shape,
     parameters: Vec<f32>,
+    /// The parameters before the last step.
+    previous: Vec<f32>,
     state: [Vec<f32>; 2],
     workers: Vec<Worker>,
     diverged: Option<Divergence>,
@@ -219,13 +222,23 @@ impl CpuSession<'_> {
         let finite = self
             .parameters
             .par_chunks_mut(range)
+            .zip(self.previous.par_chunks_mut(range))
             .zip(first.par_chunks_mut(range).zip(second.par_chunks_mut(range)))
             .enumerate()
-            .map(|(index, (parameters, (first, second)))| {
-                update::update(constants, parameters, &gradients, index * range, first, second)
+            .map(|(index, ((parameters, previous), (first, second)))| {
+                update::update(
+                    constants,
+                    parameters,
+                    &gradients,
+                    index * range,
+                    previous,
+                    first,
+                    second,
+                )
             })
             .reduce(|| true, |a, b| a && b);
         if !finite {
+            std::mem::swap(&mut self.parameters, &mut self.previous);
             self.diverged = Some(Divergence { step: step.number, in_loss: false });
         }
         loss

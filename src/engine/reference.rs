@@ -253,13 +253,11 @@ impl ReferenceSession<'_> {
         let constants =
             self.plan.optimizer.constants(self.plan.l2, step.learning_rate, step.number);
         let mut parameters = self.network.parameters().to_vec();
-        let finite = update(constants, &mut parameters, &gradient, &mut self.state);
-        if !finite {
+        update(constants, &mut parameters, &gradient, &mut self.state);
+        // Refused if a parameter is not finite: the network keeps what it had before the step.
+        if self.network.set_parameters(&parameters).is_err() {
             self.diverged = Some(Divergence { step: step.number, in_loss: false });
         }
-        // `update` leaves a parameter as it was rather than making it infinite or NaN.
-        let set = self.network.set_parameters(&parameters);
-        debug_assert!(set.is_ok());
         loss
     }
 }

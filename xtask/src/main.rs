@@ -30,7 +30,7 @@ struct Arguments {
 enum Chore {
     /// Install the graphics driver that the GPU tests need, where it is missing, then run every test
     Test {
-        /// Passed on to `cargo test`, for example `-- --test kernels`
+        /// Passed on to `cargo test`, for example `-- --test fixtures`
         #[arg(last = true)]
         cargo_arguments: Vec<String>,
     },

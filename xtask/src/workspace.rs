@@ -16,11 +16,12 @@ pub fn root() -> PathBuf {
     package.parent().map_or_else(|| package.clone(), Path::to_path_buf)
 }
 
-/// Whether a missing GPU adapter is an error: `IMPASTO_REQUIRE_GPU=1`.
+/// Whether a missing GPU adapter is an error: `IMPASTO_REQUIRE_GPU` set to anything
+/// but 0.
 ///
 /// Without it, tests that need an adapter report themselves as skipped.
 pub fn gpu_is_required() -> bool {
-    std::env::var_os("IMPASTO_REQUIRE_GPU").is_some_and(|value| value == "1")
+    std::env::var_os("IMPASTO_REQUIRE_GPU").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// Starts cargo in the root of the repository, with the environment that graphics drivers expect.

@@ -3,7 +3,7 @@
 use crate::optimizer::UpdateConstants;
 
 /// Adds the workers' gradients in their order and updates `parameters`, which start at `offset`
-/// in the flat vector. Whether every update was finite; one that is not is left out.
+/// in the flat vector; what they were goes to `previous`. Whether all of them are finite still.
 ///
 /// The formulas are those of [`reference::sgd`](crate::reference::sgd) and
 /// [`reference::adam`](crate::reference::adam).
@@ -12,9 +12,11 @@ pub(super) fn update(
     parameters: &mut [f32],
     gradients: &[&[f32]],
     offset: usize,
+    previous: &mut [f32],
     first: &mut [f32],
     second: &mut [f32],
 ) -> bool {
+    previous.copy_from_slice(parameters);
     let mut finite = true;
     let gradient = |i: usize| gradients.iter().map(|g| g[offset + i]).sum::<f32>();
     match constants {
@@ -24,13 +26,8 @@ pub(super) fn update(
                 let g = gradient(i) + l2 * *w;
                 let velocity = momentum * *v + g;
                 let direction = if nesterov { g + momentum * velocity } else { velocity };
-                let updated = *w - rate * direction;
-                if updated.is_finite() && velocity.is_finite() {
-                    *v = velocity;
-                    *w = updated;
-                } else {
-                    finite = false;
-                }
+                *v = velocity;
+                *w -= rate * direction;
             }
         }
         UpdateConstants::Adam { step_size, beta1, beta2, correction, epsilon, keep, l2 } => {
@@ -43,17 +40,13 @@ pub(super) fn update(
                 let g = gradient(i) + l2 * *w;
                 let moment = beta1 * *m + one_minus_beta1 * g;
                 let square = beta2 * *v + one_minus_beta2 * g * g;
-                let updated =
-                    keep * *w - step_size * moment / (correction * square.sqrt() + epsilon);
-                if updated.is_finite() && square.is_finite() {
-                    *m = moment;
-                    *v = square;
-                    *w = updated;
-                } else {
-                    finite = false;
-                }
+                // An infinite second moment would freeze the parameter without a word.
+                finite &= square.is_finite();
+                *m = moment;
+                *v = square;
+                *w = keep * *w - step_size * moment / (correction * square.sqrt() + epsilon);
             }
         }
     }
-    finite
+    finite && parameters.iter().all(|w| w.is_finite())
 }

@@ -11,8 +11,9 @@ pub const NO_ADAPTER: &str = "there is no GPU adapter: install a graphics driver
                               Ubuntu the package mesa-vulkan-drivers brings a software one), or \
                               use the CPU engine";
 
-/// Storage buffers that the widest kernel, `adam`, binds: its shape, five operands and the step.
-const STORAGE_BUFFERS: u32 = 7;
+/// Storage buffers that the widest kernel, `adam`, binds: its shape, six operands and the step;
+/// WebGPU's default limit.
+const STORAGE_BUFFERS: u32 = 8;
 
 /// An adapter that the engine can run on.
 pub(super) struct Candidate {

@@ -61,8 +61,8 @@ pub(super) static SOURCES: &[Source] = sources! {
     "binary_cross_entropy": Index, [Read, Read, Write, Write];
     "softmax_cross_entropy": Index, [Read, Read, Write, Write];
     "loss_sum": Step, [Read, Write, Write];
-    "sgd": Step, [Read, Write, Write, Write];
-    "adam": Step, [Read, Write, Write, Write, Write];
+    "sgd": Step, [Read, Write, Write, Write, Write];
+    "adam": Step, [Read, Write, Write, Write, Write, Write];
 };
 
 /// Which kernel, specialised how.

@@ -87,6 +87,8 @@ pub(super) struct GpuSession {
     plan: Plan,
     samples: usize,
     parameters: wgpu::Buffer,
+    /// The parameters before the last step.
+    previous: wgpu::Buffer,
     parameter_count: usize,
     /// The loss of each step of a submission.
     sums: wgpu::Buffer,
@@ -111,6 +113,7 @@ impl GpuSession {
         let rows = part_rows(gpu, network, batch)?;
         let count = network.parameters().len();
         let parameters = upload_parameters(gpu, network).await?;
+        let previous = gpu.storage("parameters before the last step", count).await?;
         let state = [
             gpu.storage("optimizer state 1", count).await?,
             gpu.storage("optimizer state 2", count).await?,
@@ -156,6 +159,7 @@ impl GpuSession {
             forward: Forward::new(gpu, network, rows).await?,
             backward: Backward::new(gpu, network, rows).await?,
             parameters: &parameters,
+            previous: &previous,
             state: &state,
             sums: &sums,
             status: &status,
@@ -171,6 +175,7 @@ impl GpuSession {
             samples,
             parameter_count: count,
             parameters,
+            previous,
             sums,
             status,
             steps,
@@ -186,6 +191,13 @@ impl GpuSession {
     ) -> Result<impl Future<Output = Result<Outcome>> + 'static + use<>> {
         let mut played = Vec::with_capacity(steps.len());
         for step in steps {
+            if step.number >= u64::from(NEVER) {
+                return invalid(format!(
+                    "step {}: a run on a GPU has at most {} steps",
+                    step.number,
+                    NEVER - 1
+                ));
+            }
             let Some(plan) = self.plans.iter().find(|plan| plan.count == step.count) else {
                 return invalid(format!(
                     "a step of {} samples: it must have the plan's batch size, or what is left of it \
@@ -220,7 +232,7 @@ impl GpuSession {
             order: self.plan.order(self.samples, step.epoch).words(),
             first: step.first as u32,
             slot: slot as u32,
-            number: step.number.min(u64::from(NEVER - 1)) as u32,
+            number: step.number as u32,
             padding: 0,
             constants: words(constants),
             unused: [0; 44],
@@ -247,12 +259,16 @@ impl Session for GpuSession {
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
         let size = 4 * self.parameter_count as u64;
-        let read = self.gpu.read(
-            self.gpu.encoder("parameters"),
-            &[(&self.parameters, size)],
-            "parameters",
-        );
-        Box::pin(async move { Ok(floats(&read?.await?).map(f64::from).collect()) })
+        let sources = [(&self.status, 8), (&self.parameters, size), (&self.previous, size)];
+        let read = self.gpu.read(self.gpu.encoder("parameters"), &sources, "parameters");
+        Box::pin(async move {
+            let bytes = read?.await?;
+            let (status, both) = bytes.split_at(8);
+            let (now, previous) = both.split_at(size as usize);
+            let undone =
+                divergence(bytemuck::pod_read_unaligned(status)).is_some_and(|d| !d.in_loss);
+            Ok(floats(if undone { previous } else { now }).map(f64::from).collect())
+        })
     }
 }
 
@@ -268,6 +284,7 @@ struct Builder<'a> {
     forward: Forward,
     backward: Backward,
     parameters: &'a wgpu::Buffer,
+    previous: &'a wgpu::Buffer,
     state: &'a [wgpu::Buffer; 2],
     sums: &'a wgpu::Buffer,
     status: &'a wgpu::Buffer,
@@ -296,9 +313,11 @@ impl Builder<'_> {
         let parameters = self.network.parameters().len();
         let (gradient, [first, second]) = (&self.backward.gradient, self.state);
         let (kernel, buffers) = match self.plan.optimizer {
-            Optimizer::Sgd { .. } => ("sgd", vec![gradient, self.parameters, first, self.status]),
+            Optimizer::Sgd { .. } => {
+                ("sgd", vec![gradient, self.parameters, first, self.previous, self.status])
+            }
             Optimizer::Adam { .. } | Optimizer::AdamW { .. } => {
-                ("adam", vec![gradient, self.parameters, first, second, self.status])
+                ("adam", vec![gradient, self.parameters, first, second, self.previous, self.status])
             }
         };
         let grid = Grid::Elements(parameters);

@@ -1,6 +1,6 @@
 //! Matrix products and biases, forward beside backward.
 
-/// Matrix product: `c[i, j] = Σₖ a[i, k]·b[k, j]`.
+/// Matrix product: `c[i, j] = Σₚ a[i, p]·b[p, j]`.
 ///
 /// `a` is `[m, k]`, `b` is `[k, n]`, `c` is `[m, n]`. Forward: samples times weights.
 pub fn matmul(a: &[f64], b: &[f64], m: usize, k: usize, n: usize, c: &mut [f64]) {

@@ -1,21 +1,19 @@
 //! Optimizers: from a gradient to an update, over the flat vector of parameters.
-//!
-//! An update that would make a parameter infinite or NaN is left out, and said.
 
 use crate::optimizer::UpdateConstants;
 
 /// One update by whichever rule the constants are for. `state` holds the velocity, or the first
-/// and second moments, all zero before the first step. Whether every update was finite.
+/// and second moments, all zero before the first step.
 pub fn update(
     constants: UpdateConstants,
     parameters: &mut [f64],
     gradient: &[f64],
     state: &mut [Vec<f64>; 2],
-) -> bool {
+) {
     let [first, second] = state;
     match constants {
         UpdateConstants::Sgd { learning_rate, momentum, nesterov, l2 } => {
-            sgd(parameters, gradient, first, learning_rate, momentum, nesterov, l2)
+            sgd(parameters, gradient, first, learning_rate, momentum, nesterov, l2);
         }
         UpdateConstants::Adam { step_size, beta1, beta2, correction, epsilon, keep, l2 } => adam(
             parameters, gradient, first, second, step_size, beta1, beta2, correction, epsilon,
@@ -34,21 +32,15 @@ pub fn sgd(
     momentum: f64,
     nesterov: bool,
     l2: f64,
-) -> bool {
-    let mut finite = true;
+) {
     for i in 0..parameters.len() {
         let g = gradient[i] + l2 * parameters[i];
         let v = momentum * velocity[i] + g;
         let direction = if nesterov { g + momentum * v } else { v };
         let w = parameters[i] - learning_rate * direction;
-        if w.is_finite() && v.is_finite() {
-            velocity[i] = v;
-            parameters[i] = w;
-        } else {
-            finite = false;
-        }
+        velocity[i] = v;
+        parameters[i] = w;
     }
-    finite
 }
 
 /// Adam and AdamW: `g ← g + l2·w`, `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`,
@@ -68,20 +60,14 @@ pub fn adam(
     epsilon: f64,
     keep: f64,
     l2: f64,
-) -> bool {
-    let mut finite = true;
+) {
     for i in 0..parameters.len() {
         let g = gradient[i] + l2 * parameters[i];
         let m = beta1 * first[i] + (1.0 - beta1) * g;
         let v = beta2 * second[i] + (1.0 - beta2) * g * g;
         let w = keep * parameters[i] - step_size * m / (correction * v.sqrt() + epsilon);
-        if w.is_finite() && v.is_finite() {
-            first[i] = m;
-            second[i] = v;
-            parameters[i] = w;
-        } else {
-            finite = false;
-        }
+        first[i] = m;
+        second[i] = v;
+        parameters[i] = w;
     }
-    finite
 }
