@@ -148,7 +148,7 @@ pub struct Step {
     pub epoch: u64,
     /// Position of its first sample in the epoch's order.
     pub first: usize,
-    /// Samples in it, 1 to the plan's batch size.
+    /// Samples in it: the plan's batch size, or what is left of it at the end of an epoch.
     pub count: usize,
     /// Learning rate.
     pub learning_rate: f64,
