@@ -403,12 +403,15 @@ fn a_lost_device_is_an_error_with_advice() {
     }
 }
 
+/// Tells when to lose a device.
+type IsMoment = fn(&Event) -> bool;
+
 #[test]
 fn a_device_lost_on_the_way_ends_the_run() {
     let started = |event: &Event| matches!(event, Event::Started { .. });
     let epoch = |event: &Event| matches!(event, Event::Epoch(epoch) if epoch.number == 5);
     let progress = |event: &Event| matches!(event, Event::Progress { steps, .. } if *steps > 20);
-    let moments: [(&str, fn(&Event) -> bool); 3] =
+    let moments: [(&str, IsMoment); 3] =
         [("at the start", started), ("after an epoch", epoch), ("on the way", progress)];
     for adapter in adapters() {
         for (when, is_moment) in moments {

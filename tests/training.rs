@@ -194,7 +194,9 @@ fn samples(count: usize, inputs: usize, targets: usize, seed: u64) -> Dataset {
     let mut probabilities = random(&mut generator, count * targets, 0.0);
     for row in probabilities.chunks_mut(targets) {
         let sum: f32 = row.iter().sum::<f32>() + if targets == 1 { 1.0 } else { 0.01 };
-        row.iter_mut().for_each(|p| *p /= sum);
+        for p in row {
+            *p /= sum;
+        }
     }
     Dataset::new(values, probabilities, inputs, targets).unwrap()
 }
