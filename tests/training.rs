@@ -1,0 +1,481 @@
+//! Whole training runs: every engine against the reference, and against itself.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(dead_code, reason = "the shared modules have more than this file needs")]
+
+mod common;
+mod pictures;
+
+use common::{engines, gpu_engines};
+use impasto::cpu::CpuEngine;
+use impasto::reference::{ReferenceEngine, forward};
+use impasto::{
+    Activation, Control, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network,
+    Optimizer, Picture, Summary, Trainer, evaluate, psnr,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+/// The unit of f32.
+const F32: f64 = f32::EPSILON as f64;
+
+/// Units granted for the few operations around a sum: rounding its operands, the bias, an
+/// activation, the update.
+const FEW: f64 = 16.0;
+
+/// How far parameters, outputs and losses may be from the reference's after `steps` steps.
+///
+/// A sum of n terms is off by at most n·ε of their sizes, and there is one for each layer (fan-in
+/// terms forward, fan-out terms back, batch terms for the gradient), so a gradient is off by at
+/// most layers·n·ε for values near 1. Each step adds rate times that. All runs here have a rate
+/// that is at most 1 in effect (see [`Run`]), which also keeps them away from chaos, where what is
+/// off grows from step to step. The encoding's angles are off by ε of themselves, which shifts
+/// what the first layer is given by as much. All is relative to the largest number compared.
+fn tolerance(network: &Network, batch: usize, steps: usize) -> f64 {
+    let widths = network.widths();
+    let terms = widths.iter().copied().max().unwrap_or(1).max(batch);
+    let units = terms as f64 + FEW + largest_angle(network);
+    F32 * (steps.max(1) * network.layers().len()) as f64 * units
+}
+
+/// The largest angle, in radians, that the encoding takes the sine of, for inputs in [-1, 1].
+fn largest_angle(network: &Network) -> f64 {
+    let frequencies = network.encoding().frequencies(network.inputs()).unwrap_or_default();
+    let turns = frequencies
+        .chunks(network.inputs())
+        .map(|row| row.iter().map(|f| f64::from(f.abs())).sum())
+        .fold(0.0, f64::max);
+    std::f64::consts::TAU * turns
+}
+
+/// Asserts that all differ by at most `tolerance` of the largest number expected, or of 1.
+fn assert_near(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    let size = expected.iter().fold(1.0_f64, |m, e| m.max(e.abs()));
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        let off = (got - expected).abs();
+        assert!(off <= tolerance * size, "{what}, {i}: {got}, not {expected} ± {tolerance:e}");
+    }
+}
+
+/// A loss with an output activation that fits it.
+const ENDS: [(Loss, Activation); 8] = [
+    (Loss::MeanSquaredError, Activation::Identity),
+    (Loss::SquaredErrorSum, Activation::Identity),
+    (Loss::BinaryCrossEntropy, Activation::Sigmoid),
+    (Loss::SoftmaxCrossEntropy, Activation::Softmax),
+    (Loss::MeanSquaredError, Activation::Sigmoid),
+    (Loss::MeanSquaredError, Activation::Softmax),
+    (Loss::BinaryCrossEntropy, Activation::Identity),
+    (Loss::SquaredErrorSum, Activation::Softmax),
+];
+
+/// The activations a hidden layer can be trained with.
+fn hidden_activations() -> impl Iterator<Item = Activation> {
+    let unfit = [Activation::Softmax, Activation::Step];
+    Activation::ALL.into_iter().filter(move |a| !unfit.contains(a))
+}
+
+/// A training run: what to train, on what, how.
+struct Run {
+    network: Network,
+    dataset: Dataset,
+    trainer: Trainer,
+}
+
+impl Run {
+    /// A rate of 0.1 for mean losses. A sum over the batch has gradients that are larger by what a
+    /// mean divides by, momentum adds up ten of them, and Adam divides them by their size plus its
+    /// epsilon: so the rate is divided by the first two, and Adam's epsilon is no less than its
+    /// rate. Without that, rounding errors of gradients near 0 would decide where Adam goes.
+    fn new(network: Network, dataset: Dataset, loss: Loss, optimizer: Optimizer) -> Self {
+        let batch_size = 8;
+        let sum = (batch_size * network.outputs()) as f64;
+        let rate = if loss == Loss::SquaredErrorSum { 0.1 / sum } else { 0.1 };
+        let (learning_rate, optimizer) = match optimizer {
+            Optimizer::Sgd { momentum, .. } => (rate * (1.0 - momentum), optimizer),
+            Optimizer::Adam { beta1, beta2, .. } => {
+                (0.01, Optimizer::Adam { beta1, beta2, epsilon: 0.01 })
+            }
+            Optimizer::AdamW { beta1, beta2, weight_decay, .. } => {
+                (0.01, Optimizer::AdamW { beta1, beta2, epsilon: 0.01, weight_decay })
+            }
+        };
+        let trainer = Trainer {
+            epochs: 17,
+            batch_size,
+            learning_rate,
+            loss,
+            optimizer,
+            seed: 3,
+            ..Trainer::default()
+        };
+        Self { network, dataset, trainer }
+    }
+
+    fn train(&self, engine: &dyn Engine) -> (Network, Summary) {
+        let mut network = self.network.clone();
+        let summary = self
+            .trainer
+            .fit(engine, &mut network, &self.dataset, |_| Control::Continue)
+            .unwrap_or_else(|error| panic!("{} on {}: {error}", self.name(), engine.device()));
+        (network, summary)
+    }
+
+    fn name(&self) -> String {
+        let layers: Vec<String> = self
+            .network
+            .layers()
+            .iter()
+            .map(|layer| format!("{} {}", layer.fan_out, layer.activation))
+            .collect();
+        format!("{layers:?}, {:?}, {:?}", self.trainer.loss, self.trainer.optimizer)
+    }
+
+    fn inputs(&self) -> Vec<f64> {
+        self.dataset.inputs().iter().map(|v| f64::from(*v)).collect()
+    }
+
+    fn steps(&self) -> usize {
+        self.trainer.epochs * self.dataset.len().div_ceil(self.trainer.batch_size)
+    }
+
+    /// Trains on the reference and on each engine, and compares parameters, history, outputs,
+    /// logits and the loss on all samples. Gives how many tolerances training moved some parameter:
+    /// a comparison of what hardly moves says little.
+    fn compare(&self, engines: &[Box<dyn Engine>]) -> f64 {
+        let batch = self.trainer.batch_size.min(self.dataset.len());
+        let tolerance = tolerance(&self.network, batch, self.steps());
+        let reference = ReferenceEngine::new();
+        let (expected, summary) = self.train(&reference);
+        let losses: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
+        let learned = expected.parameters().iter().zip(self.network.parameters());
+        let moved = learned.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let loss_of = |engine: &dyn Engine, network: &Network| {
+            evaluate(engine, network, self.trainer.loss, &self.dataset).unwrap()
+        };
+        for engine in engines {
+            let what = format!("{} on {}", self.name(), engine.device());
+            let (network, summary) = self.train(&**engine);
+            let got: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
+            assert_eq!(summary.steps, self.steps() as u64, "{what}");
+            assert_near(&what, &got, &losses, tolerance);
+            assert_near(&what, network.parameters(), expected.parameters(), tolerance);
+            // The same network on both, so that only the forward pass counts.
+            let inputs = self.inputs();
+            for (got, expected) in [
+                (engine.predict(&expected, &inputs), reference.predict(&expected, &inputs)),
+                (engine.logits(&expected, &inputs), reference.logits(&expected, &inputs)),
+            ] {
+                assert_near(&what, &got.unwrap(), &expected.unwrap(), tolerance);
+            }
+            let got = loss_of(&**engine, &expected);
+            assert_near(&what, &[got], &[loss_of(&reference, &expected)], tolerance);
+        }
+        moved / tolerance
+    }
+}
+
+/// All engines but the reference.
+fn others() -> Vec<Box<dyn Engine>> {
+    engines().into_iter().filter(|engine| engine.device().backend != "reference").collect()
+}
+
+fn random(random: &mut ChaCha8Rng, count: usize, low: f32) -> Vec<f32> {
+    (0..count).map(|_| low + (1.0 - low) * random.random::<f32>()).collect()
+}
+
+/// Inputs in [-1, 1), and targets that are probabilities, which suit every loss.
+fn samples(count: usize, inputs: usize, targets: usize, seed: u64) -> Dataset {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    let values = random(&mut generator, count * inputs, -1.0);
+    let mut probabilities = random(&mut generator, count * targets, 0.0);
+    for row in probabilities.chunks_mut(targets) {
+        let sum: f32 = row.iter().sum::<f32>() + if targets == 1 { 1.0 } else { 0.01 };
+        for p in row {
+            *p /= sum;
+        }
+    }
+    Dataset::new(values, probabilities, inputs, targets).unwrap()
+}
+
+/// 3 inputs, hidden layers of 9 and 5, 2 outputs. Biases are not 0, as initial biases else are,
+/// since a unit whose inputs are all 0 would then stand on the kink of a ReLU.
+fn small(hidden: Activation, output: Activation) -> Network {
+    Network::builder(3)
+        .hidden(&[9, 5], hidden)
+        .output(2, output)
+        .biases(Initialisation::Uniform { low: -0.3, high: 0.3 })
+        .seed(5)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn every_activation_loss_and_optimizer_learns_as_on_the_reference() {
+    assert!(Loss::ALL.into_iter().all(|loss| ENDS.iter().any(|(l, _)| *l == loss)));
+    let engines = others();
+    for hidden in hidden_activations() {
+        for (loss, output) in ENDS {
+            for (i, optimizer) in Optimizer::ALL.into_iter().enumerate() {
+                let mut run =
+                    Run::new(small(hidden, output), samples(20, 3, 2, 1), loss, optimizer);
+                run.trainer.l2 = if i % 2 == 1 { 0.03 } else { 0.0 };
+                let moved = run.compare(&engines);
+                assert!(moved > 10.0, "{} moved {moved} tolerances", run.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_encoding_learns_as_on_the_reference() {
+    let engines = others();
+    for encoding in [
+        Encoding::Identity,
+        Encoding::Frequency { octaves: 4 },
+        Encoding::Fourier { features: 11, scale: 1.0, seed: 1 },
+    ] {
+        let network = Network::builder(2)
+            .encoding(encoding)
+            .hidden(&[13, 7], Activation::Tanh)
+            .output(3, Activation::Identity)
+            .seed(2)
+            .build()
+            .unwrap();
+        let mut run =
+            Run::new(network, samples(27, 2, 3, 4), Loss::MeanSquaredError, Optimizer::ADAM);
+        run.trainer.epochs = 5;
+        let moved = run.compare(&engines);
+        assert!(moved > 10.0, "{encoding:?} moved {moved} tolerances");
+    }
+}
+
+#[test]
+fn a_seed_repeats_to_the_bit() {
+    let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let network = Network::builder(3)
+        .hidden(&[33, 17], Activation::Relu)
+        .output(2, Activation::Softmax)
+        .build()
+        .unwrap();
+    let dataset = samples(150, 3, 2, 8);
+    let mut run = Run::new(network, dataset, Loss::SoftmaxCrossEntropy, Optimizer::ADAM);
+    (run.trainer.batch_size, run.trainer.epochs) = (64, 6);
+    for engine in engines() {
+        let mut results = Vec::new();
+        for seed in [1, 1, 2] {
+            run.trainer.seed = seed;
+            let (network, summary) = run.train(&*engine);
+            let losses: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
+            let outputs = engine.predict(&network, &run.inputs()).unwrap();
+            results.push((bits(network.parameters()), bits(&losses), bits(&outputs)));
+        }
+        assert!(results[0] == results[1], "the same seed differs on {}", engine.device());
+        assert!(results[0].0 != results[2].0, "another seed is the same on {}", engine.device());
+        assert!(results[0].1 != results[2].1, "another seed is the same on {}", engine.device());
+    }
+}
+
+/// The largest buffer that a small device is said to have: just enough for the engine's own.
+const SMALL: u64 = 256 << 10;
+
+#[test]
+fn split_batches_and_datasets_learn_as_whole_ones() {
+    // 218 samples a part and 1024 a segment of inputs, so 1000 samples are 5 parts, and all
+    // samples 3 segments; what is left of an epoch is 100.
+    let network = Network::builder(64)
+        .hidden(&[300, 5], Activation::Tanh)
+        .output(3, Activation::Softmax)
+        .build()
+        .unwrap();
+    let dataset = samples(2100, 64, 3, 6);
+    let mut run = Run::new(network, dataset, Loss::SoftmaxCrossEntropy, Optimizer::ADAM);
+    (run.trainer.batch_size, run.trainer.epochs) = (1000, 2);
+    let mut engines: Vec<Box<dyn Engine>> = Vec::new();
+    for (small, whole) in gpu_engines().into_iter().zip(gpu_engines()) {
+        engines.push(Box::new(small.with_largest_buffer(SMALL)));
+        engines.push(Box::new(whole));
+    }
+    let moved = run.compare(&engines);
+    assert!(moved > 10.0, "moved {moved} tolerances");
+}
+
+#[test]
+fn split_predictions_are_those_of_whole_ones() {
+    let network = small(Activation::Tanh, Activation::Softmax);
+    let inputs: Vec<f64> = samples(701, 3, 2, 9).inputs().iter().map(|v| f64::from(*v)).collect();
+    let expected = ReferenceEngine::new().predict(&network, &inputs).unwrap();
+    for (small, whole) in gpu_engines().into_iter().zip(gpu_engines()) {
+        // 113 and 28 samples a part.
+        let whole = whole.predict(&network, &inputs).unwrap();
+        assert_near("whole", &whole, &expected, tolerance(&network, 1, 1));
+        let mut engine = small;
+        for bytes in [4096, 1024] {
+            engine = engine.with_largest_buffer(bytes);
+            let got = engine.predict(&network, &inputs).unwrap();
+            assert_near("in parts", &got, &expected, tolerance(&network, 1, 1));
+            assert!(engine.predict(&network, &[]).unwrap().is_empty());
+            assert_eq!(engine.predict(&network, &inputs[..3]).unwrap(), got[..2]);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_fit_is_named() {
+    let network =
+        |widths: &[usize]| Network::builder(2).hidden(widths, Activation::Relu).build().unwrap();
+    for engine in gpu_engines() {
+        let engine = engine.with_largest_buffer(SMALL);
+        for (network, named) in [
+            (network(&[300, 300, 2]), "parameters"),
+            (network(&[70_000, 1]), "one sample in the widest layer"),
+        ] {
+            let dataset = samples(4, 2, network.outputs(), 1);
+            let mut trained = network.clone();
+            let fit = Trainer::default()
+                .fit(&engine, &mut trained, &dataset, |_| Control::Continue)
+                .map(|_| ());
+            for result in [fit, engine.predict(&network, &[0.1, 0.2]).map(|_| ())] {
+                let error = result.unwrap_err();
+                let Error::TooLarge { what, needed, limit, .. } = &error else {
+                    panic!("{error}");
+                };
+                assert!(what.contains(named) && what.contains(&engine.device().adapter), "{what}");
+                assert!(needed > limit && *limit == SMALL, "{error}");
+            }
+            assert_eq!(trained, network, "a refusal changes nothing");
+        }
+        // The engine is as good as before.
+        let network = small(Activation::Relu, Activation::Identity);
+        assert_eq!(engine.predict(&network, &[0.1, 0.2, 0.3]).unwrap().len(), 2);
+    }
+}
+
+/// The least distance of a sum before a ReLU from 0, over all samples. Nearer than rounding errors,
+/// engines may be on different sides, and then they rightly differ.
+fn nearest_kink(network: &Network, inputs: &[f64]) -> f64 {
+    let trace = forward(network, inputs);
+    let mut nearest = f64::INFINITY;
+    for (l, layer) in network.layers().iter().enumerate() {
+        if !matches!(layer.activation, Activation::Relu | Activation::LeakyRelu { .. }) {
+            continue;
+        }
+        let (weights, biases) = (network.weights(l), network.biases(l));
+        for row in trace.values[l].chunks(layer.fan_in) {
+            for (column, bias) in biases.iter().enumerate() {
+                let terms = row.iter().zip(weights.iter().skip(column).step_by(layer.fan_out));
+                let sum: f64 = terms.map(|(x, w)| x * w).sum();
+                nearest = nearest.min((sum + bias).abs());
+            }
+        }
+    }
+    nearest
+}
+
+#[test]
+fn random_networks_learn_as_on_the_reference() {
+    let engines = others();
+    let activations: Vec<Activation> = hidden_activations().collect();
+    let shapes = (
+        1..=5_usize,
+        proptest::collection::vec(1..=40_usize, 0..=4),
+        1..=4_usize,
+        1..=33_usize,
+        1..=40_usize,
+        proptest::sample::select(activations),
+        proptest::sample::select(&ENDS[..]),
+        proptest::sample::select(&Optimizer::ALL[..]),
+        any::<u64>(),
+    );
+    let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&shapes, |(inputs, widths, outputs, batch, count, hidden, end, optimizer, seed)| {
+            // The softmax of one output is always 1: nothing to learn.
+            let outputs = if end.1 == Activation::Softmax { outputs.max(2) } else { outputs };
+            let network = Network::builder(inputs)
+                .hidden(&widths, hidden)
+                .output(outputs, end.1)
+                .biases(Initialisation::Uniform { low: -0.3, high: 0.3 })
+                .seed(seed)
+                .build()
+                .unwrap();
+            let dataset = samples(count, inputs, outputs, seed);
+            let mut run = Run::new(network, dataset, end.0, optimizer);
+            run.trainer.learning_rate *= 8.0 / batch.max(8) as f64;
+            (run.trainer.batch_size, run.trainer.epochs) = (batch, 1);
+            // Where the parameters come near on the way, since one epoch moves them little.
+            let ends = [run.network.clone(), run.train(&ReferenceEngine::new()).0];
+            let margin = tolerance(&run.network, batch, run.steps());
+            for network in ends {
+                prop_assume!(nearest_kink(&network, &run.inputs()) > margin);
+            }
+            run.compare(&engines);
+            Ok(())
+        })
+        .expect("every network agrees");
+}
+
+#[test]
+fn a_picture_is_painted_as_well_on_every_engine() {
+    let picture = pictures::stones(32, 32);
+    let dataset = picture.to_dataset(false).unwrap();
+    let network = Network::builder(2)
+        .encoding(Encoding::Frequency { octaves: 3 })
+        .hidden(&[32; 4], Activation::Relu)
+        .output(3, Activation::Sigmoid)
+        .weights(Initialisation::He)
+        .build()
+        .unwrap();
+    let trainer = Trainer { epochs: 30, batch_size: 64, learning_rate: 3e-3, ..Trainer::default() };
+    let inputs: Vec<f64> = dataset.inputs().iter().map(|v| f64::from(*v)).collect();
+    let quality = |engine: &dyn Engine| {
+        let mut network = network.clone();
+        trainer.fit(engine, &mut network, &dataset, |_| Control::Continue).unwrap();
+        let values = engine.predict(&network, &inputs).unwrap();
+        psnr(&Picture::from_unit(32, 32, 3, 255, &values).unwrap(), &picture).unwrap()
+    };
+    let expected = quality(&CpuEngine::new(None).unwrap());
+    assert!(expected > 20.0, "{expected} dB");
+    for engine in gpu_engines() {
+        let got = quality(&engine);
+        assert!((got - expected).abs() < 0.5, "{got} dB, not {expected}, on {}", engine.device());
+    }
+}
+
+#[test]
+fn extreme_inputs_and_certainty_stay_finite() {
+    let inputs = vec![1e4_f32, -1e4, -1e4, 1e4, 1e4, 1e4, 0.0, -1e4];
+    let targets = vec![1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0];
+    let dataset = Dataset::new(inputs, targets, 2, 2).unwrap();
+    for engine in engines() {
+        for (loss, output) in [
+            (Loss::BinaryCrossEntropy, Activation::Sigmoid),
+            (Loss::SoftmaxCrossEntropy, Activation::Softmax),
+            (Loss::BinaryCrossEntropy, Activation::Identity),
+            (Loss::MeanSquaredError, Activation::Softmax),
+            (Loss::MeanSquaredError, Activation::Sigmoid),
+        ] {
+            for hidden in hidden_activations() {
+                let network =
+                    Network::builder(2).hidden(&[8], hidden).output(2, output).build().unwrap();
+                let mut run = Run::new(network, dataset.clone(), loss, Optimizer::ADAM);
+                run.trainer.epochs = 4;
+                let (network, summary) = run.train(&*engine);
+                let what = format!("{} on {}", run.name(), engine.device());
+                let outputs = engine.predict(&network, &run.inputs()).unwrap();
+                assert!(summary.history.iter().all(|e| e.loss.is_finite()), "{what}");
+                assert!(outputs.iter().all(|y| y.is_finite()), "{what}: {outputs:?}");
+                if output == Activation::Softmax {
+                    for row in outputs.chunks(2) {
+                        assert!((row[0] + row[1] - 1.0).abs() <= 4.0 * F32, "{what}: {row:?}");
+                    }
+                }
+                let loss = evaluate(&*engine, &network, loss, &dataset).unwrap();
+                assert!(loss.is_finite() && loss >= 0.0, "{what}: {loss}");
+            }
+        }
+    }
+}
