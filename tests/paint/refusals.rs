@@ -282,7 +282,8 @@ fn a_training_that_diverges_is_told_and_what_was_learned_is_painted() {
     assert_eq!(studio.picture("painted.png").width(), 24);
     assert_eq!(studio.picture("painted-comparison.png").width(), 80);
     let report = studio.json("run.json");
-    assert!(report["training"].is_null() && report["result"]["psnr_db"].is_f64(), "{report}");
+    assert!(report["training"]["epochs"].as_u64() < Some(50), "{report}");
+    assert!(report["result"]["psnr_db"].is_f64(), "{report}");
     studio.run("--repaint net.safetensors --backend cpu -o again.png").succeeded();
     assert!(studio.bytes("again.png") == studio.bytes("painted.png"));
 }

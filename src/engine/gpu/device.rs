@@ -2,6 +2,7 @@
 
 use super::adapter::Candidate;
 use super::kernels::{Kernel, KernelKey};
+use super::readback::Waiter;
 use crate::engine::Device;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -24,6 +25,8 @@ struct Failures {
 
 /// A device with its queue, its kernels and its failures.
 pub(super) struct Gpu {
+    /// Before the device, so that it is dropped first.
+    pub(super) waiter: Waiter,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) info: Device,
@@ -73,6 +76,7 @@ impl Gpu {
         });
         let largest = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         Ok(Self {
+            waiter: Waiter::new(&device),
             device,
             queue,
             info,
@@ -99,6 +103,11 @@ impl Gpu {
 
     /// An error if the device was lost or refused something since it was opened.
     pub(super) fn check(&self) -> Result<()> {
+        if lock(&self.failures).error.is_some() {
+            // What was refused may have been refused because the device is gone, of which wgpu
+            // tells when it is polled.
+            let _ = self.device.poll(wgpu::PollType::Poll);
+        }
         let failures = lock(&self.failures);
         if let Some(reason) = &failures.lost {
             let reason =

@@ -4,6 +4,11 @@ use super::device::Gpu;
 use crate::error::{Error, Result};
 use futures_intrusive::channel::shared::oneshot_channel;
 use std::sync::Arc;
+#[cfg(not(target_arch = "wasm32"))]
+use std::{
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
 
 impl Gpu {
     /// Submits `encoder` and copies the first so many bytes of some buffers behind it, one after
@@ -33,7 +38,7 @@ impl Gpu {
             // Nobody listens any more if the future was dropped.
             let _ = sender.send(mapped);
         });
-        self.wake_when_done(submission);
+        self.waiter.wait_for(&self.device, submission);
         let gpu = Arc::clone(self);
         Ok(async move {
             let mapped = receiver.receive().await;
@@ -52,26 +57,62 @@ impl Gpu {
             Ok(bytes)
         })
     }
+}
 
-    /// Sees to it that the callbacks of a submission are called when it is done. A browser does
-    /// so by itself; elsewhere a thread waits for it, so that no future has to.
+/// Sees to it that the callbacks of a submission are called when it is done. A browser does so by
+/// itself; elsewhere a thread waits for the submissions one after the other, so that no future has
+/// to. The thread ends, and is waited for, with the device: a driver must not be left at work while
+/// the process ends.
+pub(super) struct Waiter {
     #[cfg(not(target_arch = "wasm32"))]
-    fn wake_when_done(&self, submission: wgpu::SubmissionIndex) {
-        let device = self.device.clone();
+    thread: Option<(mpsc::Sender<wgpu::SubmissionIndex>, JoinHandle<()>)>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Waiter {
+    pub(super) fn new(device: &wgpu::Device) -> Self {
+        let (sender, submissions) = mpsc::channel();
+        let device = device.clone();
         let wait = move || {
-            let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-            // What fails here also fails the mapping, which reports it.
-            let _ = device.poll(wait);
+            for submission in submissions {
+                // What fails here also fails the mapping, which reports it.
+                let _ = device.poll(wgpu::PollType::Wait {
+                    submission_index: Some(submission),
+                    timeout: None,
+                });
+            }
         };
-        let waiting = std::thread::Builder::new().name("impasto-gpu-wait".into()).spawn(wait);
-        if waiting.is_err() {
-            // No thread to be had: wait here, late rather than never.
-            let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
-        }
+        let thread = thread::Builder::new().name("impasto-gpu-wait".into()).spawn(wait);
+        Self { thread: thread.ok().map(|thread| (sender, thread)) }
     }
 
-    #[cfg(target_arch = "wasm32")]
-    fn wake_when_done(&self, _: wgpu::SubmissionIndex) {}
+    fn wait_for(&self, device: &wgpu::Device, submission: wgpu::SubmissionIndex) {
+        let sent = self.thread.as_ref().is_some_and(|(sender, _)| sender.send(submission).is_ok());
+        if !sent {
+            // No thread was to be had: wait here, late rather than never.
+            let _ = device.poll(wgpu::PollType::wait_indefinitely());
+        }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.thread.take() {
+            drop(sender);
+            // It cannot have panicked with anything that is still needed.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+impl Waiter {
+    pub(super) fn new(_: &wgpu::Device) -> Self {
+        Self {}
+    }
+
+    fn wait_for(&self, _: &wgpu::Device, _: wgpu::SubmissionIndex) {}
 }
 
 /// The floats in a device's bytes.

@@ -12,8 +12,8 @@ use crate::network::Network;
 use crate::optimizer::{Optimizer, UpdateConstants};
 use std::sync::Arc;
 
-/// The most steps in a submission: the slots of the loss buffer.
-const SLOTS: usize = 1024;
+/// The most steps in a submission: the slots of the loss buffer. Fewer where buffers are small.
+const SLOTS: u64 = 1024;
 
 /// A step's place in the status buffer while none has diverged.
 const NEVER: u32 = u32::MAX;
@@ -90,6 +90,8 @@ pub(super) struct GpuSession {
     /// The parameters before the last step.
     previous: wgpu::Buffer,
     parameter_count: usize,
+    /// The most steps in a submission.
+    slots: usize,
     /// The loss of each step of a submission.
     sums: wgpu::Buffer,
     /// The first steps whose loss and whose update was not finite.
@@ -118,9 +120,10 @@ impl GpuSession {
             gpu.storage("optimizer state 1", count).await?,
             gpu.storage("optimizer state 2", count).await?,
         ];
-        let sums = gpu.storage("losses of the steps", SLOTS).await?;
+        let slots = SLOTS.min(gpu.largest_buffer() / STEP_STRIDE).max(1) as usize;
+        let sums = gpu.storage("losses of the steps", slots).await?;
         let status = gpu.upload("first steps that diverged", &[NEVER; 2]).await?;
-        let size = SLOTS * STEP_STRIDE as usize / 4;
+        let size = slots * STEP_STRIDE as usize / 4;
         let steps = gpu.storage("steps", size).await?;
         let step_group = gpu.guarded("binding the buffer 'steps'", |device| {
             device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -176,6 +179,7 @@ impl GpuSession {
             parameter_count: count,
             parameters,
             previous,
+            slots,
             sums,
             status,
             steps,
@@ -184,7 +188,7 @@ impl GpuSession {
         })
     }
 
-    /// Starts up to [`SLOTS`] steps.
+    /// Starts up to `slots` steps.
     fn submit(
         &self,
         steps: &[Step],
@@ -243,7 +247,7 @@ impl GpuSession {
 impl Session for GpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
         let mut submissions = Vec::new();
-        for some in steps.chunks(SLOTS) {
+        for some in steps.chunks(self.slots) {
             submissions.push(self.submit(some)?);
         }
         Ok(Box::pin(async move {
