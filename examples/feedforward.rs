@@ -5,6 +5,7 @@
 //! cargo run --release --example feedforward
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{Activation, Engine, Network, Result};
@@ -44,8 +45,8 @@ fn show(engine: &dyn Engine) -> Result<()> {
     let network = network()?;
     let hidden = hidden(engine, &network)?;
     let output = engine.predict(&network, &INPUT)?[0];
-    println!("inputs          {}, {}", INPUT[0], INPUT[1]);
-    println!("hidden outputs  {}, {}", hidden[0], hidden[1]);
-    println!("output          {output}");
+    say!("inputs          {}, {}", INPUT[0], INPUT[1]);
+    say!("hidden outputs  {}, {}", hidden[0], hidden[1]);
+    say!("output          {output}");
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! cargo run --release --example gradient
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{Activation, Control, Dataset, Engine, Loss, Network, Optimizer, Result, Trainer};
@@ -75,16 +76,16 @@ pub(crate) fn step(engine: &dyn Engine, network: &mut Network) -> Result<(f64, V
 
 fn show(engine: &dyn Engine) -> Result<()> {
     let mut network = network()?;
-    println!("hidden output   {}, twice", hidden(engine)?);
-    println!("network output  {}", engine.predict(&network, &INPUT)?[0]);
+    say!("hidden output   {}, twice", hidden(engine)?);
+    say!("network output  {}", engine.predict(&network, &INPUT)?[0]);
     let (loss, gradient) = step(engine, &mut network)?;
-    println!("loss            {loss}\n");
+    say!("loss            {loss}\n");
     for (name, position) in PARAMETERS {
-        println!("∂L/∂{name}          {:+.15}", gradient[position]);
+        say!("∂L/∂{name}          {:+.15}", gradient[position]);
     }
     let output = engine.predict(&network, &INPUT)?[0];
-    println!("\nafter one step against the gradient, at a learning rate of 1:");
-    println!("network output  {output}");
-    println!("loss            {}", (TRUTH - output).powi(2));
+    say!("\nafter one step against the gradient, at a learning rate of 1:");
+    say!("network output  {output}");
+    say!("loss            {}", (TRUTH - output).powi(2));
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! cargo run --release --example guess_gender
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{
@@ -66,13 +67,13 @@ fn show(engine: &dyn Engine) -> Result<()> {
     let (network, history) = train(engine, SEED)?;
     for epoch in history.iter().filter(|epoch| epoch.number == 1 || epoch.number % 100 == 0) {
         let mean = epoch.loss / PEOPLE.len() as f64;
-        println!("epoch {:4}  loss {mean:.4}", epoch.number);
+        say!("epoch {:4}  loss {mean:.4}", epoch.number);
     }
-    println!();
+    say!();
     for (name, person) in [("Emily", EMILY), ("Frank", FRANK)] {
         let output = engine.predict(&network, &person)?[0];
         let guess = if output > 0.5 { "a woman" } else { "a man" };
-        println!("{name}  {output:.3}  {guess}");
+        say!("{name}  {output:.3}  {guess}");
     }
     Ok(())
 }

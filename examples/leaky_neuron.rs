@@ -5,6 +5,7 @@
 //! cargo run --release --example leaky_neuron
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{Activation, Engine, Network, Result};
@@ -36,12 +37,12 @@ pub(crate) fn feed(engine: &dyn Engine, neuron: &Network) -> Result<(f64, f64)> 
 fn show(engine: &dyn Engine) -> Result<()> {
     let neuron = neuron()?;
     let (sum, output) = feed(engine, &neuron)?;
-    println!("input  weight  weighted");
+    say!("input  weight  weighted");
     for (input, weight) in INPUTS.iter().zip(neuron.weights(0)) {
-        println!("{input:5}  {weight:6}  {:8.3}", input * weight);
+        say!("{input:5}  {weight:6}  {:8.3}", input * weight);
     }
-    println!("bias           {:8.3}", neuron.biases(0)[0]);
-    println!("pre-activation {sum:8.3}");
-    println!("output         {output:8.3}");
+    say!("bias           {:8.3}", neuron.biases(0)[0]);
+    say!("pre-activation {sum:8.3}");
+    say!("output         {output:8.3}");
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! cargo run --release --example neuron
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{Activation, Engine, Network, Result};
@@ -37,10 +38,10 @@ fn show(engine: &dyn Engine) -> Result<()> {
     let (sum, output) = feed(engine, &neuron)?;
     let ([x1, x2], [w1, w2]) = (INPUT, [neuron.weights(0)[0], neuron.weights(0)[1]]);
     let bias = neuron.biases(0)[0];
-    println!("inputs        {x1}, {x2}");
-    println!("weights       {w1}, {w2}");
-    println!("bias          {bias}");
-    println!("weighted sum  {w1}·{x1} + {w2}·{x2} + {bias} = {sum}");
-    println!("output        sigmoid({sum}) = {output}");
+    say!("inputs        {x1}, {x2}");
+    say!("weights       {w1}, {w2}");
+    say!("bias          {bias}");
+    say!("weighted sum  {w1}·{x1} + {w2}·{x2} + {bias} = {sum}");
+    say!("output        sigmoid({sum}) = {output}");
     Ok(())
 }

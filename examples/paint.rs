@@ -28,6 +28,8 @@ use report::Report;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The exit code of a program ended by Ctrl-C.
@@ -132,17 +134,19 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     if !options.quiet {
         print_line(progress::describe(&trained.summary, options.epochs));
     }
-    // What was learned is kept, even where training ended in an error.
-    if let Some(path) = &options.save {
-        canvas::save(path, &network, subject)?;
+    // What was learned is kept: neither a training that diverged nor a file that could not be
+    // written costs the others.
+    let saved = options.save.as_ref().map_or(Ok(()), |path| canvas::save(path, &network, subject));
+    let painted = canvas.paint(&*engine, &network, &outputs);
+    if let Ok(judged) = &painted {
+        report.set_result(judged);
+        if !options.quiet {
+            print_line(judged);
+        }
     }
-    let judged = canvas.paint(&*engine, &network, &outputs)?;
-    report.set_result(&judged);
-    report.write(options)?;
-    if !options.quiet {
-        print_line(&judged);
-    }
-    trained.failure.map_or(Ok(trained.interrupted), Err)
+    let reported = report.write(options);
+    saved.and(painted.map(drop)).and(reported)?;
+    trained.failure.map_or(Ok(trained.interrupted.load(Ordering::SeqCst)), Err)
 }
 
 /// How training ended.
@@ -150,8 +154,8 @@ struct Trained {
     summary: Summary,
     /// That it diverged: what was learned before is still worth painting.
     failure: Option<Error>,
-    /// That Ctrl-C ended it.
-    interrupted: bool,
+    /// Whether Ctrl-C came, then or later.
+    interrupted: Arc<AtomicBool>,
 }
 
 /// Trains with a progress bar and Ctrl-C.

@@ -6,6 +6,7 @@
 //! cargo run --release --example perceptron
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{Activation, Engine, Initialisation, Network, Result};
@@ -75,17 +76,17 @@ fn show(engine: &dyn Engine) -> Result<()> {
     for (name, samples) in [("AND", AND), ("XOR", XOR)] {
         let mut neuron = perceptron()?;
         let changes = learn(engine, &mut neuron, &samples)?;
-        println!("{name}");
+        say!("{name}");
         for (epoch, changed) in (1..).zip(&changes) {
-            println!("  epoch {epoch}: {changed} of {} samples changed the weights", samples.len());
+            say!("  epoch {epoch}: {changed} of {} samples changed the weights", samples.len());
         }
         if changes.ends_with(&[0]) {
             let (weights, bias) = (neuron.weights(0), neuron.biases(0)[0]);
-            println!("  nothing changed in epoch {}: the set is separated,", changes.len());
-            println!("  by the weights {} and {} and the bias {bias}\n", weights[0], weights[1]);
+            say!("  nothing changed in epoch {}: the set is separated,", changes.len());
+            say!("  by the weights {} and {} and the bias {bias}\n", weights[0], weights[1]);
         } else {
-            println!("  the weights are back where they have been and would go round for ever:");
-            println!("  the set is not separable, no line parts the ones from the zeros");
+            say!("  the weights are back where they have been and would go round for ever:");
+            say!("  the set is not separable, no line parts the ones from the zeros");
         }
     }
     Ok(())

@@ -8,6 +8,7 @@
 //! cargo run --release --example spam
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{
@@ -88,26 +89,26 @@ fn show(engine: &dyn Engine) -> Result<()> {
     let (inputs, truths) = parse(TABLE)?;
     let (neuron, history) = train(engine, &Dataset::from_rows(&inputs, &truths)?, 0)?;
     for epoch in history.iter().filter(|epoch| epoch.number == 1 || epoch.number % 100 == 0) {
-        println!("epoch {:4}  loss {:.4}", epoch.number, epoch.loss);
+        say!("epoch {:4}  loss {:.4}", epoch.number, epoch.loss);
     }
-    println!("\nwhat speaks for spam, and (below 0) against it:");
+    say!("\nwhat speaks for spam, and (below 0) against it:");
     for (name, weight) in COLUMNS.iter().zip(neuron.weights(0)) {
-        println!("  {name:17}  {weight:+.3}");
+        say!("  {name:17}  {weight:+.3}");
     }
-    println!("  {:17}  {:+.3}", "bias", neuron.biases(0)[0]);
+    say!("  {:17}  {:+.3}", "bias", neuron.biases(0)[0]);
 
-    println!("\n  !  free  links  known  truth  probability of spam");
+    say!("\n  !  free  links  known  truth  probability of spam");
     let mut right = 0;
     let probabilities = engine.predict(&neuron, inputs.as_flattened())?;
     for ((email, [truth]), probability) in inputs.iter().zip(&truths).zip(probabilities) {
         let [exclamation_marks, free, links, known] = email;
         let [truth, decision] = [*truth, probability].map(|p| if p > 0.5 { "spam" } else { "ham" });
         right += u32::from(truth == decision);
-        println!(
+        say!(
             "{exclamation_marks:3}  {free:4}  {links:5}  {known:5}  {truth:5}  {probability:.3} → \
              {decision}"
         );
     }
-    println!("\n{right} of {} e-mails are told right", inputs.len());
+    say!("\n{right} of {} e-mails are told right", inputs.len());
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! cargo run --release --example squared_error
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{Activation, Dataset, Engine, Loss, Network, Result};
@@ -39,10 +40,10 @@ pub(crate) fn mean_squared_error(engine: &dyn Engine) -> Result<f64> {
 }
 
 fn show(engine: &dyn Engine) -> Result<()> {
-    println!("truth  prediction  squared error");
+    say!("truth  prediction  squared error");
     for (truth, prediction) in TRUTHS.into_iter().zip(PREDICTIONS) {
-        println!("{truth:5}  {prediction:10}  {:13}", (truth - prediction).powi(2));
+        say!("{truth:5}  {prediction:10}  {:13}", (truth - prediction).powi(2));
     }
-    println!("mean squared error  {:>11}", mean_squared_error(engine)?);
+    say!("mean squared error  {:>11}", mean_squared_error(engine)?);
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! cargo run --release --example xor
 //! ```
 
+#[macro_use]
 mod common;
 
 use impasto::{
@@ -54,12 +55,12 @@ pub(crate) fn train(engine: &dyn Engine, seed: u64) -> Result<(Network, Vec<Epoc
 fn show(engine: &dyn Engine) -> Result<()> {
     let (network, history) = train(engine, SEED)?;
     for epoch in history.iter().filter(|epoch| epoch.number == 1 || epoch.number % 1000 == 0) {
-        println!("epoch {:5}  loss {:.4}", epoch.number, epoch.loss);
+        say!("epoch {:5}  loss {:.4}", epoch.number, epoch.loss);
     }
-    println!();
+    say!();
     let outputs = engine.predict(&network, INPUTS.as_flattened())?;
     for ([a, b], output) in INPUTS.into_iter().zip(outputs) {
-        println!("{a} xor {b}  {output:.3}  {}", u8::from(output > 0.5));
+        say!("{a} xor {b}  {output:.3}  {}", u8::from(output > 0.5));
     }
     Ok(())
 }

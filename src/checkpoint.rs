@@ -51,7 +51,12 @@ pub fn save<S: BuildHasher>(
 /// The file cannot be read, or is no such network.
 pub fn load(path: &Path) -> Result<(Network, HashMap<String, String>)> {
     let unreadable = |source| Error::File { action: "read", path: path.into(), source };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    let found = std::fs::metadata(path).map_err(unreadable)?;
+    if !found.is_file() {
+        let reason = "it is no regular file".into();
+        return Err(Error::Checkpoint { path: path.into(), reason });
+    }
+    let size = found.len();
     if size > MOST_BYTES {
         return Err(Error::TooLarge {
             what: path.display().to_string(),

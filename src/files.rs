@@ -3,22 +3,28 @@
 
 use crate::error::{Error, Result};
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes `bytes` to `path`, whole or not at all. What is no regular file (a pipe, `/dev/null`)
-/// is written to directly.
+/// How many links a path may lead through.
+const MOST_LINKS: usize = 40;
+
+/// Writes `bytes` to `path`, whole or not at all; a link is followed, not replaced. A stream (see
+/// [`is_stream`]) is written to directly.
 ///
 /// # Errors
 /// The folder is missing or closed, or the disk is full.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let error = |source| Error::File { action: "write", path: path.into(), source };
-    if is_special(path) {
-        return fs::write(path, bytes).map_err(error);
+    if is_stream(path) {
+        // To the end of what others wrote there: standard output may well be a file.
+        let stream = fs::OpenOptions::new().append(true).open(path);
+        return stream.and_then(|mut stream| stream.write_all(bytes)).map_err(error);
     }
-    let target = resolve(path);
+    let target = place(path).map_err(error)?;
     let mut file = temporary_beside(&target).map_err(error)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(error)?;
+    let opened = file.as_file_mut();
+    opened.write_all(bytes).and_then(|()| opened.sync_all()).map_err(error)?;
     file.persist(&target).map_err(|e| error(e.error))?;
     Ok(())
 }
@@ -26,44 +32,72 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Finds out, before any work is done, whether [`write()`] to `path` can succeed.
 ///
 /// # Errors
-/// The folder is missing or closed, or `path` is a directory or a read-only file.
+/// The folder is missing or closed, or `path` is a directory, a read-only file or no possible name.
 pub fn check_writable(path: &Path) -> Result<()> {
     let error = |source| Error::File { action: "write", path: path.into(), source };
-    if is_special(path) {
-        return fs::OpenOptions::new().write(true).open(path).map(drop).map_err(error);
+    if is_stream(path) {
+        // Not opened: whoever reads a pipe would take that for the whole of it.
+        return Ok(());
     }
-    match fs::metadata(path) {
+    let target = place(path).map_err(error)?;
+    match fs::metadata(&target) {
         Ok(found) if found.is_dir() => {
-            return Err(error(std::io::Error::other("it is a directory: name a file in it")));
+            return Err(error(io::Error::other("it is a directory: name a file in it")));
         }
         Ok(found) if found.permissions().readonly() => {
-            return Err(error(std::io::Error::other("it is there already and read-only")));
+            return Err(error(io::Error::other("it is there already and read-only")));
         }
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(error(reason)),
         _ => {}
     }
-    temporary_beside(&resolve(path)).map(drop).map_err(error)
+    temporary_beside(&target).map(drop).map_err(error)
 }
 
-/// Whether `path` is there and neither a regular file nor a directory.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+/// Whether `path` is something that bytes run through instead of staying in: a pipe, a device, or
+/// one of the process's own streams, such as `/dev/stdout`, whatever it was redirected to.
+pub fn is_stream(path: &Path) -> bool {
+    let own = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
+    own.iter().any(|stream| path.starts_with(stream))
+        || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// Where a link points, so that the link itself is not replaced.
-fn resolve(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.into())
+/// The one place that a path means, whether or not there is a file yet: links followed, the folder
+/// absolute.
+///
+/// # Errors
+/// A missing folder, a name that ends in a separator, or links that lead nowhere.
+pub fn place(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MOST_LINKS {
+        if path.as_os_str().as_encoded_bytes().last().is_some_and(|b| b"/\\".contains(b))
+            || path.file_name().is_none()
+        {
+            return Err(io::Error::other("it names a folder: name a file in it"));
+        }
+        let folder = folder_of(&path);
+        if let Ok(target) = fs::read_link(&path) {
+            path = folder.join(target);
+            continue;
+        }
+        let found = fs::canonicalize(folder);
+        let missing = |_| io::Error::other(format!("there is no folder {}", folder.display()));
+        return Ok(found.map_err(missing)?.join(path.file_name().unwrap_or_default()));
+    }
+    Err(io::Error::other("it is a link that leads back to itself"))
 }
 
-fn temporary_beside(target: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let folder = match target.parent() {
+/// The folder in which a path stands.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(std::io::Error::other(format!("there is no folder {}", folder.display())));
     }
-    if target.file_name().is_none() {
-        return Err(std::io::Error::other("it names no file"));
+}
+
+fn temporary_beside(target: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let folder = folder_of(target);
+    if !folder.is_dir() {
+        return Err(io::Error::other(format!("there is no folder {}", folder.display())));
     }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".impasto-").suffix(".part");
@@ -87,6 +121,29 @@ mod tests {
         assert_eq!(fs::read(&path).expect("read"), b"two");
         check_writable(&folder.path().join("b.txt")).expect("writable");
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_even_where_they_lead_to_nothing_yet() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("a folder");
+        let [link, target, round] = ["link", "target", "round"].map(|n| folder.path().join(n));
+        symlink("target", &link).expect("linked");
+        symlink("round", &round).expect("linked");
+        assert_eq!(place(&link).expect("a place"), place(&target).expect("a place"));
+        write(&link, b"through").expect("written");
+        assert_eq!(fs::read(&target).expect("read"), b"through");
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert!(check_writable(&round).expect_err("unwritable").to_string().contains("itself"));
+    }
+
+    #[test]
+    fn impossible_names_are_found_out_early() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["a.png/".to_string(), "a".repeat(300)] {
+            assert!(check_writable(&folder.path().join(name)).is_err());
+        }
     }
 
     #[test]

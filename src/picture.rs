@@ -76,10 +76,14 @@ impl Picture {
             )));
         }
         let unfit = |reason: &str| Error::Picture { path: path.into(), reason: reason.into() };
+        let found = std::fs::metadata(path).map_err(unreadable)?;
+        if !found.is_file() {
+            return Err(unfit("no regular file: save the picture to a file first"));
+        }
         let reader = ImageReader::open(path)
             .and_then(ImageReader::with_guessed_format)
             .map_err(unreadable)?;
-        if std::fs::metadata(path).map_err(unreadable)?.len() == 0 {
+        if found.len() == 0 {
             return Err(unfit("the file is empty"));
         }
         let Some(format) = reader.format() else {

@@ -1,5 +1,13 @@
 //! What the worked examples share: the command line, the engine, and how an error is told.
 
+/// `println!` for a reader that may go away (`| head -1`), which is no reason to panic.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 use clap::{CommandFactory, FromArgMatches, Parser};
 use impasto::{Backend, Device, Engine, Result};
 use std::process::ExitCode;
@@ -24,7 +32,7 @@ pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode
     match shown {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", error.to_string().replace(char::is_control, "?"));
             ExitCode::FAILURE
         }
     }
@@ -33,9 +41,9 @@ pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode
 /// Says what the numbers below come from, and how far they can be trusted.
 fn introduce(wanted: Backend, device: &Device) {
     let fallback = wanted == Backend::Auto && device.backend == "cpu";
-    println!("{device}{}", if fallback { ": no usable GPU" } else { "" });
+    say!("{device}{}", if fallback { ": no usable GPU" } else { "" });
     if device.backend != "reference" {
-        println!("(f32: about six decimals are right; --backend reference computes in f64)");
+        say!("(f32: about six decimals are right; --backend reference computes in f64)");
     }
-    println!();
+    say!();
 }

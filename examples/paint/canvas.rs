@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::outputs::Outputs;
-use crate::progress::thousands;
+use crate::progress::counted;
 use impasto::{Activation, Dataset, Encoding, Engine, Error, Network, Picture, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -130,8 +130,8 @@ impl Canvas {
         let kind = ["grey", "grey with alpha", "RGB", "RGBA"][self.subject.channels - 1];
         let bits = if self.subject.maximum == 255 { 8 } else { 16 };
         let (width, height) = (self.subject.width, self.subject.height);
-        let pixels = thousands((width * height) as u64);
-        format!("{}: {width}×{height} ({pixels} pixels), {kind}, {bits} bits", self.path.display())
+        let pixels = counted((width * height) as u64, "pixel");
+        format!("{}: {width}×{height} ({pixels}), {kind}, {bits} bits", self.path.display())
     }
 
     /// One sample a pixel: its place, and its colour or class.
@@ -179,9 +179,11 @@ impl Canvas {
             let accuracy = right as f64 / painted.values().len() as f64;
             return Ok(Judged { files, accuracy: Some(accuracy), psnr: None, ssim: None });
         }
-        outputs.write_picture(&painted)?;
         let difference = self.picture.difference(&painted, 4)?;
-        outputs.write_sheet(&Picture::beside(&[&self.picture, &painted, &difference], GAP)?)?;
+        let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;
+        // Both are tried, whatever becomes of the first.
+        let written = outputs.write_picture(&painted);
+        outputs.write_sheet(&sheet).and(written)?;
         Ok(Judged {
             files,
             accuracy: None,

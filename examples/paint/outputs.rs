@@ -3,7 +3,6 @@
 use crate::canvas::Subject;
 use crate::options::Options;
 use impasto::{Error, Picture, Result, files};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where the pictures go.
@@ -44,9 +43,12 @@ impl Outputs {
         let mut taken: Vec<(&str, PathBuf)> = Vec::new();
         for (role, path) in files {
             let Some(path) = path else { continue };
-            let place = absolute(path);
+            if files::is_stream(path) {
+                continue;
+            }
+            let place = files::place(path).unwrap_or_else(|_| path.clone());
             let clash = taken.iter().find(|(_, other)| *other == place);
-            if let Some((other, _)) = clash.filter(|_| !place.starts_with("/dev")) {
+            if let Some((other, _)) = clash {
                 return Err(Error::Invalid(format!(
                     "{} would be both {other} and {role}: choose another name",
                     path.display()
@@ -78,18 +80,11 @@ impl Outputs {
 
 /// `painted.png` → `painted-comparison.png`.
 fn sheet_beside(picture: &Path) -> PathBuf {
-    let part =
-        |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let (stem, ending) = (part(picture.file_stem()), part(picture.extension()));
-    picture.with_file_name(format!("{stem}-comparison.{ending}"))
-}
-
-/// The one name of a file, whether or not it is there yet.
-fn absolute(path: &Path) -> PathBuf {
-    if let Ok(found) = fs::canonicalize(path) {
-        return found;
+    let mut name = picture.file_stem().unwrap_or_default().to_os_string();
+    name.push("-comparison");
+    if let Some(ending) = picture.extension() {
+        name.push(".");
+        name.push(ending);
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).unwrap_or_default();
-    folder.join(path.file_name().unwrap_or_default())
+    picture.with_file_name(name)
 }

@@ -100,22 +100,23 @@ impl Progress {
         Control::Continue
     }
 
-    /// Takes the bar away; whether Ctrl-C came.
-    pub fn finish(self) -> bool {
+    /// Takes the bar away; the flag that Ctrl-C raises, now or later.
+    pub fn finish(self) -> Arc<AtomicBool> {
         self.bar.finish_and_clear();
-        self.interrupted.load(Ordering::SeqCst)
+        self.interrupted
     }
 }
 
 /// `trained 200 epochs in 9.8 s, 204,000 samples/s: loss 0.000341`.
 pub fn describe(summary: &Summary, epochs: usize) -> String {
     let done = summary.history.len();
+    let all = counted(epochs as u64, "epoch");
     let speed = summary.samples as f64 / summary.seconds.max(1e-9);
     let amount = match summary.ending {
-        Ending::Finished => format!("{done} epochs"),
-        Ending::Converged => format!("{done} epochs until the loss no longer fell,"),
-        Ending::Stopped => format!("{done} of {epochs} epochs until interrupted,"),
-        Ending::Diverged => format!("{done} of {epochs} epochs until it diverged,"),
+        Ending::Finished => counted(done as u64, "epoch"),
+        Ending::Converged => format!("{done} of {all} until the loss no longer fell,"),
+        Ending::Stopped => format!("{done} of {all} until interrupted,"),
+        Ending::Diverged => format!("{done} of {all} until it diverged,"),
     };
     let loss =
         summary.history.last().map_or(String::new(), |last| format!(": loss {:.6}", last.loss));
@@ -130,6 +131,11 @@ fn short(number: f64) -> String {
     } else {
         format!("{}k", thousands((number / 1000.0).round() as u64))
     }
+}
+
+/// `1 epoch`, `1,000 epochs`.
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", thousands(number), if number == 1 { "" } else { "s" })
 }
 
 /// `1234567` as `1,234,567`.
