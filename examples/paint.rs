@@ -41,7 +41,9 @@ fn main() -> ExitCode {
         Ok(interrupted) if interrupted => ExitCode::from(INTERRUPTED),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
+            // One line, whatever a file is called.
+            let line = error.to_string().replace(char::is_control, "?");
+            let _ = writeln!(io::stderr(), "error: {line}");
             ExitCode::FAILURE
         }
     }

@@ -137,6 +137,18 @@ fn formats_that_cannot_hold_the_painting_or_its_sheet() {
 }
 
 #[test]
+fn an_output_that_cannot_be_kept_costs_no_other() {
+    if !cfg!(target_os = "linux") {
+        return; // there is no /dev/full to be had elsewhere
+    }
+    let studio = Studio::with_picture();
+    let run = studio.quick("picture.png --save /dev/full --report run.json");
+    run.failed_saying(&["/dev/full"]);
+    assert_eq!(studio.picture("painted.png").width(), 24);
+    assert!(studio.json("run.json")["result"]["psnr_db"].is_f64());
+}
+
+#[test]
 fn options_that_make_no_sense() {
     let studio = Studio::with_picture();
     for (options, words) in [
