@@ -79,9 +79,10 @@ pub fn place(path: &Path) -> io::Result<PathBuf> {
             path = folder.join(target);
             continue;
         }
-        let found = fs::canonicalize(folder);
-        let missing = |_| io::Error::other(format!("there is no folder {}", folder.display()));
-        return Ok(found.map_err(missing)?.join(path.file_name().unwrap_or_default()));
+        return match fs::canonicalize(folder) {
+            Ok(found) if found.is_dir() => Ok(found.join(path.file_name().unwrap_or_default())),
+            _ => Err(io::Error::other(format!("there is no folder {}", folder.display()))),
+        };
     }
     Err(io::Error::other("it is a link that leads back to itself"))
 }
