@@ -3,7 +3,7 @@
 // parameters, gradient, first (m) and second (v) are flat. One invocation a parameter.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
 // updated, so that previous then has the parameters from before that update.
-struct Shape { count: u32 }
+struct Shape { count: u32, slices: u32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
@@ -31,7 +31,9 @@ fn main(
     let epsilon = this_step.constants[1].z;
     let keep = this_step.constants[1].w;
     let l2 = this_step.constants[2].x;
-    let g = gradient[i] + l2 * parameters[i];
+    var g = 0.0;
+    for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
+    g += l2 * parameters[i];
     let m = beta1 * first[i] + one_minus_beta1 * g;
     let v = beta2 * second[i] + one_minus_beta2 * g * g;
     let w = keep * parameters[i] - step_size * m / (correction * sqrt(v) + epsilon);

@@ -3,7 +3,7 @@
 // parameters, gradient and velocity are flat. One invocation a parameter.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
 // updated, so that previous then has the parameters from before that update.
-struct Shape { count: u32 }
+struct Shape { count: u32, slices: u32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
@@ -25,7 +25,9 @@ fn main(
     let momentum = this_step.constants[0].y;
     let nesterov = this_step.constants[0].z != 0.0;
     let l2 = this_step.constants[0].w;
-    let g = gradient[i] + l2 * parameters[i];
+    var g = 0.0;
+    for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
+    g += l2 * parameters[i];
     let v = momentum * velocity[i] + g;
     let direction = select(v, g + momentum * v, nesterov);
     let w = parameters[i] - rate * direction;

@@ -1,27 +1,13 @@
-// Softmax of each row in place: z[i, j] ← exp(z[i, j] − m) / Σₖ exp(z[i, k] − m), m = maxₖ z[i, k].
+// Softmax of a row in place: z[j] ← exp(z[j] − m) / Σₖ exp(z[k] − m), m = maxₖ z[k].
 // Twin: reference::softmax
-// z is [batch, outputs]. One invocation a row.
-struct Shape { batch: u32, outputs: u32 }
-
-@group(0) @binding(0) var<storage, read> shape: Shape;
-@group(0) @binding(1) var<storage, read_write> z: array<f32>;
-
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = linear_index(workgroup, workgroups, local);
-    if i >= shape.batch { return; }
-    let row = i * shape.outputs;
-    var largest = z[row];
-    for (var j = 1u; j < shape.outputs; j++) { largest = max(largest, z[row + j]); }
+fn row_softmax(row: u32, outputs: u32) {
+    var largest = output_of(row, 0u);
+    for (var j = 1u; j < outputs; j++) { largest = max(largest, output_of(row, j)); }
     var sum = 0.0;
-    for (var j = 0u; j < shape.outputs; j++) {
-        let e = exp(z[row + j] - largest);
-        z[row + j] = e;
+    for (var j = 0u; j < outputs; j++) {
+        let e = exp(output_of(row, j) - largest);
+        set_output(row, j, e);
         sum += e;
     }
-    for (var j = 0u; j < shape.outputs; j++) { z[row + j] /= sum; }
+    for (var j = 0u; j < outputs; j++) { set_output(row, j, output_of(row, j) / sum); }
 }

@@ -1,22 +1,9 @@
-// Softmax gradient in place: delta[i, j] ← y[i, j]·(delta[i, j] − Σₖ delta[i, k]·y[i, k]).
-// Twin: reference::softmax_gradient
-// y are the softmax's outputs; y and delta are [batch, outputs]. One invocation a row.
-struct Shape { batch: u32, outputs: u32 }
-
-@group(0) @binding(0) var<storage, read> shape: Shape;
-@group(0) @binding(1) var<storage, read> y: array<f32>;
-@group(0) @binding(2) var<storage, read_write> delta: array<f32>;
-
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = linear_index(workgroup, workgroups, local);
-    if i >= shape.batch { return; }
-    let row = i * shape.outputs;
+// Softmax gradient of a row in place: delta[j] ← y[j]·(delta[j] − Σₖ delta[k]·y[k]), y the softmax's
+// outputs.      Twin: reference::softmax_gradient
+fn row_softmax_gradient(row: u32, outputs: u32) {
     var dot = 0.0;
-    for (var j = 0u; j < shape.outputs; j++) { dot += delta[row + j] * y[row + j]; }
-    for (var j = 0u; j < shape.outputs; j++) { delta[row + j] = y[row + j] * (delta[row + j] - dot); }
+    for (var j = 0u; j < outputs; j++) { dot += delta_of(row, j) * output_of(row, j); }
+    for (var j = 0u; j < outputs; j++) {
+        set_delta(row, j, output_of(row, j) * (delta_of(row, j) - dot));
+    }
 }

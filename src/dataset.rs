@@ -1,17 +1,82 @@
 //! Samples in host memory, and the order in which an epoch visits them.
 
 use crate::error::{Error, Result, invalid};
+use std::sync::Arc;
 
 /// The most samples: their numbers stay within 32 bits on every device.
 const MOST_SAMPLES: usize = u32::MAX as usize;
 
-/// Inputs and targets, sample by sample.
+/// Inputs and targets, sample by sample: rows of numbers, or the pixels of a picture, which take 4
+/// bytes each. A clone or a [`split`](Self::split) shares the samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    inputs: Vec<f32>,
-    targets: Vec<f32>,
-    input_width: usize,
-    target_width: usize,
+    samples: Arc<Samples>,
+    /// Which of them, if not all.
+    part: Part,
+}
+
+/// The samples themselves.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Samples {
+    /// Rows of numbers.
+    Table(Table),
+    /// The pixels of a picture.
+    Pixels(Pixels),
+}
+
+/// Samples that stand in rows.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Table {
+    /// `[samples, input_width]`.
+    pub(crate) inputs: Vec<f32>,
+    /// `[samples, target_width]`.
+    pub(crate) targets: Vec<f32>,
+    pub(crate) input_width: usize,
+    pub(crate) target_width: usize,
+}
+
+/// Samples whose inputs are the places of a picture's pixels and whose targets are up to four numbers
+/// of 8 bits, 0 for 0 and 255 for 1.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Pixels {
+    pub(crate) grid: Grid,
+    /// Numbers in a pixel, 1 to 4.
+    pub(crate) channels: usize,
+    /// One pixel each, row by row, its first channel in the lowest byte.
+    pub(crate) words: Vec<u32>,
+}
+
+/// How the places of pixels come from their numbers: `(2·column + 1)·scale[0] + origin` to the right,
+/// `(2·row + 1)·scale[1] + origin` down.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Grid {
+    /// Pixels in a row.
+    pub(crate) width: usize,
+    pub(crate) scale: [f32; 2],
+    pub(crate) origin: f32,
+}
+
+impl Grid {
+    /// Pixel centres in [0, 1], or in [-1, 1] if `centred`.
+    fn new(width: usize, height: usize, centred: bool) -> Self {
+        let half = if centred { 1.0 } else { 0.5 };
+        let scale = [width, height].map(|size| (half / size as f64) as f32);
+        Self { width, scale, origin: if centred { -1.0 } else { 0.0 } }
+    }
+
+    /// Where the centre of `pixel` stands.
+    fn place(self, pixel: usize) -> [f32; 2] {
+        let place = |index: usize, scale: f32| (2 * index + 1) as f32 * scale + self.origin;
+        [place(pixel % self.width, self.scale[0]), place(pixel / self.width, self.scale[1])]
+    }
+}
+
+/// A part of some samples: those at `first..first + len` in an order of all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) order: Permutation,
+    pub(crate) first: usize,
+    len: usize,
 }
 
 impl Dataset {
@@ -65,7 +130,8 @@ impl Dataset {
                 ));
             }
         }
-        Ok(Self { inputs, targets, input_width, target_width })
+        let table = Table { inputs, targets, input_width, target_width };
+        Ok(Self::whole(Samples::Table(table), samples))
     }
 
     /// From one row for each sample.
@@ -89,33 +155,115 @@ impl Dataset {
         Self::new(single(inputs.as_flattened()), single(targets.as_flattened()), I, T)
     }
 
+    /// One sample a pixel, row by row: its place, as
+    /// [`Picture::coordinates`](crate::Picture::coordinates) has it, and 1 to 4 numbers, which
+    /// `targets` holds as bytes, 0 for 0 and 255 for 1, `[height, width, target_width]`. Takes 4 bytes
+    /// a pixel.
+    ///
+    /// # Errors
+    /// No pixel, other than 1 to 4 targets a pixel, or a length that does not fit.
+    pub fn from_pixels(
+        width: usize,
+        height: usize,
+        targets: impl IntoIterator<Item = u8>,
+        target_width: usize,
+        centred: bool,
+    ) -> Result<Self> {
+        if !(1..=4).contains(&target_width) {
+            return invalid(format!("pixels of {target_width} targets: they have 1 to 4"));
+        }
+        let pixels = width.checked_mul(height).filter(|pixels| (1..=MOST_SAMPLES).contains(pixels));
+        let Some(pixels) = pixels else {
+            return invalid(format!("{width}×{height} pixels are no dataset: it has 1 to 2³² − 1"));
+        };
+        let mut targets = targets.into_iter();
+        let mut words = Vec::with_capacity(pixels);
+        for _ in 0..pixels {
+            let mut bytes = [0; 4];
+            for byte in &mut bytes[..target_width] {
+                let Some(target) = targets.next() else {
+                    return invalid(format!("fewer targets than {width}×{height} pixels have"));
+                };
+                *byte = target;
+            }
+            words.push(u32::from_le_bytes(bytes));
+        }
+        if targets.next().is_some() {
+            return invalid(format!("more targets than {width}×{height} pixels have"));
+        }
+        let grid = Grid::new(width, height, centred);
+        let samples = Samples::Pixels(Pixels { grid, channels: target_width, words });
+        Ok(Self::whole(samples, pixels))
+    }
+
+    fn whole(samples: Samples, len: usize) -> Self {
+        let part = Part { order: Permutation::identity(len), first: 0, len };
+        Self { samples: Arc::new(samples), part }
+    }
+
     /// Number of samples, at least 1.
     #[allow(clippy::len_without_is_empty, reason = "a dataset is never empty")]
     pub fn len(&self) -> usize {
-        self.inputs.len() / self.input_width
-    }
-
-    /// Inputs, `[len, input_width]`.
-    pub fn inputs(&self) -> &[f32] {
-        &self.inputs
-    }
-
-    /// Targets, `[len, target_width]`.
-    pub fn targets(&self) -> &[f32] {
-        &self.targets
+        self.part.len
     }
 
     /// Numbers in a sample's input.
     pub fn input_width(&self) -> usize {
-        self.input_width
+        match &*self.samples {
+            Samples::Table(table) => table.input_width,
+            Samples::Pixels(_) => 2,
+        }
     }
 
     /// Numbers in a sample's target.
     pub fn target_width(&self) -> usize {
-        self.target_width
+        match &*self.samples {
+            Samples::Table(table) => table.target_width,
+            Samples::Pixels(pixels) => pixels.channels,
+        }
     }
 
-    /// Splits off `fraction` of the samples, chosen by `seed`: `(the rest, those held out)`.
+    /// Writes the numbers of sample `index`, which must be below [`len`](Self::len), to the beginning
+    /// of `inputs` and `targets`.
+    #[inline]
+    pub fn read(&self, index: usize, inputs: &mut [f32], targets: &mut [f32]) {
+        let sample = self.part.order.index((self.part.first + index) as u32) as usize;
+        match &*self.samples {
+            Samples::Table(Table { inputs: i, targets: t, input_width, target_width }) => {
+                inputs[..*input_width].copy_from_slice(&i[sample * input_width..][..*input_width]);
+                targets[..*target_width]
+                    .copy_from_slice(&t[sample * target_width..][..*target_width]);
+            }
+            Samples::Pixels(pixels) => {
+                inputs[..2].copy_from_slice(&pixels.grid.place(sample));
+                let bytes = pixels.words[sample].to_le_bytes();
+                for (target, byte) in targets.iter_mut().zip(&bytes[..pixels.channels]) {
+                    *target = f32::from(*byte) / 255.0;
+                }
+            }
+        }
+    }
+
+    /// The samples of `range`: inputs, `[range, input_width]`, and targets, `[range, target_width]`.
+    ///
+    /// ```
+    /// let dataset = impasto::Dataset::from_rows(&[[1.0, 2.0], [3.0, 4.0]], &[[0.0], [1.0]])?;
+    /// assert_eq!(dataset.rows(1..2), (vec![3.0, 4.0], vec![1.0]));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub fn rows(&self, range: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>) {
+        let (wide_in, wide_out) = (self.input_width(), self.target_width());
+        let mut inputs = vec![0.0; range.len() * wide_in];
+        let mut targets = vec![0.0; range.len() * wide_out];
+        let rows = inputs.chunks_exact_mut(wide_in).zip(targets.chunks_exact_mut(wide_out));
+        for (index, (inputs, targets)) in range.zip(rows) {
+            self.read(index, inputs, targets);
+        }
+        (inputs, targets)
+    }
+
+    /// Splits off `fraction` of the samples, chosen by `seed`: `(the rest, those held out)`. Both share
+    /// the samples of this dataset, unless it is such a part itself.
     ///
     /// # Errors
     /// A fraction outside (0, 1), or one that leaves either side without a sample.
@@ -130,27 +278,27 @@ impl Dataset {
                 self.len()
             ));
         }
+        if self.part.order != Permutation::identity(self.len()) {
+            let (inputs, targets) = self.rows(0..self.len());
+            let copy = Self::new(inputs, targets, self.input_width(), self.target_width())?;
+            return copy.split(fraction, seed);
+        }
         let order = Permutation::new(self.len(), seed, u64::MAX);
-        let take = |range: std::ops::Range<usize>| {
-            let mut part = Self { inputs: Vec::new(), targets: Vec::new(), ..*self };
-            for position in range {
-                let sample = order.index(position as u32) as usize;
-                part.inputs.extend_from_slice(self.input(sample));
-                part.targets.extend_from_slice(self.target(sample));
-            }
-            part
+        let take = |range: std::ops::Range<usize>| Self {
+            samples: Arc::clone(&self.samples),
+            part: Part { order, first: range.start, len: range.len() },
         };
         Ok((take(held_out..self.len()), take(0..held_out)))
     }
 
-    /// The inputs of one sample.
-    pub(crate) fn input(&self, sample: usize) -> &[f32] {
-        &self.inputs[sample * self.input_width..][..self.input_width]
+    /// All samples, of which this dataset may be a part.
+    pub(crate) fn samples(&self) -> &Samples {
+        &self.samples
     }
 
-    /// The targets of one sample.
-    pub(crate) fn target(&self, sample: usize) -> &[f32] {
-        &self.targets[sample * self.target_width..][..self.target_width]
+    /// Which part of them it is.
+    pub(crate) fn part(&self) -> Part {
+        self.part
     }
 }
 
@@ -267,11 +415,44 @@ mod tests {
         let dataset = Dataset::new(samples.clone(), samples, 1, 1).expect("ten samples");
         let (rest, held_out) = dataset.split(0.3, 5).expect("3 of 10");
         assert_eq!((rest.len(), held_out.len()), (7, 3));
-        let mut all: Vec<f32> = [rest.inputs(), held_out.inputs()].concat();
+        let ((inputs, targets), (others, _)) = (rest.rows(0..7), held_out.rows(0..3));
+        assert_eq!(inputs, targets);
+        let mut all = [inputs.clone(), others].concat();
         all.sort_by(f32::total_cmp);
         assert!(all.iter().copied().eq((0..10).map(|i| i as f32)));
-        assert_eq!(rest.inputs(), rest.targets());
+        // A part of a part has samples of that part only.
+        let (first, second) = rest.split(0.5, 6).expect("4 of 7");
+        let mut parts = [first.rows(0..first.len()).0, second.rows(0..second.len()).0].concat();
+        parts.sort_by(f32::total_cmp);
+        let mut whole = inputs;
+        whole.sort_by(f32::total_cmp);
+        assert_eq!(parts, whole);
         assert!(dataset.split(0.01, 0).is_err() && dataset.split(f64::NAN, 0).is_err());
+    }
+
+    #[test]
+    fn pixels_are_places_and_channels() {
+        let bytes = [0, 255, 51, 102, 1, 2, 3, 4, 5, 6, 7, 8];
+        for centred in [true, false] {
+            let dataset = Dataset::from_pixels(3, 2, bytes, 2, centred).expect("six pixels");
+            assert_eq!((dataset.len(), dataset.input_width(), dataset.target_width()), (6, 2, 2));
+            for pixel in 0..6 {
+                let (place, channels) = dataset.rows(pixel..pixel + 1);
+                let expected = crate::Picture::coordinates(pixel, 3, 2, centred);
+                for (place, expected) in place.iter().zip(expected) {
+                    assert!((f64::from(*place) - expected).abs() < 1e-6, "{place} {expected}");
+                }
+                assert_eq!(channels[0], f32::from(bytes[2 * pixel]) / 255.0);
+                assert_eq!(channels[1], f32::from(bytes[2 * pixel + 1]) / 255.0);
+            }
+        }
+        let refused = |count: usize, channels: usize| {
+            let bytes = std::iter::repeat_n(0, count);
+            Dataset::from_pixels(3, 2, bytes, channels, false).expect_err("unfit").to_string()
+        };
+        assert!(refused(11, 2).contains("fewer") && refused(13, 2).contains("more"));
+        assert!(refused(0, 0).contains("1 to 4") && refused(30, 5).contains("1 to 4"));
+        assert!(Dataset::from_pixels(0, 2, [], 1, true).is_err());
     }
 
     #[test]

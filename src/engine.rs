@@ -47,6 +47,22 @@ pub trait Engine {
         output: Output,
     ) -> Pending<'a, Vec<f64>>;
 
+    /// How long each kernel of a full training step takes on the device; nothing of the network is
+    /// changed.
+    ///
+    /// Fails on an engine whose kernels no device's clock can time.
+    fn profile<'a>(
+        &'a self,
+        _network: &'a Network,
+        _plan: &'a Plan,
+        _dataset: &'a Dataset,
+    ) -> Pending<'a, Vec<KernelTime>> {
+        ready(invalid(format!(
+            "only the GPU engine can time its kernels, not the {} engine",
+            self.device().backend
+        )))
+    }
+
     /// The network's outputs for `inputs`; see [`forward`](Self::forward). Blocks.
     ///
     /// # Errors
@@ -80,6 +96,21 @@ pub trait Session {
     /// The parameters as they are after all steps started so far, in the order of
     /// [`Network::parameters`].
     fn parameters(&mut self) -> Pending<'_, Vec<f64>>;
+}
+
+/// What one kernel takes of a training step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KernelTime {
+    /// The kernel's name.
+    pub kernel: &'static str,
+    /// Its dispatches in a step.
+    pub dispatches: usize,
+    /// Seconds that they take on the device, the median of some steps.
+    pub seconds: f64,
+    /// Operations, a product with its addition counted as two; 0 where nobody counts them.
+    pub operations: f64,
+    /// Bytes of all numbers it has to read and write, each counted once.
+    pub bytes: f64,
 }
 
 /// Which of the last layer's numbers are wanted.
@@ -196,6 +227,11 @@ pub struct Device {
 }
 
 impl Device {
+    /// Whether it is an adapter that computes on the CPU.
+    pub(crate) fn is_software(&self) -> bool {
+        self.device_type == "software"
+    }
+
     /// The adapter with what is known of it: `llvmpipe (software adapter, not a GPU, Vulkan, …)`.
     pub fn description(&self) -> String {
         let kind = match self.device_type {

@@ -227,26 +227,23 @@ impl Picture {
     }
 
     /// One sample a pixel: its place ([`coordinates`](Self::coordinates)) and its channels in
-    /// [0, 1].
+    /// [0, 1]. With 8 bits a channel, it takes 4 bytes a pixel.
     ///
     /// # Errors
     /// None for a picture; the type is that of [`Dataset::new`].
     pub fn to_dataset(&self, centred: bool) -> Result<Dataset> {
+        if self.maximum == 255 {
+            // `new` saw to it that no value is above the maximum.
+            let bytes = self.values.iter().map(|v| *v as u8);
+            return Dataset::from_pixels(self.width, self.height, bytes, self.channels, centred);
+        }
         let maximum = f32::from(self.maximum);
         let targets = self.values.iter().map(|v| f32::from(*v) / maximum).collect();
-        self.places(targets, self.channels, centred)
-    }
-
-    /// One sample a pixel: its place and whatever `targets` says of it, `[pixels, width]`.
-    ///
-    /// # Errors
-    /// As [`Dataset::new`].
-    pub fn places(&self, targets: Vec<f32>, target_width: usize, centred: bool) -> Result<Dataset> {
         let inputs = (0..self.width * self.height)
             .flat_map(|pixel| Self::coordinates(pixel, self.width, self.height, centred))
             .map(|c| c as f32)
             .collect();
-        Dataset::new(inputs, targets, 2, target_width)
+        Dataset::new(inputs, targets, 2, self.channels)
     }
 
     /// Where a pixel's centre stands, x to the right and y down: in [0, 1], or in [-1, 1] if

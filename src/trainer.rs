@@ -524,6 +524,9 @@ impl Run<'_> {
     }
 }
 
+/// Samples whose loss is computed at once.
+const EVALUATED: usize = 1 << 16;
+
 /// The loss of `network` on all of `dataset`, on any engine.
 ///
 /// # Errors
@@ -535,27 +538,34 @@ pub async fn evaluate_async(
     dataset: &Dataset,
 ) -> Result<f64> {
     loss.check(network.output_layer().activation)?;
-    let inputs: Vec<f64> = dataset.inputs().iter().map(|v| f64::from(*v)).collect();
-    let targets: Vec<f64> = dataset.targets().iter().map(|v| f64::from(*v)).collect();
-    let wanted =
-        if loss.folded_activation().is_some() { Output::Logits } else { Output::Activated };
-    let outputs = engine.forward(network, &inputs, wanted).await?;
     let width = network.outputs();
-    if outputs.len() != targets.len() {
+    if dataset.target_width() != width {
         return invalid(format!(
             "samples of {} targets do not fit a network of {width} outputs",
             dataset.target_width()
         ));
     }
-    let mut losses = vec![0.0; dataset.len()];
-    let mut unused = vec![0.0; targets.len()];
+    let wanted =
+        if loss.folded_activation().is_some() { Output::Logits } else { Output::Activated };
     let value = match loss {
         Loss::MeanSquaredError | Loss::SquaredErrorSum => reference::squared_error,
         Loss::BinaryCrossEntropy => reference::binary_cross_entropy,
         Loss::SoftmaxCrossEntropy => reference::softmax_cross_entropy,
     };
-    value(&outputs, &targets, width, loss.scale(dataset.len(), width), &mut losses, &mut unused);
-    Ok(reference::loss_sum(&losses))
+    let scale = loss.scale(dataset.len(), width);
+    let mut sum = 0.0;
+    // In parts, so that memory does not grow with the dataset.
+    for first in (0..dataset.len()).step_by(EVALUATED) {
+        let (inputs, targets) = dataset.rows(first..dataset.len().min(first + EVALUATED));
+        let double = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
+        let (inputs, targets) = (double(inputs), double(targets));
+        let outputs = engine.forward(network, &inputs, wanted).await?;
+        let mut losses = vec![0.0; targets.len() / width];
+        let mut unused = vec![0.0; targets.len()];
+        value(&outputs, &targets, width, scale, &mut losses, &mut unused);
+        sum += reference::loss_sum(&losses);
+    }
+    Ok(sum)
 }
 
 /// [`evaluate_async`] for callers that may block.

@@ -135,7 +135,7 @@ impl Run {
     }
 
     fn inputs(&self) -> Vec<f64> {
-        self.dataset.inputs().iter().map(|v| f64::from(*v)).collect()
+        self.dataset.rows(0..self.dataset.len()).0.into_iter().map(f64::from).collect()
     }
 
     fn steps(&self) -> usize {
@@ -306,7 +306,8 @@ fn split_batches_and_datasets_learn_as_whole_ones() {
 #[test]
 fn split_predictions_are_those_of_whole_ones() {
     let network = small(Activation::Tanh, Activation::Softmax);
-    let inputs: Vec<f64> = samples(701, 3, 2, 9).inputs().iter().map(|v| f64::from(*v)).collect();
+    let inputs: Vec<f64> =
+        samples(701, 3, 2, 9).rows(0..701).0.into_iter().map(f64::from).collect();
     let expected = ReferenceEngine::new().predict(&network, &inputs).unwrap();
     for (small, whole) in gpu_engines().into_iter().zip(gpu_engines()) {
         // 113 and 28 samples a part.
@@ -430,7 +431,7 @@ fn a_picture_is_painted_as_well_on_every_engine() {
         .build()
         .unwrap();
     let trainer = Trainer { epochs: 30, batch_size: 64, learning_rate: 3e-3, ..Trainer::default() };
-    let inputs: Vec<f64> = dataset.inputs().iter().map(|v| f64::from(*v)).collect();
+    let inputs: Vec<f64> = dataset.rows(0..dataset.len()).0.into_iter().map(f64::from).collect();
     let quality = |engine: &dyn Engine| {
         let mut network = network.clone();
         trainer.fit(engine, &mut network, &dataset, |_| Control::Continue).unwrap();

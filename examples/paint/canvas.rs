@@ -139,9 +139,11 @@ impl Canvas {
         if !self.subject.classify {
             return self.picture.to_dataset(self.subject.centred);
         }
-        let one_hot = |ink: bool| if ink { [1.0, 0.0] } else { [0.0, 1.0] };
-        let targets = self.ink().into_iter().flat_map(one_hot).collect();
-        self.picture.places(targets, 2, self.subject.centred)
+        // One-hot: 255 stands for 1.
+        let one_hot = |ink: bool| if ink { [255, 0] } else { [0, 255] };
+        let targets = self.ink().into_iter().flat_map(one_hot);
+        let Subject { width, height, centred, .. } = self.subject;
+        Dataset::from_pixels(width, height, targets, 2, centred)
     }
 
     /// Whether each pixel, laid on white paper if it has an alpha channel, is ink.

@@ -2,15 +2,22 @@
 struct Step {
     // Of the sample order: number of samples, half the bits of the permutation, its two keys.
     order: vec4<u32>,
+    // The same of the order in which the dataset is a part of a larger one.
+    part: vec4<u32>,
     // Position of the step's first sample in that order.
     first: u32,
     // Where its loss goes.
     slot: u32,
     // Its number in the run, from 1.
     number: u32,
-    padding: u32,
+    // Samples in it.
+    count: u32,
     // The optimizer's constants, in the order of its kernel.
     constants: array<vec4<f32>, 3>,
+    // What the loss of a sample is multiplied by.
+    loss_scale: f32,
+    // Where the part starts in its order.
+    part_first: u32,
 }
 
 @group(1) @binding(0) var<storage, read> this_step: Step;

@@ -237,11 +237,7 @@ impl ReferenceSession<'_> {
     /// One step; its loss.
     fn step(&mut self, step: &Step) -> f64 {
         let order = self.plan.order(self.dataset.len(), step.epoch);
-        let (wide_in, wide_out) = (self.dataset.input_width(), self.dataset.target_width());
-        let mut inputs = vec![0.0; step.count * wide_in];
-        let mut targets = vec![0.0; step.count * wide_out];
-        gather(self.dataset.inputs(), wide_in, &order, step.first, &mut inputs);
-        gather(self.dataset.targets(), wide_out, &order, step.first, &mut targets);
+        let (inputs, targets) = gather(self.dataset, &order, step.first, step.count);
         let (loss, gradient) = loss_and_gradient(&self.network, self.plan.loss, &inputs, &targets);
         if self.diverged.is_some() {
             return loss;

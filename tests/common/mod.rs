@@ -1,7 +1,7 @@
 //! What the integration tests share.
 
 use impasto::cpu::CpuEngine;
-use impasto::gpu::{self, GpuEngine};
+use impasto::gpu::{self, GpuEngine, Kernels};
 use impasto::reference::ReferenceEngine;
 use impasto::{Device, Engine};
 
@@ -15,9 +15,13 @@ pub fn engines() -> Vec<Box<dyn Engine>> {
     engines
 }
 
-/// The GPU engine on every adapter.
+/// The GPU engine on every adapter, with its fused kernels (where they can take a network) and with
+/// its layerwise ones.
 pub fn gpu_engines() -> Vec<GpuEngine> {
-    adapters().iter().map(open).collect()
+    let each = |adapter| {
+        [Kernels::Auto, Kernels::Layerwise].map(|kernels| open(adapter).with_kernels(kernels))
+    };
+    adapters().iter().flat_map(each).collect()
 }
 
 /// Every adapter. Without one, says so loudly. Where `IMPASTO_REQUIRE_GPU` is set, one beyond OpenGL

@@ -105,8 +105,9 @@ impl Tile {
         let (wide_in, wide_out) = (dataset.input_width(), dataset.target_width());
         for i in 0..rows {
             let sample = order.index((first + i) as u32) as usize;
-            self.inputs[i * wide_in..][..wide_in].copy_from_slice(dataset.input(sample));
-            self.targets[i * wide_out..][..wide_out].copy_from_slice(dataset.target(sample));
+            let (inputs, targets) =
+                (&mut self.inputs[i * wide_in..], &mut self.targets[i * wide_out..]);
+            dataset.read(sample, inputs, targets);
         }
     }
 

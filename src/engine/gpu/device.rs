@@ -1,8 +1,11 @@
 //! An open device, and everything that can go wrong with it.
 
 use super::adapter::Candidate;
+use super::cache::Cache;
 use super::kernels::{Kernel, KernelKey};
 use super::readback::Waiter;
+use super::shape::{self, Abilities, Shapes};
+use super::specialise::Layout;
 use crate::engine::Device;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -23,6 +26,19 @@ struct Failures {
     error: Option<String>,
 }
 
+/// What an engine has asked of its device so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Dispatches of kernels.
+    pub dispatches: u64,
+    /// Submissions of commands.
+    pub submissions: u64,
+    /// Writes from the host to a buffer.
+    pub uploads: u64,
+    /// Reads of buffers back to the host, none of which holds up the device.
+    pub readbacks: u64,
+}
+
 /// A device with its queue, its kernels and its failures.
 pub(super) struct Gpu {
     /// Before the device, so that it is dropped first.
@@ -33,9 +49,14 @@ pub(super) struct Gpu {
     pub(super) limits: wgpu::Limits,
     /// Layout of the bind group that holds the current step.
     pub(super) step_layout: wgpu::BindGroupLayout,
+    /// What is remembered from run to run.
+    pub(super) cache: Cache,
+    /// What decides the shapes of the fused kernels.
+    pub(super) abilities: Abilities,
     largest_buffer: AtomicU64,
     kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
     failures: Arc<Mutex<Failures>>,
+    counts: Mutex<Counts>,
 }
 
 impl Gpu {
@@ -44,8 +65,13 @@ impl Gpu {
         // Every limit the adapter has: what the engine needs of them was checked, and larger
         // buffers mean fewer parts.
         let limits = adapter.limits();
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
+        let features = adapter.features() & wanted;
+        let subgroups = features.contains(wgpu::Features::SUBGROUP);
+        let broadcast = if subgroups { adapter.get_info().subgroup_min_size.min(8) } else { 0 };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("impasto"),
+            required_features: features,
             required_limits: limits.clone(),
             ..Default::default()
         };
@@ -74,6 +100,7 @@ impl Gpu {
                 count: None,
             }],
         });
+        let abilities = Abilities { limits: limits.clone(), software: info.is_software(), broadcast };
         let largest = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         Ok(Self {
             waiter: Waiter::new(&device),
@@ -82,10 +109,28 @@ impl Gpu {
             info,
             limits,
             step_layout,
+            cache: Cache::of_the_user(),
+            abilities,
             largest_buffer: AtomicU64::new(largest.min(LARGEST_BUFFER)),
             kernels: Mutex::default(),
             failures,
+            counts: Mutex::default(),
         })
+    }
+
+    /// What has been asked of the device so far.
+    pub(super) fn counts(&self) -> Counts {
+        *lock(&self.counts)
+    }
+
+    pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
+        add(&mut lock(&self.counts));
+    }
+
+    /// Writes to the beginning of a buffer.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, bytes: &[u8]) {
+        self.queue.write_buffer(buffer, 0, bytes);
+        self.count(|counts| counts.uploads += 1);
     }
 
     /// The most bytes a storage buffer may have.
@@ -195,13 +240,37 @@ impl Gpu {
     ) -> Result<wgpu::Buffer> {
         let bytes = bytemuck::cast_slice(values);
         let buffer = self.storage(label, bytes.len() / 4).await?;
-        self.queue.write_buffer(&buffer, 0, bytes);
+        self.write(&buffer, bytes);
         Ok(buffer)
     }
 
     /// A new list of commands.
     pub(super) fn encoder(&self, label: &str) -> wgpu::CommandEncoder {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) })
+    }
+
+    /// What binds a buffer of steps, one slice at a time.
+    pub(super) async fn step_group(&self, steps: &wgpu::Buffer) -> Result<wgpu::BindGroup> {
+        self.guarded("binding the buffer 'steps'", |device| {
+            device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("step"),
+                layout: &self.step_layout,
+                entries: &[wgpu::BindGroupEntry {
+                    binding: 0,
+                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer: steps,
+                        offset: 0,
+                        size: wgpu::BufferSize::new(STEP_STRIDE),
+                    }),
+                }],
+            })
+        })
+        .await
+    }
+
+    /// The shapes of the fused kernels that this device can run for a network.
+    pub(super) fn candidates(&self, layout: &Layout) -> Vec<Shapes> {
+        shape::candidates(&self.abilities, layout)
     }
 
     /// The compiled kernel, from the cache if it was asked for before.

@@ -3,6 +3,7 @@
 use super::device::Gpu;
 use crate::activation::Activation;
 use crate::error::Result;
+use std::sync::Arc;
 
 /// How a kernel uses a storage buffer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,20 @@ enum Needs {
     Tile,
     /// `shared/step.wgsl` too, and so the bind group of the current step.
     Step,
+    /// The order of samples too.
+    Order,
+    /// The order of samples and a picture's pixels too.
+    Pixels,
     /// An activation's snippet too.
     Activation,
+    /// `shared/sine.wgsl` too.
+    Sine,
+    /// What calls the kernel's function for each row.
+    LossRows,
+    SoftmaxRows,
+    SoftmaxGradientRows,
+    /// A template: `specialise.rs` writes the whole text.
+    Specialisation,
 }
 
 /// A kernel as it stands in its file.
@@ -46,8 +59,9 @@ macro_rules! sources {
 
 /// Every kernel of the engine.
 pub(super) static SOURCES: &[Source] = sources! {
-    "gather": Step, [Read, Write];
-    "fourier_encoding": Index, [Read, Read, Write];
+    "gather": Order, [Read, Write];
+    "gather_pixels": Pixels, [Read, Write, Write];
+    "fourier_encoding": Sine, [Read, Read, Write];
     "matmul": Tile, [Read, Read, Write];
     "matmul_nt": Tile, [Read, Read, Write];
     "matmul_tn": Tile, [Read, Read, Write];
@@ -55,31 +69,74 @@ pub(super) static SOURCES: &[Source] = sources! {
     "bias_gradient": Index, [Read, Write];
     "activation": Activation, [Write];
     "activation_gradient": Activation, [Read, Write];
-    "softmax": Index, [Write];
-    "softmax_gradient": Index, [Read, Write];
-    "squared_error": Index, [Read, Read, Write, Write];
-    "binary_cross_entropy": Index, [Read, Read, Write, Write];
-    "softmax_cross_entropy": Index, [Read, Read, Write, Write];
+    "softmax": SoftmaxRows, [Write];
+    "softmax_gradient": SoftmaxGradientRows, [Read, Write];
+    "squared_error": LossRows, [Read, Read, Write, Write];
+    "binary_cross_entropy": LossRows, [Read, Read, Write, Write];
+    "softmax_cross_entropy": LossRows, [Read, Read, Write, Write];
     "loss_sum": Step, [Read, Write, Write];
     "sgd": Step, [Read, Write, Write, Write, Write];
     "adam": Step, [Read, Write, Write, Write, Write, Write];
+    "fused_step": Specialisation, [Read, Read, Read, Read, Write, Write, Write];
+    "weight_gradients": Specialisation, [Read, Read, Read, Write, Write, Write];
 };
 
+/// A number that changes when a kernel does: FNV-1a of the fused kernels and of what writes them.
+pub(super) fn fingerprint() -> u64 {
+    let texts = [
+        Source::file("fused_step"),
+        Source::file("weight_gradients"),
+        include_str!("specialise.rs"),
+        include_str!("shape.rs"),
+    ];
+    let bytes = texts.iter().flat_map(|text| text.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// What changes from step to step.
+pub(super) const STEP: &str = include_str!("../../../shaders/shared/step.wgsl");
+
+/// The order of samples.
+pub(super) const PERMUTATION: &str = include_str!("../../../shaders/shared/permutation.wgsl");
+
+/// A picture's pixels as samples.
+pub(super) const PIXELS: &str = include_str!("../../../shaders/shared/pixels.wgsl");
+
+/// The sine of a number of turns.
+pub(super) const SINE: &str = include_str!("../../../shaders/shared/sine.wgsl");
+
 /// Which kernel, specialised how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct KernelKey {
     name: &'static str,
     /// Name and parameter (as bits) of the activation, for a kernel that applies one.
     activation: Option<(&'static str, u64)>,
+    /// The whole text of a kernel written for one network.
+    text: Option<Arc<str>>,
 }
 
 impl KernelKey {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, activation: None }
+        Self { name, activation: None, text: None }
     }
 
     pub(super) fn with(name: &'static str, activation: Activation) -> Self {
-        Self { name, activation: Some((activation.name(), activation.parameter().to_bits())) }
+        let activation = Some((activation.name(), activation.parameter().to_bits()));
+        Self { name, activation, text: None }
+    }
+}
+
+impl KernelKey {
+    /// The kernel's whole text.
+    pub(super) fn into_text(self) -> String {
+        SOURCES.iter().find(|s| s.name == self.name).map_or(String::new(), |s| s.text(&self))
+    }
+
+    /// A kernel written for one network.
+    pub(super) fn specialised(name: &'static str, text: String) -> Self {
+        Self { name, activation: None, text: Some(text.into()) }
     }
 }
 
@@ -90,6 +147,8 @@ pub(super) struct Kernel {
     pub(super) layout: wgpu::BindGroupLayout,
     /// Whether it reads the current step.
     pub(super) reads_step: bool,
+    /// Whether binding 0 is its shape.
+    pub(super) has_shape: bool,
 }
 
 impl Kernel {
@@ -98,13 +157,16 @@ impl Kernel {
         let Some(source) = SOURCES.iter().find(|source| source.name == name) else {
             return crate::error::invalid(format!("there is no kernel '{name}'"));
         };
-        let reads_step = source.needs == Needs::Step;
-        let text = source.with_shared(key);
-        let entries: Vec<_> = std::iter::once(storage(Access::Read))
-            .chain(source.bindings.iter().copied().map(storage))
-            .enumerate()
+        let reads_step = source.reads_step();
+        let has_shape = source.needs != Needs::Specialisation;
+        let text = source.text(key);
+        let shape = has_shape.then_some((0, storage(Access::Read)));
+        let buffers = source.bindings.iter().map(|access| storage(*access));
+        let entries: Vec<_> = shape
+            .into_iter()
+            .chain((1..).zip(buffers))
             .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
-                binding: binding as u32,
+                binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty,
                 count: None,
@@ -114,6 +176,8 @@ impl Kernel {
         let constants = [("activation_parameter", parameter)];
         let declares_parameter = text.contains("override activation_parameter");
         let what = format!("compiling the kernel '{name}'");
+        if std::env::var("DUMP").is_ok() { std::fs::write(format!("/tmp/exp/dump_{name}.wgsl"), &text).unwrap(); }
+        let t0 = std::time::Instant::now();
         let made = gpu.guarded(&what, |device| {
             let label = Some(name);
             let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
@@ -127,10 +191,7 @@ impl Kernel {
                 bind_group_layouts: &groups[..used],
                 immediate_size: 0,
             });
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label,
-                source: wgpu::ShaderSource::Wgsl(text.into()),
-            });
+            let module = source.module(device, text);
             let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label,
                 layout: Some(&pipeline_layout),
@@ -138,33 +199,72 @@ impl Kernel {
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
                     constants: if declares_parameter { &constants } else { &[] },
-                    ..Default::default()
+                    // Every kernel writes what it reads of its workgroup's memory.
+                    zero_initialize_workgroup_memory: false,
                 },
                 cache: None,
             });
             (pipeline, layout)
         });
         let (pipeline, layout) = made.await?;
-        Ok(Self { name, pipeline, layout, reads_step })
+        if std::env::var("DUMP").is_ok() { eprintln!("compiled {name} in {:.2}s", t0.elapsed().as_secs_f64()); }
+        Ok(Self { name, pipeline, layout, reads_step, has_shape })
     }
 }
 
 impl Source {
-    /// The file with the shared pieces it needs before it.
-    fn with_shared(&self, key: &KernelKey) -> String {
+    fn reads_step(&self) -> bool {
+        matches!(self.needs, Needs::Step | Needs::Order | Needs::Pixels | Needs::Specialisation)
+    }
+
+    /// The file with the shared pieces it needs before it, or what was made of it for one network.
+    fn text(&self, key: &KernelKey) -> String {
+        let index = include_str!("../../../shaders/shared/index.wgsl");
         let shared = match self.needs {
-            Needs::Index => "",
-            Needs::Tile => include_str!("../../../shaders/shared/tile.wgsl"),
-            Needs::Step => include_str!("../../../shaders/shared/step.wgsl"),
+            Needs::Index => vec![index],
+            Needs::Tile => vec![index, include_str!("../../../shaders/shared/tile.wgsl")],
+            Needs::Step => vec![index, STEP],
+            Needs::Order => vec![index, STEP, PERMUTATION],
+            Needs::Pixels => vec![index, STEP, PERMUTATION, PIXELS],
+            Needs::Sine => vec![index, SINE],
+            Needs::LossRows => vec![index, include_str!("../../../shaders/shared/loss_rows.wgsl")],
+            Needs::SoftmaxRows => {
+                vec![index, include_str!("../../../shaders/shared/softmax_rows.wgsl")]
+            }
+            Needs::SoftmaxGradientRows => {
+                vec![index, include_str!("../../../shaders/shared/softmax_gradient_rows.wgsl")]
+            }
             Needs::Activation => {
                 let name = key.activation.map_or("identity", |(name, _)| name);
                 let known =
                     Activation::ALL.into_iter().find(|activation| activation.name() == name);
-                known.and_then(Activation::wgsl).unwrap_or_default()
+                vec![index, known.and_then(Activation::wgsl).unwrap_or_default()]
             }
+            Needs::Specialisation => return key.text.as_deref().unwrap_or_default().to_string(),
         };
-        let index = include_str!("../../../shaders/shared/index.wgsl");
-        [index, shared, self.text].join("\n")
+        [&shared[..], &[self.text]].concat().join("\n")
+    }
+
+    /// The file as it stands.
+    pub(super) fn file(name: &str) -> &'static str {
+        SOURCES.iter().find(|source| source.name == name).map_or("", |source| source.text)
+    }
+
+    fn module(&self, device: &wgpu::Device, text: String) -> wgpu::ShaderModule {
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(self.name),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        };
+        if self.needs != Needs::Specialisation {
+            return device.create_shader_module(descriptor);
+        }
+        // SAFETY: the text is our own. A specialised kernel's positions follow from constants in it
+        // that `specialise` and the sizes of the buffers in `fused` come from together, and from the
+        // step, which the session writes; its loops end, since they count up to such numbers.
+        unsafe {
+            device
+                .create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+        }
     }
 }
 

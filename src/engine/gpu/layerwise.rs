@@ -4,7 +4,11 @@
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::recorder::{Grid, Recorder};
+use super::samples::Stored;
+use super::session::State;
+use super::specialise::loss_kernel;
 use crate::activation::Activation;
+use crate::dataset::Dataset;
 use crate::engine::Output;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
@@ -39,6 +43,66 @@ pub(super) fn part_rows(gpu: &Gpu, network: &Network, batch: usize) -> Result<us
 pub(super) async fn upload_parameters(gpu: &Gpu, network: &Network) -> Result<wgpu::Buffer> {
     let parameters: Vec<f32> = network.parameters().iter().map(|p| *p as f32).collect();
     gpu.upload("parameters", &parameters).await
+}
+
+/// A training step of any network: the batch gathered, forward, loss and back, in as many parts as the
+/// device's memory asks for.
+pub(super) struct Layerwise<'a> {
+    network: &'a Network,
+    loss: Loss,
+    /// Samples that go through the network at once.
+    rows: usize,
+    samples: Stored,
+    forward: Forward,
+    backward: Backward,
+}
+
+impl<'a> Layerwise<'a> {
+    pub(super) async fn new(
+        gpu: &Gpu,
+        network: &'a Network,
+        loss: Loss,
+        dataset: &Dataset,
+        batch: usize,
+    ) -> Result<Self> {
+        let rows = part_rows(gpu, network, batch)?;
+        Ok(Self {
+            network,
+            loss,
+            rows,
+            samples: Stored::upload(gpu, dataset).await?,
+            forward: Forward::new(gpu, network, rows).await?,
+            backward: Backward::new(gpu, network, rows).await?,
+        })
+    }
+
+    /// Gradient of every parameter, in the network's flat order.
+    pub(super) fn gradient(&self) -> &wgpu::Buffer {
+        &self.backward.gradient
+    }
+
+    /// Records a step of `count` samples up to its gradient.
+    pub(super) async fn record_step(
+        &self,
+        recorder: &mut Recorder<'_>,
+        state: &State,
+        count: usize,
+    ) -> Result<()> {
+        let (network, forward) = (self.network, &self.forward);
+        let folded = self.loss.folded_activation().is_some();
+        let output = if folded { Output::Logits } else { Output::Activated };
+        let (parameters, sinks) = (&state.parameters, [&state.sums, &state.status]);
+        for start in (0..count).step_by(self.rows) {
+            let part = Part { rows: start..count.min(start + self.rows), batch: count };
+            let to = [&forward.inputs, &self.backward.targets];
+            self.samples.record_gather(recorder, &part, to).await?;
+            forward.record(recorder, network, parameters, part.rows.len(), output).await?;
+            self.backward
+                .record(recorder, network, forward, parameters, self.loss, &part, sinks)
+                .await?;
+        }
+        Ok(())
+    }
 }
 
 /// The buffers of a forward pass of up to so many rows.
@@ -108,6 +172,8 @@ impl Forward {
                     Grid::Tiles { rows, columns: fan_out },
                 )
                 .await?;
+            let (operations, numbers) = product_cost(rows, fan_in, fan_out);
+            recorder.costing(operations, numbers);
             recorder
                 .call(
                     KernelKey::new("bias_add"),
@@ -128,14 +194,14 @@ impl Forward {
 /// The buffers of a backward pass of up to so many rows.
 pub(super) struct Backward {
     /// `[rows, outputs]`.
-    pub(super) targets: wgpu::Buffer,
+    targets: wgpu::Buffer,
     /// `[rows]`.
     losses: wgpu::Buffer,
     /// Gradients with respect to the weighted sums of a layer and of the one below it, by turns,
     /// `[rows, widest]`.
     deltas: [wgpu::Buffer; 2],
     /// Gradient of every parameter, in the network's flat order.
-    pub(super) gradient: wgpu::Buffer,
+    gradient: wgpu::Buffer,
 }
 
 /// A part of a step's batch.
@@ -198,6 +264,8 @@ impl Backward {
                     Grid::Tiles { rows: fan_in, columns: fan_out },
                 )
                 .await?;
+            let (operations, numbers) = product_cost(rows, fan_in, fan_out);
+            recorder.costing(operations, numbers);
             recorder
                 .call(
                     KernelKey::new("bias_gradient"),
@@ -215,6 +283,8 @@ impl Backward {
                         Grid::Tiles { rows, columns: fan_in },
                     )
                     .await?;
+                let (operations, numbers) = product_cost(rows, fan_in, fan_out);
+                recorder.costing(operations, numbers);
                 let activation = network.layers()[l - 1].activation;
                 record_gradient(recorder, activation, rows, fan_in, below, delta_below).await?;
                 std::mem::swap(&mut delta, &mut delta_below);
@@ -235,11 +305,7 @@ impl Backward {
         let rows = part.rows.len();
         let outputs = network.outputs();
         let scale = loss.scale(part.batch, outputs) as f32;
-        let kernel = match loss {
-            Loss::MeanSquaredError | Loss::SquaredErrorSum => "squared_error",
-            Loss::BinaryCrossEntropy => "binary_cross_entropy",
-            Loss::SoftmaxCrossEntropy => "softmax_cross_entropy",
-        };
+        let kernel = loss_kernel(loss);
         let y = forward.outputs();
         recorder
             .call(
@@ -301,6 +367,12 @@ async fn record_gradient(
             recorder.call(key, &[count as u32], &[y, delta], Grid::Elements(count)).await
         }
     }
+}
+
+/// Operations of one of a layer's three products, and the numbers it has to read and write.
+fn product_cost(rows: usize, fan_in: usize, fan_out: usize) -> (f64, f64) {
+    let numbers = rows * fan_in + fan_in * fan_out + rows * fan_out;
+    (2.0 * (rows * fan_in * fan_out) as f64, numbers as f64)
 }
 
 /// Where the weights and the biases of a layer start in the flat vector.

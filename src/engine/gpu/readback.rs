@@ -33,6 +33,10 @@ impl Gpu {
             offset += size;
         }
         let submission = self.queue.submit([encoder.finish()]);
+        self.count(|counts| {
+            counts.submissions += 1;
+            counts.readbacks += 1;
+        });
         let (sender, receiver) = oneshot_channel();
         staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
             // Nobody listens any more if the future was dropped.

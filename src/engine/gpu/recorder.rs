@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Bytes of its `Shape` that a kernel is given: none is larger. It stands in a storage buffer, not a
 /// uniform one: Mesa 22's llvmpipe compiles a kernel anew whenever a condition on a uniform changes.
-const SHAPE_BYTES: u64 = 32;
+const SHAPE_BYTES: u64 = 64;
 
 /// Invocations in a workgroup of an elementwise kernel.
 const WORKGROUP: usize = 256;
@@ -25,6 +25,8 @@ pub(super) enum Grid {
     Elements(usize),
     /// One workgroup a tile of an `[rows, columns]` result.
     Tiles { rows: usize, columns: usize },
+    /// So many workgroups.
+    Workgroups(usize, usize),
     /// A single workgroup.
     One,
 }
@@ -41,6 +43,7 @@ impl Grid {
             Self::Tiles { rows, columns } => {
                 [columns.div_ceil(TILE_COLUMNS), rows.div_ceil(TILE_ROWS)]
             }
+            Self::Workgroups(x, y) => [x, y],
             Self::One => [1, 1],
         };
         if x > most || y > most {
@@ -55,11 +58,31 @@ impl Grid {
     }
 }
 
+/// What a dispatch has to do at least, to be set against the time it takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cost {
+    /// Operations, a product with its addition being two.
+    pub(super) operations: f64,
+    /// Bytes of every number it reads or writes, each counted once.
+    pub(super) bytes: f64,
+}
+
 /// A kernel with its operands.
 pub(super) struct Dispatch {
     kernel: Arc<Kernel>,
     group: wgpu::BindGroup,
     workgroups: [u32; 3],
+    cost: Cost,
+}
+
+impl Dispatch {
+    pub(super) fn name(&self) -> &'static str {
+        self.kernel.name
+    }
+
+    pub(super) fn cost(&self) -> Cost {
+        self.cost
+    }
 }
 
 /// A call that has no bind group yet.
@@ -67,6 +90,7 @@ struct Call {
     kernel: Arc<Kernel>,
     buffers: Vec<wgpu::Buffer>,
     workgroups: [u32; 3],
+    cost: Cost,
 }
 
 /// Collects calls.
@@ -92,16 +116,27 @@ impl<'a> Recorder<'a> {
     ) -> Result<()> {
         let kernel = self.gpu.kernel(key).await?;
         let workgroups = grid.workgroups(self.gpu, &kernel)?;
+        // Of an elementwise kernel: a number of each operand for every element.
+        let elements = if let Grid::Elements(count) = grid { count } else { 0 };
+        let cost = Cost { operations: 0.0, bytes: (4 * elements * buffers.len()) as f64 };
         self.shapes.extend_from_slice(bytemuck::cast_slice(shape));
         self.calls.push(Call {
             kernel,
             buffers: buffers.iter().map(|buffer| (*buffer).clone()).collect(),
             workgroups,
+            cost,
         });
         let stride =
             u64::from(self.gpu.limits.min_storage_buffer_offset_alignment).max(SHAPE_BYTES);
         self.shapes.resize(self.calls.len() * stride as usize, 0);
         Ok(())
+    }
+
+    /// Says what the last call has to do.
+    pub(super) fn costing(&mut self, operations: f64, numbers: f64) {
+        if let Some(call) = self.calls.last_mut() {
+            call.cost = Cost { operations, bytes: 4.0 * numbers };
+        }
     }
 
     /// The recorded calls, ready to be played.
@@ -111,7 +146,7 @@ impl<'a> Recorder<'a> {
             .gpu
             .buffer(&format!("shapes of the {label}"), self.shapes.len() / 4, usage)
             .await?;
-        self.gpu.queue.write_buffer(&shapes, 0, &self.shapes);
+        self.gpu.write(&shapes, &self.shapes);
         let stride = self.shapes.len() as u64 / self.calls.len().max(1) as u64;
         let bind = |device: &wgpu::Device| {
             let calls = self.calls.into_iter().enumerate();
@@ -122,20 +157,22 @@ impl<'a> Recorder<'a> {
                     size: wgpu::BufferSize::new(SHAPE_BYTES),
                 };
                 let operands = call.buffers.iter().map(wgpu::Buffer::as_entire_binding);
-                let entries: Vec<_> = std::iter::once(wgpu::BindingResource::Buffer(shape))
-                    .chain(operands)
-                    .enumerate()
-                    .map(|(binding, resource)| wgpu::BindGroupEntry {
-                        binding: binding as u32,
-                        resource,
-                    })
+                let shape = wgpu::BindingResource::Buffer(shape);
+                let entries: Vec<_> = (call.kernel.has_shape.then_some((0, shape)).into_iter())
+                    .chain((1..).zip(operands))
+                    .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
                     .collect();
                 let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
                     label: Some(call.kernel.name),
                     layout: &call.kernel.layout,
                     entries: &entries,
                 });
-                Dispatch { kernel: call.kernel, group, workgroups: call.workgroups }
+                Dispatch {
+                    kernel: call.kernel,
+                    group,
+                    workgroups: call.workgroups,
+                    cost: call.cost,
+                }
             });
             dispatches.collect()
         };
@@ -144,37 +181,75 @@ impl<'a> Recorder<'a> {
 }
 
 /// Plays dispatches that read no step.
-pub(super) fn play(encoder: &mut wgpu::CommandEncoder, label: &str, dispatches: &[Dispatch]) {
-    let mut pass = begin(encoder, label);
+pub(super) fn play(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]) {
+    let mut pass = begin(encoder, None);
     for dispatch in dispatches {
         add(&mut pass, dispatch);
     }
+    gpu.count(|counts| counts.dispatches += dispatches.len() as u64);
 }
 
 /// Plays the dispatches of several steps in one pass; step `i` finds its data in slice `i` of the
 /// buffer bound by `step_group`.
 pub(super) fn play_steps<'a>(
+    gpu: &Gpu,
     encoder: &mut wgpu::CommandEncoder,
     step_group: &wgpu::BindGroup,
     steps: impl Iterator<Item = &'a [Dispatch]>,
 ) {
-    let mut pass = begin(encoder, "training steps");
+    let mut pass = begin(encoder, None);
+    let mut played = 0;
     for (position, dispatches) in steps.enumerate() {
         let offset = (position as u64 * STEP_STRIDE) as u32;
         for dispatch in dispatches {
-            if dispatch.kernel.reads_step {
-                pass.set_bind_group(1, step_group, &[offset]);
-            }
-            add(&mut pass, dispatch);
+            add_step(&mut pass, dispatch, step_group, offset);
         }
+        played += dispatches.len() as u64;
     }
+    gpu.count(|counts| counts.dispatches += played);
 }
 
-fn begin<'a>(encoder: &'a mut wgpu::CommandEncoder, label: &str) -> wgpu::ComputePass<'a> {
-    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-        label: Some(label),
-        timestamp_writes: None,
-    })
+/// Plays the dispatches of one step, each in a pass of its own that leaves the times of its beginning
+/// and its end in `times`, two a dispatch.
+pub(super) fn play_timed(
+    gpu: &Gpu,
+    encoder: &mut wgpu::CommandEncoder,
+    step_group: &wgpu::BindGroup,
+    offset: u64,
+    dispatches: &[Dispatch],
+    times: &wgpu::QuerySet,
+) {
+    for (position, dispatch) in dispatches.iter().enumerate() {
+        let first = 2 * position as u32;
+        let writes = wgpu::ComputePassTimestampWrites {
+            query_set: times,
+            beginning_of_pass_write_index: Some(first),
+            end_of_pass_write_index: Some(first + 1),
+        };
+        let mut pass = begin(encoder, Some(writes));
+        add_step(&mut pass, dispatch, step_group, offset as u32);
+    }
+    gpu.count(|counts| counts.dispatches += dispatches.len() as u64);
+}
+
+fn begin<'a>(
+    encoder: &'a mut wgpu::CommandEncoder,
+    timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+) -> wgpu::ComputePass<'a> {
+    let label = Some("kernels");
+    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes })
+}
+
+fn add_step(
+    pass: &mut wgpu::ComputePass,
+    dispatch: &Dispatch,
+    step_group: &wgpu::BindGroup,
+    offset: u32,
+) {
+    if dispatch.kernel.reads_step {
+        pass.set_bind_group(1, step_group, &[offset]);
+    }
+    add(pass, dispatch);
 }
 
 fn add(pass: &mut wgpu::ComputePass, dispatch: &Dispatch) {

@@ -1,12 +1,16 @@
 //! A training run on a device.
 
+use super::{Choice, Kernels};
 use super::device::{Gpu, STEP_STRIDE};
+use super::fused::{self, Fused};
 use super::kernels::KernelKey;
-use super::layerwise::{Backward, Forward, Part, part_rows, upload_parameters};
+use super::layerwise::{self, Layerwise};
 use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
-use crate::dataset::Dataset;
-use crate::engine::{Divergence, Outcome, Output, Pending, Plan, Session, Step};
+use super::specialise::{Layout, Purpose};
+use super::tuning::{self, Trial};
+use crate::dataset::{Dataset, Part, Permutation};
+use crate::engine::{Divergence, Outcome, Pending, Plan, Session, Step};
 use crate::error::{Result, invalid};
 use crate::network::Network;
 use crate::optimizer::{Optimizer, UpdateConstants};
@@ -21,57 +25,25 @@ const NEVER: u32 = u32::MAX;
 /// What a step finds in its slice of the buffer of steps; `Step` in `shaders/shared/step.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct StepData {
-    order: [u32; 4],
-    first: u32,
-    slot: u32,
-    number: u32,
-    padding: u32,
-    constants: [[f32; 4]; 3],
+pub(super) struct StepData {
+    pub(super) order: [u32; 4],
+    pub(super) part: [u32; 4],
+    pub(super) first: u32,
+    pub(super) slot: u32,
+    pub(super) number: u32,
+    pub(super) count: u32,
+    pub(super) constants: [[f32; 4]; 3],
+    pub(super) loss_scale: f32,
+    pub(super) part_first: u32,
     /// Up to the next slice.
-    unused: [u32; 44],
+    pub(super) unused: [u32; 38],
 }
 
-/// Samples on the device, in as many buffers as its limits ask for.
-struct Segments {
-    width: usize,
-    /// Samples in each but the last.
-    rows: usize,
-    buffers: Vec<wgpu::Buffer>,
-    samples: usize,
-}
-
-impl Segments {
-    async fn upload(gpu: &Gpu, label: &str, values: &[f32], width: usize) -> Result<Self> {
-        let rows = (gpu.largest_buffer() / (4 * width as u64)).max(1) as usize;
-        let samples = values.len() / width;
-        let mut buffers = Vec::new();
-        for (position, segment) in values.chunks(rows * width).enumerate() {
-            buffers.push(gpu.upload(&format!("{label}, part {}", position + 1), segment).await?);
-        }
-        Ok(Self { width, rows, buffers, samples })
-    }
-
-    /// Records the gathering of a part of a batch from every segment.
-    async fn record_gather(
-        &self,
-        recorder: &mut Recorder<'_>,
-        part: &Part,
-        to: &wgpu::Buffer,
-    ) -> Result<()> {
-        for (position, segment) in self.buffers.iter().enumerate() {
-            let first = position * self.rows;
-            let shape = [
-                part.rows.len() as u32,
-                self.width as u32,
-                part.rows.start as u32,
-                first as u32,
-                self.rows.min(self.samples - first) as u32,
-            ];
-            let grid = Grid::Elements(part.rows.len());
-            recorder.call(KernelKey::new("gather"), &shape, &[segment, to], grid).await?;
-        }
-        Ok(())
+impl StepData {
+    /// A pass over the first `count` samples as they stand.
+    pub(super) fn in_order(count: usize) -> Self {
+        let still = Permutation::identity(count).words();
+        Self { order: still, part: still, count: count as u32, ..bytemuck::Zeroable::zeroed() }
     }
 }
 
@@ -81,23 +53,81 @@ struct StepPlan {
     dispatches: Vec<Dispatch>,
 }
 
-/// A training run on a device.
-pub(super) struct GpuSession {
-    gpu: Arc<Gpu>,
-    plan: Plan,
-    samples: usize,
-    parameters: wgpu::Buffer,
+/// The buffers of a run that the kernels change, whichever they are.
+pub(super) struct State {
+    pub(super) parameters: wgpu::Buffer,
     /// The parameters before the last step.
     previous: wgpu::Buffer,
-    parameter_count: usize,
+    optimizer: [wgpu::Buffer; 2],
+    /// Numbers in each of these.
+    count: usize,
+    /// The loss of each step of a submission.
+    pub(super) sums: wgpu::Buffer,
+    /// The first steps whose loss and whose update was not finite.
+    pub(super) status: wgpu::Buffer,
+}
+
+impl State {
+    /// For `parameters` of `count` numbers that change, and `slots` steps in a submission.
+    async fn new(
+        gpu: &Gpu,
+        parameters: wgpu::Buffer,
+        count: usize,
+        slots: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            parameters,
+            previous: gpu.storage("parameters before the last step", count).await?,
+            optimizer: [
+                gpu.storage("optimizer state 1", count).await?,
+                gpu.storage("optimizer state 2", count).await?,
+            ],
+            count,
+            sums: gpu.storage("losses of the steps", slots).await?,
+            status: gpu.upload("first steps that diverged", &[NEVER; 2]).await?,
+        })
+    }
+
+    /// Records the update by a gradient that comes in `slices` parts.
+    async fn record_update(
+        &self,
+        recorder: &mut Recorder<'_>,
+        optimizer: Optimizer,
+        gradient: &wgpu::Buffer,
+        slices: usize,
+    ) -> Result<()> {
+        let [first, second] = &self.optimizer;
+        let (parameters, previous, status) = (&self.parameters, &self.previous, &self.status);
+        let (kernel, buffers) = match optimizer {
+            Optimizer::Sgd { .. } => ("sgd", vec![gradient, parameters, first, previous, status]),
+            Optimizer::Adam { .. } | Optimizer::AdamW { .. } => {
+                ("adam", vec![gradient, parameters, first, second, previous, status])
+            }
+        };
+        let shape = [self.count as u32, slices as u32];
+        let grid = Grid::Elements(self.count);
+        recorder.call(KernelKey::new(kernel), &shape, &buffers, grid).await?;
+        // About ten operations, parameters, their copy and the state, read and written.
+        let (operations, numbers) = ((slices + 10) * self.count, (slices + 7) * self.count);
+        recorder.costing(operations as f64, numbers as f64);
+        Ok(())
+    }
+}
+
+/// A training run on a device.
+pub(super) struct GpuSession {
+    pub(super) gpu: Arc<Gpu>,
+    plan: Plan,
+    dataset_part: Part,
+    pub(super) samples: usize,
+    outputs: usize,
+    state: State,
+    /// Where each parameter of the network stands, if not in the network's own order.
+    places: Option<Vec<usize>>,
     /// The most steps in a submission.
     slots: usize,
-    /// The loss of each step of a submission.
-    sums: wgpu::Buffer,
-    /// The first steps whose loss and whose update was not finite.
-    status: wgpu::Buffer,
-    steps: wgpu::Buffer,
-    step_group: wgpu::BindGroup,
+    pub(super) steps: wgpu::Buffer,
+    pub(super) step_group: wgpu::BindGroup,
     /// For a full batch, and for what is left at the end of an epoch.
     plans: Vec<StepPlan>,
 }
@@ -108,80 +138,67 @@ impl GpuSession {
         network: &Network,
         plan: &Plan,
         dataset: &Dataset,
+        choice: Choice,
     ) -> Result<Self> {
         gpu.check()?;
         let samples = dataset.len();
         let batch = plan.batch_size.min(samples);
-        let rows = part_rows(gpu, network, batch)?;
-        let count = network.parameters().len();
-        let parameters = upload_parameters(gpu, network).await?;
-        let previous = gpu.storage("parameters before the last step", count).await?;
-        let state = [
-            gpu.storage("optimizer state 1", count).await?,
-            gpu.storage("optimizer state 2", count).await?,
-        ];
         let slots = SLOTS.min(gpu.largest_buffer() / STEP_STRIDE).max(1) as usize;
-        let sums = gpu.storage("losses of the steps", slots).await?;
-        let status = gpu.upload("first steps that diverged", &[NEVER; 2]).await?;
-        let size = slots * STEP_STRIDE as usize / 4;
-        let steps = gpu.storage("steps", size).await?;
-        let step_group = gpu.guarded("binding the buffer 'steps'", |device| {
-            device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("step"),
-                layout: &gpu.step_layout,
-                entries: &[wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                        buffer: &steps,
-                        offset: 0,
-                        size: wgpu::BufferSize::new(STEP_STRIDE),
-                    }),
-                }],
-            })
-        });
-        let step_group = step_group.await?;
-        let builder = Builder {
-            gpu,
-            network,
-            plan,
-            rows,
-            inputs: Segments::upload(
-                gpu,
-                "inputs of the dataset",
-                dataset.inputs(),
-                dataset.input_width(),
-            )
-            .await?,
-            targets: Segments::upload(
-                gpu,
-                "targets of the dataset",
-                dataset.targets(),
-                dataset.target_width(),
-            )
-            .await?,
-            forward: Forward::new(gpu, network, rows).await?,
-            backward: Backward::new(gpu, network, rows).await?,
-            parameters: &parameters,
-            previous: &previous,
-            state: &state,
-            sums: &sums,
-            status: &status,
-        };
-        let mut plans = vec![builder.step_plan(batch).await?];
-        if !samples.is_multiple_of(batch) {
-            plans.push(builder.step_plan(samples % batch).await?);
+        let steps = gpu.storage("steps", slots * STEP_STRIDE as usize / 4).await?;
+        let step_group = gpu.step_group(&steps).await?;
+        let Choice { kernels, tune } = choice;
+        let fused = kernels != Kernels::Layerwise && fused::fits(gpu, network, dataset, batch);
+        if kernels == Kernels::Fused && !fused {
+            return invalid(fused::UNFIT);
+        }
+        let rest = Some(samples % batch).filter(|rest| *rest > 0);
+        let counts = std::iter::once(batch).chain(rest);
+        let mut plans = Vec::new();
+        let (state, places);
+        if fused {
+            let layout = Layout::new(network, batch);
+            let parameters = fused::upload_parameters(gpu, network, &layout).await?;
+            state = State::new(gpu, parameters, layout.parameters(), slots).await?;
+            places = Some(layout.places().collect());
+            let source = fused::Source::of(gpu, dataset).await?;
+            let trial = Trial { network, loss: plan.loss, batch, source: &source };
+            let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
+            let fused = Fused::new(gpu, network, batch, shapes, source, true).await?;
+            for count in counts {
+                let mut recorder = Recorder::new(gpu);
+                let purpose = Purpose::Training(plan.loss);
+                fused.record(&mut recorder, network, &state.parameters, count, purpose).await?;
+                fused.record_gradients(&mut recorder, count, [&state.sums, &state.status]).await?;
+                let (gradient, slices) = (&fused.gradient, fused.slices());
+                state.record_update(&mut recorder, plan.optimizer, gradient, slices).await?;
+                let dispatches = recorder.finish("training step").await?;
+                plans.push(StepPlan { count, dispatches });
+            }
+        } else {
+            let parameters = layerwise::upload_parameters(gpu, network).await?;
+            let count = network.parameters().len();
+            state = State::new(gpu, parameters, count, slots).await?;
+            places = None;
+            let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
+            for count in counts {
+                let mut recorder = Recorder::new(gpu);
+                layerwise.record_step(&mut recorder, &state, count).await?;
+                let gradient = layerwise.gradient();
+                state.record_update(&mut recorder, plan.optimizer, gradient, 1).await?;
+                let dispatches = recorder.finish("training step").await?;
+                plans.push(StepPlan { count, dispatches });
+            }
         }
         gpu.check()?;
         Ok(Self {
             gpu: Arc::clone(gpu),
             plan: *plan,
+            dataset_part: dataset.part(),
             samples,
-            parameter_count: count,
-            parameters,
-            previous,
+            outputs: network.outputs(),
+            state,
+            places,
             slots,
-            sums,
-            status,
             steps,
             step_group,
             plans,
@@ -213,10 +230,10 @@ impl GpuSession {
         }
         let data: Vec<StepData> =
             steps.iter().enumerate().map(|(slot, step)| self.data(slot, step)).collect();
-        self.gpu.queue.write_buffer(&self.steps, 0, bytemuck::cast_slice(&data));
+        self.gpu.write(&self.steps, bytemuck::cast_slice(&data));
         let mut encoder = self.gpu.encoder("training steps");
-        play_steps(&mut encoder, &self.step_group, played.into_iter());
-        let sources = [(&self.status, 8), (&self.sums, 4 * steps.len() as u64)];
+        play_steps(&self.gpu, &mut encoder, &self.step_group, played.into_iter());
+        let sources = [(&self.state.status, 8), (&self.state.sums, 4 * steps.len() as u64)];
         let read = self.gpu.read(encoder, &sources, "losses of the steps")?;
         Ok(async move {
             let bytes = read.await?;
@@ -229,17 +246,25 @@ impl GpuSession {
         })
     }
 
-    fn data(&self, slot: usize, step: &Step) -> StepData {
+    /// The samples of a full batch, and its dispatches.
+    pub(super) fn full_step(&self) -> (usize, &[Dispatch]) {
+        (self.plans[0].count, &self.plans[0].dispatches)
+    }
+
+    pub(super) fn data(&self, slot: usize, step: &Step) -> StepData {
         let constants =
             self.plan.optimizer.constants(self.plan.l2, step.learning_rate, step.number);
         StepData {
             order: self.plan.order(self.samples, step.epoch).words(),
+            part: self.dataset_part.order.words(),
             first: step.first as u32,
             slot: slot as u32,
             number: step.number as u32,
-            padding: 0,
+            count: step.count as u32,
             constants: words(constants),
-            unused: [0; 44],
+            loss_scale: self.plan.loss.scale(step.count, self.outputs) as f32,
+            part_first: self.dataset_part.first as u32,
+            unused: [0; 38],
         }
     }
 }
@@ -262,8 +287,9 @@ impl Session for GpuSession {
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
-        let size = 4 * self.parameter_count as u64;
-        let sources = [(&self.status, 8), (&self.parameters, size), (&self.previous, size)];
+        let State { parameters, previous, status, count, .. } = &self.state;
+        let size = 4 * *count as u64;
+        let sources = [(status, 8), (parameters, size), (previous, size)];
         let read = self.gpu.read(self.gpu.encoder("parameters"), &sources, "parameters");
         Box::pin(async move {
             let bytes = read?.await?;
@@ -271,62 +297,13 @@ impl Session for GpuSession {
             let (now, previous) = both.split_at(size as usize);
             let undone =
                 divergence(bytemuck::pod_read_unaligned(status)).is_some_and(|d| !d.in_loss);
-            Ok(floats(if undone { previous } else { now }).map(f64::from).collect())
+            let stored: Vec<f64> =
+                floats(if undone { previous } else { now }).map(f64::from).collect();
+            Ok(match &self.places {
+                None => stored,
+                Some(places) => places.iter().map(|place| stored[*place]).collect(),
+            })
         })
-    }
-}
-
-/// All that the dispatches of a step are made from.
-struct Builder<'a> {
-    gpu: &'a Gpu,
-    network: &'a Network,
-    plan: &'a Plan,
-    /// Samples that go through the network at once.
-    rows: usize,
-    inputs: Segments,
-    targets: Segments,
-    forward: Forward,
-    backward: Backward,
-    parameters: &'a wgpu::Buffer,
-    previous: &'a wgpu::Buffer,
-    state: &'a [wgpu::Buffer; 2],
-    sums: &'a wgpu::Buffer,
-    status: &'a wgpu::Buffer,
-}
-
-impl Builder<'_> {
-    /// The dispatches of a step of `count` samples: each part gathered, forward, back; then the
-    /// update.
-    async fn step_plan(&self, count: usize) -> Result<StepPlan> {
-        let mut recorder = Recorder::new(self.gpu);
-        let folded = self.plan.loss.folded_activation().is_some();
-        let output = if folded { Output::Logits } else { Output::Activated };
-        for start in (0..count).step_by(self.rows) {
-            let part = Part { rows: start..count.min(start + self.rows), batch: count };
-            self.inputs.record_gather(&mut recorder, &part, &self.forward.inputs).await?;
-            self.targets.record_gather(&mut recorder, &part, &self.backward.targets).await?;
-            let forward = &self.forward;
-            forward
-                .record(&mut recorder, self.network, self.parameters, part.rows.len(), output)
-                .await?;
-            let (loss, sinks) = (self.plan.loss, [self.sums, self.status]);
-            self.backward
-                .record(&mut recorder, self.network, forward, self.parameters, loss, &part, sinks)
-                .await?;
-        }
-        let parameters = self.network.parameters().len();
-        let (gradient, [first, second]) = (&self.backward.gradient, self.state);
-        let (kernel, buffers) = match self.plan.optimizer {
-            Optimizer::Sgd { .. } => {
-                ("sgd", vec![gradient, self.parameters, first, self.previous, self.status])
-            }
-            Optimizer::Adam { .. } | Optimizer::AdamW { .. } => {
-                ("adam", vec![gradient, self.parameters, first, second, self.previous, self.status])
-            }
-        };
-        let grid = Grid::Elements(parameters);
-        recorder.call(KernelKey::new(kernel), &[parameters as u32], &buffers, grid).await?;
-        Ok(StepPlan { count, dispatches: recorder.finish("training step").await? })
     }
 }
 

@@ -6,13 +6,16 @@
 //! twin computes that sum of sizes with the value. Transcendental functions are granted a few ε of
 //! their result, which WGSL promises for `exp`, `log` and division.
 
+mod fused;
+
 use super::adapter;
 use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{KernelKey, SOURCES};
 use super::readback::floats;
 use super::recorder::{Grid, Recorder, play_steps};
+use super::session::StepData;
 use crate::activation::Activation;
-use crate::dataset::Permutation;
+use crate::dataset::{Dataset, Permutation, Samples};
 use crate::encoding::Encoding;
 use crate::engine::reference;
 use proptest::prelude::*;
@@ -58,7 +61,7 @@ struct Case<'a> {
     /// The storage buffers, in the order of their bindings.
     buffers: Vec<&'a [f32]>,
     grid: Grid,
-    step: Option<Vec<u32>>,
+    step: Option<StepData>,
 }
 
 /// Runs a kernel; the contents of its buffers afterwards.
@@ -74,14 +77,14 @@ fn run(gpu: &Arc<Gpu>, case: Case) -> Vec<Vec<f32>> {
         let dispatches = recorder.finish("test").await?;
         let words = STEP_STRIDE as usize / 4;
         let step = gpu.storage("step", words).await?;
-        gpu.queue.write_buffer(&step, 0, bytemuck::cast_slice(&case.step.unwrap_or_default()));
+        gpu.write(&step, bytemuck::bytes_of(&case.step.unwrap_or(StepData::in_order(1))));
         let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
             layout: &gpu.step_layout,
             entries: &[wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }],
         });
         let mut encoder = gpu.encoder("test");
-        play_steps(&mut encoder, &group, std::iter::once(dispatches.as_slice()));
+        play_steps(gpu, &mut encoder, &group, std::iter::once(dispatches.as_slice()));
         let sources: Vec<_> = buffers
             .iter()
             .zip(&case.buffers)
@@ -444,7 +447,7 @@ fn loss_sum_into_its_slot() {
                     shape: vec![batch as u32, accumulate, 1],
                     buffers: vec![&losses, &before, &status],
                     grid: Grid::One,
-                    step: Some(vec![0, 0, 0, 0, 0, slot as u32, 9]),
+                    step: Some(StepData { slot: slot as u32, number: 9, ..StepData::in_order(1) }),
                 },
             );
             let start = if accumulate == 1 { f64::from(before[slot]) } else { 0.0 };
@@ -470,7 +473,7 @@ fn loss_sum_notes_the_first_step_that_is_not_finite() {
                     shape: vec![3, 0, 1],
                     buffers: vec![&losses, &[0.0], &status],
                     grid: Grid::One,
-                    step: Some(vec![0, 0, 0, 0, 0, 0, 9]),
+                    step: Some(StepData { number: 9, ..StepData::in_order(1) }),
                 },
             );
             assert_eq!((got[2][0].to_bits(), got[2][1].to_bits()), (9, u32::MAX), "{bad}");
@@ -478,34 +481,36 @@ fn loss_sum_notes_the_first_step_that_is_not_finite() {
     }
 }
 
-/// A step's words with the optimizer's constants.
-fn step_words(number: u32, constants: [[f32; 4]; 3]) -> Vec<u32> {
-    let mut words = vec![0, 0, 0, 0, 0, 0, number, 0];
-    words.extend(constants.as_flattened().iter().map(|c| c.to_bits()));
-    words
+/// A step with the optimizer's constants.
+fn update_step(number: u32, constants: [[f32; 4]; 3]) -> StepData {
+    StepData { number, constants, ..StepData::in_order(1) }
 }
 
 #[test]
 fn sgd_and_adam() {
     let (rate, momentum, l2) = (0.125, 0.75, 0.25);
     on_random_shapes(|gpu, _, _, count, seed| {
-        let [gradient, parameters, first] = [0, 1, 2].map(|i| random(seed + i, count));
+        let [parameters, first] = [1, 2].map(|i| random(seed + i, count));
+        // In two parts, to be added up.
+        let gradient = random(seed, 2 * count);
+        let (one, other) = gradient.split_at(count);
+        let g: Vec<f64> = double(one).iter().zip(double(other)).map(|(a, b)| a + b).collect();
         let second: Vec<f32> = random(seed + 3, count).into_iter().map(f32::abs).collect();
         let status = [f32::from_bits(u32::MAX); 2];
         let previous = vec![f32::NAN; count];
         for nesterov in [false, true] {
             let (mut w, mut v) = (double(&parameters), double(&first));
-            reference::sgd(&mut w, &double(&gradient), &mut v, rate, momentum, nesterov, l2);
+            reference::sgd(&mut w, &g, &mut v, rate, momentum, nesterov, l2);
             let flag = f32::from(u8::from(nesterov));
             let constants = [[rate as f32, momentum as f32, flag, l2 as f32], [0.0; 4], [0.0; 4]];
             let got = run(
                 gpu,
                 Case {
                     key: KernelKey::new("sgd"),
-                    shape: vec![count as u32],
+                    shape: vec![count as u32, 2],
                     buffers: vec![&gradient, &parameters, &first, &previous, &status],
                     grid: Grid::Elements(count),
-                    step: Some(step_words(1, constants)),
+                    step: Some(update_step(1, constants)),
                 },
             );
             let sizes = vec![8.0; count];
@@ -516,7 +521,6 @@ fn sgd_and_adam() {
         let [beta1, beta2, keep, epsilon] = [0.875, 0.984_375, 0.968_75, 0.015_625];
         let (step_size, correction) = (0.5, 2.0);
         let (mut w, mut m, mut v) = (double(&parameters), double(&first), double(&second));
-        let g = double(&gradient);
         reference::adam(
             &mut w, &g, &mut m, &mut v, step_size, beta1, beta2, correction, epsilon, keep, l2,
         );
@@ -529,10 +533,10 @@ fn sgd_and_adam() {
             gpu,
             Case {
                 key: KernelKey::new("adam"),
-                shape: vec![count as u32],
+                shape: vec![count as u32, 2],
                 buffers: vec![&gradient, &parameters, &first, &second, &previous, &status],
                 grid: Grid::Elements(count),
-                step: Some(step_words(1, constants.map(|row| row.map(|c: f64| c as f32)))),
+                step: Some(update_step(1, constants.map(|row| row.map(|c: f64| c as f32)))),
             },
         );
         // The update is m over at least ε: an error of m is magnified by at most step_size/ε.
@@ -555,10 +559,10 @@ fn optimizers_note_what_is_not_finite_and_stop_after_it() {
             let status = status.map(f32::from_bits);
             let case = Case {
                 key: KernelKey::new("sgd"),
-                shape: vec![3],
+                shape: vec![3, 1],
                 buffers: vec![&gradient, &before, &[0.0; 3], &[0.0; 3], &status],
                 grid: Grid::Elements(3),
-                step: Some(step_words(number, constants)),
+                step: Some(update_step(number, constants)),
             };
             let got = run(&gpu, case);
             let status: Vec<u32> = got[4].iter().map(|word| word.to_bits()).collect();
@@ -578,35 +582,80 @@ fn optimizers_note_what_is_not_finite_and_stop_after_it() {
     }
 }
 
+/// A step of `batch` samples from position `first` of `dataset` on, in `order`.
+fn gather_step(dataset: &Dataset, order: Permutation, first: usize, batch: usize) -> StepData {
+    let (part, part_first) = (dataset.part().order.words(), dataset.part().first as u32);
+    let step = StepData { order: order.words(), part, part_first, ..StepData::in_order(batch) };
+    StepData { first: first as u32, ..step }
+}
+
 #[test]
 fn gather_follows_the_permutation_across_segments() {
     on_random_shapes(|gpu, batch, samples, width, seed| {
-        let batch = batch.min(samples);
-        let first = (seed % (samples - batch + 1) as u64) as usize;
         let rows = random(seed, samples * width);
-        for order in [Permutation::identity(samples), Permutation::new(samples, seed, 3)] {
-            let mut expected = vec![0.0; batch * width];
-            reference::gather(&rows, width, &order, first, &mut expected);
-            let mut out = vec![f32::NAN; batch * width];
-            let segment = samples.div_ceil(2);
-            for (position, part) in rows.chunks(segment * width).enumerate() {
-                let mut step = order.words().to_vec();
-                step.push(first as u32);
-                let shape = [batch, width, 0, position * segment, part.len() / width];
-                let got = run(
-                    gpu,
-                    Case {
+        let whole = Dataset::new(rows.clone(), rows.clone(), width, width).expect("samples");
+        let mut datasets = vec![whole.clone()];
+        datasets.extend(whole.split(0.5, seed).ok().map(|(part, _)| part));
+        for dataset in datasets {
+            let batch = batch.min(dataset.len());
+            let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
+            let still = Permutation::identity(dataset.len());
+            for order in [still, Permutation::new(dataset.len(), seed, 3)] {
+                let (expected, _) = reference::gather(&dataset, &order, first, batch);
+                let mut out = vec![f32::NAN; batch * width];
+                let segment = samples.div_ceil(2);
+                for (position, part) in rows.chunks(segment * width).enumerate() {
+                    let shape = [batch, width, 0, position * segment, part.len() / width];
+                    let case = Case {
                         key: KernelKey::new("gather"),
                         shape: shape.map(|word| word as u32).to_vec(),
                         buffers: vec![part, &out],
                         grid: Grid::Elements(batch),
-                        step: Some(step),
-                    },
-                );
-                out.clone_from(&got[1]);
+                        step: Some(gather_step(&dataset, order, first, batch)),
+                    };
+                    out.clone_from(&run(gpu, case)[1]);
+                }
+                assert_eq!(double(&out), expected);
             }
-            assert_eq!(double(&out), expected);
         }
+    });
+}
+
+#[test]
+fn gather_pixels_across_segments() {
+    on_random_shapes(|gpu, batch, width, height, seed| {
+        let channels = (seed % 4 + 1) as usize;
+        let bytes = random(seed, width * height * channels);
+        let bytes = bytes.into_iter().map(|v| (v * 60.0 + 128.0) as u8);
+        let centred = seed % 8 < 4;
+        let dataset =
+            Dataset::from_pixels(width, height, bytes, channels, centred).expect("pixels");
+        let Samples::Pixels(pixels) = dataset.samples() else { unreachable!("made of pixels") };
+        let batch = batch.min(dataset.len());
+        let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
+        let order = Permutation::new(dataset.len(), seed, 3);
+        let (places, colours) = reference::gather(&dataset, &order, first, batch);
+        let words: Vec<f32> = pixels.words.iter().map(|word| f32::from_bits(*word)).collect();
+        let (mut inputs, mut targets) = (vec![f32::NAN; 2 * batch], vec![f32::NAN; channels * batch]);
+        let segment = words.len().div_ceil(2);
+        for (position, part) in words.chunks(segment).enumerate() {
+            let mut shape =
+                [batch, channels, 0, position * segment, part.len(), width].map(|w| w as u32).to_vec();
+            shape.extend(pixels.grid.scale.map(f32::to_bits));
+            shape.push(pixels.grid.origin.to_bits());
+            let case = Case {
+                key: KernelKey::new("gather_pixels"),
+                shape,
+                buffers: vec![part, &inputs, &targets],
+                grid: Grid::Elements(batch),
+                step: Some(gather_step(&dataset, order, first, batch)),
+            };
+            let got = run(gpu, case);
+            inputs.clone_from(&got[1]);
+            targets.clone_from(&got[2]);
+        }
+        assert_near("places", &inputs, &places, &vec![2.0; places.len()], 2.0);
+        assert_near("channels", &targets, &colours, &vec![1.0; colours.len()], 4.0);
     });
 }
 
@@ -648,7 +697,7 @@ fn fourier_encoding() {
 
 #[test]
 fn every_kernel_has_a_test_here() {
-    let text = include_str!("twins.rs");
+    let text = [include_str!("twins.rs"), include_str!("twins/fused.rs")].concat();
     let missing: BTreeSet<&str> = SOURCES
         .iter()
         .map(|s| s.name)

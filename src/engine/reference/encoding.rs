@@ -1,17 +1,23 @@
 //! What happens to samples before the first layer.
 
-use crate::dataset::Permutation;
+use crate::dataset::{Dataset, Permutation};
 
-/// Gathers a batch: `out[i, :] = rows[order(first + i), :]`.
-///
-/// `rows` is `[samples, width]`, `out` is `[batch, width]`.
-pub fn gather(rows: &[f32], width: usize, order: &Permutation, first: usize, out: &mut [f64]) {
-    for (i, out) in out.chunks_exact_mut(width).enumerate() {
-        let sample = order.index((first + i) as u32) as usize;
-        for (out, value) in out.iter_mut().zip(&rows[sample * width..]) {
-            *out = f64::from(*value);
-        }
+/// Gathers a batch: the `count` samples from position `first` of `order` on, as inputs,
+/// `[count, input_width]`, and targets, `[count, target_width]`.
+pub fn gather(
+    dataset: &Dataset,
+    order: &Permutation,
+    first: usize,
+    count: usize,
+) -> (Vec<f64>, Vec<f64>) {
+    let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+    for position in first..first + count {
+        let sample = order.index(position as u32) as usize;
+        let (x, t) = dataset.rows(sample..sample + 1);
+        inputs.extend(x.into_iter().map(f64::from));
+        targets.extend(t.into_iter().map(f64::from));
     }
+    (inputs, targets)
 }
 
 /// Fourier encoding: `out[i, 2f] = sin(2πu)`, `out[i, 2f + 1] = cos(2πu)` with

@@ -1,0 +1,276 @@
+// A tile of samples through the whole network in one dispatch: forward through all layers, the loss,
+// and back down through all layers.      Twins: reference::forward and reference::backward
+//
+// A template (src/engine/gpu/template.rs): `@if` keeps or drops lines, and a line that begins with
+// `@each r q` is repeated for every sample r and every four columns q of an invocation. The constants
+// in capitals and the functions that describe the network (depth_of, width_of, pitch_of, weights_of,
+// values_of, activate, slope) are written for one network (src/engine/gpu/specialise.rs).
+//
+// Level 0 is what goes into layer 0, level l + 1 what layer l puts out. The values of a level are
+// [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The
+// parameters of a layer are [pitch below, pitch above], from weights_of(layer) on: the weights, then
+// a row of biases, then zeros. So a bias is the weight of that 1, and no length needs a remainder.
+//
+// An invocation has ROWS samples, LANES apart, and COLUMNS columns in registers.
+// - cooperative: the invocations of a workgroup hold all columns of the tile's samples between them;
+//   what goes from layer to layer stands in workgroup memory.
+// - else: an invocation takes its own samples through the network, COLUMNS columns at a time. It
+//   reads no other's numbers, so none waits for another.
+// The parameters are read at an address that is the same for all lanes: as they stand, or, with
+// subgroups, each by one lane and then broadcast, where a load costs as much as many products.
+
+@group(0) @binding(1) var<storage, read> parameters: array<@parameter>;
+@group(0) @binding(4) var<storage, read> frequencies: array<f32>;
+@group(0) @binding(5) var<storage, read_write> values: array<f32>;
+@if training
+@group(0) @binding(6) var<storage, read_write> deltas: array<f32>;
+@group(0) @binding(7) var<storage, read_write> losses: array<f32>;
+@else
+@group(0) @binding(6) var<storage, read_write> outputs: array<f32>;
+@end
+
+const TILE: u32 = LANES * ROWS;
+const WORKGROUP: u32 = LANES * GROUPS;
+
+// The sample that stands in each row of the tile.
+var<workgroup> chosen: array<u32, TILE>;
+@if cooperative
+// Values or deltas of the level at hand.
+var<workgroup> tile: array<f32, TILE * TILE_PITCH>;
+@if training
+var<workgroup> row_losses: array<f32, TILE>;
+@end
+@end
+
+// The tile's first row in the batch.
+var<private> first_row: u32;
+
+// Where a row of the tile starts in a level of `values` or `deltas`.
+fn place_of(level: u32, row: u32) -> u32 {
+    return values_of(level) + (first_row + row) * pitch_of(level);
+}
+
+// What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
+fn first_value(row: u32, column: u32) -> f32 {
+    let width = depth_of(0u) - 1u;
+    if column >= width { return select(0.0, 1.0, column == width); }
+@if encoded
+    var turns = 0.0;
+    for (var j = 0u; j < INPUTS; j++) {
+        turns += frequencies[column / 2u * INPUTS + j] * input_of(chosen[row], j);
+    }
+    if column % 2u == 0u { return sin_turns(turns); }
+    return sin_turns(turns - round(turns) + 0.25);
+@else
+    return input_of(chosen[row], column);
+@end
+}
+
+// Four columns of what a layer puts out, from the weighted sums z.
+fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
+    if column >= pitch_of(layer + 1u) { return; }
+    let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
+    let width = vec4<u32>(width_of(layer));
+    let behind = select(vec4<f32>(0.0), vec4<f32>(1.0), columns == width);
+    put(layer + 1u, row, column, select(behind, activate(layer, z), columns < width), true);
+}
+
+@if training
+// Four columns of the deltas of a level, from the gradient with respect to its values.
+fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
+    if column >= pitch_of(level) { return; }
+    let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
+    let width = vec4<u32>(width_of(level - 1u));
+    let place = place_of(level, row) + column;
+    let y = vec4<f32>(values[place], values[place + 1u], values[place + 2u], values[place + 3u]);
+    let delta = gradient * slope(level - 1u, y);
+    put(level, row, column, select(vec4<f32>(0.0), delta, columns < width), false);
+}
+@end
+
+// Four columns of a row, to where the next layer and the next dispatch read them.
+fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
+    let place = place_of(level, row) + column;
+@if training
+    if is_value {
+        @each i values[place + @iu] = four[@i];
+    } else {
+        @each i deltas[place + @iu] = four[@i];
+    }
+@else
+    @each i values[place + @iu] = four[@i];
+@end
+@if cooperative
+    let at = row * TILE_PITCH + column;
+    @each i tile[at + @iu] = four[@i];
+@end
+}
+
+// The numbers of the output level in one row: what the functions of loss and softmax work on.
+fn output_of(row: u32, j: u32) -> f32 {
+@if cooperative
+    return tile[row * TILE_PITCH + j];
+@else
+    return values[place_of(LAYERS, row) + j];
+@end
+}
+
+fn set_output(row: u32, j: u32, y: f32) {
+@if cooperative
+    tile[row * TILE_PITCH + j] = y;
+@else
+    values[place_of(LAYERS, row) + j] = y;
+@end
+}
+
+@if training
+fn target_of(row: u32, j: u32) -> f32 {
+    return sample_target(chosen[row], j);
+}
+
+fn delta_of(row: u32, j: u32) -> f32 {
+    return deltas[place_of(LAYERS, row) + j];
+}
+
+fn set_delta(row: u32, j: u32, delta: f32) {
+    deltas[place_of(LAYERS, row) + j] = delta;
+}
+@end
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+@if subgroup
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+@end
+) {
+@if cooperative
+    let lane = local % LANES;
+    let group_column = local / LANES * COLUMNS;
+@else
+    let lane = local;
+@end
+@if subgroup
+    let word = subgroup_lane % BROADCAST;
+@end
+    @each r let row_@r = lane + @ru * LANES;
+    first_row = workgroup.x * TILE;
+    let count = batch_count();
+
+    for (var row = local; row < TILE; row += WORKGROUP) {
+        chosen[row] = sample_at(this_step.first + min(first_row + row, count - 1u));
+    }
+    @sync
+    for (var i = local; i < TILE * pitch_of(0u); i += WORKGROUP) {
+        let row = i % TILE;
+        let column = i / TILE;
+        let value = first_value(row, column);
+        values[place_of(0u, row) + column] = value;
+@if cooperative
+        if column < TILE_PITCH { tile[row * TILE_PITCH + column] = value; }
+@end
+    }
+
+    for (var layer = 0u; layer < LAYERS; layer++) {
+        let pitch = pitch_of(layer + 1u);
+        let depth = depth_of(layer);
+        @sync
+@if cooperative
+        let column = group_column;
+@else
+        @each r let below_@r = place_of(layer, row_@r);
+        for (var column = 0u; column < width_of(layer); column += COLUMNS) {
+@end
+        let weights = weights_of(layer) + column;
+        @each r q var sum_@r_@q = vec4<f32>();
+@if subgroup
+        for (var k = 0u; k < depth; k++) {
+            let at = weights + k * pitch + word;
+            @each g let read_@g = parameters[at + @gu * BROADCAST];
+            @each q let w_@q = @broadcast_@q;
+            @each r let x_@r = @input;
+            @each r q sum_@r_@q += x_@r * w_@q;
+        }
+@else
+        for (var k = 0u; k < depth; k += 4u) {
+            let at = (weights + k * pitch) / 4u;
+            @each r let x_@r = @inputs;
+            @each u q let w_@u_@q = parameters[at + (@uu * pitch) / 4u + @qu];
+            @each u r q sum_@r_@q += x_@r[@u] * w_@u_@q;
+        }
+@end
+        @sync
+        @each r q put_values(layer, row_@r, column + 4u * @qu, sum_@r_@q);
+@if !cooperative
+        }
+@end
+    }
+    @sync
+
+@if training
+    var loss = 0.0;
+    for (var row = local; row < TILE; row += WORKGROUP) {
+        let row_loss = finish_row(row, loss_scale());
+        if first_row + row < count { loss += row_loss; }
+@if cooperative
+        row_losses[row] = select(0.0, row_loss, first_row + row < count);
+        for (var j = 0u; j < pitch_of(LAYERS); j++) { tile[row * TILE_PITCH + j] = delta_of(row, j); }
+@end
+    }
+@if cooperative
+    workgroupBarrier();
+    if local == 0u {
+        loss = 0.0;
+        for (var row = 0u; row < TILE; row++) { loss += row_losses[row]; }
+        losses[workgroup.x] = loss;
+    }
+@else
+    losses[workgroup.x * LANES + lane] = loss;
+@end
+
+    for (var layer = LAYERS - 1u; layer > 0u; layer--) {
+        let pitch = pitch_of(layer + 1u);
+        let depth = width_of(layer);
+@if cooperative
+        let column = group_column;
+@else
+        @each r let above_@r = place_of(layer + 1u, row_@r);
+        for (var column = 0u; column < width_of(layer - 1u); column += COLUMNS) {
+@end
+        let weights = weights_of(layer) + column * pitch;
+        @each r q var sum_@r_@q = vec4<f32>();
+@if subgroup
+        for (var k = 0u; k < depth; k++) {
+            let at = weights + k + word * pitch;
+            @each g let read_@g = parameters[at + @gu * BROADCAST * pitch];
+            @each q let w_@q = @broadcast_@q;
+            @each r let x_@r = @delta;
+            @each r q sum_@r_@q += x_@r * w_@q;
+        }
+@else
+        for (var k = 0u; k < depth; k += 4u) {
+            let at = (weights + k) / 4u;
+            @each r let x_@r = @deltas;
+            @each q i let w_@q_@i = parameters[at + (4u * @qu + @iu) * (pitch / 4u)];
+            @each u r q sum_@r_@q += x_@r[@u] * vec4<f32>(w_@q_0[@u], w_@q_1[@u], w_@q_2[@u], w_@q_3[@u]);
+        }
+@end
+        @sync
+        @each r q put_deltas(layer, row_@r, column + 4u * @qu, sum_@r_@q);
+@if !cooperative
+        }
+@end
+        @sync
+    }
+@else
+    for (var row = local; row < TILE; row += WORKGROUP) {
+        finish_row(row);
+        if first_row + row < count {
+            for (var j = 0u; j < OUTPUTS; j++) {
+                outputs[(first_row + row) * OUTPUTS + j] = output_of(row, j);
+            }
+        }
+    }
+@end
+}

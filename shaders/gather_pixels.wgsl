@@ -1,0 +1,40 @@
+// Gathers a batch of pixels: their places and their channels.      Twin: reference::gather
+// pixels is a segment of the picture's words, segment_rows of them from segment_first on; samples of
+// other segments are left to other dispatches. inputs is [batch, 2], targets is [batch, channels];
+// their first row stands at offset in the step's batch. One invocation a row.
+struct Shape {
+    batch: u32,
+    channels: u32,
+    offset: u32,
+    segment_first: u32,
+    segment_rows: u32,
+    width: u32,
+    scale_x: f32,
+    scale_y: f32,
+    origin: f32,
+}
+
+@group(0) @binding(0) var<storage, read> shape: Shape;
+@group(0) @binding(1) var<storage, read> pixels: array<u32>;
+@group(0) @binding(2) var<storage, read_write> inputs: array<f32>;
+@group(0) @binding(3) var<storage, read_write> targets: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(workgroup, workgroups, local);
+    if i >= shape.batch { return; }
+    let sample = sample_at(this_step.first + shape.offset + i);
+    if sample < shape.segment_first || sample - shape.segment_first >= shape.segment_rows { return; }
+    let scale = vec2<f32>(shape.scale_x, shape.scale_y);
+    for (var j = 0u; j < 2u; j++) {
+        inputs[2u * i + j] = pixel_place(sample, j, shape.width, scale, shape.origin);
+    }
+    let word = pixels[sample - shape.segment_first];
+    for (var j = 0u; j < shape.channels; j++) {
+        targets[i * shape.channels + j] = pixel_channel(word, j);
+    }
+}

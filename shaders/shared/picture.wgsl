@@ -1,0 +1,9 @@
+// Samples that are the pixels of a picture.
+@group(0) @binding(2) var<storage, read> pixels: array<u32>;
+@group(0) @binding(3) var<storage, read> no_targets: array<f32>;
+
+fn input_of(sample: u32, j: u32) -> f32 {
+    return pixel_place(sample, j, PICTURE_WIDTH, PICTURE_SCALE, PICTURE_ORIGIN);
+}
+
+fn sample_target(sample: u32, j: u32) -> f32 { return pixel_channel(pixels[sample], j); }

@@ -1,0 +1,77 @@
+// The gradients of all weights and biases of all layers in one dispatch, split over the batch:
+// gradient[slice][layer][i, j] = Σₛ values[s, i]·deltas[s, j] over the samples s of a slice.
+// Twins: reference::matmul_tn and reference::bias_gradient
+//
+// A template with the layouts of fused_step.wgsl: the 1 behind the values of a level makes the bias
+// a weight like any other. A workgroup computes a block of one layer: an invocation has ROWS
+// columns j, LANES apart, and COLUMNS rows i in registers. The workgroup behind the last block adds up
+// the losses of the batch.
+
+@group(0) @binding(1) var<storage, read> values: array<@parameter>;
+@group(0) @binding(2) var<storage, read> deltas: array<f32>;
+@group(0) @binding(3) var<storage, read> losses: array<f32>;
+@group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
+@group(0) @binding(5) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, 2>;
+
+const WORKGROUP: u32 = LANES * GROUPS;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+@if subgroup
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+@end
+) {
+    let slice = workgroup.y;
+    if workgroup.x == BLOCKS {
+        if local == 0u && slice == 0u { add_losses(); }
+        return;
+    }
+    let layer = layer_of_block(workgroup.x);
+    let block = workgroup.x - first_block_of(layer);
+    let pitch = pitch_of(layer + 1u);
+    let across = (pitch + LANES * ROWS - 1u) / (LANES * ROWS);
+@if subgroup
+    let word = subgroup_lane % BROADCAST;
+    let first_i = block / across * COLUMNS;
+    let first_j = block % across * LANES * ROWS + local;
+@else
+    let first_i = (block / across * GROUPS + local / LANES) * COLUMNS;
+    let first_j = block % across * LANES * ROWS + local % LANES;
+@end
+    let below = pitch_of(layer);
+    @each r let j_@r = first_j + @ru * LANES;
+    @each r let column_@r = min(j_@r, pitch - 1u);
+    @each r q var sum_@r_@q = vec4<f32>();
+    let end = min((slice + 1u) * SLICE, batch_count());
+    for (var s = slice * SLICE; s < end; s++) {
+        let at = values_of(layer) + s * below + first_i;
+@if subgroup
+        @each g let read_@g = values[at + word + @gu * BROADCAST];
+        @each q let w_@q = @broadcast_@q;
+@else
+        @each q let w_@q = values[at / 4u + @qu];
+@end
+        let from_row = values_of(layer + 1u) + s * pitch;
+        @each r let x_@r = deltas[from_row + column_@r];
+        @each r q sum_@r_@q += x_@r * w_@q;
+    }
+    let to = slice * PARAMETERS + weights_of(layer) + first_i * pitch;
+    @each r q put(to, first_i + 4u * @qu, @qu, j_@r, pitch, below, sum_@r_@q);
+}
+
+fn put(to: u32, i: u32, q: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
+    if i >= below || j >= pitch { return; }
+    @each i gradient[to + (4u * q + @iu) * pitch + j] = four[@i];
+}
+
+// The loss of the batch, to the step's slot; one that is not finite is noted in status[0] as the
+// first step that diverged.
+fn add_losses() {
+    var loss = 0.0;
+    for (var i = 0u; i < loss_count(); i++) { loss += losses[i]; }
+    sums[this_step.slot] = loss;
+    if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
+}

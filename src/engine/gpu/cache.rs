@@ -1,0 +1,65 @@
+//! What is remembered on disk from one run to the next. It only saves time: whatever is missing,
+//! broken or foreign is left aside, and what cannot be written is not.
+
+#[cfg(not(target_arch = "wasm32"))]
+use crate::files;
+use serde::{Serialize, de::DeserializeOwned};
+use std::path::PathBuf;
+
+/// The environment variable that names the folder; empty turns remembering off.
+const FOLDER_VARIABLE: &str = "IMPASTO_CACHE";
+
+/// A file in the folder of what is remembered: `impasto` in the user's cache folder.
+#[derive(Clone, Debug)]
+pub(super) struct Cache {
+    folder: Option<PathBuf>,
+}
+
+impl Cache {
+    /// The user's.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn of_the_user() -> Self {
+        let folder = match std::env::var_os(FOLDER_VARIABLE) {
+            Some(named) if named.is_empty() => None,
+            Some(named) => Some(PathBuf::from(named)),
+            None => dirs::cache_dir().map(|folder| folder.join("impasto")),
+        };
+        Self { folder }
+    }
+
+    /// A browser has no files.
+    #[cfg(target_arch = "wasm32")]
+    pub(super) fn of_the_user() -> Self {
+        Self { folder: None }
+    }
+
+    /// What stands in a file.
+    pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.folder.as_ref()?.join(name)).ok()
+    }
+
+    /// Writes a file, whole or not at all.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) {
+        if let Some(folder) = &self.folder
+            && std::fs::create_dir_all(folder).is_ok()
+        {
+            let _ = files::write(&folder.join(name), bytes);
+        }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    pub(super) fn write(&self, _: &str, _: &[u8]) {}
+
+    /// What stands in a file of JSON.
+    pub(super) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_slice(&self.read(name)?).ok()
+    }
+
+    /// Writes a file of JSON.
+    pub(super) fn write_json<T: Serialize>(&self, name: &str, value: &T) {
+        if let Ok(bytes) = serde_json::to_vec_pretty(value) {
+            self.write(name, &bytes);
+        }
+    }
+}

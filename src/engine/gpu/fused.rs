@@ -1,0 +1,189 @@
+//! The fused path: a training step in three dispatches, a prediction in one, for networks whose
+//! hidden layers are at most 128 wide.
+
+use super::device::Gpu;
+use super::recorder::{Grid, Recorder};
+use super::samples::{Segments, Stored};
+use super::shape::Shapes;
+use super::specialise::{self, Layout, Purpose, Samples};
+use crate::dataset::{self, Dataset};
+use crate::error::{Error, Result};
+use crate::network::Network;
+
+/// The widest layer above the inputs.
+pub(super) const WIDEST: usize = 128;
+
+/// The most samples that are predicted at once.
+pub(super) const PREDICTED: usize = 1 << 13;
+
+/// Numbers behind the end of a buffer that a block's edge may read, and nobody uses.
+fn slack(layout: &Layout) -> usize {
+    let longest = layout.longest() + 256;
+    longest * layout.widest()
+}
+
+/// What to say to who asks for these kernels in vain.
+pub(super) const UNFIT: &str = "the fused kernels take layers of at most 128 neurons, and a batch \
+                                and a dataset that fit in a buffer each: choose the layerwise ones";
+
+/// Whether the fused kernels can train this network, `rows` samples at a time.
+pub(super) fn fits(gpu: &Gpu, network: &Network, dataset: &Dataset, rows: usize) -> bool {
+    let numbers = match dataset.samples() {
+        dataset::Samples::Table(table) => table.inputs.len().max(table.targets.len()),
+        dataset::Samples::Pixels(pixels) => pixels.words.len(),
+    };
+    4 * numbers as u64 <= gpu.largest_buffer() && fits_rows(gpu, network, rows)
+}
+
+/// Whether the fused kernels can take `rows` samples through this network at a time.
+pub(super) fn fits_rows(gpu: &Gpu, network: &Network, rows: usize) -> bool {
+    let layout = Layout::new(network, rows);
+    let largest = layout.all_values().max(layout.parameters()).saturating_add(slack(&layout));
+    network.layers().iter().all(|layer| layer.fan_out <= WIDEST)
+        && (4 * largest as u64) <= gpu.largest_buffer()
+        && !gpu.candidates(&layout).is_empty()
+        && rows <= 8 * gpu.limits.max_compute_workgroups_per_dimension as usize
+}
+
+/// The parameters in the layout of the fused kernels.
+pub(super) async fn upload_parameters(
+    gpu: &Gpu,
+    network: &Network,
+    layout: &Layout,
+) -> Result<wgpu::Buffer> {
+    let mut parameters = vec![0.0; layout.parameters() + slack(layout)];
+    for (place, parameter) in layout.places().zip(network.parameters()) {
+        parameters[place] = *parameter as f32;
+    }
+    gpu.upload("parameters", &parameters).await
+}
+
+/// The shapes that are usually good, of those a device can run.
+pub(super) fn usual(candidates: &[Shapes]) -> Result<Shapes> {
+    candidates.first().copied().ok_or_else(|| Error::Invalid(UNFIT.into()))
+}
+
+/// Where a batch's samples stand: the buffers of bindings 2 and 3.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) samples: Samples,
+    pub(super) buffers: [wgpu::Buffer; 2],
+}
+
+impl Source {
+    /// The samples of a dataset.
+    pub(super) async fn of(gpu: &Gpu, dataset: &Dataset) -> Result<Self> {
+        let whole = |segments: Segments| {
+            segments.buffers.into_iter().next().ok_or_else(|| Error::Invalid(UNFIT.into()))
+        };
+        Ok(match Stored::upload(gpu, dataset).await? {
+            Stored::Table { inputs: (inputs, _), targets: (targets, _) } => {
+                Self { samples: Samples::Table, buffers: [whole(inputs)?, whole(targets)?] }
+            }
+            Stored::Pixels { words, places, .. } => {
+                let unused = gpu.storage("no targets", 1).await?;
+                Self { samples: Samples::Picture(places), buffers: [whole(words)?, unused] }
+            }
+        })
+    }
+
+    /// Rows of inputs to be written to the first buffer.
+    pub(super) async fn inputs(gpu: &Gpu, network: &Network, rows: usize) -> Result<Self> {
+        let inputs = gpu.storage("inputs of a batch", rows * network.inputs()).await?;
+        let unused = gpu.storage("no targets", 1).await?;
+        Ok(Self { samples: Samples::Table, buffers: [inputs, unused] })
+    }
+}
+
+/// The buffers of a pass through the network.
+pub(super) struct Fused {
+    layout: Layout,
+    shapes: Shapes,
+    source: Source,
+    frequencies: wgpu::Buffer,
+    values: wgpu::Buffer,
+    /// Deltas, or what a prediction puts out.
+    pub(super) results: wgpu::Buffer,
+    losses: wgpu::Buffer,
+    /// One gradient a slice.
+    pub(super) gradient: wgpu::Buffer,
+}
+
+impl Fused {
+    pub(super) async fn new(
+        gpu: &Gpu,
+        network: &Network,
+        rows: usize,
+        shapes: Shapes,
+        source: Source,
+        training: bool,
+    ) -> Result<Self> {
+        // The last tile is whole, whatever the batch.
+        let rows = rows.next_multiple_of(shapes.step.tile() as usize);
+        let layout = Layout::new(network, rows);
+        let frequencies = network.encoding().frequencies(network.inputs()).unwrap_or_default();
+        let values = layout.all_values() + slack(&layout);
+        let losses = rows.div_ceil(shapes.step.rows as usize);
+        let slices = rows.div_ceil(shapes.slice as usize);
+        let (results, losses, gradient) = if training {
+            (values, losses, slices * layout.parameters())
+        } else {
+            (rows * network.outputs(), 1, 1)
+        };
+        Ok(Self {
+            frequencies: gpu.upload("frequencies of the encoding", &frequencies).await?,
+            values: gpu.storage("values of all layers", values).await?,
+            results: gpu.storage("deltas of all layers", results).await?,
+            losses: gpu.storage("losses of a batch", losses).await?,
+            gradient: gpu.storage("gradient", gradient).await?,
+            layout,
+            shapes,
+            source,
+        })
+    }
+
+    /// In how many parts, one behind the other, the gradient comes.
+    pub(super) fn slices(&self) -> usize {
+        self.layout.rows.div_ceil(self.shapes.slice as usize)
+    }
+
+    /// Records a pass of `count` samples.
+    pub(super) async fn record(
+        &self,
+        recorder: &mut Recorder<'_>,
+        network: &Network,
+        parameters: &wgpu::Buffer,
+        count: usize,
+        purpose: Purpose,
+    ) -> Result<()> {
+        let step = self.shapes.step;
+        let key = specialise::step(network, &self.layout, step, self.source.samples, purpose);
+        let [inputs, targets] = &self.source.buffers;
+        let (frequencies, values) = (&self.frequencies, &self.values);
+        let buffers =
+            [parameters, inputs, targets, frequencies, values, &self.results, &self.losses];
+        let grid = Grid::Workgroups(count.div_ceil(step.tile() as usize), 1);
+        recorder.call(key, &[], &buffers, grid).await?;
+        let back = matches!(purpose, Purpose::Training(_));
+        let (operations, numbers) = self.layout.pass_cost(count, back);
+        recorder.costing(operations, numbers);
+        Ok(())
+    }
+
+    /// Records the gradients of a pass of `count` samples, and the sum of its losses.
+    pub(super) async fn record_gradients(
+        &self,
+        recorder: &mut Recorder<'_>,
+        count: usize,
+        [sums, status]: [&wgpu::Buffer; 2],
+    ) -> Result<()> {
+        let Shapes { step, gradients, slice } = self.shapes;
+        let key = specialise::weight_gradients(&self.layout, gradients, slice as usize, step);
+        let buffers = [&self.values, &self.results, &self.losses, &self.gradient, sums, status];
+        let grid = Grid::Workgroups(self.layout.all_blocks(gradients) + 1, self.slices());
+        recorder.call(key, &[], &buffers, grid).await?;
+        let (operations, numbers) = self.layout.gradient_cost(count, self.slices());
+        recorder.costing(operations, numbers);
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! Shapes of the fused kernels: how invocations share the work.
+
+use super::specialise::Layout;
+use serde::{Deserialize, Serialize};
+
+/// Values of a row behind the last of a tile, so that neighbouring rows start in different banks.
+pub(super) const TILE_SPACING: usize = 4;
+
+/// How invocations share a product: who holds which part of the result in registers, and how the
+/// operand that all lanes need is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Shape {
+    /// Neighbouring invocations, each with rows of its own.
+    pub(super) lanes: u32,
+    /// Groups of such invocations, each with columns of its own.
+    pub(super) groups: u32,
+    /// Rows of an invocation.
+    pub(super) rows: u32,
+    /// Columns of an invocation, a multiple of 4.
+    pub(super) columns: u32,
+    /// Over how many lanes of a subgroup the common operand is read, to be broadcast; 0 if every
+    /// invocation reads it as it stands.
+    pub(super) broadcast: u32,
+}
+
+impl Shape {
+    /// Invocations in a workgroup.
+    pub(super) fn workgroup(self) -> u32 {
+        self.lanes * self.groups
+    }
+
+    /// Rows of a workgroup.
+    pub(super) fn tile(self) -> u32 {
+        self.lanes * self.rows
+    }
+
+    /// Whether the invocations of a workgroup share what goes from layer to layer.
+    pub(super) fn is_cooperative(self) -> bool {
+        self.groups > 1
+    }
+
+    /// Bytes of a workgroup's memory that `fused_step` takes.
+    fn memory(self, layout: &Layout) -> usize {
+        let shared = if self.is_cooperative() { layout.longest() + TILE_SPACING + 1 } else { 0 };
+        4 * self.tile() as usize * (shared + 1)
+    }
+}
+
+/// The shapes of the two kernels that compute products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Shapes {
+    /// Of `fused_step`: rows are samples, columns are neurons.
+    pub(super) step: Shape,
+    /// Of `weight_gradients`: rows are neurons, columns are the layer's inputs.
+    pub(super) gradients: Shape,
+    /// Samples over which `weight_gradients` adds up before the optimizer does.
+    pub(super) slice: u32,
+}
+
+/// What of a device decides which shapes it can run, and which run well.
+#[derive(Clone, Debug)]
+pub(super) struct Abilities {
+    pub(super) limits: wgpu::Limits,
+    /// Whether it computes on the CPU.
+    pub(super) software: bool,
+    /// Over how many lanes of a subgroup a read can be spread and then broadcast; 0 without
+    /// subgroups.
+    pub(super) broadcast: u32,
+}
+
+/// The shapes worth trying for a network on a device, for batches of `layout.rows`: first what is
+/// taken unmeasured, then the same with another shape of one of the kernels. Empty if the device has
+/// no room for any.
+pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> {
+    let limits = &abilities.limits;
+    let fits = |shape: &Shape| {
+        shape.workgroup() <= limits.max_compute_invocations_per_workgroup
+            && shape.workgroup() <= limits.max_compute_workgroup_size_x
+            && shape.memory(layout) <= limits.max_compute_workgroup_storage_size as usize
+    };
+    let widest = layout.widest() as u32;
+    let broadcast = abilities.broadcast;
+    let steps: Vec<Shape> = if abilities.software {
+        // No barrier, and what is read once used often: there a load costs as much as many products.
+        // The first compiles soonest.
+        let lanes = broadcast.max(8);
+        [(2, 8), (2, 52), (4, 28), (1, 52), (2, 28)]
+            .map(|(rows, columns)| {
+                Shape { lanes, groups: 1, rows, columns: even(widest, columns), broadcast }
+            })
+            .to_vec()
+    } else {
+        [(8, 4, 8), (8, 2, 8), (16, 2, 8), (16, 4, 8), (8, 1, 8), (32, 2, 16)]
+            .map(|(lanes, rows, columns)| {
+                let groups = widest.div_ceil(columns).max(2);
+                Shape { lanes, groups, rows, columns, broadcast: 0 }
+            })
+            .into_iter()
+            // Where workgroups have little memory or few invocations.
+            .chain([Shape { lanes: 32, groups: 1, rows: 1, columns: 16, broadcast: 0 }])
+            .collect()
+    };
+    let gradients: Vec<Shape> = if abilities.software {
+        let lanes = broadcast.max(8);
+        [(4, 16), (7, 16), (13, 8)]
+            .map(|(rows, columns)| Shape { lanes, groups: 1, rows, columns, broadcast })
+            .to_vec()
+    } else {
+        [(13, 8, 8), (26, 4, 8), (16, 4, 8)]
+            .map(|(lanes, rows, columns)| {
+                let groups = widest.div_ceil(columns).clamp(1, 256 / lanes);
+                Shape { lanes, groups, rows, columns, broadcast: 0 }
+            })
+            .to_vec()
+    };
+    let slice = slice(abilities, layout.rows);
+    let pair = |step: Shape, gradients: Shape| Shapes { step, gradients, slice };
+    let steps: Vec<Shape> = steps.into_iter().filter(fits).collect();
+    // The shapes of the two kernels are independent: each is tried beside the first of the other.
+    let first = (steps.first().copied(), gradients[0]);
+    let tried = steps.iter().map(|step| pair(*step, gradients[0]));
+    let more = gradients[1..].iter().filter_map(|other| first.0.map(|step| pair(step, *other)));
+    tried.chain(more).collect()
+}
+
+/// `columns`, or fewer, so that `widest` is cut evenly.
+fn even(widest: u32, columns: u32) -> u32 {
+    widest.div_ceil(widest.div_ceil(columns)).next_multiple_of(4)
+}
+
+/// The most slices of a batch: each takes memory of the size of the parameters.
+const MOST_SLICES: usize = 16;
+
+/// Samples in a slice of a batch of `rows`: on a GPU few, so that there are workgroups for all of it.
+fn slice(abilities: &Abilities, rows: usize) -> u32 {
+    let most = if abilities.software { 1 } else { MOST_SLICES };
+    rows.div_ceil(most).max(32) as u32
+}

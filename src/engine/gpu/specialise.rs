@@ -1,0 +1,472 @@
+//! Writes the fused kernels for one network: `shaders/fused_step.wgsl` and
+//! `shaders/weight_gradients.wgsl` with its sizes, activations and loss as constants.
+
+use super::kernels::{KernelKey, PERMUTATION, PIXELS, SINE, STEP, Source};
+use super::shape::{Shape, TILE_SPACING};
+use super::template::{self, Values};
+use crate::activation::Activation;
+use crate::dataset::Grid;
+use crate::encoding::Encoding;
+use crate::engine::Output;
+use crate::loss::Loss;
+use crate::network::Network;
+use std::fmt::Write;
+
+/// Numbers between two rows are a multiple of this: whole vectors, on every device.
+const ALIGNMENT: usize = 8;
+
+/// Where everything stands on the device, for one network and so many rows of a batch.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub(super) rows: usize,
+    /// Numbers of each level: what goes into the first layer, what each layer puts out.
+    pub(super) widths: Vec<usize>,
+    /// From one row of a level to the next: its numbers, a 1, and zeros up to a multiple of 8.
+    pub(super) pitches: Vec<usize>,
+    /// Where each layer's parameters start, and where they all end.
+    pub(super) weights: Vec<usize>,
+    /// Where each level's values start, and where they all end.
+    pub(super) values: Vec<usize>,
+}
+
+impl Layout {
+    pub(super) fn new(network: &Network, rows: usize) -> Self {
+        let inputs = network.encoding().outputs(network.inputs());
+        let outputs = network.layers().iter().map(|layer| layer.fan_out);
+        let widths: Vec<usize> = std::iter::once(inputs).chain(outputs).collect();
+        let pitches: Vec<usize> =
+            widths.iter().map(|width| (width + 1).next_multiple_of(ALIGNMENT)).collect();
+        let sums = |sizes: &mut dyn Iterator<Item = usize>| {
+            let mut end = 0;
+            let mut starts = vec![0];
+            starts.extend(sizes.map(|size| {
+                end += size;
+                end
+            }));
+            starts
+        };
+        let weights = sums(&mut pitches.windows(2).map(|pair| pair[0] * pair[1]));
+        Self { rows, widths, values: sums(&mut pitches.iter().map(|p| rows * p)), pitches, weights }
+    }
+
+    pub(super) fn layers(&self) -> usize {
+        self.widths.len() - 1
+    }
+
+    /// Numbers in the parameters of all layers.
+    pub(super) fn parameters(&self) -> usize {
+        self.weights[self.layers()]
+    }
+
+    /// Numbers in the values of all levels.
+    pub(super) fn all_values(&self) -> usize {
+        self.values[self.layers() + 1]
+    }
+
+    /// The longest row above level 0.
+    pub(super) fn widest(&self) -> usize {
+        self.pitches[1..].iter().copied().max().unwrap_or(ALIGNMENT)
+    }
+
+    /// The place of every parameter of the network, in its flat order.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.layers()).flat_map(move |layer| {
+            let (first, pitch) = (self.weights[layer], self.pitches[layer + 1]);
+            // The biases are the row behind the weights, here as there.
+            (0..=self.widths[layer]).flat_map(move |row| {
+                (0..self.widths[layer + 1]).map(move |column| first + row * pitch + column)
+            })
+        })
+    }
+
+    /// The longest row of any level.
+    pub(super) fn longest(&self) -> usize {
+        self.pitches.iter().copied().max().unwrap_or(ALIGNMENT)
+    }
+
+    /// Weights of all layers, and of the first.
+    fn products(&self) -> (f64, f64) {
+        let each: Vec<usize> = self.widths.windows(2).map(|pair| pair[0] * pair[1]).collect();
+        (each.iter().sum::<usize>() as f64, each[0] as f64)
+    }
+
+    /// Operations of a pass of `count` samples forward, and back, and the numbers it has to read and
+    /// write.
+    pub(super) fn pass_cost(&self, count: usize, back: bool) -> (f64, f64) {
+        let ((all, first), rows) = (self.products(), count as f64);
+        let values = rows * self.pitches.iter().sum::<usize>() as f64;
+        if back {
+            (2.0 * rows * (2.0 * all - first), self.parameters() as f64 + 2.0 * values)
+        } else {
+            (2.0 * rows * all, self.parameters() as f64 + values)
+        }
+    }
+
+    /// Operations of the gradients of `count` samples in so many slices, and the numbers they have to
+    /// read and write.
+    pub(super) fn gradient_cost(&self, count: usize, slices: usize) -> (f64, f64) {
+        let values = (count * self.pitches.iter().sum::<usize>()) as f64;
+        let gradients = (slices * self.parameters()) as f64;
+        (2.0 * count as f64 * self.products().0, 2.0 * values + gradients)
+    }
+
+    /// Blocks of a layer's gradient.
+    fn blocks(&self, layer: usize, shape: Shape) -> usize {
+        let across = self.pitches[layer + 1].div_ceil((shape.lanes * shape.rows) as usize);
+        let rows = self.widths[layer] + 1;
+        across * rows.div_ceil((shape.groups * shape.columns) as usize)
+    }
+
+    /// Blocks of all layers' gradients.
+    pub(super) fn all_blocks(&self, shape: Shape) -> usize {
+        (0..self.layers()).map(|layer| self.blocks(layer, shape)).sum()
+    }
+}
+
+/// Where a batch's samples come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Samples {
+    /// Rows of numbers.
+    Table,
+    /// The pixels of a picture.
+    Picture(Grid),
+}
+
+impl Samples {
+    fn text(self) -> String {
+        match self {
+            Self::Table => include_str!("../../../shaders/shared/table.wgsl").to_string(),
+            Self::Picture(Grid { width, scale: [x, y], origin }) => {
+                format!(
+                    "const PICTURE_WIDTH: u32 = {width}u;\n\
+                     const PICTURE_SCALE: vec2<f32> = vec2<f32>({x:?}, {y:?});\n\
+                     const PICTURE_ORIGIN: f32 = {origin:?};\n{PIXELS}\n{}",
+                    include_str!("../../../shaders/shared/picture.wgsl")
+                )
+            }
+        }
+    }
+}
+
+/// What the fused pass is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    Training(Loss),
+    Prediction(Output),
+}
+
+/// The kernel that takes samples through the network, and back if it is for training.
+pub(super) fn step(
+    network: &Network,
+    layout: &Layout,
+    shape: Shape,
+    samples: Samples,
+    purpose: Purpose,
+) -> KernelKey {
+    let mut text = [STEP, PERMUTATION, SINE, &samples.text()].join("\n");
+    text += &constants(layout, shape);
+    let cooperative = shape.is_cooperative();
+    let tile_pitch = layout.longest() + TILE_SPACING;
+    let _ = write!(
+        text,
+        "const INPUTS: u32 = {}u;\nconst OUTPUTS: u32 = {}u;\nconst LAYERS: u32 = {}u;\n\
+         const TILE_PITCH: u32 = {tile_pitch}u;\n",
+        network.inputs(),
+        network.outputs(),
+        layout.layers()
+    );
+    text += &tables(layout);
+    text += &activations(network, purpose);
+    text += &finish(network, purpose);
+    let vector = |row: &str| {
+        let terms: Vec<String> = (0..4).map(|i| format!("{row} + {i}u]")).collect();
+        format!("vec4<f32>({})", terms.join(", "))
+    };
+    let (input, delta) = if cooperative {
+        let tile = "tile[row_@r * TILE_PITCH + k";
+        (tile, tile)
+    } else {
+        ("values[below_@r + k", "deltas[above_@r + k")
+    };
+    let values = Values {
+        conditions: vec![
+            ("cooperative", cooperative),
+            ("training", matches!(purpose, Purpose::Training(_))),
+            ("subgroup", shape.broadcast > 0),
+            ("encoded", network.encoding() != Encoding::Identity),
+        ],
+        texts: vec![
+            ("parameter", if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into()),
+            ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
+            // The longer name first: each is replaced wherever it stands.
+            ("inputs", vector(input)),
+            ("input", format!("{input}]")),
+            ("deltas", vector(delta)),
+            ("delta", format!("{delta}]")),
+        ],
+        ranges: ranges(shape),
+    };
+    text += &fill("fused_step", &values, shape);
+    KernelKey::specialised("fused_step", text)
+}
+
+/// The kernel that computes the gradients of all layers, `slice` samples at a time.
+pub(super) fn weight_gradients(
+    layout: &Layout,
+    shape: Shape,
+    slice: usize,
+    step_shape: Shape,
+) -> KernelKey {
+    let mut text = STEP.to_string();
+    text += &constants(layout, shape);
+    let _ = write!(
+        text,
+        "const BLOCKS: u32 = {}u;\nconst SLICE: u32 = {slice}u;\nconst PARAMETERS: u32 = {}u;\n",
+        layout.all_blocks(shape),
+        layout.parameters(),
+    );
+    text += &tables(layout);
+    let blocks: Vec<usize> = (0..layout.layers()).map(|layer| layout.blocks(layer, shape)).collect();
+    text += &block_table(&blocks);
+    // How many sums of losses `fused_step` leaves: one for a workgroup, or for each of its lanes.
+    let (tile, sums) = (step_shape.tile(), if step_shape.is_cooperative() { 1 } else { step_shape.lanes });
+    let _ = writeln!(
+        text,
+        "fn loss_count() -> u32 {{ return (batch_count() + {}u) / {tile}u * {sums}u; }}",
+        tile - 1
+    );
+    let values = Values {
+        conditions: vec![("subgroup", shape.broadcast > 0)],
+        texts: vec![("parameter", if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into())],
+        ranges: ranges(shape),
+    };
+    text += &fill("weight_gradients", &values, shape);
+    KernelKey::specialised("weight_gradients", text)
+}
+
+fn ranges(shape: Shape) -> Vec<(char, u32)> {
+    let reads = if shape.broadcast > 0 { shape.columns.div_ceil(shape.broadcast) } else { 0 };
+    vec![('r', shape.rows), ('q', shape.columns / 4), ('g', reads), ('u', 4), ('i', 4)]
+}
+
+fn fill(name: &str, values: &Values, shape: Shape) -> String {
+    let mut text = template::fill(Source::file(name), values);
+    for q in (0..shape.columns / 4).rev().filter(|_| shape.broadcast > 0) {
+        let each: Vec<String> = (4 * q..4 * q + 4)
+            .map(|column| {
+                let (read, lane) = (column / shape.broadcast, column % shape.broadcast);
+                format!("subgroupBroadcast(read_{read}, {lane}u)")
+            })
+            .collect();
+        text = text.replace(&format!("@broadcast_{q};"), &format!("vec4<f32>({});", each.join(", ")));
+    }
+    text
+}
+
+fn constants(layout: &Layout, shape: Shape) -> String {
+    let mut text = String::new();
+    let constants = [
+        ("LANES", shape.lanes),
+        ("GROUPS", shape.groups),
+        ("ROWS", shape.rows),
+        ("COLUMNS", shape.columns),
+        ("BROADCAST", shape.broadcast),
+        ("CAPACITY", layout.rows as u32),
+    ];
+    for (name, value) in constants {
+        let _ = writeln!(text, "const {name}: u32 = {value}u;");
+    }
+    text + "fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }\n\
+            fn loss_scale() -> f32 { return this_step.loss_scale; }\n"
+}
+
+/// The functions that tell sizes and places of a layer or level.
+fn tables(layout: &Layout) -> String {
+    let layers = layout.layers();
+    let depths: Vec<usize> = layout.widths[..layers].iter().map(|width| width + 1).collect();
+    [
+        table("depth_of", &depths),
+        table("width_of", &layout.widths[1..]),
+        table("pitch_of", &layout.pitches),
+        table("weights_of", &layout.weights[..layers]),
+        table("values_of", &layout.values[..=layers]),
+    ]
+    .concat()
+}
+
+/// Runs of numbers that grow evenly: `(first position, first number, growth)`.
+fn runs(numbers: &[usize]) -> Vec<(usize, usize, usize)> {
+    let mut runs: Vec<(usize, usize, usize)> = Vec::new();
+    let mut length = 0;
+    for (position, number) in numbers.iter().copied().enumerate() {
+        if let Some((_, first, growth)) = runs.last_mut() {
+            if length == 1 && number >= *first {
+                *growth = number - *first;
+            }
+            if number == *first + length * *growth {
+                length += 1;
+                continue;
+            }
+        }
+        runs.push((position, number, 0));
+        length = 1;
+    }
+    runs
+}
+
+/// A function of WGSL that looks `numbers` up.
+fn table(name: &str, numbers: &[usize]) -> String {
+    let mut text = format!("fn {name}(i: u32) -> u32 {{\n");
+    let runs = runs(numbers);
+    for (place, (position, first, growth)) in runs.iter().enumerate() {
+        let value = match growth {
+            0 => format!("{first}u"),
+            _ => format!("{first}u + (i - {position}u) * {growth}u"),
+        };
+        let _ = match runs.get(place + 1) {
+            Some((next, ..)) => writeln!(text, "    if i < {next}u {{ return {value}; }}"),
+            None => writeln!(text, "    return {value};"),
+        };
+    }
+    text + "}\n"
+}
+
+/// The functions that tell a block's layer, and a layer's first block.
+fn block_table(blocks: &[usize]) -> String {
+    let starts: Vec<usize> = blocks
+        .iter()
+        .scan(0, |end, count| {
+            let start = *end;
+            *end += count;
+            Some(start)
+        })
+        .collect();
+    let mut text = table("first_block_of", &starts);
+    text += "fn layer_of_block(block: u32) -> u32 {\n";
+    // Layers with the same number of blocks follow each other evenly.
+    let mut layer = 0;
+    while layer < blocks.len() {
+        let count = blocks[layer];
+        let next = (layer..blocks.len()).find(|l| blocks[*l] != count).unwrap_or(blocks.len());
+        let value = format!("{layer}u + (block - {}u) / {count}u", starts[layer]);
+        let _ = match starts.get(next) {
+            Some(end) => writeln!(text, "    if block < {end}u {{ return {value}; }}"),
+            None => writeln!(text, "    return {value};"),
+        };
+        layer = next;
+    }
+    text + "}\n"
+}
+
+/// The functions that apply a layer's activation and its derivative to four numbers.
+fn activations(network: &Network, purpose: Purpose) -> String {
+    let last = network.layers().len() - 1;
+    let applied: Vec<Activation> = network
+        .layers()
+        .iter()
+        .enumerate()
+        .map(|(l, layer)| match (purpose, layer.activation) {
+            // The loss or the prediction does that to whole rows, or works on logits.
+            (_, Activation::Softmax) => Activation::Identity,
+            (Purpose::Prediction(Output::Logits), _) if l == last => Activation::Identity,
+            (Purpose::Training(loss), _) if l == last && loss.folded_activation().is_some() => {
+                Activation::Identity
+            }
+            (_, other) => other,
+        })
+        .collect();
+    let mut distinct: Vec<Activation> = Vec::new();
+    for activation in &applied {
+        if !distinct.contains(activation) {
+            distinct.push(*activation);
+        }
+    }
+    let mut text = String::new();
+    for (n, activation) in distinct.iter().enumerate() {
+        let constant = format!("const parameter_{n}: f32 = {:?};", activation.parameter() as f32);
+        text += &activation
+            .wgsl()
+            .unwrap_or_default()
+            .replace("override activation_parameter: f32;", &constant)
+            .replace("activation_parameter", &format!("parameter_{n}"))
+            .replace("fn activation(", &format!("fn activation_{n}("))
+            .replace("fn activation_derivative(", &format!("fn derivative_{n}("));
+    }
+    let mut choose = |function: &str, called: &str| {
+        let _ = writeln!(text, "fn {function}(layer: u32, v: vec4<f32>) -> vec4<f32> {{");
+        let mut layer = 0;
+        while layer < applied.len() {
+            let n = distinct.iter().position(|a| *a == applied[layer]).unwrap_or(0);
+            let next = (layer..applied.len()).find(|l| applied[*l] != applied[layer]);
+            let each: Vec<String> =
+                ["x", "y", "z", "w"].iter().map(|c| format!("{called}_{n}(v.{c})")).collect();
+            let value = format!("vec4<f32>({})", each.join(", "));
+            let _ = match next {
+                Some(next) => writeln!(text, "    if layer < {next}u {{ return {value}; }}"),
+                None => writeln!(text, "    return {value};"),
+            };
+            layer = next.unwrap_or(applied.len());
+        }
+        text += "}\n";
+    };
+    choose("activate", "activation");
+    choose("slope", "derivative");
+    text
+}
+
+/// The function that does what is left to do for a row of the output level.
+fn finish(network: &Network, purpose: Purpose) -> String {
+    let activation = network.output_layer().activation;
+    let softmax = activation == Activation::Softmax;
+    let pad = "    for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }\n";
+    match purpose {
+        Purpose::Prediction(output) => {
+            let apply = softmax && output == Output::Activated;
+            [
+                if apply { Source::file("softmax") } else { "" },
+                "fn finish_row(row: u32) {\n",
+                if apply { "    row_softmax(row, OUTPUTS);\n" } else { "" },
+                "}\n",
+            ]
+            .concat()
+        }
+        Purpose::Training(loss) => {
+            let kernel = loss_kernel(loss);
+            let folded = loss.folded_activation().is_some();
+            let (before, after) = match (folded, softmax) {
+                (true, _) => ("", ""),
+                (false, true) => (
+                    "    row_softmax(row, OUTPUTS);\n",
+                    "    row_softmax_gradient(row, OUTPUTS);\n",
+                ),
+                (false, false) => (
+                    "",
+                    "    for (var j = 0u; j < OUTPUTS; j++) {\n        \
+                     let y = vec4<f32>(output_of(row, j));\n        \
+                     set_delta(row, j, delta_of(row, j) * slope(LAYERS - 1u, y).x);\n    }\n",
+                ),
+            };
+            [
+                Source::file(kernel),
+                if before.is_empty() { "" } else { Source::file("softmax") },
+                if before.is_empty() { "" } else { Source::file("softmax_gradient") },
+                "fn finish_row(row: u32, scale: f32) -> f32 {\n",
+                before,
+                "    let loss = row_loss(row, OUTPUTS, scale);\n",
+                after,
+                pad,
+                "    return loss;\n}\n",
+            ]
+            .concat()
+        }
+    }
+}
+
+/// The kernel that computes a loss row by row.
+pub(super) fn loss_kernel(loss: Loss) -> &'static str {
+    match loss {
+        Loss::MeanSquaredError | Loss::SquaredErrorSum => "squared_error",
+        Loss::BinaryCrossEntropy => "binary_cross_entropy",
+        Loss::SoftmaxCrossEntropy => "softmax_cross_entropy",
+    }
+}

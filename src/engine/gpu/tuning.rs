@@ -1,0 +1,158 @@
+//! Finds the fastest shapes of the fused kernels for a network on a device, once, and remembers them.
+
+use super::cache::Cache;
+use super::device::Gpu;
+use super::fused::{self, Fused, Source};
+use super::kernels;
+use super::recorder::{Recorder, play_steps};
+use super::session::StepData;
+use super::shape::Shapes;
+use super::specialise::{Layout, Purpose};
+use crate::error::Result;
+use crate::loss::Loss;
+use crate::network::Network;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use web_time::Instant;
+
+/// The file of what was found.
+const FILE: &str = "tuning.json";
+
+/// No further shape is tried after this long: compiling is most of it.
+const BUDGET: Duration = Duration::from_secs(5);
+
+/// Each shape is measured at least this long.
+const MEASURED: Duration = Duration::from_millis(40);
+
+/// Products below which a step is over before shapes matter.
+const WORTHWHILE: f64 = 1e6;
+
+/// The most networks that are remembered.
+const MOST: usize = 500;
+
+/// What was found, by [`key`].
+#[derive(Default, Serialize, Deserialize)]
+struct Found(BTreeMap<String, Shapes>);
+
+/// What is tried.
+pub(super) struct Trial<'a> {
+    pub(super) network: &'a Network,
+    pub(super) loss: Loss,
+    pub(super) batch: usize,
+    pub(super) source: &'a Source,
+}
+
+/// What a choice holds for: this device with this driver, these kernels, this network, this batch.
+fn key(gpu: &Gpu, layout: &Layout, batch: usize) -> String {
+    let device = gpu.info.description();
+    format!("{device} | kernels {:016x} | {:?} | batch {batch}", kernels::fingerprint(), layout.widths)
+}
+
+/// The shapes to take for a run: those remembered, or those found to be the fastest now, or, without
+/// `search`, those that are usually good.
+///
+/// # Errors
+/// A device that failed.
+pub(super) async fn shapes(
+    gpu: &Arc<Gpu>,
+    cache: &Cache,
+    search: bool,
+    trial: &Trial<'_>,
+) -> Result<Shapes> {
+    let (network, batch) = (trial.network, trial.batch);
+    let layout = Layout::new(network, batch);
+    let candidates = gpu.candidates(&layout);
+    let usual = fused::usual(&candidates)?;
+    let products = batch as f64 * network.parameters().len() as f64;
+    if !search || products < WORTHWHILE {
+        return Ok(usual);
+    }
+    let key = key(gpu, &layout, batch);
+    let found: Found = cache.read_json(FILE).unwrap_or_default();
+    // What this program would not try is not to be trusted.
+    let possible = |shapes: &Shapes| {
+        let (steps, gradients) = (candidates.iter(), candidates.iter());
+        steps.clone().any(|c| c.step == shapes.step)
+            && gradients.clone().any(|c| c.gradients == shapes.gradients)
+            && shapes.slice == usual.slice
+    };
+    if let Some(shapes) = found.0.get(&key).copied().filter(possible) {
+        return Ok(shapes);
+    }
+    let best = search_among(gpu, &candidates, trial).await?;
+    // Read again: another process may have found something meanwhile.
+    let mut found: Found = cache.read_json(FILE).unwrap_or_default();
+    if found.0.len() >= MOST {
+        found = Found::default();
+    }
+    found.0.insert(key, best);
+    cache.write_json(FILE, &found);
+    Ok(best)
+}
+
+/// The fastest of some shapes, each kernel's for itself, as far as the time allows to try them.
+async fn search_among(
+    gpu: &Arc<Gpu>,
+    candidates: &[Shapes],
+    trial: &Trial<'_>,
+) -> Result<Shapes> {
+    let begun = Instant::now();
+    let mut best = fused::usual(candidates)?;
+    let mut fastest = measure(gpu, best, trial).await?;
+    for tried in &candidates[1..] {
+        if begun.elapsed() > BUDGET {
+            break;
+        }
+        // A candidate differs from the first in one of the two kernels.
+        let shapes = if tried.step == candidates[0].step {
+            Shapes { gradients: tried.gradients, ..best }
+        } else {
+            Shapes { step: tried.step, ..best }
+        };
+        let took = measure(gpu, shapes, trial).await?;
+        if took < fastest {
+            (best, fastest) = (shapes, took);
+        }
+    }
+    Ok(best)
+}
+
+/// Seconds that a step takes on the device, without its update.
+async fn measure(
+    gpu: &Arc<Gpu>,
+    shapes: Shapes,
+    trial: &Trial<'_>,
+) -> Result<f64> {
+    let Trial { network, loss, batch, source } = *trial;
+    let layout = Layout::new(network, batch);
+    let parameters = fused::upload_parameters(gpu, network, &layout).await?;
+    let fused = Fused::new(gpu, network, batch, shapes, source.clone(), true).await?;
+    let sums = gpu.storage("losses of the steps", 1).await?;
+    let status = gpu.storage("first steps that diverged", 2).await?;
+    let mut recorder = Recorder::new(gpu);
+    fused.record(&mut recorder, network, &parameters, batch, Purpose::Training(loss)).await?;
+    fused.record_gradients(&mut recorder, batch, [&sums, &status]).await?;
+    let dispatches = recorder.finish("measured step").await?;
+    let steps = gpu.upload("steps", &[StepData::in_order(batch)]).await?;
+    let group = gpu.step_group(&steps).await?;
+    let run = async |repeats: usize| -> Result<f64> {
+        let mut encoder = gpu.encoder("measured steps");
+        for _ in 0..repeats {
+            play_steps(gpu, &mut encoder, &group, std::iter::once(dispatches.as_slice()));
+        }
+        let begun = Instant::now();
+        gpu.read(encoder, &[(&sums, 4)], "losses of the steps")?.await?;
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    // The first is compiled on the way, the second tells how many are worth measuring.
+    run(1).await?;
+    let once = run(1).await?.max(1e-6);
+    let repeats = (MEASURED.as_secs_f64() / 3.0 / once).ceil().min(1000.0) as usize;
+    let mut fastest = f64::INFINITY;
+    for _ in 0..3 {
+        fastest = fastest.min(run(repeats).await? / repeats as f64);
+    }
+    Ok(fastest)
+}

@@ -1,0 +1,179 @@
+//! The fused kernels beside the reference: whole passes, since they are one kernel each.
+//! "fused_step" is checked through what it predicts and, with "weight_gradients", through loss and
+//! gradient.
+
+use super::{EPSILON, FEW, adapters, random};
+use crate::activation::Activation;
+use crate::dataset::{Dataset, Permutation};
+use crate::encoding::Encoding;
+use crate::engine::{Output, reference};
+use crate::error::Result;
+use crate::gpu::device::{Gpu, STEP_STRIDE};
+use crate::gpu::fused::{self, Fused, Source};
+use crate::gpu::readback::floats;
+use crate::gpu::recorder::{Recorder, play_steps};
+use crate::gpu::session::StepData;
+use crate::gpu::shape::{self, Abilities, Shapes};
+use crate::gpu::specialise::{Layout, Purpose};
+use crate::loss::Loss;
+use crate::network::Network;
+use std::sync::Arc;
+
+/// Every shape that is tried on any device, as far as this one can run it.
+fn all_shapes(gpu: &Gpu, layout: &Layout) -> Vec<Shapes> {
+    let own = &gpu.abilities;
+    let mut all = Vec::new();
+    for (software, broadcast) in [(true, own.broadcast), (true, 0), (false, 0)] {
+        let abilities = Abilities { software, broadcast, ..own.clone() };
+        all.extend(shape::candidates(&abilities, layout));
+    }
+    all
+}
+
+/// A pass over `count` samples of `dataset` from position `first` of `order`: what stands in the
+/// buffer of results (for a prediction), or the gradient in the network's order and the loss.
+struct Pass<'a> {
+    gpu: &'a Arc<Gpu>,
+    network: &'a Network,
+    dataset: &'a Dataset,
+    shapes: Shapes,
+    step: StepData,
+}
+
+impl Pass<'_> {
+    async fn predict(&self, output: Output) -> Result<Vec<f32>> {
+        let (gpu, network, count) = (self.gpu, self.network, self.step.count as usize);
+        let layout = Layout::new(network, count);
+        let parameters = fused::upload_parameters(gpu, network, &layout).await?;
+        let source = Source::of(gpu, self.dataset).await?;
+        let fused = Fused::new(gpu, network, count, self.shapes, source, false).await?;
+        let mut recorder = Recorder::new(gpu);
+        let purpose = Purpose::Prediction(output);
+        fused.record(&mut recorder, network, &parameters, count, purpose).await?;
+        let size = 4 * (count * network.outputs()) as u64;
+        self.play(recorder, &[(&fused.results, size)]).await
+    }
+
+    async fn train(&self, loss: Loss) -> Result<(f32, Vec<f32>)> {
+        let (gpu, network, count) = (self.gpu, self.network, self.step.count as usize);
+        // As for a larger batch, of which this is what is left at the end of an epoch.
+        let capacity = count + 3;
+        let layout = Layout::new(network, capacity);
+        let parameters = fused::upload_parameters(gpu, network, &layout).await?;
+        let source = Source::of(gpu, self.dataset).await?;
+        let fused = Fused::new(gpu, network, capacity, self.shapes, source, true).await?;
+        let sums = gpu.storage("sums", 2).await?;
+        let status = gpu.upload("status", &[u32::MAX; 2]).await?;
+        let mut recorder = Recorder::new(gpu);
+        fused.record(&mut recorder, network, &parameters, count, Purpose::Training(loss)).await?;
+        fused.record_gradients(&mut recorder, count, [&sums, &status]).await?;
+        let size = 4 * (fused.slices() * layout.parameters()) as u64;
+        let got = self.play(recorder, &[(&sums, 8), (&fused.gradient, size)]).await?;
+        let slices = got[2..].chunks(layout.parameters());
+        let mut gradient = vec![0.0; layout.parameters()];
+        for slice in slices {
+            gradient.iter_mut().zip(slice).for_each(|(sum, part)| *sum += part);
+        }
+        let named: Vec<usize> = layout.places().collect();
+        for (place, value) in gradient.iter().enumerate() {
+            assert!(named.contains(&place) || *value == 0.0, "padding at {place} has a gradient");
+        }
+        Ok((got[1], named.into_iter().map(|place| gradient[place]).collect()))
+    }
+
+    async fn play(
+        &self,
+        recorder: Recorder<'_>,
+        sources: &[(&wgpu::Buffer, u64)],
+    ) -> Result<Vec<f32>> {
+        let gpu = self.gpu;
+        let dispatches = recorder.finish("test").await?;
+        let steps = gpu.storage("step", STEP_STRIDE as usize / 4).await?;
+        gpu.write(&steps, bytemuck::bytes_of(&self.step));
+        let group = gpu.step_group(&steps).await?;
+        let mut encoder = gpu.encoder("test");
+        play_steps(gpu, &mut encoder, &group, std::iter::once(dispatches.as_slice()));
+        let bytes = gpu.read(encoder, sources, "results")?.await?;
+        Ok(floats(&bytes).collect())
+    }
+}
+
+/// Asserts that two vectors differ by no more than so many ε of the largest element.
+fn assert_close(what: &str, got: &[f32], expected: &[f64], units: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        let error = (f64::from(*got) - expected).abs() / largest;
+        assert!(error <= units * EPSILON, "{what}: element {i} is {got}, not {expected}");
+    }
+}
+
+/// Networks of every depth, with widths that are and are no multiple of any block.
+fn networks() -> Vec<(Network, Loss)> {
+    use Activation::{Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh};
+    let network = |inputs, hidden: &[usize], activation, outputs, last, encoding| {
+        Network::builder(inputs)
+            .hidden(hidden, activation)
+            .output(outputs, last)
+            .encoding(encoding)
+            .biases(crate::Initialisation::Uniform { low: -0.5, high: 0.5 })
+            .seed(3)
+            .build()
+            .expect("a network")
+    };
+    let plain = Encoding::Identity;
+    let waves = Encoding::Frequency { octaves: 5 };
+    let wide = Encoding::Fourier { features: 96, scale: 2.0, seed: 4 };
+    vec![
+        (network(2, &[100, 100, 100], Relu, 3, Identity, plain), Loss::MeanSquaredError),
+        (network(3, &[128, 1, 7], Tanh, 2, Sigmoid, plain), Loss::SquaredErrorSum),
+        (network(5, &[33, 33], Sigmoid, 9, Softmax, plain), Loss::SoftmaxCrossEntropy),
+        (network(2, &[64], LeakyRelu { slope: 0.1 }, 4, Softmax, waves), Loss::MeanSquaredError),
+        (network(2, &[], Relu, 1, Sigmoid, plain), Loss::BinaryCrossEntropy),
+        (network(2, &[127, 31], Tanh, 128, Identity, wide), Loss::MeanSquaredError),
+        (network(1, &[8; 12], Tanh, 1, Tanh, plain), Loss::MeanSquaredError),
+    ]
+}
+
+#[test]
+fn fused_passes_agree_with_the_reference_in_every_shape() {
+    for gpu in adapters() {
+        for (position, (network, loss)) in networks().into_iter().enumerate() {
+            let samples = [1, 7, 8, 67, 200][position % 5] + 3;
+            let inputs = random(1, samples * network.inputs());
+            let targets: Vec<f32> =
+                random(2, samples * network.outputs()).iter().map(|t| t.abs() / 2.0).collect();
+            let dataset =
+                Dataset::new(inputs, targets, network.inputs(), network.outputs()).expect("samples");
+            let (first, count) = (2, samples - 3);
+            let order = Permutation::new(samples, 5, 6);
+            let step = StepData {
+                order: order.words(),
+                first: first as u32,
+                slot: 1,
+                number: 1,
+                loss_scale: loss.scale(count, network.outputs()) as f32,
+                ..StepData::in_order(count)
+            };
+            let step = StepData { part: Permutation::identity(samples).words(), ..step };
+            let (x, t) = reference::gather(&dataset, &order, first, count);
+            let (expected_loss, expected) = reference::loss_and_gradient(&network, loss, &x, &t);
+            let trace = reference::forward(&network, &x);
+            let outputs = &trace.values[trace.values.len() - 1];
+            let shapes = all_shapes(&gpu, &Layout::new(&network, count));
+            // All shapes over the networks.
+            for shapes in shapes.iter().skip(position).step_by(7) {
+                let pass =
+                    Pass { gpu: &gpu, network: &network, dataset: &dataset, shapes: *shapes, step };
+                let what = format!("network {position} on {} as {shapes:?}", gpu.info);
+                let (got_loss, got) = pollster::block_on(pass.train(loss)).expect("trains");
+                // A layer's sums are of at most 192 terms; there are up to 13 layers, there and back.
+                let units = FEW * 192.0;
+                assert_close(&format!("loss of {what}"), &[got_loss], &[expected_loss], units);
+                assert_close(&format!("gradient of {what}"), &got, &expected, units);
+                let got = pollster::block_on(pass.predict(Output::Activated)).expect("predicts");
+                assert_close(&format!("outputs of {what}"), &got, outputs, units);
+            }
+        }
+    }
+}
