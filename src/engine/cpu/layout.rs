@@ -7,6 +7,7 @@
 
 use super::lines::{LINE, Lines, stride};
 use crate::network::Network;
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Rows of a block are a multiple of this, three of the longest vectors, unless it is the last.
@@ -17,7 +18,8 @@ const BLOCKS_PER_THREAD: usize = 4;
 
 /// Some rows of a layer's parameters.
 pub(super) struct Block {
-    pub(super) layer: usize,
+    #[cfg(test)]
+    layer: usize,
     /// Which of the layer's inputs its rows belong to.
     pub(super) inputs: Range<usize>,
     /// Whether the biases follow.
@@ -49,29 +51,45 @@ impl Block {
         &self.values[self.inputs.len() * self.stride..]
     }
 
-    /// Copies the weights into their transpose, a square of whole cache lines at a time.
+    /// Copies the weights into their transpose, a square of whole cache lines at a time; padding
+    /// becomes padding. To be inlined where there are vector instructions.
+    #[inline(always)]
     pub(super) fn transpose(&mut self) {
         if self.transposed.is_empty() {
             return;
         }
         let (rows, width) = (self.inputs.len(), self.width);
+        let (values, transposed) = (&*self.values, &mut *self.transposed);
         for top in (0..rows).step_by(LINE) {
-            let height = LINE.min(rows - top);
             for left in (0..width).step_by(LINE) {
-                let from = &self.values[top * self.stride + left..];
-                let to = &mut self.transposed[left * self.transposed_stride + top..];
                 let mut square = [[0.0; LINE]; LINE];
-                for (square, row) in square.iter_mut().zip(from.chunks(self.stride)).take(height) {
-                    square.copy_from_slice(&row[..LINE]);
+                for i in 0..LINE.min(rows - top) {
+                    let from = &values[(top + i) * self.stride + left..][..LINE];
+                    for j in 0..LINE {
+                        square[j][i] = from[j];
+                    }
                 }
-                let to = to.chunks_mut(self.transposed_stride).take(LINE.min(width - left));
-                for (j, to) in to.enumerate() {
+                for (j, square) in square.iter().enumerate().take(width - left) {
+                    let start = (left + j) * self.transposed_stride + top;
+                    let to = &mut transposed[start..][..LINE];
                     for i in 0..LINE {
-                        to[i] = square[i][j];
+                        to[i] = square[i];
                     }
                 }
             }
         }
+    }
+}
+
+/// [`Block::transpose`] where there are vector instructions.
+struct Transpose<'a>(&'a mut Block);
+
+impl WithSimd for Transpose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.0.transpose();
     }
 }
 
@@ -141,6 +159,7 @@ impl Layout {
         let room = |numbers| Lines::zeros(if purpose == Purpose::Training { numbers } else { 0 });
         let block = |(b, (layer, inputs, width)): (usize, &(usize, Range<usize>, usize))| {
             let mut block = Block {
+                #[cfg(test)]
                 layer: *layer,
                 inputs: inputs.clone(),
                 has_biases: self.has_biases(b),
@@ -158,7 +177,7 @@ impl Layout {
             for (to, from) in block.values.chunks_exact_mut(block.stride).zip(rows) {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
             }
-            block.transpose();
+            Arch::new().dispatch(Transpose(&mut block));
             block
         };
         self.cuts.iter().enumerate().map(block).collect()

@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 /// Multiplications with a parameter that are worth a thread of their own in a step: two
 /// meetings cost about as much as those.
-const WORTH_A_THREAD: usize = 20_000;
+const WORTH_A_THREAD: usize = 400_000;
 
 /// What a thread adds to a step, for all to read.
 struct Share {

@@ -19,10 +19,7 @@ pub(super) fn update(
     block: &mut Block,
     gradients: &[&[f32]],
 ) -> bool {
-    let finite = arch.dispatch(Update { constants: Constants::of(constants), block, gradients });
-    std::mem::swap(&mut block.values, &mut block.other);
-    block.transpose();
-    finite
+    arch.dispatch(Update { constants: Constants::of(constants), block, gradients })
 }
 
 /// The constants of an update, in f32.
@@ -119,6 +116,8 @@ impl WithSimd for Update<'_> {
                 new[counts..].fill(0.0);
             }
         }
+        std::mem::swap(&mut block.values, &mut block.other);
+        block.transpose();
         infinite == 0
     }
 }
