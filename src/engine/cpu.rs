@@ -6,6 +6,10 @@
 //! it owns, and updates those (`update`). So a step has two meeting points (`barrier`), whatever
 //! the depth, and is bit-identical from run to run with the same number of threads.
 
+// What is to become vector instructions must be inlined into `pulp`'s function for the processor;
+// and loops over indices of arrays are what the compiler unrolls into registers.
+#![allow(clippy::inline_always, clippy::needless_range_loop)]
+
 mod barrier;
 mod elementwise;
 mod kernel;

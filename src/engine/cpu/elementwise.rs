@@ -18,13 +18,13 @@ pub(super) fn exp(x: f32) -> f32 {
     let x = if x > 89.0 { 89.0 } else { x };
     let shifted = x * LOG2_E + ROUNDING;
     let n = shifted - ROUNDING;
-    let r = x - n * 0.693_359_375 - n * -2.121_944_4e-4;
+    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let p = 1.987_569_1e-4;
     let p = p * r + 1.398_199_9e-3;
     let p = p * r + 8.333_452e-3;
     let p = p * r + 4.166_579_6e-2;
     let p = p * r + 1.666_666_5e-1;
-    let p = p * r + 5.000_000_1e-1;
+    let p = p * r + 5e-1;
     let p = p * (r * r) + r + 1.0;
     // In two halves, since 2ⁿ alone may be too large or too small for a number.
     let n = shifted.to_bits().wrapping_sub(ROUNDING.to_bits()).cast_signed();

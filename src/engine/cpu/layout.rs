@@ -71,10 +71,7 @@ impl Block {
                 }
                 for (j, square) in square.iter().enumerate().take(width - left) {
                     let start = (left + j) * self.transposed_stride + top;
-                    let to = &mut transposed[start..][..LINE];
-                    for i in 0..LINE {
-                        to[i] = square[i];
-                    }
+                    transposed[start..][..LINE].copy_from_slice(square);
                 }
             }
         }

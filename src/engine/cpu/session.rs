@@ -192,7 +192,9 @@ impl Worker<'_> {
             tile.backward(shape, &blocks, rows, start > samples.start, gradients);
         }
         if samples.is_empty() {
-            gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+            for gradient in gradients {
+                gradient.fill(0.0);
+            }
         }
     }
 
