@@ -54,6 +54,19 @@ impl<'a> CpuSession<'a> {
         let batch = plan.batch_size.min(dataset.len());
         let work = network.parameters().len().saturating_mul(batch) / WORTH_A_THREAD;
         let threads = work.min(batch.div_ceil(SHARE)).clamp(1, pool.current_num_threads());
+        Self::with_threads(pool, parallel, network, plan, dataset, threads)
+    }
+
+    /// On so many threads, at most those of the pool.
+    fn with_threads(
+        pool: &'a rayon::ThreadPool,
+        parallel: &'a Mutex<()>,
+        network: &Network,
+        plan: Plan,
+        dataset: &'a Dataset,
+        threads: usize,
+    ) -> Result<Self> {
+        let batch = plan.batch_size.min(dataset.len());
         let layout = Layout::of(network, threads);
         check_memory(network, layout.numbers(threads), threads)?;
         let shape = Shape::of(network, &layout);
@@ -241,5 +254,92 @@ impl Session for CpuSession<'_> {
         let mut flat = Vec::new();
         self.blocks.iter().for_each(|block| flatten(&read(block), &mut flat));
         ready(Ok(flat))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine, reference::ReferenceEngine};
+    use crate::{Activation, Loss, Optimizer};
+
+    /// Losses, parameters and divergence after 3 epochs, on so many threads or the reference.
+    fn train(threads: Option<usize>, batch_size: usize, rate: f64) -> (Outcome, Vec<f64>) {
+        let network = Network::builder(3)
+            .hidden(&[70, 33], Activation::Tanh)
+            .output(2, Activation::Identity)
+            .build()
+            .expect("a network");
+        let numbers = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 101.0 - 0.4).collect();
+        let dataset = Dataset::new(numbers(61 * 3), numbers(61 * 2), 3, 2).expect("samples");
+        let plan = Plan {
+            loss: Loss::MeanSquaredError,
+            optimizer: Optimizer::SGD,
+            l2: 0.0,
+            batch_size,
+            shuffle: Some(5),
+        };
+        let per_epoch = 61_usize.div_ceil(batch_size);
+        let step = |i: usize| Step {
+            number: i as u64 + 1,
+            epoch: (i / per_epoch) as u64 + 1,
+            first: i % per_epoch * batch_size,
+            count: batch_size.min(61 - i % per_epoch * batch_size),
+            // Large in one step only, where it is to break the parameters.
+            learning_rate: if i == 3 { rate } else { 0.05 },
+        };
+        let steps: Vec<Step> = (0..3 * per_epoch).map(step).collect();
+        let run = |session: &mut dyn Session| {
+            let outcome = session.train(&steps).expect("no device to fail");
+            let outcome = pollster::block_on(outcome).expect("no device to fail");
+            (outcome, pollster::block_on(session.parameters()).expect("no device to fail"))
+        };
+        let Some(threads) = threads else {
+            let engine = ReferenceEngine::new();
+            let session = engine.start(&network, &plan, &dataset);
+            return run(&mut *pollster::block_on(session).expect("a plan that fits"));
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(7).build().expect("threads");
+        let parallel = Mutex::new(());
+        let session = CpuSession::with_threads(&pool, &parallel, &network, plan, &dataset, threads);
+        run(&mut session.expect("memory"))
+    }
+
+    #[test]
+    fn any_number_of_threads_trains_as_the_reference() {
+        for batch_size in [1, 3, 20, 61] {
+            let (expected, parameters) = train(None, batch_size, 0.05);
+            for threads in 1..=7 {
+                let (outcome, got) = train(Some(threads), batch_size, 0.05);
+                let near = |a: &f64, b: &f64| (a - b).abs() < 2e-5;
+                assert!(
+                    outcome.losses.iter().zip(&expected.losses).all(|(a, b)| near(a, b))
+                        && got.iter().zip(&parameters).all(|(a, b)| near(a, b)),
+                    "{threads} threads, batch {batch_size}"
+                );
+                assert_eq!((outcome, got), train(Some(threads), batch_size, 0.05));
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_update_is_undone_on_all_threads() {
+        for threads in 1..=7 {
+            let (outcome, parameters) = train(Some(threads), 10, 1e300);
+            assert_eq!(outcome.diverged, Some(Divergence { step: 4, in_loss: false }));
+            assert!(parameters.iter().all(|p| p.is_finite()), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn shares_cover_a_batch() {
+        for count in [1, 2, 5, 61, 200] {
+            for threads in 1..9 {
+                let shares: Vec<_> = (0..threads).map(|t| shared(count, threads, t)).collect();
+                assert_eq!((shares[0].start, shares[threads - 1].end), (0, count));
+                assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
+            }
+        }
+        assert_eq!(shared(200, 2, 0), 0..100);
     }
 }
