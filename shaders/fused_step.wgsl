@@ -180,7 +180,7 @@ fn main(
         let column = group_column;
 @else
         @each r let below_@r = place_of(layer, row_@r);
-        for (var column = 0u; column < width_of(layer); column += COLUMNS) {
+        for (var column = 0u; column <= width_of(layer); column += COLUMNS) {
 @end
         let weights = weights_of(layer) + column;
         @each r q var sum_@r_@q = vec4<f32>();

@@ -1,88 +1,404 @@
-//! Matrix products of row-major slices, by the `gemm` crate, on the calling thread.
+//! Matrix products on the calling thread: bounds, and the cut into tiles.
+//!
+//! All three products of training have one form, `C ← after(before + A·B)`, in which A is read
+//! number by number, with any strides, and B and C in vectors along their rows: the weighted sums
+//! `X·W`, the gradient of a layer's inputs `D·Wᵀ` (from a transposed copy of `W`) and the
+//! gradient of its weights `Xᵀ·D`.
 
-/// A row-major matrix, or its transpose seen through swapped strides.
+use super::kernel::{self, Operands, Outputs};
+use super::lines::padded;
+use crate::activation::Activation;
+use pulp::{Arch, Scalar, Simd, WithSimd};
+
+/// The left operand, `[rows, depth]`: element `(m, k)` is `values[m·row + k·column]`.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
+pub(super) struct Left<'a> {
     values: &'a [f32],
     rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    depth: usize,
+    row: usize,
+    column: usize,
 }
 
-impl<'a> Matrix<'a> {
-    /// `values` as `[rows, columns]`.
-    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self { values, rows, columns, row_stride: columns, column_stride: 1 }
+impl<'a> Left<'a> {
+    /// The first `depth` numbers of each of `rows` rows.
+    pub(super) fn new(values: &'a [f32], rows: usize, depth: usize, stride: usize) -> Self {
+        Self { values, rows, depth, row: stride, column: 1 }
     }
 
-    /// The transpose, without moving anything.
-    pub(super) fn transposed(self) -> Self {
-        Self {
-            values: self.values,
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
+    /// The transpose of that: a row for each of the first `rows` numbers of `depth` rows.
+    pub(super) fn transposed(values: &'a [f32], rows: usize, depth: usize, stride: usize) -> Self {
+        Self { values, rows, depth, row: 1, column: stride }
+    }
+
+    /// One row of ones: its product is the sum of the rows of the right operand.
+    pub(super) fn ones(depth: usize) -> Self {
+        Self { values: &[1.0], rows: 1, depth, row: 0, column: 0 }
+    }
+
+    fn reach(&self) -> usize {
+        (self.rows - 1) * self.row + (self.depth - 1) * self.column + 1
+    }
+}
+
+/// What stands in `c` afterwards.
+#[derive(Clone, Copy)]
+pub(super) struct Rule<'a> {
+    pub(super) before: Before<'a>,
+    pub(super) after: After<'a>,
+}
+
+/// What is added to a product.
+#[derive(Clone, Copy)]
+pub(super) enum Before<'a> {
+    /// Nothing.
+    Nothing,
+    /// The same row to each row.
+    Row(&'a [f32]),
+    /// What stands there.
+    There,
+}
+
+/// What is done to a product before it is stored.
+#[derive(Clone, Copy)]
+pub(super) enum After<'a> {
+    /// Nothing.
+    Keep,
+    /// `f(z)`; only those [`is_fused`] names.
+    Activation(Activation),
+    /// Multiplied by `f'`, from the outputs `y`, rows of the stride given.
+    Derivative(Activation, &'a [f32], usize),
+}
+
+/// Whether [`After::Activation`] can apply it: the others take a pass of their own.
+pub(super) fn is_fused(activation: Activation) -> bool {
+    matches!(activation, Activation::Identity | Activation::Relu | Activation::LeakyRelu { .. })
+}
+
+/// `c ← after(before + a·b)`: `b` is `[a.depth, columns]` in rows of `b_stride`, `c`
+/// `[a.rows, columns]` in rows of `c_stride`. The rows of `b`, `c` and what the rule names are
+/// read, and those of `c` written, up to whole lines.
+pub(super) fn product(
+    arch: Arch,
+    a: Left,
+    (b, b_stride): (&[f32], usize),
+    rule: Rule,
+    columns: usize,
+    (c, c_stride): (&mut [f32], usize),
+) {
+    if a.rows == 0 || columns == 0 {
+        return;
+    }
+    let wide = padded(columns);
+    let reach = |rows: usize, stride: usize| rows.saturating_sub(1) * stride + wide;
+    assert!(a.depth > 0 && a.reach() <= a.values.len() && b_stride >= wide && c_stride >= wide);
+    assert!(reach(a.depth, b_stride) <= b.len() && reach(a.rows, c_stride) <= c.len());
+    let before = match rule.before {
+        Before::Nothing => kernel::Before::Nothing,
+        Before::Row(row) => {
+            assert!(wide <= row.len());
+            kernel::Before::Row(row.as_ptr())
+        }
+        Before::There => kernel::Before::Tile,
+    };
+    let after = match rule.after {
+        After::Keep => kernel::After::Keep,
+        After::Activation(activation) => match activation {
+            Activation::Relu => kernel::After::Relu,
+            Activation::LeakyRelu { slope } => kernel::After::LeakyRelu(slope as f32),
+            _ => kernel::After::Keep,
+        },
+        After::Derivative(activation, y, stride) => {
+            assert!(reach(a.rows, stride) <= y.len());
+            let y = Outputs { first: y.as_ptr(), stride };
+            match activation {
+                Activation::Identity | Activation::Softmax => kernel::After::Keep,
+                Activation::Relu | Activation::Step => kernel::After::TimesSlope(y, 0.0),
+                Activation::LeakyRelu { slope } => kernel::After::TimesSlope(y, slope as f32),
+                Activation::Sigmoid => kernel::After::TimesSigmoid(y),
+                Activation::Tanh => kernel::After::TimesTanh(y),
+            }
+        }
+    };
+    let at = Operands {
+        a: a.values.as_ptr(),
+        a_row: a.row,
+        a_column: a.column,
+        b: b.as_ptr(),
+        b_row: b_stride,
+        c: c.as_mut_ptr(),
+        c_row: c_stride,
+        depth: a.depth,
+    };
+    let job = Job { at, rows: a.rows, columns, before, after };
+    match arch {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(v4) => Simd::vectorize(v4, Cut { job, half: *v4 }),
+        arch => arch.dispatch(Cut { job, half: Scalar }),
+    }
+}
+
+/// A product whose bounds were checked.
+#[derive(Clone, Copy)]
+struct Job {
+    at: Operands,
+    rows: usize,
+    columns: usize,
+    before: kernel::Before,
+    after: kernel::After,
+}
+
+/// A job, and the instructions of vectors half as long for what is left at the end of a row.
+struct Cut<H> {
+    job: Job,
+    half: H,
+}
+
+impl<H: Simd> WithSimd for Cut<H> {
+    type Output = ();
+
+    /// Panels of three vectors of columns.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { job, half } = self;
+        let mut column = 0;
+        while column < job.columns {
+            let left = job.columns - column;
+            // In half vectors, where there are some: a seventh is then left for the end.
+            let halves = H::F32_LANES * 2 == S::F32_LANES;
+            let lanes = if halves { H::F32_LANES } else { S::F32_LANES };
+            let left = left.div_ceil(lanes);
+            let (one, four) = if halves { (2, 8) } else { (1, 4) };
+            column += if halves && left == 1 {
+                panel::<H, 1>(half, job, column)
+            } else if left <= one {
+                panel::<S, 1>(simd, job, column)
+            } else if left <= 2 * one || left == four {
+                panel::<S, 2>(simd, job, column)
+            } else {
+                panel::<S, 3>(simd, job, column)
+            };
         }
     }
 }
 
-/// `c ← a·b`, or `c ← c + a·b` if `accumulate`. `c` is row-major, `[a.rows, b.columns]`.
-pub(super) fn product(a: Matrix, b: Matrix, accumulate: bool, c: &mut [f32]) {
-    let (m, k, n) = (a.rows, a.columns, b.columns);
-    assert!(a.values.len() >= m * k && b.rows == k && b.values.len() >= k * n && c.len() >= m * n);
-    // SAFETY: the three slices hold every element that the strides reach, as asserted above: a
-    // matrix of `rows × columns` has its strides from `Matrix`, 1 and the length of a stored
-    // row, so the largest offset is `rows·columns − 1`. `c` is borrowed exclusively, so it
-    // overlaps neither operand.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            n.cast_signed(),
-            accumulate,
-            a.values.as_ptr(),
-            a.column_stride.cast_signed(),
-            a.row_stride.cast_signed(),
-            b.values.as_ptr(),
-            b.column_stride.cast_signed(),
-            b.row_stride.cast_signed(),
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+/// Bytes of B that stay in the fastest cache while the rows of A go by.
+const PANEL_BYTES: usize = 24 << 10;
+
+/// All rows of `N` vectors of columns from `column` on; how many columns these are.
+#[inline(always)]
+fn panel<S: Simd, const N: usize>(simd: S, job: Job, column: usize) -> usize {
+    let width = N * S::F32_LANES;
+    let blocks = job.at.depth.div_ceil(PANEL_BYTES / (4 * width));
+    let most = job.at.depth.div_ceil(blocks);
+    let mut done = 0;
+    while done < job.at.depth {
+        let depth = most.min(job.at.depth - done);
+        let mut strip = Strip { job, column, first: done, depth, row: 0 };
+        if done > 0 {
+            strip.job.before = kernel::Before::Tile;
+        }
+        done += depth;
+        if done < job.at.depth {
+            strip.job.after = kernel::After::Keep;
+        }
+        // As many sums as there are registers for, beside a row of B and a number of A.
+        if S::REGISTER_COUNT >= 32 || N == 1 {
+            strip.rows::<S, 8, N>(simd);
+        }
+        if N == 2 {
+            strip.rows::<S, 6, N>(simd);
+        }
+        strip.rows::<S, 4, N>(simd);
+        strip.rows::<S, 2, N>(simd);
+        strip.rows::<S, 1, N>(simd);
+    }
+    width
+}
+
+/// Some columns of C, and some of the depth, on the way down the rows.
+struct Strip {
+    job: Job,
+    column: usize,
+    first: usize,
+    depth: usize,
+    row: usize,
+}
+
+impl Strip {
+    /// Tiles of `M` rows as long as there are so many.
+    #[inline(always)]
+    fn rows<S: Simd, const M: usize, const N: usize>(&mut self, simd: S) {
+        let at = self.job.at;
+        while self.job.rows - self.row >= M {
+            // SAFETY: `product` has checked that A, B, C, the row before and the outputs are
+            // there for all of its rows, columns (up to whole lines, of which a vector is a
+            // part) and depth; `row + M`, `column` and its `N` vectors (no more than the columns
+            // left, rounded up to whole vectors) and `first + depth` are within them.
+            unsafe {
+                let before = match self.job.before {
+                    kernel::Before::Row(row) => kernel::Before::Row(row.add(self.column)),
+                    before => before,
+                };
+                let outputs = |y: Outputs| Outputs {
+                    first: y.first.add(self.row * y.stride + self.column),
+                    stride: y.stride,
+                };
+                let after = match self.job.after {
+                    kernel::After::TimesSlope(y, slope) => {
+                        kernel::After::TimesSlope(outputs(y), slope)
+                    }
+                    kernel::After::TimesSigmoid(y) => kernel::After::TimesSigmoid(outputs(y)),
+                    kernel::After::TimesTanh(y) => kernel::After::TimesTanh(outputs(y)),
+                    after => after,
+                };
+                let at = Operands {
+                    a: at.a.add(self.row * at.a_row + self.first * at.a_column),
+                    b: at.b.add(self.first * at.b_row + self.column),
+                    c: at.c.add(self.row * at.c_row + self.column),
+                    depth: self.depth,
+                    ..at
+                };
+                kernel::tile::<S, M, N>(simd, at, before, after);
+            }
+            self.row += M;
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::engine::cpu::lines::{Lines, stride};
+    use proptest::prelude::*;
+
+    /// Every level of vector instructions that this machine has, and none.
+    pub(in crate::engine::cpu) fn levels() -> Vec<Arch> {
+        let mut levels = vec![Arch::Scalar, Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        levels.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        levels
+    }
+
+    /// A padded matrix of small numbers with NaN in the padding, and the same in f64 without.
+    fn matrix(rows: usize, columns: usize, seed: usize) -> (Lines, Vec<f64>) {
+        let stride = stride(columns);
+        let mut lines = Lines::zeros(rows * stride);
+        lines.fill(f32::NAN);
+        let mut plain = Vec::new();
+        for i in 0..rows {
+            for j in 0..columns {
+                let mix = (i * 7919 + j * 104_729 + seed * 31).wrapping_mul(2_654_435_761) >> 7;
+                let value = (mix % 33) as f32 - 16.0;
+                lines[i * stride + j] = value;
+                plain.push(f64::from(value));
+            }
+        }
+        (lines, plain)
+    }
+
+    /// Small whole numbers, so that every sum is exact whatever its order.
+    fn check(m: usize, k: usize, n: usize, seed: usize) {
+        let columns = |v: &[f32]| -> Vec<f64> {
+            let row = |row: &[f32]| row[..n].iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
+            v.chunks(stride(n)).flat_map(row).collect()
+        };
+        let (a, a_plain) = matrix(m, k, seed);
+        let (a_turned, a_turned_plain) = matrix(k, m, seed + 1);
+        let (b, b_plain) = matrix(k, n, seed + 2);
+        let (y, y_plain) = matrix(m, n, seed + 3);
+        let (bias, bias_plain) = matrix(1, n, seed + 4);
+        let mut product_plain = vec![0.0; m * n];
+        crate::reference::matmul(&a_plain, &b_plain, m, k, n, &mut product_plain);
+        let mut turned_plain = vec![0.0; m * n];
+        crate::reference::matmul_tn(&a_turned_plain, &b_plain, k, m, n, &mut turned_plain);
+        let mut sums_plain = vec![0.0; n];
+        crate::reference::bias_gradient(&b_plain, n, &mut sums_plain);
+        let leaky = Activation::LeakyRelu { slope: 0.25 };
+        for arch in levels() {
+            let run = |a: Left, before: Before, after: After| {
+                let mut c = y.clone_for_test();
+                product(arch, a, (&b, stride(n)), Rule { before, after }, n, (&mut c, stride(n)));
+                columns(&c)
+            };
+            let left = Left::new(&a, m, k, stride(k));
+            let got = run(left, Before::Nothing, After::Keep);
+            assert_eq!(got, product_plain, "{m}×{k}×{n} {arch:?}");
+            let turned = Left::transposed(&a_turned, m, k, stride(m));
+            let got = run(turned, Before::There, After::Keep);
+            let expected: Vec<f64> =
+                turned_plain.iter().zip(&y_plain).map(|(a, b)| a + b).collect();
+            assert_eq!(got, expected, "turned {m}×{k}×{n} {arch:?}");
+            let got = run(Left::ones(k), Before::Nothing, After::Keep);
+            assert_eq!(got[..n], sums_plain, "ones {m}×{k}×{n} {arch:?}");
+            for activation in [Activation::Identity, Activation::Relu, leaky] {
+                let mut expected = product_plain.clone();
+                crate::reference::bias_add(&mut expected, &bias_plain);
+                crate::reference::activation(activation, &mut expected);
+                let got = run(left, Before::Row(&bias), After::Activation(activation));
+                assert_eq!(got, expected, "{activation} {m}×{k}×{n} {arch:?}");
+            }
+            for activation in [Activation::Relu, leaky, Activation::Sigmoid, Activation::Tanh] {
+                let mut expected = product_plain.clone();
+                crate::reference::activation_gradient(activation, &y_plain, &mut expected);
+                let after = After::Derivative(activation, &y, stride(n));
+                // Wholes times wholes: exact here too, but for the very large.
+                for (got, e) in run(left, Before::Nothing, after).iter().zip(&expected) {
+                    assert!((got - e).abs() <= e.abs() * 2e-7, "{activation} {m}×{k}×{n} {arch:?}");
+                }
+            }
+        }
+    }
+
+    impl Lines {
+        fn clone_for_test(&self) -> Self {
+            let mut copy = Self::zeros(self.len());
+            copy.copy_from_slice(self);
+            copy
+        }
+    }
 
     #[test]
-    fn products_agree_with_the_reference() {
-        let (m, k, n) = (7, 5, 3);
-        let a: Vec<f32> = (0..m * k).map(|i| i as f32 - 9.0).collect();
-        let b: Vec<f32> = (0..k * n).map(|i| (i * i % 7) as f32).collect();
-        let double = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
-        let mut expected = vec![0.0; m * n];
-        crate::reference::matmul(&double(&a), &double(&b), m, k, n, &mut expected);
-        let mut c = vec![1.0; m * n];
-        product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), false, &mut c);
-        assert_eq!(double(&c), expected); // small integers are exact
-        product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), true, &mut c);
-        assert!(double(&c).iter().zip(&expected).all(|(c, e)| *c == 2.0 * e));
-        let mut expected = vec![0.0; k * n];
-        let d: Vec<f32> = (0..m * n).map(|i| i as f32).collect();
-        crate::reference::matmul_tn(&double(&a), &double(&d), m, k, n, &mut expected);
-        let mut c = vec![0.0; k * n];
-        product(Matrix::new(&a, m, k).transposed(), Matrix::new(&d, m, n), false, &mut c);
-        assert_eq!(double(&c), expected);
+    fn products_of_odd_shapes_agree_with_the_reference() {
+        for n in [1, 2, 7, 8, 9, 15, 16, 17, 24, 25, 31, 33, 47, 48, 49, 63, 64, 65, 100, 113] {
+            for (m, k) in [(1, 1), (8, 1), (7, 5), (13, 100), (15, 128), (25, 129), (17, 389)] {
+                check(m, k, n, m + n);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn products_agree_with_the_reference(
+            m in 1_usize..70, k in 1_usize..600, n in 1_usize..140, seed in 0_usize..1000,
+        ) {
+            check(m, k, n, seed);
+        }
+    }
+
+    #[test]
+    fn infinity_and_nan_come_through() {
+        for arch in levels() {
+            for (bad, good) in [(f32::NAN, 1.0), (f32::INFINITY, 1.0), (f32::INFINITY, 0.0)] {
+                let mut b = Lines::zeros(2 * 16);
+                (b[0], b[16], b[1], b[17]) = (bad, 1.0, 1.0, 1.0);
+                let mut c = Lines::zeros(16);
+                let rule =
+                    Rule { before: Before::Nothing, after: After::Activation(Activation::Relu) };
+                let values = [good, 1.0];
+                let a = Left::new(&values, 1, 2, 2);
+                product(arch, a, (&b, 16), rule, 2, (&mut c, 16));
+                assert!(!c[0].is_finite() && c[1] == good + 1.0, "{arch:?} {bad} {good}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion")]
+    fn a_short_operand_is_refused() {
+        let (b, mut c) = (Lines::zeros(16), Lines::zeros(16));
+        let rule = Rule { before: Before::Nothing, after: After::Keep };
+        let a = Left::new(&[1.0; 2], 1, 2, 2);
+        product(Arch::new(), a, (&b, 16), rule, 2, (&mut c, 16));
     }
 }

@@ -1,89 +1,101 @@
 //! A tile of samples on its way through the network, forward and back.
 
-use super::product::{Matrix, product};
+use super::elementwise::{activate, encode};
+use super::layout::{Block, Layout};
+use super::lines::{Lines, stride};
+use super::losses::loss_gradient;
+use super::product::{After, Before, Left, Rule, is_fused, product};
 use crate::activation::Activation;
 use crate::dataset::{Dataset, Permutation};
 use crate::engine::Output;
 use crate::loss::Loss;
 use crate::network::{Layer, Network};
-use std::f32::consts::TAU;
-use std::ops::Range;
+use pulp::Arch;
+use std::ops::{Deref, Range};
 
-/// Samples in a tile: the activations of a 10×100 network are 4.5 KB a sample, so a tile stays
-/// within half a megabyte of cache, and its matrix products are large enough to run at speed.
-const TILE: usize = 104;
+/// Samples in a tile: few enough that what a layer works on stays in cache, many enough that
+/// the parameters, which go by once a tile, cost little.
+const TILE: usize = 128;
 
 /// The most numbers of one layer in a tile.
 const TILE_FLOATS: usize = 1 << 22;
 
-/// A layer and where its parameters stand.
-struct Place {
-    layer: Layer,
-    weights: Range<usize>,
-    biases: Range<usize>,
-}
+/// Shares of a batch are multiples of this, so that few rows are left over from the widest tiles
+/// of a matrix product.
+pub(super) const SHARE: usize = 4;
 
 /// What a tile must know of the network: everything but the parameters themselves.
 pub(super) struct Shape {
+    pub(super) arch: Arch,
     inputs: usize,
     encoded: usize,
+    /// `[inputs, waves]`.
     frequencies: Option<Vec<f32>>,
-    layers: Vec<Place>,
+    layers: Vec<Layer>,
+    /// The blocks of each layer.
+    blocks: Vec<Range<usize>>,
     widest: usize,
     pub(super) outputs: usize,
-    pub(super) parameters: usize,
 }
 
 impl Shape {
-    pub(super) fn of(network: &Network) -> Self {
-        let place = |(l, layer): (usize, &Layer)| Place {
-            layer: *layer,
-            weights: network.weight_range(l),
-            biases: network.bias_range(l),
-        };
+    pub(super) fn of(network: &Network, layout: &Layout) -> Self {
+        let inputs = network.inputs();
+        let frequencies = network.encoding().frequencies(inputs).map(|by_wave| {
+            let column = |i: usize| by_wave.iter().skip(i).step_by(inputs).copied();
+            (0..inputs).flat_map(column).collect()
+        });
         Self {
-            inputs: network.inputs(),
-            encoded: network.encoding().outputs(network.inputs()),
-            frequencies: network.encoding().frequencies(network.inputs()),
-            layers: network.layers().iter().enumerate().map(place).collect(),
-            widest: network.widths().into_iter().chain([network.inputs()]).max().unwrap_or(0),
+            arch: Arch::new(),
+            inputs,
+            encoded: network.encoding().outputs(inputs),
+            frequencies,
+            layers: network.layers().to_vec(),
+            blocks: layout.layers.clone(),
+            widest: network.widths().into_iter().chain([inputs]).max().unwrap_or(0),
             outputs: network.outputs(),
-            parameters: network.parameters().len(),
         }
     }
 
-    /// Samples in a tile of this network: [`TILE`], or fewer where its layers are very wide.
-    pub(super) fn tile_rows(&self) -> usize {
-        (TILE_FLOATS / self.widest.max(1)).clamp(1, TILE)
+    /// Samples in a tile of this network, for so many samples: [`TILE`], or fewer where its
+    /// layers are very wide; cut evenly.
+    pub(super) fn tile_rows(&self, samples: usize) -> usize {
+        let most = (TILE_FLOATS / self.widest.max(1)).clamp(1, TILE);
+        let tiles = samples.div_ceil(most).max(1);
+        samples.div_ceil(tiles).next_multiple_of(SHARE).min(most).max(1)
     }
 
     fn output_activation(&self) -> Activation {
-        self.layers[self.layers.len() - 1].layer.activation
+        self.layers[self.layers.len() - 1].activation
     }
 }
 
-/// The values of up to `rows` samples in every layer, and the deltas of two neighbours.
+/// The values of up to `rows` samples in every layer, and the deltas of two neighbours. Rows are
+/// padded to whole cache lines; what stands in the padding means nothing.
 pub(super) struct Tile {
     rows: usize,
+    /// Before the encoding, where there is one.
     inputs: Vec<f32>,
+    turns: Vec<f32>,
     targets: Vec<f32>,
     /// `values[0]` is what the first layer is given, `values[l + 1]` what layer `l` puts out.
-    values: Vec<Vec<f32>>,
-    logits: Vec<f32>,
-    delta: Vec<f32>,
-    delta_below: Vec<f32>,
+    values: Vec<Lines>,
+    delta: Lines,
+    delta_below: Lines,
 }
 
 impl Tile {
     pub(super) fn new(shape: &Shape, rows: usize) -> Self {
-        let room = |width: usize| vec![0.0; rows * width];
-        let layers = shape.layers.iter().map(|place| room(place.layer.fan_out));
+        let room = |width: usize| Lines::zeros(rows * stride(width));
+        let layers = shape.layers.iter().map(|layer| room(layer.fan_out));
+        let waves = shape.frequencies.as_ref().map_or(0, |f| f.len() / shape.inputs);
+        let raw = if shape.frequencies.is_some() { shape.inputs } else { 0 };
         Self {
             rows,
-            inputs: room(shape.inputs),
-            targets: room(shape.outputs),
+            inputs: vec![0.0; rows * raw],
+            turns: vec![0.0; waves],
+            targets: vec![0.0; rows * shape.outputs],
             values: std::iter::once(room(shape.encoded)).chain(layers).collect(),
-            logits: room(shape.outputs),
             delta: room(shape.widest),
             delta_below: room(shape.widest),
         }
@@ -94,45 +106,76 @@ impl Tile {
         self.rows
     }
 
+    /// Where the inputs and the targets of each sample go, before the encoding.
+    fn samples(&mut self, shape: &Shape) -> impl Iterator<Item = (&mut [f32], &mut [f32])> {
+        let (values, stride) = match shape.frequencies {
+            Some(_) => (self.inputs.as_mut_slice(), shape.inputs),
+            None => (&mut *self.values[0], stride(shape.inputs)),
+        };
+        let inputs = values.chunks_exact_mut(stride).map(|row| &mut row[..shape.inputs]);
+        inputs.zip(self.targets.chunks_exact_mut(shape.outputs))
+    }
+
     /// Fills the tile with the samples at positions `first .. first + rows` of `order`.
     pub(super) fn gather(
         &mut self,
+        shape: &Shape,
         dataset: &Dataset,
         order: &Permutation,
         first: usize,
         rows: usize,
     ) {
-        let (wide_in, wide_out) = (dataset.input_width(), dataset.target_width());
-        for i in 0..rows {
+        for (i, (inputs, targets)) in self.samples(shape).take(rows).enumerate() {
             let sample = order.index((first + i) as u32) as usize;
-            let (inputs, targets) =
-                (&mut self.inputs[i * wide_in..], &mut self.targets[i * wide_out..]);
             dataset.read(sample, inputs, targets);
         }
     }
 
-    /// Takes the first `rows` samples through the network.
-    pub(super) fn forward(&mut self, shape: &Shape, parameters: &[f32], rows: usize) {
-        let inputs = &self.inputs[..rows * shape.inputs];
-        match &shape.frequencies {
-            None => self.values[0][..inputs.len()].copy_from_slice(inputs),
-            Some(frequencies) => encode(inputs, shape.inputs, frequencies, &mut self.values[0]),
+    /// Takes the first `rows` samples through the network, the last layer's activation included
+    /// or not. `blocks` are the network's parameters.
+    pub(super) fn forward<B: Deref<Target = Block>>(
+        &mut self,
+        shape: &Shape,
+        blocks: &[B],
+        rows: usize,
+        output: Output,
+    ) {
+        let arch = shape.arch;
+        if let Some(frequencies) = &shape.frequencies {
+            let encoded = self.values[0].chunks_exact_mut(stride(shape.encoded));
+            for (x, out) in self.inputs.chunks_exact(shape.inputs).zip(encoded).take(rows) {
+                encode(arch, x, frequencies, &mut self.turns, &mut out[..shape.encoded]);
+            }
         }
-        for (l, Place { layer, weights, biases }) in shape.layers.iter().enumerate() {
+        for (l, layer) in shape.layers.iter().enumerate() {
             let (below, above) = self.values.split_at_mut(l + 1);
-            let z = &mut above[0][..rows * layer.fan_out];
-            // The biases stand in z before the product is added to it.
-            for row in z.chunks_exact_mut(layer.fan_out) {
-                row.copy_from_slice(&parameters[biases.clone()]);
+            let (below, below_stride) = (&below[l], stride(layer.fan_in));
+            let (z, z_stride) = (&mut above[0], stride(layer.fan_out));
+            let is_last = l + 1 == shape.layers.len();
+            let activation = match output {
+                Output::Logits if is_last => Activation::Identity,
+                _ => layer.activation,
+            };
+            let blocks = &blocks[shape.blocks[l].clone()];
+            let Some(last) = blocks.last() else { continue };
+            for (b, block) in blocks.iter().enumerate() {
+                let inputs = block.inputs.clone();
+                let rule = Rule {
+                    before: if b == 0 { Before::Row(last.biases()) } else { Before::There },
+                    after: if b + 1 == blocks.len() {
+                        After::Activation(activation)
+                    } else {
+                        After::Keep
+                    },
+                };
+                let x = Left::new(&below[inputs.start..], rows, inputs.len(), below_stride);
+                let weights = (&*block.values, block.stride);
+                product(arch, x, weights, rule, layer.fan_out, (z, z_stride));
             }
-            let weights = Matrix::new(&parameters[weights.clone()], layer.fan_in, layer.fan_out);
-            product(Matrix::new(&below[l], rows, layer.fan_in), weights, true, z);
-            if l + 1 == shape.layers.len() {
-                self.logits[..z.len()].copy_from_slice(z);
-            }
-            match layer.activation {
-                Activation::Softmax => z.chunks_exact_mut(layer.fan_out).for_each(softmax),
-                activation => z.iter_mut().for_each(|z| *z = activation.value(*z)),
+            if !is_fused(activation) {
+                for z in z.chunks_exact_mut(z_stride).take(rows) {
+                    activate(arch, activation, &mut z[..layer.fan_out]);
+                }
             }
         }
     }
@@ -141,161 +184,91 @@ impl Tile {
     pub(super) fn predict(
         &mut self,
         shape: &Shape,
-        parameters: &[f32],
+        blocks: &[&Block],
         inputs: &[f64],
         output: Output,
         outputs: &mut [f64],
     ) {
-        for (to, from) in self.inputs.iter_mut().zip(inputs) {
-            *to = *from as f32;
+        let rows = inputs.len() / shape.inputs;
+        for ((to, _), from) in self.samples(shape).zip(inputs.chunks_exact(shape.inputs)) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
         }
-        self.forward(shape, parameters, inputs.len() / shape.inputs);
-        let from = match output {
-            Output::Logits => &self.logits,
-            Output::Activated => &self.values[shape.layers.len()],
-        };
-        for (to, from) in outputs.iter_mut().zip(from) {
-            *to = f64::from(*from);
+        self.forward(shape, blocks, rows, output);
+        let from = self.values[shape.layers.len()].chunks_exact(stride(shape.outputs));
+        for (to, from) in outputs.chunks_exact_mut(shape.outputs).zip(from) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = f64::from(*from));
         }
     }
 
-    /// Puts the gradient with respect to the last layer's weighted sums into `delta`; the loss.
-    pub(super) fn loss_gradient(
+    /// Takes the first `rows` samples forward and puts the gradient with respect to the last
+    /// layer's weighted sums into `delta`; the loss.
+    pub(super) fn loss<B: Deref<Target = Block>>(
         &mut self,
         shape: &Shape,
+        blocks: &[B],
         loss: Loss,
         scale: f32,
         rows: usize,
     ) -> f64 {
-        let outputs = shape.outputs;
+        let logits = loss.folded_activation().is_some();
+        self.forward(shape, blocks, rows, if logits { Output::Logits } else { Output::Activated });
+        let (outputs, stride) = (shape.outputs, stride(shape.outputs));
         let activation = shape.output_activation();
-        let y = self.values[shape.layers.len()].chunks_exact(outputs);
-        let z = self.logits.chunks_exact(outputs);
+        let y = self.values[shape.layers.len()].chunks_exact(stride);
         let t = self.targets.chunks_exact(outputs);
-        let delta = self.delta.chunks_exact_mut(outputs);
+        let delta = self.delta.chunks_exact_mut(stride);
         let mut sum = 0.0;
-        for (((y, z), t), delta) in y.zip(z).zip(t).zip(delta).take(rows) {
-            sum += f64::from(match loss {
-                Loss::MeanSquaredError | Loss::SquaredErrorSum => {
-                    let loss = squared_error(y, t, scale, delta);
-                    match activation {
-                        Activation::Softmax => softmax_gradient(y, delta),
-                        other => {
-                            delta.iter_mut().zip(y).for_each(|(d, y)| *d *= other.derivative(*y));
-                        }
-                    }
-                    loss
-                }
-                Loss::BinaryCrossEntropy => binary_cross_entropy(z, t, scale, delta),
-                Loss::SoftmaxCrossEntropy => softmax_cross_entropy(z, t, scale, delta),
-            });
+        for ((y, t), delta) in y.zip(t).zip(delta).take(rows) {
+            let (delta, padding) = delta.split_at_mut(outputs);
+            padding.fill(0.0);
+            sum += f64::from(loss_gradient(loss, activation, scale, &y[..outputs], t, delta));
         }
         sum
     }
 
-    /// Takes `delta` back down through all layers; writes the gradient of every parameter, or
-    /// adds to it if `accumulate`.
-    pub(super) fn backward(
+    /// Takes `delta` back down through all layers; writes the gradient of every block, or adds
+    /// to it if `accumulate`.
+    pub(super) fn backward<B: Deref<Target = Block>>(
         &mut self,
         shape: &Shape,
-        parameters: &[f32],
+        blocks: &[B],
         rows: usize,
         accumulate: bool,
-        gradient: &mut [f32],
+        gradients: &mut [Lines],
     ) {
-        for (l, Place { layer, weights, biases }) in shape.layers.iter().enumerate().rev() {
-            let below = &self.values[l][..rows * layer.fan_in];
-            let delta = &self.delta[..rows * layer.fan_out];
-            let upstream = Matrix::new(delta, rows, layer.fan_out);
-            let inputs = Matrix::new(below, rows, layer.fan_in).transposed();
-            product(inputs, upstream, accumulate, &mut gradient[weights.clone()]);
-            let bias_gradient = &mut gradient[biases.clone()];
-            if !accumulate {
-                bias_gradient.fill(0.0);
+        let arch = shape.arch;
+        let sum = Rule {
+            before: if accumulate { Before::There } else { Before::Nothing },
+            after: After::Keep,
+        };
+        for (l, layer) in shape.layers.iter().enumerate().rev() {
+            let (below, below_stride) = (&*self.values[l], stride(layer.fan_in));
+            let upstream = (&*self.delta, stride(layer.fan_out));
+            for b in shape.blocks[l].clone() {
+                let (block, gradient) = (&blocks[b], &mut gradients[b]);
+                let (inputs, width) = (block.inputs.clone(), block.width);
+                let (weights, biases) = gradient.split_at_mut(inputs.len() * block.stride);
+                let x = &below[inputs.start..];
+                let x = Left::transposed(x, inputs.len(), rows, below_stride);
+                product(arch, x, upstream, sum, width, (weights, block.stride));
+                if block.has_biases {
+                    product(arch, Left::ones(rows), upstream, sum, width, (biases, block.stride));
+                }
+                if l > 0 {
+                    let activation = shape.layers[l - 1].activation;
+                    let y = &below[inputs.start..];
+                    let rule = Rule {
+                        before: Before::Nothing,
+                        after: After::Derivative(activation, y, below_stride),
+                    };
+                    let delta = Left::new(upstream.0, rows, layer.fan_out, upstream.1);
+                    let transposed = (&*block.transposed, block.transposed_stride);
+                    let delta_below = &mut self.delta_below[inputs.start..];
+                    let delta_below = (delta_below, below_stride);
+                    product(arch, delta, transposed, rule, inputs.len(), delta_below);
+                }
             }
-            for row in delta.chunks_exact(layer.fan_out) {
-                bias_gradient.iter_mut().zip(row).for_each(|(sum, d)| *sum += d);
-            }
-            if l > 0 {
-                let weights =
-                    Matrix::new(&parameters[weights.clone()], layer.fan_in, layer.fan_out);
-                let delta_below = &mut self.delta_below[..rows * layer.fan_in];
-                product(upstream, weights.transposed(), false, delta_below);
-                let activation = shape.layers[l - 1].layer.activation;
-                delta_below
-                    .iter_mut()
-                    .zip(below)
-                    .for_each(|(d, y)| *d *= activation.derivative(*y));
-                std::mem::swap(&mut self.delta, &mut self.delta_below);
-            }
+            std::mem::swap(&mut self.delta, &mut self.delta_below);
         }
     }
-}
-
-/// [`fourier_encoding`](crate::reference::fourier_encoding) in f32.
-fn encode(x: &[f32], inputs: usize, frequencies: &[f32], out: &mut [f32]) {
-    let width = 2 * (frequencies.len() / inputs);
-    for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact_mut(width)) {
-        for (frequencies, out) in frequencies.chunks_exact(inputs).zip(out.chunks_exact_mut(2)) {
-            let turns: f32 = frequencies.iter().zip(x).map(|(b, x)| b * x).sum();
-            (out[0], out[1]) = (TAU * (turns - turns.round())).sin_cos();
-        }
-    }
-}
-
-/// [`softmax`](crate::reference::softmax) of one row in f32.
-fn softmax(z: &mut [f32]) {
-    let largest = z.iter().fold(f32::NEG_INFINITY, |m, z| m.max(*z));
-    let mut sum = 0.0;
-    for z in z.iter_mut() {
-        *z = (*z - largest).exp();
-        sum += *z;
-    }
-    for z in z {
-        *z /= sum;
-    }
-}
-
-/// [`softmax_gradient`](crate::reference::softmax_gradient) of one row in f32.
-fn softmax_gradient(y: &[f32], delta: &mut [f32]) {
-    let dot: f32 = delta.iter().zip(y).map(|(d, y)| d * y).sum();
-    delta.iter_mut().zip(y).for_each(|(d, y)| *d = y * (*d - dot));
-}
-
-/// [`squared_error`](crate::reference::squared_error) of one row in f32.
-fn squared_error(y: &[f32], t: &[f32], scale: f32, delta: &mut [f32]) -> f32 {
-    let mut loss = 0.0;
-    for ((y, t), delta) in y.iter().zip(t).zip(delta) {
-        let error = y - t;
-        loss += scale * error * error;
-        *delta = scale * 2.0 * error;
-    }
-    loss
-}
-
-/// [`binary_cross_entropy`](crate::reference::binary_cross_entropy) of one row in f32.
-fn binary_cross_entropy(z: &[f32], t: &[f32], scale: f32, delta: &mut [f32]) -> f32 {
-    let mut loss = 0.0;
-    for ((z, t), delta) in z.iter().zip(t).zip(delta) {
-        let e = (-z.abs()).exp();
-        // NaN must come through, which `max` would hide.
-        let positive = if *z < 0.0 { 0.0 } else { *z };
-        loss += scale * (positive - z * t + e.ln_1p());
-        let sigmoid = if *z < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) };
-        *delta = scale * (sigmoid - t);
-    }
-    loss
-}
-
-/// [`softmax_cross_entropy`](crate::reference::softmax_cross_entropy) of one row in f32.
-fn softmax_cross_entropy(z: &[f32], t: &[f32], scale: f32, delta: &mut [f32]) -> f32 {
-    let largest = z.iter().fold(f32::NEG_INFINITY, |m, z| m.max(*z));
-    let sum: f32 = z.iter().map(|z| (z - largest).exp()).sum();
-    let total: f32 = t.iter().sum();
-    let mut loss = 0.0;
-    for ((z, t), delta) in z.iter().zip(t).zip(delta) {
-        loss += scale * t * (sum.ln() - (z - largest));
-        *delta = scale * (total * (z - largest).exp() / sum - t);
-    }
-    loss
 }

@@ -61,17 +61,16 @@ impl Values {
             Some(rest) => {
                 let mut body = rest;
                 let mut letters = Vec::new();
-                // Letters stand alone; the first word that is longer begins the body.
+                // The first word that is no letter begins the body.
                 while let Some((word, after)) = body.split_once(' ')
-                    && let (Some(letter), 1) = (word.chars().next(), word.len())
+                    && let Some((letter, count)) =
+                        self.ranges.iter().find(|(letter, _)| word == letter.to_string())
                 {
-                    letters.push(letter);
+                    letters.push((*letter, *count));
                     body = after;
                 }
                 lines.push(body.to_string());
-                for letter in letters {
-                    let known = self.ranges.iter().find(|(known, _)| *known == letter);
-                    let count = known.map_or(0, |(_, count)| *count);
+                for (letter, count) in letters {
                     let each = |line: String| {
                         (0..count).map(move |n| line.replace(&format!("@{letter}"), &n.to_string()))
                     };

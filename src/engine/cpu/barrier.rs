@@ -1,0 +1,117 @@
+//! Where threads wait for each other, many thousand times a second.
+
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+/// How often a thread looks before it lets others have the core: some 20 µs.
+const SPINS: u32 = 2_000;
+
+/// A meeting point of a fixed number of threads, which they use again and again. They spin, since
+/// they all come within microseconds; on a busy machine they soon yield instead.
+pub(super) struct Barrier {
+    threads: usize,
+    arrived: AtomicUsize,
+    /// How often all have met.
+    meetings: AtomicUsize,
+    abandoned: AtomicBool,
+}
+
+/// A thread panicked, so that nobody should wait for it.
+#[derive(Debug)]
+pub(super) struct Abandoned;
+
+impl Barrier {
+    pub(super) fn new(threads: usize) -> Self {
+        let zero = || AtomicUsize::new(0);
+        Self { threads, arrived: zero(), meetings: zero(), abandoned: AtomicBool::new(false) }
+    }
+
+    /// Returns when all threads are here. What each wrote before, all can read after.
+    pub(super) fn wait(&self) -> Result<(), Abandoned> {
+        if self.threads == 1 {
+            return Ok(());
+        }
+        // Read before arriving: nobody can end this meeting before.
+        let meeting = self.meetings.load(Ordering::Relaxed);
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+            // Those who wait look at the other number only, which publishes this one.
+            self.arrived.store(0, Ordering::Relaxed);
+            self.meetings.store(meeting.wrapping_add(1), Ordering::Release);
+        } else {
+            let mut spins = 0;
+            while self.meetings.load(Ordering::Acquire) == meeting {
+                if self.abandoned.load(Ordering::Relaxed) {
+                    return Err(Abandoned);
+                }
+                if spins < SPINS {
+                    spins += 1;
+                    spin_loop();
+                } else {
+                    thread::yield_now();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Something whose end by a panic sends everybody home who waits or will wait.
+    pub(super) fn guard(&self) -> Guard<'_> {
+        Guard(self)
+    }
+}
+
+/// See [`Barrier::guard`].
+pub(super) struct Guard<'a>(&'a Barrier);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.abandoned.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_ahead_of_the_others() {
+        for threads in [1, 2, 3, 7] {
+            let barrier = Barrier::new(threads);
+            let counts: Vec<AtomicUsize> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
+            thread::scope(|scope| {
+                for own in 0..threads {
+                    let (barrier, counts) = (&barrier, &counts);
+                    scope.spawn(move || {
+                        for round in 0..2_000 {
+                            counts[own].store(round, Ordering::Relaxed);
+                            barrier.wait().expect("nobody panics");
+                            for count in counts {
+                                assert_eq!(count.load(Ordering::Relaxed), round);
+                            }
+                            barrier.wait().expect("nobody panics");
+                        }
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_panic_sends_the_others_home() {
+        let barrier = Barrier::new(3);
+        thread::scope(|scope| {
+            let waiting: Vec<_> = (0..2).map(|_| scope.spawn(|| barrier.wait())).collect();
+            let panicking = scope.spawn(|| {
+                let _guard = barrier.guard();
+                panic!("as a test");
+            });
+            assert!(panicking.join().is_err());
+            for thread in waiting {
+                assert!(thread.join().expect("no panic of its own").is_err());
+            }
+        });
+    }
+}

@@ -1,0 +1,180 @@
+//! The micro-kernel: a few rows × a few vectors of a matrix product, held in registers.
+//!
+//! Written once over [`pulp::Simd`]; everything is inlined into the function that
+//! [`Simd::vectorize`] compiles for its instructions, so that a vector is a register there.
+
+use pulp::Simd;
+
+/// What is added to the sums of a tile.
+#[derive(Clone, Copy)]
+pub(super) enum Before {
+    /// Nothing: the tile is overwritten.
+    Nothing,
+    /// The same row to every row of the tile; the tile is overwritten.
+    Row(*const f32),
+    /// What stands in the tile.
+    Tile,
+}
+
+/// What is done to the sums of a tile before they are stored.
+#[derive(Clone, Copy)]
+pub(super) enum After {
+    /// Nothing.
+    Keep,
+    /// `z < 0 ? 0 : z`.
+    Relu,
+    /// `z < 0 ? slope·z : z`.
+    LeakyRelu(f32),
+    /// Multiplied by `y > 0 ? 1 : slope`.
+    TimesSlope(Outputs, f32),
+    /// Multiplied by `y(1 − y)`.
+    TimesSigmoid(Outputs),
+    /// Multiplied by `1 − y²`.
+    TimesTanh(Outputs),
+}
+
+/// The outputs `y` of a tile's neurons: where the first stands, and from row to row.
+#[derive(Clone, Copy)]
+pub(super) struct Outputs {
+    pub(super) first: *const f32,
+    pub(super) stride: usize,
+}
+
+/// Where the operands of a tile stand: `A(m, k) = a[m·a_row + k·a_column]`,
+/// `B(k, n) = b[k·b_row + n]`, `C(m, n) = c[m·c_row + n]`.
+#[derive(Clone, Copy)]
+pub(super) struct Operands {
+    pub(super) a: *const f32,
+    pub(super) a_row: usize,
+    pub(super) a_column: usize,
+    pub(super) b: *const f32,
+    pub(super) b_row: usize,
+    pub(super) c: *mut f32,
+    pub(super) c_row: usize,
+    pub(super) depth: usize,
+}
+
+/// `C ← after(before + Σₖ A(·, k)·B(k, ·))` for `M` rows and `N` vectors of columns. The sum goes
+/// term by term, and what was there before is added last.
+///
+/// # Safety
+/// For all `m < M`, `k < depth`, `n < N·S::F32_LANES`, `A(m, k)` and `B(k, n)` must be readable,
+/// `C(m, n)` readable and writable and overlapping nothing else; a row in `before` as long as a
+/// row of the tile and the outputs in `after` as large as the tile must be readable.
+#[inline(always)]
+pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    at: Operands,
+    before: Before,
+    after: After,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); N]; M];
+    for k in 0..at.depth {
+        // SAFETY: `k < depth`, so row k of B and column k of A are there.
+        let (b, a) = unsafe { (at.b.add(k * at.b_row), at.a.add(k * at.a_column)) };
+        let mut row = [simd.splat_f32s(0.0); N];
+        for n in 0..N {
+            // SAFETY: `n < N`, so this vector of row k is there.
+            row[n] = unsafe { load::<S>(b, n) };
+        }
+        for m in 0..M {
+            // SAFETY: `m < M`, so A(m, k) is there.
+            let factor = simd.splat_f32s(unsafe { *a.add(m * at.a_row) });
+            for n in 0..N {
+                sums[m][n] = simd.mul_add_e_f32s(factor, row[n], sums[m][n]);
+            }
+        }
+    }
+    // SAFETY: `c_row` from row to row, all the tile is there, as the caller promises; so are the
+    // row before and the outputs.
+    unsafe {
+        match before {
+            Before::Nothing => {}
+            Before::Row(row) => {
+                for n in 0..N {
+                    let row = load::<S>(row, n);
+                    for m in 0..M {
+                        sums[m][n] = simd.add_f32s(row, sums[m][n]);
+                    }
+                }
+            }
+            Before::Tile => {
+                for m in 0..M {
+                    for n in 0..N {
+                        let there = load::<S>(at.c.add(m * at.c_row), n);
+                        sums[m][n] = simd.add_f32s(there, sums[m][n]);
+                    }
+                }
+            }
+        }
+        let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+        match after {
+            After::Keep => put::<S, M, N>(at, sums, |z, _, _| z),
+            // Written so that NaN passes through and is noticed, which max(0, NaN) = 0 hides.
+            After::Relu => put::<S, M, N>(at, sums, |z, _, _| {
+                simd.select_f32s(simd.less_than_f32s(z, zero), zero, z)
+            }),
+            After::LeakyRelu(slope) => {
+                let slope = simd.splat_f32s(slope);
+                put::<S, M, N>(at, sums, |z, _, _| {
+                    let below = simd.mul_f32s(z, slope);
+                    simd.select_f32s(simd.less_than_f32s(z, zero), below, z)
+                });
+            }
+            After::TimesSlope(y, slope) => {
+                let slope = simd.splat_f32s(slope);
+                put::<S, M, N>(at, sums, |d, m, n| {
+                    let y = load::<S>(y.first.add(m * y.stride), n);
+                    let above = simd.greater_than_f32s(y, zero);
+                    simd.mul_f32s(d, simd.select_f32s(above, one, slope))
+                });
+            }
+            After::TimesSigmoid(y) => put::<S, M, N>(at, sums, |d, m, n| {
+                let y = load::<S>(y.first.add(m * y.stride), n);
+                simd.mul_f32s(d, simd.mul_f32s(y, simd.sub_f32s(one, y)))
+            }),
+            After::TimesTanh(y) => put::<S, M, N>(at, sums, |d, m, n| {
+                let y = load::<S>(y.first.add(m * y.stride), n);
+                simd.mul_f32s(d, simd.sub_f32s(one, simd.mul_f32s(y, y)))
+            }),
+        }
+    }
+}
+
+/// `C(m, n) ← f(sums(m, n))`.
+///
+/// # Safety
+/// As [`tile`], of C.
+#[inline(always)]
+unsafe fn put<S: Simd, const M: usize, const N: usize>(
+    at: Operands,
+    sums: [[S::f32s; N]; M],
+    f: impl Fn(S::f32s, usize, usize) -> S::f32s,
+) {
+    for m in 0..M {
+        for n in 0..N {
+            // SAFETY: `m < M` and `n < N`, so this vector of C is there, as the caller promises.
+            unsafe { store::<S>(at.c.add(m * at.c_row), n, f(sums[m][n], m, n)) };
+        }
+    }
+}
+
+/// Vector `n` of those that begin at `from`.
+///
+/// # Safety
+/// It must be readable. It needs no alignment.
+#[inline(always)]
+unsafe fn load<S: Simd>(from: *const f32, n: usize) -> S::f32s {
+    // SAFETY: as the caller promises; every pattern of bits is a vector of numbers.
+    unsafe { from.add(n * S::F32_LANES).cast::<S::f32s>().read_unaligned() }
+}
+
+/// Writes vector `n` of those that begin at `to`.
+///
+/// # Safety
+/// It must be writable. It needs no alignment.
+#[inline(always)]
+unsafe fn store<S: Simd>(to: *mut f32, n: usize, vector: S::f32s) {
+    // SAFETY: as the caller promises.
+    unsafe { to.add(n * S::F32_LANES).cast::<S::f32s>().write_unaligned(vector) };
+}
