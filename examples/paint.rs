@@ -10,6 +10,8 @@ mod canvas;
 mod options;
 #[path = "paint/outputs.rs"]
 mod outputs;
+#[path = "paint/profile.rs"]
+mod profile;
 #[path = "paint/progress.rs"]
 mod progress;
 #[path = "paint/report.rs"]
@@ -88,7 +90,13 @@ fn print_line(line: impl Display) {
 /// Opens the engine that was asked for: (the engine, seconds it took).
 fn open(options: &Options) -> Result<(Box<dyn Engine>, f64)> {
     let clock = Instant::now();
-    let engine = impasto::open(options.backend, options.adapter.as_deref())?;
+    let wanted = impasto::Options {
+        backend: options.backend,
+        adapter: options.adapter.clone(),
+        kernels: options.kernels,
+        tune: !options.no_tune,
+    };
+    let engine = wanted.open()?;
     if !options.quiet {
         let fallback = options.backend == Backend::Auto && engine.device().backend == "cpu";
         print_line(format!("{}{}", engine.device(), if fallback { ": no usable GPU" } else { "" }));
@@ -136,6 +144,12 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     if !options.quiet {
         print_line(progress::describe(&trained.summary, options.epochs));
     }
+    let profiled = if options.profile && trained.failure.is_none() {
+        let plan = trainer.plan(&dataset);
+        profile::print(&*engine, &network, &plan, &dataset)
+    } else {
+        Ok(())
+    };
     // What was learned is kept: neither a training that diverged nor a file that could not be
     // written costs the others.
     let saved = options.save.as_ref().map_or(Ok(()), |path| canvas::save(path, &network, subject));
@@ -147,7 +161,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
         }
     }
     let reported = report.write(options);
-    saved.and(painted.map(drop)).and(reported)?;
+    saved.and(painted.map(drop)).and(reported).and(profiled)?;
     trained.failure.map_or(Ok(trained.interrupted.load(Ordering::SeqCst)), Err)
 }
 

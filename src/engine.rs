@@ -287,42 +287,88 @@ impl std::str::FromStr for Backend {
 /// The environment variable that names an adapter where nothing else does.
 const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
 
-/// Opens an engine. `adapter` is a part of an adapter's description, in any case; naming one, here
-/// or in the environment variable `IMPASTO_ADAPTER`, turns [`Backend::Auto`] into
-/// [`Backend::Gpu`].
-///
-/// # Errors
-/// The GPU engine was asked for and there is no adapter (of that name), or it cannot be opened.
-pub async fn open_async(backend: Backend, adapter: Option<&str>) -> Result<Box<dyn Engine>> {
-    let named = std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty());
-    let adapter = match backend {
-        // The variable chooses among adapters; it does not stand against an engine without one.
-        Backend::Cpu | Backend::Reference => adapter,
-        Backend::Auto | Backend::Gpu => adapter.or(named.as_deref()),
-    };
-    match (backend, adapter) {
-        (Backend::Cpu | Backend::Reference, Some(name)) => invalid(format!(
-            "the adapter '{name}' is for the GPU engine: leave it out, or choose the gpu backend"
-        )),
-        (Backend::Cpu, None) => Ok(Box::new(cpu::CpuEngine::new(None)?)),
-        (Backend::Reference, None) => Ok(Box::new(reference::ReferenceEngine::new())),
-        (Backend::Gpu, adapter) | (Backend::Auto, adapter @ Some(_)) => {
-            Ok(Box::new(gpu::GpuEngine::open(adapter).await?))
-        }
-        (Backend::Auto, None) => match gpu::GpuEngine::open_real_gpu().await {
-            Some(engine) => Ok(Box::new(engine)),
-            None => Ok(Box::new(cpu::CpuEngine::new(None)?)),
-        },
+/// Which engine is wanted, and how it should work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where to compute.
+    pub backend: Backend,
+    /// A part of an adapter's description, in any case. Naming one, here or in the environment
+    /// variable `IMPASTO_ADAPTER`, turns [`Backend::Auto`] into [`Backend::Gpu`].
+    pub adapter: Option<String>,
+    /// Which kernels the GPU engine uses. Choosing one kind turns [`Backend::Auto`] into
+    /// [`Backend::Gpu`] too.
+    pub kernels: gpu::Kernels,
+    /// Whether the GPU engine looks for the fastest shapes of its kernels when it first trains a
+    /// network of some size ([`GpuEngine::with_tuning`](gpu::GpuEngine::with_tuning)). The others
+    /// need no such search.
+    pub tune: bool,
+}
+
+impl Default for Options {
+    /// A GPU where there is a real one, else the CPU; with a search.
+    fn default() -> Self {
+        Self { backend: Backend::Auto, adapter: None, kernels: gpu::Kernels::Auto, tune: true }
     }
 }
 
-/// [`open_async`] for callers that may block.
+impl Options {
+    /// Opens the engine.
+    ///
+    /// # Errors
+    /// The GPU engine was asked for and there is no adapter (of that name), or it cannot be opened; or
+    /// an adapter or kernels were named for an engine that has none.
+    pub async fn open_async(&self) -> Result<Box<dyn Engine>> {
+        let named = std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty());
+        let adapter = match self.backend {
+            // The variable chooses among adapters; it does not stand against an engine without one.
+            Backend::Cpu | Backend::Reference => self.adapter.as_deref(),
+            Backend::Auto | Backend::Gpu => self.adapter.as_deref().or(named.as_deref()),
+        };
+        let no_gpu = matches!(self.backend, Backend::Cpu | Backend::Reference);
+        if let (true, Some(name)) = (no_gpu, adapter) {
+            return invalid(format!(
+                "the adapter '{name}' is for the GPU engine: leave it out, or choose the gpu backend"
+            ));
+        }
+        let chosen = self.kernels != gpu::Kernels::Auto;
+        if no_gpu && chosen {
+            return invalid(
+                "the choice of kernels is for the GPU engine: leave it out, or choose the gpu backend",
+            );
+        }
+        let wanted = match self.backend {
+            Backend::Auto if adapter.is_some() || chosen => Backend::Gpu,
+            other => other,
+        };
+        let opened = match wanted {
+            Backend::Cpu => return Ok(Box::new(cpu::CpuEngine::new(None)?)),
+            Backend::Reference => return Ok(Box::new(reference::ReferenceEngine::new())),
+            Backend::Gpu => gpu::GpuEngine::open(adapter).await?,
+            Backend::Auto => match gpu::GpuEngine::open_real_gpu().await {
+                Some(engine) => engine,
+                None => return Ok(Box::new(cpu::CpuEngine::new(None)?)),
+            },
+        };
+        Ok(Box::new(opened.with_kernels(self.kernels).with_tuning(self.tune)))
+    }
+
+    /// [`open_async`](Self::open_async) for callers that may block.
+    ///
+    /// # Errors
+    /// As [`open_async`](Self::open_async).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(&self) -> Result<Box<dyn Engine>> {
+        pollster::block_on(self.open_async())
+    }
+}
+
+/// Opens an engine, with [`Options`] as they are by default but for the adapter.
 ///
 /// # Errors
-/// As [`open_async`].
+/// As [`Options::open`].
 #[cfg(not(target_arch = "wasm32"))]
 pub fn open(backend: Backend, adapter: Option<&str>) -> Result<Box<dyn Engine>> {
-    pollster::block_on(open_async(backend, adapter))
+    Options { backend, adapter: adapter.map(str::to_string), ..Options::default() }.open()
 }
 
 /// A result that is there already.

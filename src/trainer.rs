@@ -224,13 +224,7 @@ impl Trainer {
             Some((rest, held_out)) => (rest, Some(held_out)),
             None => (dataset, None),
         };
-        let plan = Plan {
-            loss: self.loss,
-            optimizer: self.optimizer,
-            l2: self.l2,
-            batch_size: self.batch_size.min(dataset.len()),
-            shuffle: self.shuffle.then_some(self.seed),
-        };
+        let plan = self.plan(dataset);
         let start = network.clone();
         let session = engine.start(&start, &plan, dataset).await?;
         let mut run = Run {
@@ -270,6 +264,17 @@ impl Trainer {
             }
         }
         Ok(run.summary)
+    }
+
+    /// What the engine is told of a run on `dataset`.
+    pub fn plan(&self, dataset: &Dataset) -> Plan {
+        Plan {
+            loss: self.loss,
+            optimizer: self.optimizer,
+            l2: self.l2,
+            batch_size: self.batch_size.min(dataset.len()),
+            shuffle: self.shuffle.then_some(self.seed),
+        }
     }
 
     /// Whether these settings make sense and can train `network`; [`fit`](Self::fit) asks it too.

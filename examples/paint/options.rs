@@ -1,6 +1,7 @@
 //! The command line. The names are an interface that scripts rely on.
 
 use clap::Parser;
+use impasto::gpu::Kernels;
 use impasto::{Activation, Backend, Encoding, Error, Schedule};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -27,6 +28,20 @@ pub struct Options {
     /// List the adapters that --adapter can choose from
     #[arg(long)]
     pub list_adapters: bool,
+
+    /// The GPU engine's kernels: auto, fused (three dispatches a step, layers of up to 128 neurons) or
+    /// layerwise (any network)
+    #[arg(long, default_value = "auto", value_name = "KIND")]
+    pub kernels: Kernels,
+
+    /// Do not look for the fastest shapes of the GPU's kernels, which takes some seconds when a network
+    /// is first trained on an adapter
+    #[arg(long)]
+    pub no_tune: bool,
+
+    /// After training, print how long each kernel of a step takes on the GPU
+    #[arg(long)]
+    pub profile: bool,
 
     /// Hidden layers: 10x100 is ten layers of 100 neurons, 64,32 one of 64 and one of 32
     #[arg(long, default_value = "10x100", value_name = "LAYERS")]
@@ -83,7 +98,7 @@ pub struct Options {
         long,
         value_name = "FILE.safetensors",
         conflicts_with_all = ["image", "hidden", "activation", "epochs", "batch", "learning_rate",
-                              "schedule", "encoding", "save", "classify"]
+                              "schedule", "encoding", "save", "classify", "profile"]
     )]
     pub repaint: Option<PathBuf>,
 
