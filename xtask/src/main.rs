@@ -37,7 +37,6 @@ enum Chore {
     },
     /// Run every program in examples/ for a moment, on every engine that is there
     Examples,
-    /// Compile kernels for AMD's GPUs, none of which need be there, and tell registers and speed
     Isa(isa::Options),
     /// Draw logo.jpg
     Logo {

@@ -25,7 +25,7 @@ pub struct Shader {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Binding {
     pub group: u32,
-    pub binding: u32,
+    pub number: u32,
     pub kind: BindingKind,
 }
 
@@ -136,12 +136,12 @@ fn resources(name: &str, module: &Module) -> Result<(Vec<Binding>, u32)> {
             _ => anyhow::bail!("'{name}' binds something that is no buffer: {variable:?}"),
         };
         let place = variable.binding.context("a buffer without a binding")?;
-        bindings.push(Binding { group: place.group, binding: place.binding, kind });
+        bindings.push(Binding { group: place.group, number: place.binding, kind });
     }
-    bindings.sort_by_key(|binding| (binding.group, binding.binding));
+    bindings.sort_by_key(|binding| (binding.group, binding.number));
     let distinct = bindings
         .windows(2)
-        .all(|pair| (pair[0].group, pair[0].binding) != (pair[1].group, pair[1].binding));
+        .all(|pair| (pair[0].group, pair[0].number) != (pair[1].group, pair[1].number));
     ensure!(distinct, "'{name}' declares two buffers at one binding");
     Ok((bindings, immediate_size))
 }

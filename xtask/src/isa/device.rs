@@ -13,7 +13,7 @@ use super::worker::{Compiled, Driver};
 
 /// An open RADV device. It executes nothing: its compiler is all that is there.
 pub struct Device {
-    device: ash::Device,
+    logical: ash::Device,
     executables: khr::pipeline_executable_properties::Device,
     instance: ash::Instance,
     pub driver: Driver,
@@ -33,10 +33,10 @@ impl Device {
         let instance = unsafe { entry.create_instance(&create, None) }
             .context("cannot create a Vulkan instance")?;
         match Self::open_on(&instance) {
-            Ok((device, driver)) => {
+            Ok((logical, driver)) => {
                 let executables =
-                    khr::pipeline_executable_properties::Device::new(&instance, &device);
-                Ok(Self { device, executables, instance, driver, _entry: entry })
+                    khr::pipeline_executable_properties::Device::new(&instance, &logical);
+                Ok(Self { logical, executables, instance, driver, _entry: entry })
             }
             Err(error) => {
                 // SAFETY: nothing made from the instance is left.
@@ -63,7 +63,7 @@ impl Device {
 
     /// Compiles a kernel and reads what the driver reports about it.
     pub fn compile(&self, shader: &Shader) -> Result<Compiled> {
-        let mut made = Made::new(&self.device);
+        let mut made = Made::new(&self.logical);
         let layout = made.layout(shader)?;
         let pipeline = made.pipeline(shader, layout)?;
         self.read(pipeline)
@@ -90,6 +90,7 @@ impl Device {
                 .iter()
                 .map(|statistic| (text(&statistic.name), value(statistic)))
                 .collect(),
+            cycles: Vec::new(),
             representations: self.representations(&of_executable)?,
         })
     }
@@ -132,7 +133,7 @@ impl Drop for Device {
     fn drop(&mut self) {
         // SAFETY: `Made` has destroyed what was made from the device, and nothing uses it after.
         unsafe {
-            self.device.destroy_device(None);
+            self.logical.destroy_device(None);
             self.instance.destroy_instance(None);
         }
     }
@@ -168,7 +169,7 @@ impl<'a> Made<'a> {
                 .filter(|binding| binding.group == group)
                 .map(|binding| {
                     vk::DescriptorSetLayoutBinding::default()
-                        .binding(binding.binding)
+                        .binding(binding.number)
                         .descriptor_count(1)
                         .descriptor_type(match binding.kind {
                             BindingKind::Uniform => vk::DescriptorType::UNIFORM_BUFFER,

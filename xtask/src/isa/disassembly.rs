@@ -36,8 +36,11 @@ pub struct Instruction {
     pub fmas: u32,
     /// Whether it is a load, in a memory class.
     pub loads: bool,
-    /// Whether it runs at a quarter of the rate: exponential, logarithm, root, reciprocal, sine.
+    /// Whether it runs at a quarter of the rate: exponential, logarithm, root, reciprocal, sine,
+    /// product of 32-bit integers.
     pub slow: bool,
+    /// Bytes that a lane moves, in a memory class.
+    pub bytes: u32,
 }
 
 /// The instructions of a kernel.
@@ -113,17 +116,6 @@ impl Assembly {
             .max_by_key(|range| (self.count((*range).clone()).fmas, range.len()))
     }
 
-    /// The loops around (and including) `inner`, outermost first.
-    pub fn nest_of(&self, inner: &Range<usize>) -> Vec<&Range<usize>> {
-        let mut nest: Vec<_> = self
-            .loops
-            .iter()
-            .filter(|range| range.start <= inner.start && inner.end <= range.end)
-            .collect();
-        nest.sort_by_key(|range| std::cmp::Reverse(range.len()));
-        nest
-    }
-
     pub fn whole(&self) -> Counts {
         self.count(0..self.instructions.len())
     }
@@ -179,6 +171,7 @@ fn classify(mnemonic: &str, code: &str) -> Option<Instruction> {
         fmas: halves.iter().filter(|half| is_fma(half)).count() as u32,
         loads: loads && !matches!(class, Class::Valu | Class::Scalar),
         slow: class == Class::Valu && is_slow(mnemonic),
+        bytes: if matches!(class, Class::Vmem | Class::Lds) { lane_bytes(mnemonic) } else { 0 },
     })
 }
 
@@ -193,9 +186,27 @@ fn is_fma(mnemonic: &str) -> bool {
 }
 
 fn is_slow(mnemonic: &str) -> bool {
+    let integers = ["v_mul_lo_u32", "v_mul_lo_i32", "v_mul_hi_", "v_mad_u64_u32", "v_mad_i64_i32"];
     ["v_exp_", "v_log_", "v_rcp_", "v_rsq_", "v_sqrt_", "v_sin_", "v_cos_"]
         .iter()
+        .chain(&integers)
         .any(|prefix| mnemonic.starts_with(prefix))
+}
+
+/// What a lane loads or stores, from the width in the name: `x4` and `b128` are 16 bytes.
+fn lane_bytes(mnemonic: &str) -> u32 {
+    let has = |width: &str| mnemonic.contains(width);
+    let one = if has("x4") || has("b128") {
+        16
+    } else if has("x3") || has("b96") {
+        12
+    } else if has("x2") || has("b64") {
+        8
+    } else {
+        4
+    };
+    // Two elements at two addresses: `ds_read2_b32`, `ds_load_2addr_b32`.
+    if has("read2") || has("write2") || has("2addr") { 2 * one } else { one }
 }
 
 #[cfg(test)]
@@ -232,13 +243,13 @@ Constant data:
         assert_eq!(assembly.loops, [1..10, 2..8]);
         let hottest = assembly.hottest_loop().unwrap();
         assert_eq!(hottest, &(2..8));
-        assert_eq!(assembly.nest_of(hottest), [&(1..10), &(2..8)]);
         let counts = assembly.count(hottest.clone());
         assert_eq!((counts.instructions, counts.operations, counts.fmas), (6, 7, 2));
         assert_eq!((counts.vmem_loads, counts.lds_loads, counts.smem_loads), (0, 1, 0));
         assert_eq!(assembly.whole().smem_loads, 1);
         assert_eq!(assembly.whole().vmem_loads, 0);
         assert!(assembly.instructions[8].slow);
+        assert_eq!(assembly.instructions[2].bytes, 16);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What is printed.
 
-use super::disassembly::Assembly;
+use super::Listing;
+use super::disassembly::{Assembly, Counts};
+use super::estimate::{Chip, Estimate};
 use super::worker::Compiled;
 
 /// Rows of text, aligned: the first column to the left, the others to the right.
@@ -26,14 +28,12 @@ impl Table {
             })
             .collect();
         for row in &self.rows {
-            let mut line = String::new();
-            for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-                if column == 0 {
-                    line += &format!("{cell:<width$}");
-                } else {
-                    line += &format!("  {cell:>width$}");
-                }
-            }
+            let cells = row.iter().zip(&widths).enumerate();
+            let padded = cells.map(|(column, (cell, &width))| match column {
+                0 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            });
+            let line = padded.collect::<Vec<_>>().join("  ");
             println!("{}", line.trim_end());
         }
     }
@@ -71,7 +71,7 @@ pub fn statistics(name: &str, compiled: &Compiled) -> Vec<String> {
     let hottest = assembly
         .as_ref()
         .and_then(|assembly| Some(assembly.count(assembly.hottest_loop()?.clone())));
-    let of_loop = |value: fn(&super::disassembly::Counts) -> u32| {
+    let of_loop = |value: fn(&Counts) -> u32| {
         hottest.as_ref().map_or_else(|| "-".into(), |counts| value(counts).to_string())
     };
     vec![
@@ -98,4 +98,76 @@ pub fn statistics(name: &str, compiled: &Compiled) -> Vec<String> {
 
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "?".into(), |value| format!("{value:.0}"))
+}
+
+/// What the estimates are for.
+pub fn chip(chip: &Chip) -> String {
+    format!(
+        "Estimated, not measured (see --help), for a {} at {} GHz: {:.1} TFLOP/s, {} GB/s; in µs",
+        chip.product,
+        chip.clock_ghz,
+        chip.gigaflops() / 1e3,
+        chip.gigabytes_per_second,
+    )
+}
+
+/// The headings over [`estimate`].
+pub const ESTIMATES: [&str; 11] = [
+    "dispatch",
+    "times",
+    "waves",
+    "on a SIMD",
+    "fit",
+    "busy",
+    "latency",
+    "memory",
+    "estimate",
+    "bound by",
+    "roofline",
+];
+
+/// One dispatch's row.
+pub fn estimate(listing: &Listing, estimate: &Estimate) -> Vec<String> {
+    vec![
+        listing.name.clone(),
+        listing.dispatches.to_string(),
+        format!("{:.0}", estimate.waves),
+        format!("{:.0}", estimate.waves_on_a_simd),
+        format!("{:.0}", estimate.occupancy),
+        time(estimate.busy),
+        time(estimate.latency),
+        time(estimate.memory),
+        time(estimate.total()),
+        estimate.bound.into(),
+        time(estimate.roofline),
+    ]
+}
+
+/// The sum of a step's dispatches.
+#[derive(Default)]
+pub struct Step {
+    dispatches: u32,
+    estimate: f64,
+    roofline: f64,
+}
+
+impl Step {
+    pub fn add(&mut self, listing: &Listing, estimate: &Estimate) {
+        self.dispatches += listing.dispatches;
+        self.estimate += listing.dispatches as f64 * estimate.total();
+        self.roofline += listing.dispatches as f64 * estimate.roofline;
+    }
+
+    pub fn row(&self) -> Vec<String> {
+        let mut row = vec![String::new(); ESTIMATES.len()];
+        row[0] = "in all".into();
+        row[1] = self.dispatches.to_string();
+        row[8] = time(self.estimate);
+        row[10] = time(self.roofline);
+        row
+    }
+}
+
+fn time(microseconds: f64) -> String {
+    format!("{microseconds:.2}")
 }

@@ -15,6 +15,9 @@ use super::compile::Shader;
 /// Names the folder with the work, in a child.
 const FOLDER_VARIABLE: &str = "IMPASTO_ISA_WORKER";
 
+/// Opens what the compiler says about a kernel, in a child's standard error.
+const MARK: &str = "impasto: compiling";
+
 /// Who has compiled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Driver {
@@ -30,6 +33,9 @@ pub struct Compiled {
     pub statistics: Vec<(String, f64)>,
     /// Name and text: NIR, ACO's own representation, the assembly.
     pub representations: Vec<(String, String)>,
+    /// What ACO thinks each instruction of the assembly takes, waiting included.
+    #[serde(default)]
+    pub cycles: Vec<u32>,
 }
 
 impl Compiled {
@@ -37,6 +43,24 @@ impl Compiled {
     pub fn statistic(&self, name: &str) -> Option<f64> {
         let found = self.statistics.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|&(_, value)| value)
+    }
+
+    /// Which kinds of registers did not fit, and scratch memory, in words; empty when all did.
+    ///
+    /// # Errors
+    ///
+    /// When the driver does not tell.
+    pub fn spills(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for name in ["Spilled VGPRs", "Spilled SGPRs", "Scratch size"] {
+            let value = self
+                .statistic(name)
+                .with_context(|| format!("the driver has no statistic '{name}'"))?;
+            if value != 0.0 {
+                found.push(format!("{name}: {value}"));
+            }
+        }
+        Ok(found)
     }
 
     /// The assembly, where the driver was built with a disassembler.
@@ -84,6 +108,8 @@ fn start_and_read(
         // Its older name, the only one that older loaders know.
         .env("VK_ICD_FILENAMES", icd)
         .env("RADV_FORCE_FAMILY", family)
+        // Has ACO print each instruction with its cycles.
+        .env("ACO_DEBUG", aco_debug())
         // What comes from the cache may lack statistics.
         .env("MESA_SHADER_CACHE_DISABLE", "true")
         .stdin(Stdio::null())
@@ -99,16 +125,33 @@ fn start_and_read(
         bail!("{} gives no device for {family}: {}", icd.display(), said.trim());
     }
     let driver = read(&path)?;
+    let mut sayings = said.split(MARK).skip(1);
     let kernels = (0..shaders.len())
         .map(|i| {
+            let saying = sayings.next().unwrap_or_default();
             let path = result_path(folder.path(), i);
             if !path.exists() {
-                return Err(format!("the compiler ended ({}): {}", output.status, said.trim()));
+                return Err(format!("the compiler ended ({})", output.status));
             }
-            read(&path).unwrap_or_else(|error| Err(format!("{error:#}")))
+            let outcome: Result<Compiled, String> =
+                read(&path).unwrap_or_else(|error| Err(format!("{error:#}")));
+            outcome.map(|compiled| Compiled { cycles: cycles(saying), ..compiled })
         })
         .collect();
     Ok(Ok(Outcome { driver, kernels }))
+}
+
+/// The user's own wishes, and the one for cycles.
+fn aco_debug() -> String {
+    let own = std::env::var("ACO_DEBUG").unwrap_or_default();
+    if own.is_empty() { "perfinfo".into() } else { format!("{own},perfinfo") }
+}
+
+/// The numbers of lines such as `( 31 clk)   s_waitcnt lgkmcnt(0)`.
+fn cycles(said: &str) -> Vec<u32> {
+    let of_line =
+        |line: &str| line.trim().strip_prefix('(')?.split_once(" clk)")?.0.trim().parse().ok();
+    said.lines().filter_map(of_line).collect()
 }
 
 /// What makes this very program a worker: the chore, or the test of that name.
@@ -132,6 +175,7 @@ pub fn work(folder: &Path) -> Result<()> {
     let device = super::device::Device::open()?;
     write(&folder.join("driver.json"), &device.driver)?;
     for (i, shader) in shaders.iter().enumerate() {
+        eprintln!("{MARK}");
         let outcome: Result<Compiled, String> =
             device.compile(shader).map_err(|error| format!("{error:#}"));
         write(&result_path(folder, i), &outcome)?;
@@ -157,4 +201,15 @@ fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("cannot parse {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cycles_are_read_from_what_the_compiler_prints() {
+        let said = "BB0\n\t(  1 clk)   s0 = s_mov_b32 s3\n\t( 31 clk)   s_waitcnt lgkmcnt(0)\n";
+        assert_eq!(cycles(said), [1, 31]);
+    }
 }
