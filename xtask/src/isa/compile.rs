@@ -59,10 +59,10 @@ pub fn compile(
     guarantees: Guarantees,
 ) -> Result<Shader> {
     let module = naga::front::wgsl::parse_str(wgsl)
-        .map_err(|error| anyhow!("{}", error.emit_to_string_with_path(wgsl, name)))?;
+        .map_err(|error| complaint(&error.emit_to_string_with_path(wgsl, name)))?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)
-        .map_err(|error| anyhow!("{}", error.emit_to_string_with_path(wgsl, name)))?;
+        .map_err(|error| complaint(&error.emit_to_string_with_path(wgsl, name)))?;
 
     let entry_point = (ShaderStage::Compute, ENTRY_POINT);
     let constants = constants.iter().cloned().collect();
@@ -93,6 +93,11 @@ pub fn compile(
         immediate_size,
         workgroup_size: entry.workgroup_size,
     })
+}
+
+/// naga's own words, which begin with `error: ` as the program's do.
+fn complaint(text: &str) -> anyhow::Error {
+    anyhow!("{}", text.trim().trim_start_matches("error: "))
 }
 
 /// As wgpu 30 sets them for a Vulkan 1.3 device with robust buffer access.

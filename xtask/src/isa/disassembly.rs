@@ -11,6 +11,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// What an instruction occupies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -41,6 +43,8 @@ pub struct Instruction {
     pub slow: bool,
     /// Bytes that a lane moves, in a memory class.
     pub bytes: u32,
+    /// Whether it does nothing.
+    pub filler: bool,
 }
 
 /// The instructions of a kernel.
@@ -49,6 +53,26 @@ pub struct Assembly {
     pub instructions: Vec<Instruction>,
     /// From the target of a branch backwards to that branch, sorted by their start, outer first.
     pub loops: Vec<Range<usize>>,
+}
+
+/// What ACO says an instruction takes, waiting included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cycles {
+    pub clocks: u32,
+    /// Whether the instruction does nothing.
+    pub filler: bool,
+}
+
+impl Cycles {
+    /// Reads lines such as `( 31 clk)   s4 = s_buffer_load_dword s[8-11], 0`.
+    pub fn parse(text: &str) -> Vec<Self> {
+        let of_line = |line: &str| {
+            let (clocks, code) = line.trim().strip_prefix('(')?.split_once(" clk)")?;
+            let filler = code.split_whitespace().any(is_filler);
+            Some(Self { clocks: clocks.trim().parse().ok()?, filler })
+        };
+        text.lines().filter_map(of_line).collect()
+    }
 }
 
 /// What stands in a range of instructions.
@@ -80,6 +104,12 @@ impl Assembly {
                 continue;
             }
             let code = line.split(';').next().unwrap_or_default().trim();
+            if let Some(times) = repetitions(code)
+                && let Some(&last) = instructions.last()
+            {
+                instructions.extend(std::iter::repeat_n(last, times));
+                continue;
+            }
             let mut words = code.split_whitespace();
             let Some(mnemonic) = words.next() else { continue };
             let Some(instruction) = classify(mnemonic, code) else { continue };
@@ -102,6 +132,20 @@ impl Assembly {
         let mut loops: Vec<_> = ends.into_iter().map(|(head, end)| head..end).collect();
         loops.sort_by_key(|range| range.start);
         Self { instructions, loops }
+    }
+
+    /// The cycles of each instruction, from those that ACO has printed.
+    ///
+    /// It prints them before the assembler aligns loops with instructions that do nothing.
+    /// `None` where the two do not match.
+    pub fn align(&self, cycles: &[Cycles]) -> Option<Vec<u32>> {
+        let mut rest = cycles.iter().peekable();
+        let mut aligned = Vec::new();
+        for instruction in &self.instructions {
+            let inserted = instruction.filler && rest.peek().is_none_or(|next| !next.filler);
+            aligned.push(if inserted { 1 } else { rest.next()?.clocks });
+        }
+        rest.next().is_none().then_some(aligned)
     }
 
     /// The innermost loop with the most fused multiply-adds; the longest one if none has any.
@@ -145,6 +189,18 @@ impl Counts {
     }
 }
 
+/// Of a line that stands for more of the instruction above it.
+fn repetitions(code: &str) -> Option<usize> {
+    code.strip_prefix("(then repeated ")?.strip_suffix(" times)")?.parse().ok()
+}
+
+/// Whether an instruction does nothing: the assembler aligns loops with such.
+pub fn is_filler(mnemonic: &str) -> bool {
+    ["s_nop", "s_inst_prefetch", "s_set_inst_prefetch"]
+        .iter()
+        .any(|filler| mnemonic.starts_with(filler))
+}
+
 /// `code` is the instruction with its operands; of a pair the second half stands after `::`.
 fn classify(mnemonic: &str, code: &str) -> Option<Instruction> {
     let memory = ["buffer_", "tbuffer_", "global_", "flat_", "image_", "scratch_"];
@@ -171,6 +227,7 @@ fn classify(mnemonic: &str, code: &str) -> Option<Instruction> {
         fmas: halves.iter().filter(|half| is_fma(half)).count() as u32,
         loads: loads && !matches!(class, Class::Valu | Class::Scalar),
         slow: class == Class::Valu && is_slow(mnemonic),
+        filler: is_filler(mnemonic),
         bytes: if matches!(class, Class::Vmem | Class::Lds) { lane_bytes(mnemonic) } else { 0 },
     })
 }
@@ -216,6 +273,8 @@ mod tests {
     const NESTED: &str = "
 BB0:
 	s_mov_b32 s0, 0                   ; be800380
+	s_nop 0                           ; bf800000
+	(then repeated 2 times)
 BB1:
 	s_load_dwordx4 s[4:7], s[2:3], 0x10 ; f4080101 fa000010
 BB2:
@@ -239,17 +298,29 @@ Constant data:
     #[test]
     fn loops_are_branches_backwards() {
         let assembly = Assembly::parse(NESTED);
-        assert_eq!(assembly.instructions.len(), 12);
-        assert_eq!(assembly.loops, [1..10, 2..8]);
+        assert_eq!(assembly.instructions.len(), 15);
+        assert_eq!(assembly.loops, [4..13, 5..11]);
         let hottest = assembly.hottest_loop().unwrap();
-        assert_eq!(hottest, &(2..8));
+        assert_eq!(hottest, &(5..11));
         let counts = assembly.count(hottest.clone());
         assert_eq!((counts.instructions, counts.operations, counts.fmas), (6, 7, 2));
         assert_eq!((counts.vmem_loads, counts.lds_loads, counts.smem_loads), (0, 1, 0));
         assert_eq!(assembly.whole().smem_loads, 1);
         assert_eq!(assembly.whole().vmem_loads, 0);
-        assert!(assembly.instructions[8].slow);
-        assert_eq!(assembly.instructions[2].bytes, 16);
+        assert!(assembly.instructions[11].slow);
+        assert_eq!(assembly.instructions[5].bytes, 16);
+        assert!(assembly.instructions[3].filler);
+    }
+
+    #[test]
+    fn what_the_assembler_adds_takes_a_cycle() {
+        let said = "BB0\n\t(  1 clk)   s0 = s_mov_b32 s3\n\t( 31 clk)   s_waitcnt lgkmcnt(0)\n";
+        let cycles = Cycles::parse(said);
+        assert_eq!(cycles.iter().map(|cycles| cycles.clocks).collect::<Vec<_>>(), [1, 31]);
+        let assembly = Assembly::parse("\ts_mov_b32 s0, s3\n\ts_nop 0\n\ts_waitcnt lgkmcnt(0)\n");
+        assert_eq!(assembly.align(&cycles), Some(vec![1, 1, 31]));
+        assert_eq!(assembly.align(&cycles[..1]), None);
+        assert_eq!(Assembly::parse("\ts_nop 0\n").align(&cycles), None);
     }
 
     #[test]

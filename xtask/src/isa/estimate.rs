@@ -252,13 +252,8 @@ fn assumed_trips(depth: usize) -> f64 {
 
 /// Cycles from a wave's start to its end.
 fn latency(assembly: &Assembly, compiled: &Compiled, runs: &[f64]) -> f64 {
-    if compiled.cycles.len() == runs.len() {
-        return compiled
-            .cycles
-            .iter()
-            .zip(runs)
-            .map(|(&cycles, times)| cycles as f64 * times)
-            .sum();
+    if let Some(cycles) = assembly.align(&compiled.cycles) {
+        return cycles.iter().zip(runs).map(|(&cycles, times)| cycles as f64 * times).sum();
     }
     // Without the cycles of each instruction, the driver's sum, stretched as the loops are.
     let assumed: f64 = self::runs(assembly, &[]).iter().sum();
@@ -269,6 +264,7 @@ fn latency(assembly: &Assembly, compiled: &Compiled, runs: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::disassembly::Cycles;
 
     const LOOP: &str = "
 BB0:
@@ -286,7 +282,7 @@ BB2:
             subgroup_size: 32,
             statistics: vec![("VGPRs".into(), 64.0), ("Subgroups per SIMD".into(), 16.0)],
             representations: vec![("Assembly".into(), LOOP.into())],
-            cycles: vec![1, 5, 20, 4, 1],
+            cycles: [1, 5, 20, 4, 1].map(|clocks| Cycles { clocks, filler: false }).to_vec(),
         }
     }
 

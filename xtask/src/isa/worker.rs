@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::compile::Shader;
+use super::disassembly::Cycles;
 
 /// Names the folder with the work, in a child.
 const FOLDER_VARIABLE: &str = "IMPASTO_ISA_WORKER";
@@ -35,7 +36,7 @@ pub struct Compiled {
     pub representations: Vec<(String, String)>,
     /// What ACO thinks each instruction of the assembly takes, waiting included.
     #[serde(default)]
-    pub cycles: Vec<u32>,
+    pub cycles: Vec<Cycles>,
 }
 
 impl Compiled {
@@ -116,13 +117,14 @@ fn start_and_read(
         .output()
         .context("cannot start the compiling process")?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let complaint = said.trim().trim_start_matches("error: ");
 
     let path = folder.path().join("driver.json");
     if !path.exists() {
         if said.contains("Unknown family") {
             return Ok(Err(Failure::UnknownFamily));
         }
-        bail!("{} gives no device for {family}: {}", icd.display(), said.trim());
+        bail!("{} gives no device for {family}: {}", icd.display(), complaint);
     }
     let driver = read(&path)?;
     let mut sayings = said.split(MARK).skip(1);
@@ -135,7 +137,7 @@ fn start_and_read(
             }
             let outcome: Result<Compiled, String> =
                 read(&path).unwrap_or_else(|error| Err(format!("{error:#}")));
-            outcome.map(|compiled| Compiled { cycles: cycles(saying), ..compiled })
+            outcome.map(|compiled| Compiled { cycles: Cycles::parse(saying), ..compiled })
         })
         .collect();
     Ok(Ok(Outcome { driver, kernels }))
@@ -145,13 +147,6 @@ fn start_and_read(
 fn aco_debug() -> String {
     let own = std::env::var("ACO_DEBUG").unwrap_or_default();
     if own.is_empty() { "perfinfo".into() } else { format!("{own},perfinfo") }
-}
-
-/// The numbers of lines such as `( 31 clk)   s_waitcnt lgkmcnt(0)`.
-fn cycles(said: &str) -> Vec<u32> {
-    let of_line =
-        |line: &str| line.trim().strip_prefix('(')?.split_once(" clk)")?.0.trim().parse().ok();
-    said.lines().filter_map(of_line).collect()
 }
 
 /// What makes this very program a worker: the chore, or the test of that name.
@@ -201,15 +196,4 @@ fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("cannot parse {}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cycles_are_read_from_what_the_compiler_prints() {
-        let said = "BB0\n\t(  1 clk)   s0 = s_mov_b32 s3\n\t( 31 clk)   s_waitcnt lgkmcnt(0)\n";
-        assert_eq!(cycles(said), [1, 31]);
-    }
 }
