@@ -1,7 +1,7 @@
 //! A compute pipeline through Vulkan, and what the driver says about it.
 //!
-//! wgpu cannot open Mesa's null device, and does not pass on `VK_KHR_pipeline_executable_properties`;
-//! hence `ash`.
+//! wgpu cannot open Mesa's null device, and does not pass on what
+//! `VK_KHR_pipeline_executable_properties` tells; hence `ash`.
 
 use std::ffi::{CStr, c_char};
 
