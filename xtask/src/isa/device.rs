@@ -6,7 +6,7 @@
 use std::ffi::{CStr, c_char};
 
 use anyhow::{Context, Result, bail, ensure};
-use ash::{khr, vk};
+use ash::{ext, khr, vk};
 
 use super::compile::{BindingKind, ENTRY_POINT, Shader};
 use super::worker::{Compiled, Driver};
@@ -272,8 +272,15 @@ fn open_device(
         extensions.push(khr::cooperative_matrix::NAME.as_ptr());
     }
 
+    // As wgpu does where it can; what is checked at run time keeps loads from being merged.
+    let robust = has(ext::robustness2::NAME);
+    if robust {
+        extensions.push(ext::robustness2::NAME.as_ptr());
+    }
+
     let mut executables = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default();
     let mut matrix = vk::PhysicalDeviceCooperativeMatrixFeaturesKHR::default();
+    let mut robustness = vk::PhysicalDeviceRobustness2FeaturesEXT::default();
     let mut vulkan_11 = vk::PhysicalDeviceVulkan11Features::default();
     let mut vulkan_12 = vk::PhysicalDeviceVulkan12Features::default();
     let mut vulkan_13 = vk::PhysicalDeviceVulkan13Features::default();
@@ -284,6 +291,9 @@ fn open_device(
         .push_next(&mut vulkan_13);
     if matrices {
         features = features.push_next(&mut matrix);
+    }
+    if robust {
+        features = features.push_next(&mut robustness);
     }
     // SAFETY: each structure of the chain is one that the device knows, and lives long enough.
     unsafe { instance.get_physical_device_features2(physical_device, &mut features) };
