@@ -8,6 +8,7 @@
 
 mod examples;
 mod install;
+mod isa;
 mod logo;
 mod outline;
 mod test;
@@ -36,6 +37,7 @@ enum Chore {
     },
     /// Run every program in examples/ for a moment, on every engine that is there
     Examples,
+    Isa(isa::Options),
     /// Draw logo.jpg
     Logo {
         /// Where to write it [default: logo.jpg in the root of the repository]
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Test { cargo_arguments } => test::run(&cargo_arguments),
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
+        Chore::Isa(options) => isa::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
     };
     // Returned from `main`, an error would bring a stack trace where RUST_BACKTRACE is set, and
