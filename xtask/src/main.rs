@@ -10,6 +10,7 @@ mod examples;
 mod install;
 mod logo;
 mod outline;
+mod peers;
 mod test;
 mod vulkan;
 mod workspace;
@@ -42,6 +43,10 @@ enum Chore {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+    /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
+    Peers(peers::Options),
+    /// Measure what training costs as pictures and networks grow, and write BENCHMARKS.md
+    Scaling(peers::ScalingOptions),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +54,8 @@ fn main() -> ExitCode {
         Chore::Test { cargo_arguments } => test::run(&cargo_arguments),
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
+        Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
+        Chore::Scaling(options) => peers::run_scaling(&options).map(|()| ExitCode::SUCCESS),
     };
     // Returned from `main`, an error would bring a stack trace where RUST_BACKTRACE is set, and
     // none of these errors is a fault of this program.
