@@ -45,14 +45,13 @@ fn serve<C: Contestant>(name: &str, turns: impl BufRead, mut answers: impl Write
     let mut opened = None;
     for line in turns.lines() {
         let job: Job = serde_json::from_str(&line?)?;
-        let (contestant, first_epoch_s, first_loss) = match &mut opened {
-            Some(opened) => opened,
-            None => {
-                let mut contestant = C::open(name, &job)?;
-                let seconds = contestant.train(1)?;
-                let loss = contestant.loss()?;
-                opened.insert((contestant, seconds, loss))
-            }
+        let (contestant, first_epoch_s, first_loss) = if let Some(opened) = &mut opened {
+            opened
+        } else {
+            let mut contestant = C::open(name, &job)?;
+            let seconds = contestant.train(1)?;
+            let loss = contestant.loss()?;
+            opened.insert((contestant, seconds, loss))
         };
         if job.warm_up > 0 {
             contestant.train(job.warm_up)?;

@@ -113,6 +113,9 @@ pub struct Options {
     /// Folder to write BENCHMARKS.md and docs/benchmarks into [default: root of the repository]
     #[arg(long)]
     output: Option<PathBuf>,
+    /// Measure nothing: write the page and the plots anew from the figures that are there
+    #[arg(long)]
+    redraw: bool,
 }
 
 /// # Errors
@@ -129,6 +132,9 @@ pub fn run(options: &Options) -> Result<()> {
     ensure!(options.minutes >= 0.0, "{} minutes: it must be 0 or more", options.minutes);
     // A file that cannot be used is told now rather than after half an hour.
     let mut results = Results::load(&results_file(&output))?;
+    if options.redraw {
+        return write(&results, &output);
+    }
     let mine = own_options(&options.extra)?;
 
     let cargo = Cargo::new()?;
@@ -138,8 +144,7 @@ pub fn run(options: &Options) -> Result<()> {
     let roster = roster::gather(&cargo, &root, options)?;
     let threads = threads(options.threads);
     let adapter = options.adapter.as_deref();
-    let mut contest = Contest::new(roster, &cargo, threads, count);
-    contest.start = Instant::now();
+    let mut contest = Contest::new(roster, &cargo, folder.path(), threads, count);
     for &batch in &options.batches {
         contest.open(&work::job(&samples, batch, threads, adapter), &mine);
     }
@@ -260,6 +265,8 @@ impl Seat {
 struct Contest<'a> {
     roster: Roster,
     cargo: &'a Cargo,
+    /// For whatever is needed only until the end.
+    folder: &'a Path,
     threads: usize,
     samples: usize,
     seats: Vec<Seat>,
@@ -270,10 +277,17 @@ struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    fn new(roster: Roster, cargo: &'a Cargo, threads: usize, samples: usize) -> Self {
+    fn new(
+        roster: Roster,
+        cargo: &'a Cargo,
+        folder: &'a Path,
+        threads: usize,
+        samples: usize,
+    ) -> Self {
         Self {
             roster,
             cargo,
+            folder,
             threads,
             samples,
             seats: Vec::new(),
@@ -322,7 +336,10 @@ impl<'a> Contest<'a> {
     }
 
     fn start(&self, member: &Member, job: &Job) -> Result<(Contestant, Answer)> {
-        let mut command = member.command(self.cargo, self.threads);
+        let cache = self.folder.join(format!("cache-{}-{}", member.name, job.batch));
+        std::fs::create_dir(&cache)
+            .with_context(|| format!("cannot create {}", cache.display()))?;
+        let mut command = member.command(self.cargo, self.threads, &cache);
         let mut contestant = Contestant::start(member.name, &mut command)?;
         let first = contestant.turn(job)?;
         Ok((contestant, first))

@@ -66,6 +66,9 @@ pub fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
     }
+    if value >= 1_000.0 {
+        return count(value);
+    }
     let decimals = (2 - value.abs().log10().floor() as i32).max(0);
     let text = format!("{value:.*}", decimals as usize);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
@@ -73,6 +76,9 @@ pub fn short(value: f64) -> String {
 
 /// As [`short`], with the zeros at the end, so that columns line up.
 fn figure(value: f64) -> String {
+    if value >= 1_000.0 {
+        return count(value);
+    }
     let decimals = (2 - value.max(1e-9).log10().floor() as i32).max(0);
     format!("{value:.*}", decimals as usize)
 }
@@ -325,8 +331,9 @@ fn repeat(setting: &Setting) -> String {
 fn scaling_part(scaling: &Scaling) -> String {
     let mut part = format!(
         "\n## As the work grows\n\n\
-         Impasto alone, on {}. Ten hidden layers of 100 and a picture of 100×100 where it is not\n\
-         the one or the other that grows; batches of {}, Adam, mean squared error. Each size is\n\
+         Impasto alone, on {}.\n\
+         Ten hidden layers of 100 and a picture of 100×100 where it is not the one or the other\n\
+         that grows; batches of {}, Adam, mean squared error. Each size is\n\
          trained in a process of its own for some seconds, of large pictures a part of an epoch;\n\
          the first third of the time does not count. Host memory is the most that the process ever\n\
          held, the picture included.\n",
@@ -388,7 +395,7 @@ fn scaling_row(point: &Point) -> Vec<String> {
     vec![
         grown,
         count(cost.parameters as f64),
-        format!("{engine}, {}", first_words(&cost.device)),
+        if size.gpu { format!("GPU, {}", first_words(&cost.device)) } else { engine.into() },
         figure(cost.sample_s * 1e6),
         figure(cost.sample_s * (size.side * size.side) as f64),
         mebibytes(cost.host_bytes),
@@ -499,7 +506,7 @@ mod tests {
             "- PyTorch: no network",
             "cargo xtask peers --burn",
             "0123456789ab",
-            "| 1,000×1,000 | 91,503 | CPU, CPU | 4.00 | 4.00 | 64 | – |",
+            "| 1,000×1,000 | 91,503 | CPU | 4.00 | 4.00 | 64 | – |",
             "no adapter",
         ] {
             assert!(page.contains(expected), "{expected}\n{page}");
@@ -528,7 +535,7 @@ mod tests {
         assert_eq!(count(12_345_678.0), "12,345,678");
         assert_eq!(count(100.0), "100");
         assert_eq!(short(0.050), "0.05");
-        assert_eq!(short(1_234.0), "1234");
+        assert_eq!(short(1_234.0), "1,234");
         assert_eq!(figure(0.0400), "0.0400");
         assert_eq!(figure(12.34), "12.3");
     }

@@ -17,7 +17,11 @@ pub const DEPTH: &str = "depth";
 /// See [`SIDE`].
 pub const WIDTH: &str = "width";
 
-const SIZE: (u32, u32) = (760, 440);
+/// Without the legend.
+const SIZE: (u32, u32) = (760, 420);
+
+const LEGEND_COLUMNS: usize = 2;
+const LEGEND_ROW: u32 = 20;
 
 /// Colours that those who see few colours can tell apart (Okabe and Ito), the strongest first.
 const COLOURS: [RGBColor; 9] = [
@@ -67,7 +71,7 @@ pub fn draw(results: &Results) -> Result<Vec<(&'static str, String)>> {
 }
 
 const PIXELS: Axis = Axis { title: "pixels", logarithmic: true, format: page::count };
-const LAYERS: Axis = Axis { title: "hidden layers", logarithmic: false, format: page::count };
+const LAYERS: Axis = Axis { title: "hidden layers", logarithmic: true, format: page::count };
 const NEURONS: Axis =
     Axis { title: "neurons in each hidden layer", logarithmic: true, format: page::count };
 
@@ -110,7 +114,9 @@ fn lines_of(
                 || scaling.points.iter().filter(|p| p.series == series && p.size.gpu == gpu);
             let device = of_engine().find_map(|p| p.cost.as_ref().ok())?.device.clone();
             let points = of_engine().filter_map(|p| Some((grown(p), value(p)?))).collect();
-            Some((format!("{name} on {}", page::first_words(&device)), points))
+            let place =
+                if gpu { format!(" on {}", page::first_words(&device)) } else { String::new() };
+            Some((format!("{name}{place}"), points))
         })
         .collect()
 }
@@ -228,13 +234,17 @@ fn svg(plot: &Plot) -> Result<String> {
 }
 
 fn draw_into(plot: &Plot, text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
-    let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
+    // The legend stands below, where it covers no line.
+    let rows = plot.lines.len().div_ceil(LEGEND_COLUMNS);
+    let size = (SIZE.0, SIZE.1 + rows as u32 * LEGEND_ROW);
+    let area = SVGBackend::with_string(text, size).into_drawing_area();
     area.fill(&WHITE)?;
+    let (upper, legend) = area.split_vertically(SIZE.1);
     let points = || plot.lines.iter().flat_map(|(_, points)| points);
     // Every size that was measured has its mark below.
     let x_scale = plot.x.marked(points().map(|point| point.0));
     let y_scale = plot.y.round(points().map(|point| point.1));
-    let mut chart = ChartBuilder::on(&area)
+    let mut chart = ChartBuilder::on(&upper)
         .caption(&plot.title, ("sans-serif", 20))
         .margin(14)
         .x_label_area_size(48)
@@ -247,24 +257,15 @@ fn draw_into(plot: &Plot, text: &mut String) -> Result<(), Box<dyn std::error::E
         .label_style(("sans-serif", 14))
         .bold_line_style(BLACK.mix(0.15))
         .draw()?;
-    for (number, (name, points)) in plot.lines.iter().enumerate() {
-        let colour = COLOURS[number % COLOURS.len()];
+    let cells = legend.split_evenly((rows.max(1), LEGEND_COLUMNS));
+    let colours = COLOURS.iter().cycle();
+    for (((name, points), colour), cell) in plot.lines.iter().zip(colours).zip(&cells) {
         // Impasto's own lines are the thick ones.
-        let style = colour.stroke_width(if name.starts_with("Impasto") { 4 } else { 2 });
-        chart
-            .draw_series(LineSeries::new(points.iter().copied(), style))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+        let style = colour.stroke_width(if name.contains("Impasto") { 4 } else { 2 });
+        chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
         chart.draw_series(points.iter().map(|point| Circle::new(*point, 4, colour.filled())))?;
-    }
-    if !plot.lines.is_empty() {
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.2))
-            .label_font(("sans-serif", 13))
-            .draw()?;
+        cell.draw(&PathElement::new([(24, 6), (48, 6)], style))?;
+        cell.draw(&Text::new(name.as_str(), (56, 0), ("sans-serif", 13)))?;
     }
     area.present()?;
     Ok(())

@@ -24,8 +24,10 @@ impl Member {
         Self { name, gpu, program: program.to_vec() }
     }
 
-    /// How it is started. `threads` also for libraries that ask the environment alone.
-    pub fn command(&self, cargo: &Cargo, threads: usize) -> Command {
+    /// How it is started. `threads` also for libraries that ask the environment alone. `cache` is
+    /// an empty folder: with kernels that were compiled on another day, the first epoch would
+    /// not be one.
+    pub fn command(&self, cargo: &Cargo, threads: usize, cache: &Path) -> Command {
         let mut command = Command::new(&self.program[0]);
         command.args(&self.program[1..]).arg(self.name);
         share_environment(cargo, &mut command);
@@ -33,6 +35,9 @@ impl Member {
             ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"]
         {
             command.env(variable, threads.to_string());
+        }
+        for variable in ["XDG_CACHE_HOME", "MESA_SHADER_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"] {
+            command.env(variable, cache);
         }
         command
     }

@@ -110,8 +110,7 @@ impl Contestant for Burn {
                 let y = targets.clone().slice([first..last]);
                 let loss = MseLoss::new().forward(self.model.forward(x), y, Reduction::Mean);
                 let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-                self.model =
-                    self.optimizer.step(self.learning_rate, self.model.clone(), gradients);
+                self.model = self.optimizer.step(self.learning_rate, self.model.clone(), gradients);
                 self.losses.push((loss.detach(), last - first));
             }
         }
