@@ -26,8 +26,9 @@
 //! *Time*: the chore first has everyone train a few epochs, then shares the time that is left of
 //! `--minutes` out evenly. Everyone has at least one epoch in each round, however long it takes.
 //!
-//! *Proof*: at the end those that had few steps train on, unmeasured. Whose loss is then not
-//! below half the loss of the best constant colour has not learned, and is not counted.
+//! *Proof*: a contestant has learned if its loss is below half the loss of the best constant
+//! colour. At the end those whose loss is not train on, unmeasured, for a few hundred steps at most;
+//! who has not learned then is not counted, and the chore fails.
 
 mod contestant;
 mod machine;
@@ -66,7 +67,10 @@ use statistics::median;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// After so many steps everyone should have learned something.
-const LEARNING_STEPS: usize = 150;
+const LEARNING_STEPS: usize = 400;
+
+/// Steps after which it is asked whether someone has.
+const FEW_STEPS: usize = 25;
 
 /// Rows and columns of the matrices whose product tells the machine's rate.
 const PRODUCT_SIZE: usize = 4096;
@@ -152,7 +156,7 @@ pub fn run(options: &Options) -> Result<()> {
     contest.open_product(product_job);
     ensure!(!contest.seats.is_empty(), "nobody could be measured");
     contest.rounds(options.rounds.get(), options.minutes * 60.0);
-    contest.prove();
+    contest.prove(constant_loss);
 
     let peers = Peers {
         setting: Setting::here(&root, command_line(), threads),
@@ -237,6 +241,11 @@ impl Seat {
         median(&self.last.epoch_s).unwrap_or(self.first.first_epoch_s)
     }
 
+    /// Whether its loss is well below the loss of the best constant colour.
+    fn learned(&self, constant_loss: f64) -> bool {
+        self.last.final_loss < constant_loss / 2.0
+    }
+
     fn turn(&mut self, warm_up: usize, turn: schedule::Turn) -> Result<&Answer> {
         self.job = Job { warm_up, spans: turn.spans, epochs: turn.epochs, ..self.job.clone() };
         self.last = self.contestant.turn(&self.job)?;
@@ -256,7 +265,7 @@ impl Seat {
             epoch_s: self.rounds.clone(),
             epochs: self.epochs,
             final_loss: self.last.final_loss,
-            learned: self.last.final_loss < constant_loss / 2.0,
+            learned: self.learned(constant_loss),
         }
     }
 }
@@ -418,17 +427,19 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// Has those that had few steps train on, so that their loss tells whether they learn.
-    fn prove(&mut self) {
+    /// Has those that have not learned yet train on until they have, or have had enough steps for
+    /// it.
+    fn prove(&mut self, constant_loss: f64) {
         let mut failed = Vec::new();
         for (number, seat) in self.seats.iter_mut().enumerate() {
-            let wanted = LEARNING_STEPS.div_ceil(work::steps(self.samples, seat.job.batch));
-            if seat.epochs < wanted {
+            let steps = work::steps(self.samples, seat.job.batch);
+            let few = schedule::Turn { spans: 1, epochs: FEW_STEPS.div_ceil(steps) };
+            while !seat.learned(constant_loss) && seat.epochs * steps < LEARNING_STEPS {
                 let name = &seat.first.contestant;
                 println!("{name} trains on, unmeasured, at batch {}", seat.job.batch);
-                let rest = wanted - seat.epochs - 1;
-                if let Err(error) = seat.turn(rest, schedule::Turn { spans: 1, epochs: 1 }) {
+                if let Err(error) = seat.turn(0, few) {
                     failed.push((number, error));
+                    break;
                 }
             }
         }

@@ -267,7 +267,7 @@ fn proof(peers: &Peers) -> String {
          The first epoch is told with whatever is compiled, chosen or loaded for it. A loss is the\n\
          mean over an epoch. Painting everything in the picture's mean colour would be a loss of\n\
          {:.4}; who is not below half of that in the end has not learned and is not counted. Those\n\
-         that had few steps trained on for that, unmeasured. The others trained as many epochs as\n\
+         that had too few steps for it trained on, unmeasured. Everyone trained as many epochs as\n\
          fitted into their time, so the losses say nothing about who learns better.\n",
         table(&header, &rows),
         peers.constant_loss
