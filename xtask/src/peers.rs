@@ -59,7 +59,7 @@ use crate::workspace::{Cargo, root};
 use contestant::Contestant;
 use machine::Setting;
 use protocol::{Answer, Job};
-use results::{Entry, LeftOut, Peers, Product, Results};
+use results::{Entry, Peers, Product, Results};
 use roster::{Member, Roster};
 use statistics::median;
 
@@ -446,7 +446,7 @@ impl<'a> Contest<'a> {
         for (number, error) in failed.into_iter().rev() {
             let seat = self.seats.remove(number);
             let name = format!("{} at batch {}", seat.first.contestant, seat.job.batch);
-            self.roster.left_out.push(LeftOut { contestant: name, reason: format!("{error:#}") });
+            self.roster.leave_out(&name, &error);
         }
     }
 

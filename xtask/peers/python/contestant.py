@@ -20,6 +20,11 @@ def samples(job):
     return numpy.ascontiguousarray(inputs), numpy.ascontiguousarray(targets)
 
 
+def pytorch_version(torch):
+    """Without the build, which is one for CUDA even where nothing runs on it."""
+    return f"PyTorch {torch.__version__.split('+')[0]}"
+
+
 class ScikitLearn:
     """MLPRegressor, one `fit` with `warm_start` for each measured span."""
 
@@ -71,7 +76,7 @@ class PyTorch:
         torch.manual_seed(job["seed"])
         # A denormal number costs many cycles and is worth nothing here.
         torch.set_flush_denormal(True)
-        self.version = f"PyTorch {torch.__version__}"
+        self.version = pytorch_version(torch)
         capability = torch.backends.cpu.get_cpu_capability()
         self.device = f"{torch.get_num_threads()} threads, {capability}"
         self.inputs, self.targets = (torch.from_numpy(array) for array in samples(job))
@@ -84,7 +89,6 @@ class PyTorch:
         self.forward = self.model
         if compiled:
             self.forward = torch.compile(self.model)
-            self.version += ", torch.compile"
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=job["learning_rate"], fused=True
         )
@@ -119,7 +123,7 @@ class MatrixProduct:
         import torch
 
         torch.set_num_threads(job["threads"])
-        self.version = f"PyTorch {torch.__version__}"
+        self.version = pytorch_version(torch)
         self.device = f"{torch.get_num_threads()} threads"
         size = job["options"]["size"]
         self.a, self.b = torch.rand(size, size), torch.rand(size, size)

@@ -47,9 +47,7 @@ pub fn title(entry: &Entry) -> String {
         "scikit-learn-float64" => format!("{version}, float64 (its default)"),
         "scikit-learn-float32" => format!("{version}, float32"),
         "pytorch" => format!("{version}, CPU, fused Adam"),
-        "pytorch-compiled" => {
-            format!("{version}, CPU, fused Adam, `torch.compile`").replace('`', "")
-        }
+        "pytorch-compiled" => format!("{version}, CPU, fused Adam, torch.compile"),
         "burn-flex" => format!("{version}, flex (CPU)"),
         "burn-wgpu" => format!("{version}, wgpu on {}", first_words(&entry.device)),
         _ => format!("{version}, CPU"),
@@ -263,7 +261,8 @@ fn proof(peers: &Peers) -> String {
         })
         .collect();
     format!(
-        "\n### First epochs and losses\n\n{}\n\
+        "\n### First epochs and losses\n\n\
+         <details><summary>Each contestant at each batch size</summary>\n\n{}\n</details>\n\n\
          The first epoch is told with whatever is compiled, chosen or loaded for it. A loss is the\n\
          mean over an epoch. Painting everything in the picture's mean colour would be a loss of\n\
          {:.4}; who is not below half of that in the end has not learned and is not counted. Those\n\
