@@ -100,6 +100,9 @@ fn times(ratio: &Ratio) -> String {
     format!("**{}×** ({}–{})", digits(ratio.median), digits(ratio.lowest), digits(ratio.highest))
 }
 
+/// Where rounds differ by more than this, the machine was busy with something else.
+const BUSY: f64 = 1.5;
+
 const DASH: &str = "–";
 
 impl Peers {
@@ -198,6 +201,7 @@ fn peers_part(peers: &Peers) -> String {
     if peers.is_software() {
         part += "The adapter is a software adapter: the processor, in disguise, not a GPU.\n";
     }
+    part += &busy(peers);
     part += "\n### Seconds an epoch\n\n";
     part +=
         &table(&peers.header("median"), &peers.rows(|_| true, |entry| entry.seconds().map(figure)));
@@ -207,6 +211,18 @@ fn peers_part(peers: &Peers) -> String {
     part += &left_out(peers);
     part += &method(peers);
     part
+}
+
+/// A warning where rounds differ too much.
+fn busy(peers: &Peers) -> String {
+    let spread = peers.entries.iter().map(Entry::spread).fold(1.0, f64::max);
+    if spread <= BUSY {
+        return String::new();
+    }
+    format!(
+        "\n**The machine was busy**: someone's slowest round took {spread:.1} times as long as the\n\
+         fastest. Measure again before these figures are told to anyone.\n"
+    )
 }
 
 /// How near everyone comes to the machine's rate of matrix products.
@@ -245,15 +261,12 @@ fn proof(peers: &Peers) -> String {
         .into_iter()
         .flat_map(|name| peers.batches().into_iter().filter_map(|batch| peers.entry(name, batch)))
         .map(|entry| {
-            let rounds = entry.rounds();
-            let slowest = rounds.iter().copied().fold(0.0, f64::max);
-            let fastest = rounds.iter().copied().fold(f64::INFINITY, f64::min);
             let last = format!("{:.4}", entry.final_loss);
             vec![
                 title(entry),
                 count(entry.batch as f64),
                 format!("{} s", figure(entry.first_epoch_s)),
-                format!("{:.2}", slowest / fastest),
+                format!("{:.2}", entry.spread()),
                 count(entry.epochs as f64),
                 format!("{:.4}", entry.first_loss),
                 if entry.learned { last } else { format!("{last}, **did not learn**") },
@@ -521,6 +534,15 @@ mod tests {
         let page = render(&results);
         assert!(page.contains("| CANDLE, CPU | – | – |"), "{page}");
         assert!(page.contains("**did not learn**"));
+    }
+
+    #[test]
+    fn a_busy_machine_is_told() {
+        let mut results = results();
+        assert!(!render(&results).contains("was busy"));
+        let peers = results.peers.as_mut().unwrap();
+        peers.entries.push(entry("candle", false, 1_000, &[0.1, 0.3]));
+        assert!(render(&results).contains("3.0 times as long"));
     }
 
     #[test]

@@ -86,6 +86,14 @@ impl Entry {
         self.epoch_s.iter().filter_map(|spans| median(spans)).collect()
     }
 
+    /// How many times as long the slowest round took as the fastest; 1 where there is none.
+    pub fn spread(&self) -> f64 {
+        let rounds = self.rounds();
+        let slowest = rounds.iter().copied().fold(0.0, f64::max);
+        let fastest = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+        (slowest / fastest).max(1.0)
+    }
+
     /// Seconds an epoch: the median over the rounds.
     pub fn seconds(&self) -> Option<f64> {
         median(&self.rounds())
