@@ -11,6 +11,7 @@ mod install;
 mod isa;
 mod logo;
 mod outline;
+mod peers;
 mod test;
 mod vulkan;
 mod workspace;
@@ -44,6 +45,10 @@ enum Chore {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+    /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
+    Peers(peers::Options),
+    /// Measure what training costs as pictures and networks grow, and write BENCHMARKS.md
+    Scaling(peers::ScalingOptions),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
         Chore::Isa(options) => isa::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
+        Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
+        Chore::Scaling(options) => peers::run_scaling(&options).map(|()| ExitCode::SUCCESS),
     };
     // Returned from `main`, an error would bring a stack trace where RUST_BACKTRACE is set, and
     // none of these errors is a fault of this program.

@@ -1,0 +1,140 @@
+//! One size of `cargo xtask scaling`, in a process of its own so that its memory can be told.
+
+#[path = "../../src/peers/points.rs"]
+mod points;
+
+use std::io;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use impasto::{Control, Dataset, Engine, Event, Network, Picture, Trainer};
+use points::{Cost, Size};
+
+use crate::serve::Outcome;
+
+/// Reads a size from standard input and prints what it costs.
+pub fn run() -> ExitCode {
+    let measured = io::read_to_string(io::stdin())
+        .map_err(Into::into)
+        .and_then(|line| Ok(serde_json::from_str(&line)?))
+        .and_then(|size| measure(&size))
+        .and_then(|cost| Ok(serde_json::to_string(&cost)?));
+    match measured {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(size: &Size) -> Outcome<Cost> {
+    let dataset = resized(&Picture::load(&size.picture)?, size.side)?.to_dataset(true)?;
+    let engine = crate::open_backend(size.gpu, size.threads, size.adapter.as_deref())?;
+    let mut network = crate::network(2, &vec![size.width; size.depth], 3, 0)?;
+    let trainer = Trainer { epochs: 1_000_000, batch_size: size.batch, ..Trainer::default() };
+
+    let mut watch = Watch::new(size);
+    let summary = trainer.fit(&*engine, &mut network, &dataset, |event| watch.see(event))?;
+    let (steps, seconds) = watch.measured();
+    if steps == 0 {
+        return Err("no step could be measured".into());
+    }
+    let samples = steps * size.batch.min(dataset.len()) as u64;
+    Ok(Cost {
+        device: engine.device().description(),
+        parameters: network.parameters().len() as u64,
+        setup_s: summary.setup_seconds,
+        steps,
+        sample_s: seconds / samples as f64,
+        host_bytes: peak_memory(),
+        device_bytes: device_bytes(&*engine, &network, &trainer, &dataset),
+    })
+}
+
+/// Tells the measured steps from those before, and stops after the last.
+struct Watch {
+    start: Instant,
+    /// When measuring may begin, and when it may end.
+    warm: Duration,
+    end: Duration,
+    first: Option<(u64, Instant)>,
+    last: Option<(u64, Instant)>,
+}
+
+impl Watch {
+    fn new(size: &Size) -> Self {
+        Self {
+            start: Instant::now(),
+            warm: Duration::from_secs_f64(size.seconds / 3.0),
+            end: Duration::from_secs_f64(size.seconds),
+            first: None,
+            last: None,
+        }
+    }
+
+    fn see(&mut self, event: &Event) -> Control {
+        let now = Instant::now();
+        match event {
+            Event::Started { .. } => self.start = now,
+            Event::Progress { steps, .. } if self.first.is_none() => {
+                if now - self.start >= self.warm {
+                    self.first = Some((*steps, now));
+                }
+            }
+            Event::Progress { steps, .. } => {
+                // What is under way when it is told to stop still counts, and is waited for.
+                self.last = Some((*steps, now));
+                if now - self.start >= self.end {
+                    return Control::Stop;
+                }
+            }
+            Event::Epoch(_) => {}
+        }
+        Control::Continue
+    }
+
+    /// (steps, seconds)
+    fn measured(&self) -> (u64, f64) {
+        match (self.first, self.last) {
+            (Some((before, since)), Some((after, until))) => {
+                (after - before, (until - since).as_secs_f64())
+            }
+            _ => (0, 0.0),
+        }
+    }
+}
+
+/// The picture with `side` pixels along each side, the nearest pixel for each.
+fn resized(picture: &Picture, side: usize) -> Outcome<Picture> {
+    let (width, height, channels) = (picture.width(), picture.height(), picture.channels());
+    let values = picture.values();
+    let mut resized = Vec::with_capacity(side * side * channels);
+    for y in 0..side {
+        for x in 0..side {
+            let pixel = (y * height / side) * width + x * width / side;
+            resized.extend_from_slice(&values[pixel * channels..(pixel + 1) * channels]);
+        }
+    }
+    Ok(Picture::new(side, side, channels, picture.maximum(), resized)?)
+}
+
+/// The most host memory that this process has held so far (`VmHWM` in Linux's
+/// `/proc/self/status`).
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Device memory of such a training run, in bytes.
+///
+/// Sessions do not tell yet. When they do, start one here (`engine.start(network, plan, dataset)`)
+/// and ask it.
+fn device_bytes(_: &dyn Engine, _: &Network, _: &Trainer, _: &Dataset) -> Option<u64> {
+    None
+}

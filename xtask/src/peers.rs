@@ -1,0 +1,481 @@
+//! `cargo xtask peers` and `cargo xtask scaling`: how fast Impasto trains, beside others and as
+//! the work grows. Both write `BENCHMARKS.md`, and under `docs/benchmarks` the plots and all the
+//! figures as JSON.
+//!
+//! # Protocol of `peers`
+//!
+//! Everyone trains the same network on the same picture ([`work`]), at three batch sizes.
+//!
+//! A *contestant* is a program. For each batch size one is started and kept until the end, so
+//! that what it compiles, it compiles once. It reads one line of JSON a turn, a [`protocol::Job`],
+//! and answers it with another, a [`protocol::Answer`]:
+//!
+//! 1. On its first turn it loads the samples and trains one epoch, which is told apart: shaders are
+//!    compiled in it, and kernels chosen.
+//! 2. Each turn it trains `warm_up` epochs, then `spans` times `epochs` epochs. A span is measured as
+//!    a whole, from before its first step until the device has finished the last, and divided by
+//!    its epochs; so a contestant may send work ahead within a span. Shuffling is a part of it,
+//!    loading the samples is not.
+//! 3. It goes on with the network it has; its last loss shows that it learns.
+//!
+//! *Turns alternate*: in each round, for each batch size, every contestant has one, in an order that
+//! changes from round to round ([`schedule`]). Between turns is a short pause, in which the threads
+//! of the one before go to sleep. The figure of a contestant is the median over the rounds of the
+//! median span; a ratio is the median over the rounds of the ratio in the round ([`statistics`]).
+//!
+//! *Time*: the chore first has everyone train a few epochs, then shares the time that is left of
+//! `--minutes` out evenly. Everyone has at least one epoch in each round, however long it takes.
+//!
+//! *Proof*: a contestant has learned if its loss is below half the loss of the best constant
+//! colour. At the end those whose loss is not train on, unmeasured, for a few hundred steps at most;
+//! who has not learned then is not counted, and the chore fails.
+
+mod contestant;
+mod machine;
+mod page;
+mod plots;
+mod points;
+mod protocol;
+mod python;
+mod results;
+mod roster;
+mod scaling;
+mod schedule;
+mod statistics;
+mod work;
+
+pub use scaling::{Options as ScalingOptions, run as run_scaling};
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::workspace::{Cargo, root};
+use contestant::Contestant;
+use machine::Setting;
+use protocol::{Answer, Job};
+use results::{Entry, Peers, Product, Results};
+use roster::{Member, Roster};
+use statistics::median;
+
+/// Between two turns.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// After so many steps everyone should have learned something.
+const LEARNING_STEPS: usize = 400;
+
+/// Steps after which it is asked whether someone has.
+const FEW_STEPS: usize = 25;
+
+/// Rows and columns of the matrices whose product tells the machine's rate.
+const PRODUCT_SIZE: usize = 4096;
+
+/// Options of `cargo xtask peers`.
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Options {
+    /// Minutes to take; building and installing come on top, and so does whoever is slow
+    #[arg(long, default_value_t = 20.0)]
+    minutes: f64,
+    /// Turns of each contestant at each batch size
+    #[arg(long, default_value_t = NonZeroUsize::new(7).unwrap_or(NonZeroUsize::MIN))]
+    rounds: NonZeroUsize,
+    /// Also Burn, on the CPU and on the adapter; building it takes a quarter of an hour
+    #[arg(long)]
+    burn: bool,
+    /// Also Candle, on the CPU
+    #[arg(long)]
+    candle: bool,
+    /// Without scikit-learn and PyTorch
+    #[arg(long)]
+    no_python: bool,
+    /// A Python that has the packages of xtask/peers/python/requirements.txt [default: one that is
+    /// made in target/peers/python; PyTorch takes some gigabytes there]
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Without the engines that run on an adapter
+    #[arg(long)]
+    no_gpu: bool,
+    /// Part of the name of the adapter [default: the best there is, which may be a software
+    /// adapter]
+    #[arg(long)]
+    adapter: Option<String>,
+    /// Threads of everyone on the CPU [default: one for each processor that may be used]
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// Batch sizes
+    #[arg(long, value_delimiter = ',', default_values_t = work::BATCHES)]
+    batches: Vec<usize>,
+    /// Something for Impasto's engines alone; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    extra: Vec<String>,
+    /// Folder to write BENCHMARKS.md and docs/benchmarks into [default: root of the repository]
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// Measure nothing: write the page and the plots anew from the figures that are there
+    #[arg(long)]
+    redraw: bool,
+}
+
+/// # Errors
+///
+/// When Impasto does not build, no contestant is left, one does not learn, or the results cannot be
+/// written.
+pub fn run(options: &Options) -> Result<()> {
+    let root = root();
+    let output = options.output.clone().unwrap_or_else(|| root.clone());
+    ensure!(
+        options.batches.iter().all(|&batch| batch > 0),
+        "a batch of 0 samples: it needs at least 1"
+    );
+    ensure!(options.minutes >= 0.0, "{} minutes: it must be 0 or more", options.minutes);
+    // A file that cannot be used is told now rather than after half an hour.
+    let mut results = Results::load(&results_file(&output))?;
+    if options.redraw {
+        return write(&results, &output);
+    }
+    let mine = own_options(&options.extra)?;
+
+    let cargo = Cargo::new()?;
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let samples = folder.path().join("samples");
+    let (count, constant_loss) = work::write_samples(&root.join(work::PICTURE), &samples)?;
+    let roster = roster::gather(&cargo, &root, options)?;
+    let threads = threads(options.threads);
+    let adapter = options.adapter.as_deref();
+    let mut contest = Contest::new(roster, &cargo, folder.path(), threads, count);
+    for &batch in &options.batches {
+        contest.open(&work::job(&samples, batch, threads, adapter), &mine);
+    }
+    let product_job = work::job(&samples, 0, threads, None);
+    contest.open_product(product_job);
+    ensure!(!contest.seats.is_empty(), "nobody could be measured");
+    contest.rounds(options.rounds.get(), options.minutes * 60.0);
+    contest.prove(constant_loss);
+
+    let peers = Peers {
+        setting: Setting::here(&root, command_line(), threads),
+        samples: count,
+        epoch_flop: work::epoch_flop(count),
+        constant_loss,
+        rounds: options.rounds.get(),
+        product: contest.product_rate(),
+        entries: contest.seats.iter().map(|seat| seat.entry(constant_loss)).collect(),
+        left_out: contest.roster.left_out,
+    };
+    let unlearned: Vec<String> = peers
+        .entries
+        .iter()
+        .filter(|entry| !entry.learned)
+        .map(|entry| format!("{} at batch {}", entry.contestant, entry.batch))
+        .collect();
+    results.peers = Some(peers);
+    write(&results, &output)?;
+    println!("Wrote {}", output.join("BENCHMARKS.md").display());
+    if !unlearned.is_empty() {
+        bail!("did not learn: {}", unlearned.join(", "));
+    }
+    Ok(())
+}
+
+/// Where the figures stand.
+fn results_file(output: &Path) -> PathBuf {
+    output.join("docs/benchmarks/benchmarks.json")
+}
+
+/// Writes the figures, the plots and the page.
+fn write(results: &Results, output: &Path) -> Result<()> {
+    results.save(&results_file(output))?;
+    for (name, svg) in plots::draw(results)? {
+        results::write_whole(&output.join("docs/benchmarks").join(name), &svg)?;
+    }
+    results::write_whole(&output.join("BENCHMARKS.md"), &page::render(results))
+}
+
+/// How this run was asked for.
+fn command_line() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    format!("cargo xtask {}", arguments.join(" "))
+}
+
+/// The threads that were asked for, or as many as there are processors.
+fn threads(wanted: Option<NonZeroUsize>) -> usize {
+    let there = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    wanted.unwrap_or_else(there).get()
+}
+
+/// `--option NAME=VALUE`, each.
+fn own_options(options: &[String]) -> Result<BTreeMap<String, serde_json::Value>> {
+    options
+        .iter()
+        .map(|option| {
+            let (name, value) = option
+                .split_once('=')
+                .with_context(|| format!("the option '{option}' is not of the form NAME=VALUE"))?;
+            Ok((name.to_owned(), value.into()))
+        })
+        .collect()
+}
+
+/// A contestant at one batch size, with what it has shown so far.
+struct Seat {
+    member: usize,
+    gpu: bool,
+    contestant: Contestant,
+    job: Job,
+    first: Answer,
+    last: Answer,
+    /// The spans of each round.
+    rounds: Vec<Vec<f64>>,
+    epochs: usize,
+}
+
+impl Seat {
+    /// Seconds an epoch, as far as is known.
+    fn epoch_s(&self) -> f64 {
+        median(&self.last.epoch_s).unwrap_or(self.first.first_epoch_s)
+    }
+
+    /// Whether its loss is well below the loss of the best constant colour.
+    fn learned(&self, constant_loss: f64) -> bool {
+        self.last.final_loss < constant_loss / 2.0
+    }
+
+    fn turn(&mut self, warm_up: usize, turn: schedule::Turn) -> Result<&Answer> {
+        self.job = Job { warm_up, spans: turn.spans, epochs: turn.epochs, ..self.job.clone() };
+        self.last = self.contestant.turn(&self.job)?;
+        self.epochs += warm_up + turn.spans * turn.epochs;
+        Ok(&self.last)
+    }
+
+    fn entry(&self, constant_loss: f64) -> Entry {
+        Entry {
+            contestant: self.first.contestant.clone(),
+            version: self.first.version.clone(),
+            device: self.first.device.clone(),
+            gpu: self.gpu,
+            batch: self.first.batch,
+            first_epoch_s: self.first.first_epoch_s,
+            first_loss: self.first.first_loss,
+            epoch_s: self.rounds.clone(),
+            epochs: self.epochs,
+            final_loss: self.last.final_loss,
+            learned: self.learned(constant_loss),
+        }
+    }
+}
+
+/// Everyone, and the time.
+struct Contest<'a> {
+    roster: Roster,
+    cargo: &'a Cargo,
+    /// For whatever is needed only until the end.
+    folder: &'a Path,
+    threads: usize,
+    samples: usize,
+    seats: Vec<Seat>,
+    product: Option<(Contestant, Job, String)>,
+    /// The quickest matrix product, in seconds.
+    product_s: Option<f64>,
+    start: Instant,
+}
+
+impl<'a> Contest<'a> {
+    fn new(
+        roster: Roster,
+        cargo: &'a Cargo,
+        folder: &'a Path,
+        threads: usize,
+        samples: usize,
+    ) -> Self {
+        Self {
+            roster,
+            cargo,
+            folder,
+            threads,
+            samples,
+            seats: Vec::new(),
+            product: None,
+            product_s: None,
+            start: Instant::now(),
+        }
+    }
+
+    /// Starts everyone at one batch size and has them train a few epochs.
+    fn open(&mut self, job: &Job, mine: &BTreeMap<String, serde_json::Value>) {
+        for number in 0..self.roster.members.len() {
+            let member = &self.roster.members[number];
+            let (name, gpu) = (member.name, member.gpu);
+            let mut job = job.clone();
+            if name.starts_with("impasto-") {
+                job.options.clone_from(mine);
+            }
+            match self.start(member, &job) {
+                Ok((contestant, first)) => {
+                    let seat = Seat {
+                        member: number,
+                        gpu,
+                        contestant,
+                        epochs: 1 + job.warm_up + job.spans * job.epochs,
+                        job,
+                        last: first.clone(),
+                        first,
+                        rounds: Vec::new(),
+                    };
+                    println!(
+                        "{}, batch {}, on {}: first epoch {:.2} s, then {:.3} s",
+                        seat.first.version,
+                        seat.first.batch,
+                        seat.first.device,
+                        seat.first.first_epoch_s,
+                        seat.epoch_s()
+                    );
+                    self.seats.push(seat);
+                }
+                Err(error) => {
+                    self.roster.leave_out(&format!("{name} at batch {}", job.batch), &error);
+                }
+            }
+        }
+    }
+
+    fn start(&self, member: &Member, job: &Job) -> Result<(Contestant, Answer)> {
+        let cache = self.folder.join(format!("cache-{}-{}", member.name, job.batch));
+        std::fs::create_dir(&cache)
+            .with_context(|| format!("cannot create {}", cache.display()))?;
+        let mut command = member.command(self.cargo, self.threads, &cache);
+        let mut contestant = Contestant::start(member.name, &mut command)?;
+        let first = contestant.turn(job)?;
+        Ok((contestant, first))
+    }
+
+    /// Starts what measures the rate of matrix products.
+    fn open_product(&mut self, mut job: Job) {
+        let Some(member) = &self.roster.product else { return };
+        job.options.insert("size".into(), PRODUCT_SIZE.into());
+        match self.start(member, &job) {
+            Ok((contestant, first)) => self.product = Some((contestant, job, first.version)),
+            Err(error) => self.roster.leave_out("the matrix product", &error),
+        }
+    }
+
+    /// The rounds. `seconds` is for all since the start.
+    fn rounds(&mut self, rounds: usize, seconds: f64) {
+        let left = (seconds - self.start.elapsed().as_secs_f64()).max(0.0);
+        let turn_s = left / (rounds * self.seats.len()).max(1) as f64 - PAUSE.as_secs_f64();
+        let mut batches: Vec<usize> = self.seats.iter().map(|seat| seat.job.batch).collect();
+        batches.dedup();
+        for round in 0..rounds {
+            for &batch in &batches {
+                print_now(format_args!("round {} of {rounds}, batch {batch}:", round + 1));
+                for number in schedule::order(round, self.roster.members.len()) {
+                    let seat = self
+                        .seats
+                        .iter()
+                        .position(|seat| seat.member == number && seat.job.batch == batch);
+                    if let Some(seat) = seat {
+                        self.measure(seat, turn_s.max(0.0));
+                    }
+                }
+                println!();
+            }
+            self.measure_product();
+        }
+    }
+
+    /// One turn of one seat; who fails leaves.
+    fn measure(&mut self, number: usize, seconds: f64) {
+        std::thread::sleep(PAUSE);
+        let seat = &mut self.seats[number];
+        let turn = schedule::turn(seat.epoch_s(), seconds);
+        // What the others left in the caches is not its fault, but a slow one has no time for that.
+        let warm_up = usize::from(turn.spans > 1);
+        match seat.turn(warm_up, turn) {
+            Ok(answer) => {
+                let spans = answer.epoch_s.clone();
+                let middle = median(&spans).unwrap_or_default();
+                print_now(format_args!(" {} {middle:.4} s;", seat.first.contestant));
+                seat.rounds.push(spans);
+            }
+            Err(error) => {
+                println!();
+                let name = format!("{} at batch {}", seat.first.contestant, seat.job.batch);
+                self.seats.remove(number);
+                self.roster.leave_out(&name, &error);
+            }
+        }
+    }
+
+    fn measure_product(&mut self) {
+        let Some((contestant, job, _)) = &mut self.product else { return };
+        std::thread::sleep(PAUSE);
+        *job = Job { warm_up: 0, spans: 3, epochs: 1, ..job.clone() };
+        match contestant.turn(job) {
+            Ok(answer) => {
+                let quickest = answer.epoch_s.iter().copied().fold(f64::INFINITY, f64::min);
+                self.product_s = Some(self.product_s.map_or(quickest, |best| best.min(quickest)));
+            }
+            Err(error) => {
+                self.product = None;
+                self.roster.leave_out("the matrix product", &error);
+            }
+        }
+    }
+
+    /// Has those that have not learned yet train on until they have, or have had enough steps for
+    /// it.
+    fn prove(&mut self, constant_loss: f64) {
+        let mut failed = Vec::new();
+        for (number, seat) in self.seats.iter_mut().enumerate() {
+            let steps = work::steps(self.samples, seat.job.batch);
+            let few = schedule::Turn { spans: 1, epochs: FEW_STEPS.div_ceil(steps) };
+            while !seat.learned(constant_loss) && seat.epochs * steps < LEARNING_STEPS {
+                let name = &seat.first.contestant;
+                println!("{name} trains on, unmeasured, at batch {}", seat.job.batch);
+                if let Err(error) = seat.turn(0, few) {
+                    failed.push((number, error));
+                    break;
+                }
+            }
+        }
+        for (number, error) in failed.into_iter().rev() {
+            let seat = self.seats.remove(number);
+            let name = format!("{} at batch {}", seat.first.contestant, seat.job.batch);
+            self.roster.leave_out(&name, &error);
+        }
+    }
+
+    fn product_rate(&self) -> Option<Product> {
+        let (_, _, version) = self.product.as_ref()?;
+        let operations = 2.0 * (PRODUCT_SIZE as f64).powi(3);
+        Some(Product {
+            version: version.clone(),
+            size: PRODUCT_SIZE,
+            flop_per_second: operations / self.product_s?,
+        })
+    }
+}
+
+/// Prints a part of a line at once.
+fn print_now(text: std::fmt::Arguments) {
+    print!("{text}");
+    // Progress that cannot be shown is no reason to stop.
+    let _ = std::io::stdout().flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_impasto_have_a_name_and_a_value() {
+        let options = own_options(&["kernels=fused".into()]).unwrap();
+        assert_eq!(options["kernels"], "fused");
+        assert!(own_options(&["kernels".into()]).is_err());
+    }
+}

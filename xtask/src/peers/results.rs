@@ -1,0 +1,215 @@
+//! Everything that was measured, as it stands in `docs/benchmarks/benchmarks.json`; the page and
+//! the plots are drawn from it.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::machine::Setting;
+use super::points::{Cost, Size};
+use super::statistics::median;
+
+/// Both kinds of measurement, each from its last run.
+#[derive(Default, Deserialize, Serialize)]
+pub struct Results {
+    /// `cargo xtask peers`
+    pub peers: Option<Peers>,
+    /// `cargo xtask scaling`
+    pub scaling: Option<Scaling>,
+}
+
+/// Contestants on the same work.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Peers {
+    /// Where and when.
+    pub setting: Setting,
+    /// Samples of the picture.
+    pub samples: usize,
+    /// Floating-point operations of an epoch.
+    pub epoch_flop: f64,
+    /// The loss of the best constant colour.
+    pub constant_loss: f64,
+    /// Rounds in which everyone had a turn.
+    pub rounds: usize,
+    /// The machine's matrix-product rate.
+    pub product: Option<Product>,
+    /// One for each contestant and batch size.
+    pub entries: Vec<Entry>,
+    /// Those that could not be measured, each with the reason.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// The rate of one large float32 matrix product, the best of several.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Product {
+    /// What computed it.
+    pub version: String,
+    /// Rows and columns.
+    pub size: usize,
+    /// Operations a second.
+    pub flop_per_second: f64,
+}
+
+/// A contestant at one batch size.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Entry {
+    /// Its name in the protocol.
+    pub contestant: String,
+    /// What it is, with its version.
+    pub version: String,
+    /// What it computes on.
+    pub device: String,
+    /// Whether it computes on an adapter rather than on the processor.
+    pub gpu: bool,
+    /// Samples in a step.
+    pub batch: usize,
+    /// Seconds of its very first epoch.
+    pub first_epoch_s: f64,
+    /// Mean loss of that epoch.
+    pub first_loss: f64,
+    /// Seconds an epoch: each span of each round.
+    pub epoch_s: Vec<Vec<f64>>,
+    /// Epochs trained in all.
+    pub epochs: usize,
+    /// Mean loss of the last.
+    pub final_loss: f64,
+    /// Whether that is a good deal below the loss of the best constant colour.
+    pub learned: bool,
+}
+
+impl Entry {
+    /// The median span of each round.
+    pub fn rounds(&self) -> Vec<f64> {
+        self.epoch_s.iter().filter_map(|spans| median(spans)).collect()
+    }
+
+    /// How many times as long the slowest round took as the fastest; 1 where there is none.
+    pub fn spread(&self) -> f64 {
+        let rounds = self.rounds();
+        let slowest = rounds.iter().copied().fold(0.0, f64::max);
+        let fastest = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+        (slowest / fastest).max(1.0)
+    }
+
+    /// Seconds an epoch: the median over the rounds.
+    pub fn seconds(&self) -> Option<f64> {
+        median(&self.rounds())
+    }
+}
+
+/// A contestant that has no figures.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct LeftOut {
+    /// Which, and at which batch size if not at all.
+    pub contestant: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The cost of training as the work grows.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Scaling {
+    /// Where and when.
+    pub setting: Setting,
+    /// One for each size and engine.
+    pub points: Vec<Point>,
+}
+
+/// A size with what it cost.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Point {
+    /// Which of the series it belongs to: `side`, `depth` or `width`.
+    pub series: String,
+    /// The size.
+    pub size: Size,
+    /// Its cost, or why it has none.
+    pub cost: Result<Cost, String>,
+}
+
+impl Results {
+    /// What the file holds; nothing if there is no file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or holds something else.
+    pub fn load(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} holds no results: delete it", path.display()))
+    }
+
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(self).context("cannot write JSON")?;
+        text.push('\n');
+        write_whole(path, &text)
+    }
+}
+
+/// Writes a file under another name and renames it, so that a run that is interrupted leaves the
+/// old one whole.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let write = || {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // As any new file; the user's umask still applies.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.prefix(".benchmarks-").tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_the_median_of_medians() {
+        let entry = Entry {
+            contestant: "pytorch".into(),
+            version: "PyTorch".into(),
+            device: "2 threads".into(),
+            gpu: false,
+            batch: 200,
+            first_epoch_s: 1.0,
+            first_loss: 0.2,
+            epoch_s: vec![vec![1.0, 9.0, 2.0], vec![3.0], vec![]],
+            epochs: 10,
+            final_loss: 0.01,
+            learned: true,
+        };
+        assert_eq!(entry.rounds(), [2.0, 3.0]);
+        assert_eq!(entry.seconds(), Some(2.5));
+    }
+
+    #[test]
+    fn results_come_back_from_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docs/results.json");
+        assert!(Results::load(&path).unwrap().peers.is_none());
+        Results::default().save(&path).unwrap();
+        assert!(Results::load(&path).unwrap().scaling.is_none());
+        fs::write(&path, "{").unwrap();
+        assert!(Results::load(&path).is_err());
+    }
+}
