@@ -137,6 +137,12 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     }
     let dataset = canvas.dataset()?;
     let (engine, opening) = open(options)?;
+    if options.profile && engine.device().backend != "gpu" {
+        return Err(Error::Invalid(format!(
+            "--profile times the kernels of the GPU engine, and this is the {}: add --backend gpu",
+            engine.device()
+        )));
+    }
     let trained = train(options, &trainer, &*engine, &mut network, &dataset)?;
     let mut report = Report::new(&*engine, &network, options.seed);
     report.set_image(&canvas);

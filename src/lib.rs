@@ -45,8 +45,8 @@ pub use encoding::Encoding;
 #[cfg(not(target_arch = "wasm32"))]
 pub use engine::open;
 pub use engine::{
-    Backend, Device, Divergence, Engine, KernelTime, Options, Outcome, Output, Pending, Plan, Session,
-    Step, cpu, gpu, reference,
+    Backend, Device, Divergence, Engine, KernelTime, Options, Outcome, Output, Pending, Plan,
+    Session, Step, cpu, gpu, reference,
 };
 pub use error::{Error, Result};
 pub use loss::Loss;

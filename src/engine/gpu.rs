@@ -12,6 +12,7 @@ mod fused;
 mod kernels;
 mod layerwise;
 mod listing;
+mod pipelines;
 mod profile;
 mod readback;
 mod recorder;
@@ -242,7 +243,7 @@ impl Engine for GpuEngine {
     ) -> Pending<'a, Box<dyn Session + 'a>> {
         Box::pin(async move {
             plan.check(network, dataset)?;
-            let session = 
+            let session =
                 session::GpuSession::start(&self.gpu, network, plan, dataset, self.choice).await?;
             Ok(Box::new(session) as Box<dyn Session>)
         })

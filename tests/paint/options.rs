@@ -107,6 +107,48 @@ fn every_adapter_paints_as_the_cpu_does() {
 }
 
 #[test]
+fn both_kinds_of_kernels_paint_alike() {
+    for adapter in common::adapters() {
+        let (studio, named) = (Studio::with_picture(), adapter.description());
+        for kind in ["fused", "layerwise"] {
+            studio
+                .quick_on(&named, &format!("picture.png --kernels {kind} -o {kind}.png"))
+                .succeeded();
+        }
+        let quality = impasto::psnr(&studio.picture("fused.png"), &studio.picture("layerwise.png"));
+        assert!(quality.unwrap() > 50.0, "{named}");
+        let wide = studio.quick_on(&named, "picture.png --kernels fused --hidden 200");
+        wide.failed_saying(&["at most 128 neurons", "layerwise"]);
+        studio.quick_on(&named, "picture.png --kernels auto --hidden 200 --no-tune").succeeded();
+    }
+    let refused = Studio::with_picture().quick("picture.png --kernels fused");
+    refused.failed_saying(&["for the GPU engine"]);
+}
+
+#[test]
+fn a_profile_names_every_kernel_of_a_step() {
+    let studio = Studio::with_picture();
+    studio.quick("picture.png --profile").failed_saying(&["--profile", "GPU engine"]);
+    assert_eq!(studio.names(), ["picture.png"], "refused before training");
+    for adapter in common::adapters() {
+        let named = adapter.description();
+        let run = studio.quick_on(&named, "picture.png --profile --kernels fused");
+        // OpenGL has no clock for that, and says so.
+        if adapter.api == "OpenGL" {
+            run.failed_saying(&["cannot time its kernels"]);
+            assert!(studio.names().contains(&"painted.png".to_string()), "nothing is lost by it");
+            continue;
+        }
+        let text = run.succeeded().stdout;
+        for kernel in ["fused_step", "weight_gradients", "adam"] {
+            let line = text.lines().find(|line| line.starts_with(kernel)).expect(kernel);
+            assert!(line.contains(" µs ") && line.contains(" % "), "{line}");
+        }
+        assert!(text.contains("\nall                             3 "), "{text}");
+    }
+}
+
+#[test]
 fn the_cpu_paints_as_the_reference_does() {
     let studio = Studio::with_picture();
     for backend in ["cpu", "reference"] {

@@ -3,13 +3,14 @@
 use super::adapter::Candidate;
 use super::cache::Cache;
 use super::kernels::{Kernel, KernelKey};
+use super::pipelines::Pipelines;
 use super::readback::Waiter;
 use super::shape::{self, Abilities, Shapes};
 use super::specialise::Layout;
 use crate::engine::Device;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The largest buffer the engine makes where the device would allow more: positions in it stay
@@ -51,10 +52,14 @@ pub(super) struct Gpu {
     pub(super) step_layout: wgpu::BindGroupLayout,
     /// What is remembered from run to run.
     pub(super) cache: Cache,
+    /// What the driver compiled, now and before.
+    pub(super) pipelines: Pipelines,
     /// What decides the shapes of the fused kernels.
     pub(super) abilities: Abilities,
     largest_buffer: AtomicU64,
     kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
+    /// Whether a kernel was compiled since the last were remembered.
+    unsaved: AtomicBool,
     failures: Arc<Mutex<Failures>>,
     counts: Mutex<Counts>,
 }
@@ -65,7 +70,9 @@ impl Gpu {
         // Every limit the adapter has: what the engine needs of them was checked, and larger
         // buffers mean fewer parts.
         let limits = adapter.limits();
-        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = wgpu::Features::SUBGROUP
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::PIPELINE_CACHE;
         let features = adapter.features() & wanted;
         let subgroups = features.contains(wgpu::Features::SUBGROUP);
         let broadcast = if subgroups { adapter.get_info().subgroup_min_size.min(8) } else { 0 };
@@ -100,21 +107,25 @@ impl Gpu {
                 count: None,
             }],
         });
-        let abilities = Abilities { limits: limits.clone(), software: info.is_software(), broadcast };
+        let abilities =
+            Abilities { limits: limits.clone(), software: info.is_software(), broadcast };
+        let cache = Cache::of_the_user();
         let largest = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         Ok(Self {
             waiter: Waiter::new(&device),
-            device,
             queue,
             info,
             limits,
             step_layout,
-            cache: Cache::of_the_user(),
+            pipelines: Pipelines::load(&device, &adapter.get_info(), &cache),
+            cache,
             abilities,
             largest_buffer: AtomicU64::new(largest.min(LARGEST_BUFFER)),
             kernels: Mutex::default(),
+            unsaved: AtomicBool::new(false),
             failures,
             counts: Mutex::default(),
+            device,
         })
     }
 
@@ -280,7 +291,15 @@ impl Gpu {
         }
         let kernel = Arc::new(Kernel::compile(self, &key).await?);
         lock(&self.kernels).insert(key, Arc::clone(&kernel));
+        self.unsaved.store(true, Ordering::Relaxed);
         Ok(kernel)
+    }
+
+    /// Remembers what the driver compiled, if there is anything new.
+    pub(super) fn remember(&self) {
+        if self.unsaved.swap(false, Ordering::Relaxed) {
+            self.pipelines.save(&self.cache);
+        }
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) static SOURCES: &[Source] = sources! {
     "weight_gradients": Specialisation, [Read, Read, Read, Write, Write, Write];
 };
 
-/// A number that changes when a kernel does: FNV-1a of the fused kernels and of what writes them.
+/// A number that changes when a fused kernel does, or what writes it.
 pub(super) fn fingerprint() -> u64 {
     let texts = [
         Source::file("fused_step"),
@@ -89,7 +89,11 @@ pub(super) fn fingerprint() -> u64 {
         include_str!("specialise.rs"),
         include_str!("shape.rs"),
     ];
-    let bytes = texts.iter().flat_map(|text| text.bytes());
+    fnv(texts.iter().flat_map(|text| text.bytes()))
+}
+
+/// FNV-1a of some bytes: tells texts and files apart, not whoever wants to deceive.
+pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
@@ -176,8 +180,6 @@ impl Kernel {
         let constants = [("activation_parameter", parameter)];
         let declares_parameter = text.contains("override activation_parameter");
         let what = format!("compiling the kernel '{name}'");
-        if std::env::var("DUMP").is_ok() { std::fs::write(format!("/tmp/exp/dump_{name}.wgsl"), &text).unwrap(); }
-        let t0 = std::time::Instant::now();
         let made = gpu.guarded(&what, |device| {
             let label = Some(name);
             let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
@@ -202,12 +204,11 @@ impl Kernel {
                     // Every kernel writes what it reads of its workgroup's memory.
                     zero_initialize_workgroup_memory: false,
                 },
-                cache: None,
+                cache: gpu.pipelines.cache(),
             });
             (pipeline, layout)
         });
         let (pipeline, layout) = made.await?;
-        if std::env::var("DUMP").is_ok() { eprintln!("compiled {name} in {:.2}s", t0.elapsed().as_secs_f64()); }
         Ok(Self { name, pipeline, layout, reads_step, has_shape })
     }
 }
@@ -262,8 +263,7 @@ impl Source {
         // that `specialise` and the sizes of the buffers in `fused` come from together, and from the
         // step, which the session writes; its loops end, since they count up to such numbers.
         unsafe {
-            device
-                .create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+            device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
         }
     }
 }

@@ -30,8 +30,7 @@ pub struct Listing {
 /// # Errors
 /// A plan or network that the fused kernels cannot take.
 pub fn listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
-    let abilities =
-        Abilities { limits: wgpu::Limits::default(), software: false, broadcast: 0 };
+    let abilities = Abilities { limits: wgpu::Limits::default(), software: false, broadcast: 0 };
     let layout = Layout::new(network, plan.batch_size);
     let samples = Samples::Table;
     let candidates = shape::candidates(&abilities, &layout);
@@ -39,13 +38,16 @@ pub fn listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
         return invalid(super::fused::UNFIT);
     }
     let list = |shapes: shape::Shapes| {
-        let layout = Layout::new(network, plan.batch_size.next_multiple_of(shapes.step.tile() as usize));
+        let layout =
+            Layout::new(network, plan.batch_size.next_multiple_of(shapes.step.tile() as usize));
         let purpose = Purpose::Training(plan.loss);
         let layers = layout.layers();
         let slices = layout.rows.div_ceil(shapes.slice as usize);
         let parameters = layout.parameters() as f64;
-        let (pass, gradient) = (layout.pass_cost(layout.rows, true), layout.gradient_cost(layout.rows, slices));
-        let depth: usize = layout.widths[..layers].iter().map(|w| (w + 1).next_multiple_of(4)).sum();
+        let (pass, gradient) =
+            (layout.pass_cost(layout.rows, true), layout.gradient_cost(layout.rows, slices));
+        let depth: usize =
+            layout.widths[..layers].iter().map(|w| (w + 1).next_multiple_of(4)).sum();
         let back: usize = layout.widths[2..].iter().map(|w| w.next_multiple_of(4)).sum();
         let text = |key: KernelKey| key.into_text();
         let describe = |s: shape::Shape| {

@@ -1,6 +1,5 @@
 //! A training run on a device.
 
-use super::{Choice, Kernels};
 use super::device::{Gpu, STEP_STRIDE};
 use super::fused::{self, Fused};
 use super::kernels::KernelKey;
@@ -9,6 +8,7 @@ use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
 use super::specialise::{Layout, Purpose};
 use super::tuning::{self, Trial};
+use super::{Choice, Kernels};
 use crate::dataset::{Dataset, Part, Permutation};
 use crate::engine::{Divergence, Outcome, Pending, Plan, Session, Step};
 use crate::error::{Result, invalid};
@@ -69,12 +69,7 @@ pub(super) struct State {
 
 impl State {
     /// For `parameters` of `count` numbers that change, and `slots` steps in a submission.
-    async fn new(
-        gpu: &Gpu,
-        parameters: wgpu::Buffer,
-        count: usize,
-        slots: usize,
-    ) -> Result<Self> {
+    async fn new(gpu: &Gpu, parameters: wgpu::Buffer, count: usize, slots: usize) -> Result<Self> {
         Ok(Self {
             parameters,
             previous: gpu.storage("parameters before the last step", count).await?,
@@ -175,11 +170,11 @@ impl GpuSession {
                 plans.push(StepPlan { count, dispatches });
             }
         } else {
+            let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
             let parameters = layerwise::upload_parameters(gpu, network).await?;
             let count = network.parameters().len();
             state = State::new(gpu, parameters, count, slots).await?;
             places = None;
-            let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
             for count in counts {
                 let mut recorder = Recorder::new(gpu);
                 layerwise.record_step(&mut recorder, &state, count).await?;
@@ -190,6 +185,7 @@ impl GpuSession {
             }
         }
         gpu.check()?;
+        gpu.remember();
         Ok(Self {
             gpu: Arc::clone(gpu),
             plan: *plan,

@@ -85,8 +85,12 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
         // The first compiles soonest.
         let lanes = broadcast.max(8);
         [(2, 8), (2, 52), (4, 28), (1, 52), (2, 28)]
-            .map(|(rows, columns)| {
-                Shape { lanes, groups: 1, rows, columns: even(widest, columns), broadcast }
+            .map(|(rows, columns)| Shape {
+                lanes,
+                groups: 1,
+                rows,
+                columns: even(widest, columns),
+                broadcast,
             })
             .to_vec()
     } else {

@@ -226,10 +226,12 @@ pub(super) fn weight_gradients(
         layout.parameters(),
     );
     text += &tables(layout);
-    let blocks: Vec<usize> = (0..layout.layers()).map(|layer| layout.blocks(layer, shape)).collect();
+    let blocks: Vec<usize> =
+        (0..layout.layers()).map(|layer| layout.blocks(layer, shape)).collect();
     text += &block_table(&blocks);
     // How many sums of losses `fused_step` leaves: one for a workgroup, or for each of its lanes.
-    let (tile, sums) = (step_shape.tile(), if step_shape.is_cooperative() { 1 } else { step_shape.lanes });
+    let (tile, sums) =
+        (step_shape.tile(), if step_shape.is_cooperative() { 1 } else { step_shape.lanes });
     let _ = writeln!(
         text,
         "fn loss_count() -> u32 {{ return (batch_count() + {}u) / {tile}u * {sums}u; }}",
@@ -258,7 +260,8 @@ fn fill(name: &str, values: &Values, shape: Shape) -> String {
                 format!("subgroupBroadcast(read_{read}, {lane}u)")
             })
             .collect();
-        text = text.replace(&format!("@broadcast_{q};"), &format!("vec4<f32>({});", each.join(", ")));
+        text =
+            text.replace(&format!("@broadcast_{q};"), &format!("vec4<f32>({});", each.join(", ")));
     }
     text
 }

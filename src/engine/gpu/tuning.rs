@@ -47,7 +47,11 @@ pub(super) struct Trial<'a> {
 /// What a choice holds for: this device with this driver, these kernels, this network, this batch.
 fn key(gpu: &Gpu, layout: &Layout, batch: usize) -> String {
     let device = gpu.info.description();
-    format!("{device} | kernels {:016x} | {:?} | batch {batch}", kernels::fingerprint(), layout.widths)
+    format!(
+        "{device} | kernels {:016x} | {:?} | batch {batch}",
+        kernels::fingerprint(),
+        layout.widths
+    )
 }
 
 /// The shapes to take for a run: those remembered, or those found to be the fastest now, or, without
@@ -93,11 +97,7 @@ pub(super) async fn shapes(
 }
 
 /// The fastest of some shapes, each kernel's for itself, as far as the time allows to try them.
-async fn search_among(
-    gpu: &Arc<Gpu>,
-    candidates: &[Shapes],
-    trial: &Trial<'_>,
-) -> Result<Shapes> {
+async fn search_among(gpu: &Arc<Gpu>, candidates: &[Shapes], trial: &Trial<'_>) -> Result<Shapes> {
     let begun = Instant::now();
     let mut best = fused::usual(candidates)?;
     let mut fastest = measure(gpu, best, trial).await?;
@@ -120,11 +120,7 @@ async fn search_among(
 }
 
 /// Seconds that a step takes on the device, without its update.
-async fn measure(
-    gpu: &Arc<Gpu>,
-    shapes: Shapes,
-    trial: &Trial<'_>,
-) -> Result<f64> {
+async fn measure(gpu: &Arc<Gpu>, shapes: Shapes, trial: &Trial<'_>) -> Result<f64> {
     let Trial { network, loss, batch, source } = *trial;
     let layout = Layout::new(network, batch);
     let parameters = fused::upload_parameters(gpu, network, &layout).await?;

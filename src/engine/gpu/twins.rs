@@ -636,11 +636,13 @@ fn gather_pixels_across_segments() {
         let order = Permutation::new(dataset.len(), seed, 3);
         let (places, colours) = reference::gather(&dataset, &order, first, batch);
         let words: Vec<f32> = pixels.words.iter().map(|word| f32::from_bits(*word)).collect();
-        let (mut inputs, mut targets) = (vec![f32::NAN; 2 * batch], vec![f32::NAN; channels * batch]);
+        let (mut inputs, mut targets) =
+            (vec![f32::NAN; 2 * batch], vec![f32::NAN; channels * batch]);
         let segment = words.len().div_ceil(2);
         for (position, part) in words.chunks(segment).enumerate() {
-            let mut shape =
-                [batch, channels, 0, position * segment, part.len(), width].map(|w| w as u32).to_vec();
+            let mut shape = [batch, channels, 0, position * segment, part.len(), width]
+                .map(|w| w as u32)
+                .to_vec();
             shape.extend(pixels.grid.scale.map(f32::to_bits));
             shape.push(pixels.grid.origin.to_bits());
             let case = Case {

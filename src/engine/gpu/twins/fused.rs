@@ -143,8 +143,8 @@ fn fused_passes_agree_with_the_reference_in_every_shape() {
             let inputs = random(1, samples * network.inputs());
             let targets: Vec<f32> =
                 random(2, samples * network.outputs()).iter().map(|t| t.abs() / 2.0).collect();
-            let dataset =
-                Dataset::new(inputs, targets, network.inputs(), network.outputs()).expect("samples");
+            let dataset = Dataset::new(inputs, targets, network.inputs(), network.outputs())
+                .expect("samples");
             let (first, count) = (2, samples - 3);
             let order = Permutation::new(samples, 5, 6);
             let step = StepData {
