@@ -90,7 +90,7 @@ pub trait Session {
     /// anything any more.
     ///
     /// # Errors
-    /// A device that failed.
+    /// A step of samples that are not there, or a device that failed.
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>>;
 
     /// The parameters as they are after all steps started so far, in the order of
@@ -183,6 +183,22 @@ pub struct Step {
     pub count: usize,
     /// Learning rate.
     pub learning_rate: f64,
+}
+
+impl Step {
+    /// Whether all `steps` are of samples that are there.
+    pub(crate) fn check(steps: &[Self], samples: usize) -> Result<()> {
+        let unfit = |step: &&Self| {
+            step.count == 0 || step.first.checked_add(step.count).is_none_or(|end| end > samples)
+        };
+        match steps.iter().find(unfit) {
+            None => Ok(()),
+            Some(step) => invalid(format!(
+                "step {} is of {} samples from position {} on, and there are {samples}",
+                step.number, step.count, step.first
+            )),
+        }
+    }
 }
 
 /// What came of some steps.

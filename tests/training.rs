@@ -11,7 +11,7 @@ use impasto::cpu::CpuEngine;
 use impasto::reference::{ReferenceEngine, forward};
 use impasto::{
     Activation, Control, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network,
-    Optimizer, Picture, Summary, Trainer, evaluate, psnr,
+    Optimizer, Picture, Plan, Step, Summary, Trainer, evaluate, psnr,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -478,5 +478,28 @@ fn extreme_inputs_and_certainty_stay_finite() {
                 assert!(loss.is_finite() && loss >= 0.0, "{what}: {loss}");
             }
         }
+    }
+}
+
+#[test]
+fn steps_of_samples_that_are_not_there_are_refused() {
+    let network = small(Activation::Relu, Activation::Identity);
+    let dataset = samples(10, 3, 2, 1);
+    let plan = Plan {
+        loss: Loss::MeanSquaredError,
+        optimizer: Optimizer::SGD,
+        l2: 0.0,
+        batch_size: 4,
+        shuffle: None,
+    };
+    for engine in engines() {
+        let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        let before = pollster::block_on(session.parameters()).unwrap();
+        for (first, count) in [(7, 4), (10, 1), (usize::MAX, 4), (0, 0)] {
+            let step = Step { number: 1, epoch: 1, first, count, learning_rate: 0.1 };
+            let error = session.train(&[step]).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(error.contains("there are 10"), "{}: {error}", engine.device());
+        }
+        assert_eq!(pollster::block_on(session.parameters()).unwrap(), before);
     }
 }

@@ -12,6 +12,7 @@ use std::str::FromStr;
 /// difference times 4. Ctrl-C stops training and paints what was learned so far.
 #[derive(Debug, Parser)]
 #[command(name = "paint", version)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Options {
     /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; grey or colour, alpha, 8 or 16 bits
     #[arg(required_unless_present_any = ["repaint", "list_adapters"])]

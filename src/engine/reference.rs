@@ -260,6 +260,7 @@ impl ReferenceSession<'_> {
 
 impl Session for ReferenceSession<'_> {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
+        Step::check(steps, self.dataset.len())?;
         let losses = steps.iter().map(|step| self.step(step)).collect();
         Ok(ready(Ok(Outcome { losses, diverged: self.diverged })))
     }

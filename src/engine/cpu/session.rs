@@ -228,6 +228,7 @@ impl Worker<'_> {
 
 impl Session for CpuSession<'_> {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
+        Step::check(steps, self.dataset.len())?;
         let threads = self.tiles.len();
         let (barrier, broken) = (Barrier::new(threads), AtomicBool::new(false));
         let work = |thread: usize| {

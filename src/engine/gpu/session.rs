@@ -170,11 +170,13 @@ impl GpuSession {
                 plans.push(StepPlan { count, dispatches });
             }
         } else {
-            let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
+            // Before anything is made: whether a single sample fits.
+            layerwise::part_rows(gpu, network, batch)?;
             let parameters = layerwise::upload_parameters(gpu, network).await?;
             let count = network.parameters().len();
             state = State::new(gpu, parameters, count, slots).await?;
             places = None;
+            let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
             for count in counts {
                 let mut recorder = Recorder::new(gpu);
                 layerwise.record_step(&mut recorder, &state, count).await?;
@@ -267,6 +269,7 @@ impl GpuSession {
 
 impl Session for GpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
+        Step::check(steps, self.samples)?;
         let mut submissions = Vec::new();
         for some in steps.chunks(self.slots) {
             submissions.push(self.submit(some)?);
