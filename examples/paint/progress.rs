@@ -41,6 +41,9 @@ impl Progress {
                 .map_err(|e| Error::Invalid(e.to_string()))?
                 .progress_chars("=> "),
         );
+        // Until the run has started: a GPU's kernels are compiled, and tried for speed on first use.
+        bar.set_message("preparing; a GPU takes some seconds for it the first time");
+        bar.tick();
         let interrupted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&interrupted);
         let mut first = None;
