@@ -1,6 +1,6 @@
 // Adam and AdamW: g ← g + l2·w, m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
 // w ← keep·w − step_size·m / (correction·√v + ε).      Twin: reference::adam
-// parameters, gradient, first (m) and second (v) are flat. One invocation a parameter.
+// parameters, gradient, first (m) and second (v) are flat. One invocation for a few parameters.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
 // updated, so that previous then has the parameters from before that update.
 struct Shape { count: u32, slices: u32 }
@@ -19,8 +19,6 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = linear_index(workgroup, workgroups, local);
-    if i >= shape.count { return; }
     if atomicLoad(&status[0]) <= this_step.number || atomicLoad(&status[1]) < this_step.number { return; }
     let step_size = this_step.constants[0].x;
     let beta1 = this_step.constants[0].y;
@@ -31,15 +29,19 @@ fn main(
     let epsilon = this_step.constants[1].z;
     let keep = this_step.constants[1].w;
     let l2 = this_step.constants[2].x;
-    var g = 0.0;
-    for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
-    g += l2 * parameters[i];
-    let m = beta1 * first[i] + one_minus_beta1 * g;
-    let v = beta2 * second[i] + one_minus_beta2 * g * g;
-    let w = keep * parameters[i] - step_size * m / (correction * sqrt(v) + epsilon);
-    previous[i] = parameters[i];
-    first[i] = m;
-    second[i] = v;
-    parameters[i] = w;
-    if !is_finite(w) || !is_finite(v) { atomicMin(&status[1], this_step.number); }
+    // A few parameters an invocation, far apart: the constants are read once for all of them.
+    let stride = workgroups.x * workgroups.y * 256u;
+    for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
+        var g = 0.0;
+        for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
+        g += l2 * parameters[i];
+        let m = beta1 * first[i] + one_minus_beta1 * g;
+        let v = beta2 * second[i] + one_minus_beta2 * g * g;
+        let w = keep * parameters[i] - step_size * m / (correction * sqrt(v) + epsilon);
+        previous[i] = parameters[i];
+        first[i] = m;
+        second[i] = v;
+        parameters[i] = w;
+        if !is_finite(w) || !is_finite(v) { atomicMin(&status[1], this_step.number); }
+    }
 }

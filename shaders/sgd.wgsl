@@ -1,6 +1,6 @@
 // Stochastic gradient descent with momentum: g ← g + l2·w, v ← momentum·v + g, w ← w − rate·v, or
 // with Nesterov w ← w − rate·(g + momentum·v).      Twin: reference::sgd
-// parameters, gradient and velocity are flat. One invocation a parameter.
+// parameters, gradient and velocity are flat. One invocation for a few parameters.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
 // updated, so that previous then has the parameters from before that update.
 struct Shape { count: u32, slices: u32 }
@@ -18,21 +18,23 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = linear_index(workgroup, workgroups, local);
-    if i >= shape.count { return; }
     if atomicLoad(&status[0]) <= this_step.number || atomicLoad(&status[1]) < this_step.number { return; }
     let rate = this_step.constants[0].x;
     let momentum = this_step.constants[0].y;
     let nesterov = this_step.constants[0].z != 0.0;
     let l2 = this_step.constants[0].w;
-    var g = 0.0;
-    for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
-    g += l2 * parameters[i];
-    let v = momentum * velocity[i] + g;
-    let direction = select(v, g + momentum * v, nesterov);
-    let w = parameters[i] - rate * direction;
-    previous[i] = parameters[i];
-    velocity[i] = v;
-    parameters[i] = w;
-    if !is_finite(w) { atomicMin(&status[1], this_step.number); }
+    // A few parameters an invocation, far apart: the constants are read once for all of them.
+    let stride = workgroups.x * workgroups.y * 256u;
+    for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
+        var g = 0.0;
+        for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
+        g += l2 * parameters[i];
+        let v = momentum * velocity[i] + g;
+        let direction = select(v, g + momentum * v, nesterov);
+        let w = parameters[i] - rate * direction;
+        previous[i] = parameters[i];
+        velocity[i] = v;
+        parameters[i] = w;
+        if !is_finite(w) { atomicMin(&status[1], this_step.number); }
+    }
 }

@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// The most steps in a submission: the slots of the loss buffer. Fewer where buffers are small.
 const SLOTS: u64 = 1024;
 
+/// Parameters that an invocation of an optimizer's kernel updates.
+const UPDATED: usize = 4;
+
 /// A step's place in the status buffer while none has diverged.
 const NEVER: u32 = u32::MAX;
 
@@ -100,7 +103,7 @@ impl State {
             }
         };
         let shape = [self.count as u32, slices as u32];
-        let grid = Grid::Elements(self.count);
+        let grid = Grid::Elements(self.count.div_ceil(UPDATED));
         recorder.call(KernelKey::new(kernel), &shape, &buffers, grid).await?;
         // About ten operations, parameters, their copy and the state, read and written.
         let (operations, numbers) = ((slices + 10) * self.count, (slices + 7) * self.count);
