@@ -247,15 +247,13 @@ fn runs(assembly: &Assembly, trips: &[Vec<f64>]) -> Vec<f64> {
         }
     }
     let known = trips.iter().any(|trips| !trips.is_empty());
+    let runs_of = |depth: usize, range: &Range<usize>| {
+        if known { of_loop.get(range).copied().unwrap_or(1.0) } else { assumed_trips(depth) }
+    };
     (0..assembly.instructions.len())
         .map(|i| {
             let around = assembly.loops.iter().filter(|range| range.contains(&i)).enumerate();
-            around
-                .map(|(depth, range)| match known {
-                    true => of_loop.get(range).copied().unwrap_or(1.0),
-                    false => assumed_trips(depth),
-                })
-                .product()
+            around.map(|(depth, range)| runs_of(depth, range)).product()
         })
         .collect()
 }

@@ -113,7 +113,7 @@ struct Options {
     /// arrays of fixed size, loops that end
     #[arg(long)]
     checked: bool,
-    /// Write NIR, ACO's representation, the assembly and all statistics into this folder
+    /// Write the WGSL, NIR, ACO's representation, the assembly and all statistics into this folder
     #[arg(long, value_name = "FOLDER")]
     dump: Option<PathBuf>,
 }
@@ -241,16 +241,14 @@ impl Kernels {
             let same = |known: &Listing| {
                 known.wgsl == listing.wgsl && known.constants == listing.constants
             };
-            places.push(match self.sources.iter().position(same) {
-                Some(place) => place,
-                None => {
-                    let Listing { name, wgsl, constants, trusted, .. } = &listing;
-                    let trusts = if checked || !trusted { Trust::Checks } else { Trust::Trusts };
-                    self.shaders.push(compile::compile(name, wgsl, constants, trusts)?);
-                    self.sources.push(listing);
-                    self.shaders.len() - 1
-                }
-            });
+            let place = self.sources.iter().position(same).unwrap_or(self.sources.len());
+            if place == self.sources.len() {
+                let Listing { name, wgsl, constants, trusted, .. } = &listing;
+                let trust = if checked || !trusted { Trust::Checks } else { Trust::Trusts };
+                self.shaders.push(compile::compile(name, wgsl, constants, trust)?);
+                self.sources.push(listing);
+            }
+            places.push(place);
         }
         Ok(places)
     }
@@ -268,7 +266,8 @@ impl Kernels {
         let mut table = Table::new(&table::STATISTICS);
         let mut notes = Vec::new();
         let mut all_compiled = true;
-        for (shader, kernel) in self.shaders.iter().zip(&outcome.kernels) {
+        for (i, kernel) in outcome.kernels.iter().enumerate() {
+            let (shader, source) = (&self.shaders[i], &self.sources[i]);
             match kernel {
                 Ok(compiled) => {
                     // A kernel can differ with the shape of another, and need the same.
@@ -278,7 +277,7 @@ impl Kernels {
                         notes.push(format!("{} spills: {}", shader.name, spills.join(", ")));
                     }
                     if let Some(folder) = dump {
-                        write_dump(folder, family, &shader.name, compiled)?;
+                        write_dump(folder, family, source, compiled)?;
                     }
                 }
                 Err(error) => {
@@ -343,19 +342,25 @@ fn compile_for(icd: &Path, family: &str, shaders: &[Shader]) -> Result<Option<Ou
     Ok(None)
 }
 
-/// Writes `KERNEL.FAMILY.REPRESENTATION.txt` for each representation, and the statistics.
-fn write_dump(folder: &Path, family: &str, name: &str, compiled: &Compiled) -> Result<()> {
+/// Writes `KERNEL.wgsl`, and `KERNEL.FAMILY.REPRESENTATION.txt` for each representation and the
+/// statistics.
+fn write_dump(folder: &Path, family: &str, source: &Listing, compiled: &Compiled) -> Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    let name = file_name(&source.name);
     let lines: Vec<_> =
         compiled.statistics.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let statistics = lines.join("\n");
-    let mut texts = vec![("statistics".to_owned(), statistics.as_str())];
+    let mut texts = vec![
+        (format!("{name}.wgsl"), source.wgsl.as_str()),
+        (format!("{name}.{family}.statistics.txt"), &statistics),
+    ];
     for (title, text) in &compiled.representations {
-        texts.push((file_name(title).to_lowercase(), text));
+        let title = file_name(title).to_lowercase();
+        texts.push((format!("{name}.{family}.{title}.txt"), text));
     }
-    for (title, text) in texts {
-        let path = folder.join(format!("{}.{family}.{title}.txt", file_name(name)));
+    for (name, text) in texts {
+        let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
@@ -370,6 +375,8 @@ fn file_name(title: &str) -> String {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::io::Write;
+
     use impasto::Encoding;
 
     use super::*;
@@ -403,13 +410,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
 
+    /// Tells so, past what a test's output is captured by: also where the test passes.
+    fn skipped(why: &str) {
+        let _ = writeln!(std::io::stderr(), "SKIPPED, not checked by AMD's compiler: {why}");
+    }
+
     /// The driver's manifest; `None` is a reason to skip the test.
     fn icd() -> Option<PathBuf> {
         match icd::find(None) {
             Ok(icd) => Some(icd),
             Err(error) => {
                 assert!(!gpu_is_required(), "IMPASTO_REQUIRE_GPU is set, but {error:#}");
-                eprintln!("SKIPPED: {error:#}");
+                skipped(&format!("{error:#}"));
                 None
             }
         }
@@ -421,7 +433,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let mut known = 0;
         for family in FAMILIES {
             let Some(outcome) = compile_for(&icd, family, &kernels.shaders).unwrap() else {
-                eprintln!("SKIPPED on {family}, which this driver does not know");
+                skipped(&format!("this driver does not know {family}"));
                 continue;
             };
             known += 1;
@@ -502,7 +514,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             if !complete {
                 let name = &shader.name;
                 assert!(!gpu_is_required(), "{name} on {family}: the cycles do not match");
-                eprintln!("SKIPPED: {name} on {family}: the driver's cycles are not understood");
+                skipped(&format!("{name} on {family}: the driver's cycles are not understood"));
             }
         });
     }
@@ -519,7 +531,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     fn a_step_is_three_dispatches() {
         let steps = listings(&network().unwrap(), &plan(200)).unwrap();
         assert!(steps.iter().all(|step| step.len() == 3));
-        assert!(steps.iter().flatten().all(|listing| listing.dispatch.is_some()));
+        let trips = steps.iter().map(|step| {
+            let dispatches = step.iter().map(|listing| listing.dispatch.clone().unwrap());
+            dispatches.map(|dispatch| dispatch.trips).collect::<Vec<_>>()
+        });
+        // Four inputs at a time: 3 of the first layer with its bias, 101 of the others; then back.
+        let [pass, gradients, update] =
+            trips.collect::<Vec<_>>().swap_remove(0).try_into().unwrap();
+        let all: Vec<f64> = pass.iter().map(|nest| nest.iter().product::<f64>().round()).collect();
+        assert_eq!(all, [261.0, 226.0]);
+        assert_eq!((gradients, update), (vec![vec![32.0]], vec![vec![7.0]]));
     }
 
     #[test]

@@ -160,16 +160,15 @@ fn pass_trips(layout: &Layout, shape: Shape) -> Vec<Vec<f64>> {
     let forward: Vec<_> = (0..layers).map(|l| (fours(widths[l] + 1), widths[l + 1] + 1)).collect();
     let back: Vec<_> = (1..layers).map(|l| (fours(widths[l + 1]), widths[l])).collect();
     let nest = |passes: Vec<(usize, usize)>| {
-        let columns = |out: usize| match shape.is_cooperative() {
-            true => 1,
-            false => out.div_ceil(shape.columns as usize),
-        };
+        let shared = shape.is_cooperative();
+        let columns = |out: usize| if shared { 1 } else { out.div_ceil(shape.columns as usize) };
         let all: usize = passes.iter().map(|(read, out)| read * columns(*out)).sum();
         let chunks: usize = passes.iter().map(|(_, out)| columns(*out)).sum();
         let (layers, all, chunks) = (passes.len() as f64, all as f64, chunks as f64);
-        match shape.is_cooperative() {
-            true => vec![layers, all / layers],
-            false => vec![layers, chunks / layers, all / chunks],
+        if shared {
+            vec![layers, all / layers]
+        } else {
+            vec![layers, chunks / layers, all / chunks]
         }
     };
     // A single layer has nothing to go back through.
