@@ -28,7 +28,7 @@ mod twins;
 pub use adapter::NO_ADAPTER;
 pub use device::Counts;
 #[doc(hidden)]
-pub use listing::{Listing, listings};
+pub use listing::{Dispatch, Listing, listings, other_listings};
 
 use self::device::Gpu;
 use self::fused::{Fused, Source};

@@ -16,6 +16,7 @@ mod test;
 mod vulkan;
 mod workspace;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,7 +39,13 @@ enum Chore {
     },
     /// Run every program in examples/ for a moment, on every engine that is there
     Examples,
-    Isa(isa::Options),
+    /// Compile the kernels for AMD's GPUs, none of which need be there, and tell what they cost
+    #[command(disable_help_flag = true)]
+    Isa {
+        /// Passed on; `cargo xtask isa --help` tells them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Draw logo.jpg
     Logo {
         /// Where to write it [default: logo.jpg in the root of the repository]
@@ -55,7 +62,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Test { cargo_arguments } => test::run(&cargo_arguments),
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
-        Chore::Isa(options) => isa::run(&options).map(|()| ExitCode::SUCCESS),
+        Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Scaling(options) => peers::run_scaling(&options).map(|()| ExitCode::SUCCESS),

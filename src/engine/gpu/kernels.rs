@@ -132,15 +132,52 @@ impl KernelKey {
     }
 }
 
+/// Every kernel that is not written for one network, with each activation if it applies one.
+pub(super) fn general() -> impl Iterator<Item = KernelKey> {
+    SOURCES.iter().flat_map(|source| match source.needs {
+        Needs::Specialisation => Vec::new(),
+        Needs::Activation => Activation::ALL
+            .into_iter()
+            .filter(|activation| activation.wgsl().is_some())
+            .map(|activation| KernelKey::with(source.name, activation))
+            .collect(),
+        _ => vec![KernelKey::new(source.name)],
+    })
+}
+
 impl KernelKey {
+    fn source(&self) -> Option<&'static Source> {
+        SOURCES.iter().find(|source| source.name == self.name)
+    }
+
     /// The kernel's whole text.
     pub(super) fn into_text(self) -> String {
-        SOURCES.iter().find(|s| s.name == self.name).map_or(String::new(), |s| s.text(&self))
+        self.source().map_or(String::new(), |source| source.text(&self))
+    }
+
+    /// The pipeline-overridable constant that the kernel declares, if it does.
+    pub(super) fn constant(&self) -> Option<(&'static str, f64)> {
+        let (name, parameter) = self.activation?;
+        let known = Activation::ALL.into_iter().find(|activation| activation.name() == name)?;
+        let declared = known.wgsl()?.contains("override activation_parameter");
+        declared.then_some(("activation_parameter", f64::from_bits(parameter)))
+    }
+
+    /// Whether wgpu is told to leave its checks out.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.source().is_some_and(|source| source.needs == Needs::Specialisation)
     }
 
     /// A kernel written for one network.
     pub(super) fn specialised(name: &'static str, text: String) -> Self {
         Self { name, activation: None, text: Some(text.into()) }
+    }
+}
+
+impl std::fmt::Display for KernelKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)?;
+        self.activation.map_or(Ok(()), |(activation, _)| write!(f, " {activation}"))
     }
 }
 
@@ -158,7 +195,7 @@ pub(super) struct Kernel {
 impl Kernel {
     pub(super) async fn compile(gpu: &Gpu, key: &KernelKey) -> Result<Self> {
         let name = key.name;
-        let Some(source) = SOURCES.iter().find(|source| source.name == name) else {
+        let Some(source) = key.source() else {
             return crate::error::invalid(format!("there is no kernel '{name}'"));
         };
         let reads_step = source.reads_step();
@@ -176,9 +213,7 @@ impl Kernel {
                 count: None,
             })
             .collect();
-        let parameter = key.activation.map_or(0.0, |(_, bits)| f64::from_bits(bits));
-        let constants = [("activation_parameter", parameter)];
-        let declares_parameter = text.contains("override activation_parameter");
+        let constants: Vec<(&str, f64)> = key.constant().into_iter().collect();
         let what = format!("compiling the kernel '{name}'");
         let made = gpu.guarded(&what, |device| {
             let label = Some(name);
@@ -200,7 +235,7 @@ impl Kernel {
                 module: &module,
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: if declares_parameter { &constants } else { &[] },
+                    constants: &constants,
                     // Every kernel writes what it reads of its workgroup's memory.
                     zero_initialize_workgroup_memory: false,
                 },

@@ -1,89 +1,176 @@
-//! The text of the kernels of a training step, for tools that look at what a compiler makes of them.
+//! The text of the kernels, for tools that look at what a compiler makes of them.
 
-use super::kernels::KernelKey;
-use super::shape::{self, Abilities};
+use super::fused::{PREDICTED, UNFIT, usual};
+use super::kernels::{self, KernelKey};
+use super::shape::{self, Abilities, Shape, Shapes};
 use super::specialise::{self, Layout, Purpose, Samples};
-use crate::engine::Plan;
+use crate::engine::{Output, Plan};
 use crate::error::{Result, invalid};
 use crate::network::Network;
+use crate::optimizer::Optimizer;
 
-/// One dispatch of a training step.
-#[derive(Clone, Debug)]
+/// A kernel as the engine compiles it.
+#[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// The kernel's name, and the shape it has.
+    /// The kernel's name, and its shape or activation.
     pub name: String,
     /// Its whole text, entry point `main`.
     pub wgsl: String,
-    /// Workgroups of the dispatch.
+    /// Pipeline-overridable constants.
+    pub constants: Vec<(String, f64)>,
+    /// Whether it is compiled without checks of indices and loops.
+    pub trusted: bool,
+    /// How a training step dispatches it, if it does.
+    pub dispatch: Option<Dispatch>,
+}
+
+/// One dispatch of a kernel.
+#[derive(Clone, Debug, Default)]
+pub struct Dispatch {
+    /// How many workgroups.
     pub workgroups: [u32; 3],
-    /// Products and sums that the dispatch computes, counted as 2 a multiplication with its addition.
+    /// Products and sums that it computes, counted as 2 a multiplication with its addition.
     pub flops: f64,
     /// Bytes that it reads and writes at least, each buffer counted once.
     pub bytes: f64,
-    /// How often an invocation goes through its innermost loops in all.
-    pub iterations: f64,
+    /// Of each nest of loops in which it spends its time, in their order: how often each loop runs
+    /// when it is entered, on average, the outermost first.
+    pub trips: Vec<Vec<f64>>,
 }
 
-/// The fused kernels of a training step on a GPU with WebGPU's default limits: every shape that is
-/// tried on one, the first being what is taken unmeasured.
+/// The fused kernels of a training step on a GPU with WebGPU's default limits: every pair of shapes
+/// that is tried on one, the first being what is taken unmeasured. Each comes as the three
+/// dispatches of a step, in their order.
 ///
 /// # Errors
-/// A plan or network that the fused kernels cannot take.
+/// A network that the fused kernels cannot take.
 pub fn listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
-    let abilities = Abilities { limits: wgpu::Limits::default(), software: false, broadcast: 0 };
-    let layout = Layout::new(network, plan.batch_size);
-    let samples = Samples::Table;
-    let candidates = shape::candidates(&abilities, &layout);
+    let candidates = candidates(&Layout::new(network, plan.batch_size));
     if candidates.is_empty() {
-        return invalid(super::fused::UNFIT);
+        return invalid(UNFIT);
     }
-    let list = |shapes: shape::Shapes| {
-        let layout =
-            Layout::new(network, plan.batch_size.next_multiple_of(shapes.step.tile() as usize));
-        let purpose = Purpose::Training(plan.loss);
-        let layers = layout.layers();
-        let slices = layout.rows.div_ceil(shapes.slice as usize);
-        let parameters = layout.parameters() as f64;
-        let (pass, gradient) =
-            (layout.pass_cost(layout.rows, true), layout.gradient_cost(layout.rows, slices));
-        let depth: usize =
-            layout.widths[..layers].iter().map(|w| (w + 1).next_multiple_of(4)).sum();
-        let back: usize = layout.widths[2..].iter().map(|w| w.next_multiple_of(4)).sum();
-        let text = |key: KernelKey| key.into_text();
-        let describe = |s: shape::Shape| {
-            format!("{}×{} invocations of {}×{}", s.lanes, s.groups, s.rows, s.columns)
-        };
-        vec![
-            Listing {
-                name: format!("fused_step ({})", describe(shapes.step)),
-                wgsl: text(specialise::step(network, &layout, shapes.step, samples, purpose)),
-                workgroups: [(layout.rows as u32).div_ceil(shapes.step.tile()), 1, 1],
-                flops: pass.0,
-                bytes: 4.0 * pass.1,
-                iterations: (depth + back) as f64 / 4.0,
-            },
-            Listing {
-                name: format!("weight_gradients ({})", describe(shapes.gradients)),
-                wgsl: text(specialise::weight_gradients(
-                    &layout,
-                    shapes.gradients,
-                    shapes.slice as usize,
-                    shapes.step,
-                )),
-                workgroups: [layout.all_blocks(shapes.gradients) as u32 + 1, slices as u32, 1],
-                flops: gradient.0,
-                bytes: 4.0 * gradient.1,
-                iterations: f64::from(shapes.slice.min(layout.rows as u32)),
-            },
-            Listing {
-                name: "adam".into(),
-                wgsl: text(KernelKey::new("adam")),
-                workgroups: [(layout.parameters() as u32).div_ceil(256), 1, 1],
-                flops: 14.0 * parameters,
-                bytes: 4.0 * parameters * (slices as f64 + 7.0),
-                iterations: slices as f64,
-            },
-        ]
+    Ok(candidates.into_iter().map(|shapes| step(network, plan, shapes)).collect())
+}
+
+/// Every other kernel of the engine: what predicts with this network, and those that are not
+/// written for one, with each activation. No training step of the fused kernels dispatches them,
+/// but for the optimizer.
+///
+/// # Errors
+/// A network that the fused kernels cannot take.
+pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
+    let layout = Layout::new(network, PREDICTED);
+    let shape = usual(&candidates(&layout))?.step;
+    let purpose = Purpose::Prediction(Output::Activated);
+    let prediction = specialise::step(network, &layout, shape, Samples::Table, purpose);
+    let name = format!("fused_step, predicting, {}", describe(shape));
+    let general = kernels::general().map(|key| listing(key.to_string(), key, None));
+    Ok(std::iter::once(listing(name, prediction, None)).chain(general).collect())
+}
+
+/// The shapes that are tried on a GPU of which no more is known.
+fn candidates(layout: &Layout) -> Vec<Shapes> {
+    let abilities = Abilities { limits: wgpu::Limits::default(), software: false, broadcast: 0 };
+    shape::candidates(&abilities, layout)
+}
+
+fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing {
+    let constants = key.constant().map(|(name, value)| (name.to_string(), value));
+    Listing {
+        name,
+        constants: constants.into_iter().collect(),
+        trusted: key.is_trusted(),
+        wgsl: key.into_text(),
+        dispatch,
+    }
+}
+
+fn describe(shape: Shape) -> String {
+    let Shape { lanes, groups, rows, columns, .. } = shape;
+    format!("{lanes}×{groups} invocations of {rows}×{columns}")
+}
+
+/// The three dispatches of a training step.
+fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
+    let count = plan.batch_size;
+    let tile = shapes.step.tile() as usize;
+    // The last tile is whole, whatever the batch.
+    let layout = Layout::new(network, count.next_multiple_of(tile));
+    let slices = layout.rows.div_ceil(shapes.slice as usize);
+    let pass = specialise::step(
+        network,
+        &layout,
+        shapes.step,
+        Samples::Table,
+        Purpose::Training(plan.loss),
+    );
+    let (flops, numbers) = layout.pass_cost(count, true);
+    let pass = listing(
+        format!("fused_step, {}", describe(shapes.step)),
+        pass,
+        Some(Dispatch {
+            workgroups: [count.div_ceil(tile) as u32, 1, 1],
+            flops,
+            bytes: 4.0 * numbers,
+            trips: pass_trips(&layout, shapes.step),
+        }),
+    );
+
+    let slice = shapes.slice as usize;
+    let gradients = specialise::weight_gradients(&layout, shapes.gradients, slice, shapes.step);
+    let (flops, numbers) = layout.gradient_cost(count, slices);
+    let gradients = listing(
+        format!("weight_gradients, {}", describe(shapes.gradients)),
+        gradients,
+        Some(Dispatch {
+            // One more adds up the losses.
+            workgroups: [layout.all_blocks(shapes.gradients) as u32 + 1, slices as u32, 1],
+            flops,
+            bytes: 4.0 * numbers,
+            trips: vec![vec![slice.min(count) as f64]],
+        }),
+    );
+
+    let update = KernelKey::new(match plan.optimizer {
+        Optimizer::Sgd { .. } => "sgd",
+        Optimizer::Adam { .. } | Optimizer::AdamW { .. } => "adam",
+    });
+    let parameters = layout.parameters();
+    let update = listing(
+        update.to_string(),
+        update,
+        Some(Dispatch {
+            workgroups: [parameters.div_ceil(256) as u32, 1, 1],
+            // About ten operations, parameters, their copy and the state, read and written.
+            flops: ((slices + 10) * parameters) as f64,
+            bytes: 4.0 * ((slices + 7) * parameters) as f64,
+            trips: vec![vec![slices as f64]],
+        }),
+    );
+    vec![pass, gradients, update]
+}
+
+/// Of `fused_step`, forward and back: over layers, over columns where no other invocation has them,
+/// over four numbers of the level that goes in.
+fn pass_trips(layout: &Layout, shape: Shape) -> Vec<Vec<f64>> {
+    let layers = layout.layers();
+    let widths = &layout.widths;
+    let fours = |numbers: usize| numbers.div_ceil(4);
+    // Of each layer, what it reads in fours, and what it puts out.
+    let forward: Vec<_> = (0..layers).map(|l| (fours(widths[l] + 1), widths[l + 1] + 1)).collect();
+    let back: Vec<_> = (1..layers).map(|l| (fours(widths[l + 1]), widths[l])).collect();
+    let nest = |passes: Vec<(usize, usize)>| {
+        let shared = shape.is_cooperative();
+        let columns = |out: usize| if shared { 1 } else { out.div_ceil(shape.columns as usize) };
+        let all: usize = passes.iter().map(|(read, out)| read * columns(*out)).sum();
+        let chunks: usize = passes.iter().map(|(_, out)| columns(*out)).sum();
+        let (layers, all, chunks) = (passes.len() as f64, all as f64, chunks as f64);
+        if shared {
+            vec![layers, all / layers]
+        } else {
+            vec![layers, chunks / layers, all / chunks]
+        }
     };
-    Ok(candidates.into_iter().map(list).collect())
+    // A single layer has nothing to go back through.
+    [forward, back].into_iter().filter(|passes| !passes.is_empty()).map(nest).collect()
 }

@@ -149,13 +149,9 @@ fn aco_debug() -> String {
     if own.is_empty() { "perfinfo".into() } else { format!("{own},perfinfo") }
 }
 
-/// What makes this very program a worker: the chore, or the test of that name.
+/// What makes this very program a worker besides the variable: of the tests, the one of that name.
 fn arguments() -> &'static [&'static str] {
-    if cfg!(test) {
-        &["isa::tests::worker", "--exact", "--ignored", "--nocapture"]
-    } else {
-        &["isa"]
-    }
+    if cfg!(test) { &["tests::worker", "--exact", "--ignored", "--nocapture"] } else { &[] }
 }
 
 /// The folder of the work to do, if this process is a worker.

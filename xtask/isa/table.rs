@@ -1,6 +1,5 @@
 //! What is printed.
 
-use super::Listing;
 use super::disassembly::{Assembly, Counts};
 use super::estimate::{Chip, Estimate};
 use super::worker::Compiled;
@@ -17,6 +16,13 @@ impl Table {
 
     pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
+    }
+
+    /// Adds a row unless there is one like it.
+    pub fn new_row(&mut self, cells: Vec<String>) {
+        if !self.rows.contains(&cells) {
+            self.row(cells);
+        }
     }
 
     pub fn print(&self) {
@@ -112,9 +118,8 @@ pub fn chip(chip: &Chip) -> String {
 }
 
 /// The headings over [`estimate`].
-pub const ESTIMATES: [&str; 11] = [
+pub const ESTIMATES: [&str; 10] = [
     "dispatch",
-    "times",
     "waves",
     "on a SIMD",
     "fit",
@@ -127,10 +132,9 @@ pub const ESTIMATES: [&str; 11] = [
 ];
 
 /// One dispatch's row.
-pub fn estimate(listing: &Listing, estimate: &Estimate) -> Vec<String> {
+pub fn estimate(name: &str, estimate: &Estimate) -> Vec<String> {
     vec![
-        listing.name.clone(),
-        listing.dispatches.to_string(),
+        name.into(),
         format!("{:.0}", estimate.waves),
         format!("{:.0}", estimate.waves_on_a_simd),
         format!("{:.0}", estimate.occupancy),
@@ -146,24 +150,21 @@ pub fn estimate(listing: &Listing, estimate: &Estimate) -> Vec<String> {
 /// The sum of a step's dispatches.
 #[derive(Default)]
 pub struct Step {
-    dispatches: u32,
     estimate: f64,
     roofline: f64,
 }
 
 impl Step {
-    pub fn add(&mut self, listing: &Listing, estimate: &Estimate) {
-        self.dispatches += listing.dispatches;
-        self.estimate += listing.dispatches as f64 * estimate.total();
-        self.roofline += listing.dispatches as f64 * estimate.roofline;
+    pub fn add(&mut self, estimate: &Estimate) {
+        self.estimate += estimate.total();
+        self.roofline += estimate.roofline;
     }
 
     pub fn row(&self) -> Vec<String> {
         let mut row = vec![String::new(); ESTIMATES.len()];
         row[0] = "in all".into();
-        row[1] = self.dispatches.to_string();
-        row[8] = time(self.estimate);
-        row[10] = time(self.roofline);
+        row[7] = time(self.estimate);
+        row[9] = time(self.roofline);
         row
     }
 }

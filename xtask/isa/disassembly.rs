@@ -150,14 +150,24 @@ impl Assembly {
 
     /// The innermost loop with the most fused multiply-adds; the longest one if none has any.
     pub fn hottest_loop(&self) -> Option<&Range<usize>> {
-        self.loops
-            .iter()
-            .filter(|range| {
-                !self.loops.iter().any(|other| {
-                    other != *range && range.start <= other.start && other.end <= range.end
-                })
-            })
-            .max_by_key(|range| (self.count((*range).clone()).fmas, range.len()))
+        self.innermost().max_by_key(|range| (self.count((*range).clone()).fmas, range.len()))
+    }
+
+    /// The loops in which the kernel spends its time, nest by nest, outermost first: around each
+    /// innermost one with at least half as many fused multiply-adds as the hottest has.
+    pub fn nests(&self) -> Vec<Vec<&Range<usize>>> {
+        let fmas = |range: &Range<usize>| self.count(range.clone()).fmas;
+        let most = self.hottest_loop().map_or(0, fmas);
+        self.innermost()
+            .filter(|range| 2 * fmas(range) >= most)
+            .map(|inner| self.loops.iter().filter(|outer| is_within(inner, outer)).collect())
+            .collect()
+    }
+
+    fn innermost(&self) -> impl Iterator<Item = &Range<usize>> {
+        self.loops.iter().filter(|range| {
+            !self.loops.iter().any(|other| other != *range && is_within(other, range))
+        })
     }
 
     pub fn whole(&self) -> Counts {
@@ -187,6 +197,10 @@ impl Counts {
     pub fn fma_share(&self) -> f64 {
         if self.operations == 0 { 0.0 } else { self.fmas as f64 / self.operations as f64 }
     }
+}
+
+fn is_within(inner: &Range<usize>, outer: &Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// Of a line that stands for more of the instruction above it.
@@ -302,6 +316,7 @@ Constant data:
         assert_eq!(assembly.loops, [4..13, 5..11]);
         let hottest = assembly.hottest_loop().unwrap();
         assert_eq!(hottest, &(5..11));
+        assert_eq!(assembly.nests(), [[&(4..13), &(5..11)]]);
         let counts = assembly.count(hottest.clone());
         assert_eq!((counts.instructions, counts.operations, counts.fmas), (6, 7, 2));
         assert_eq!((counts.vmem_loads, counts.lds_loads, counts.smem_loads), (0, 1, 0));

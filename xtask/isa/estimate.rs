@@ -2,9 +2,10 @@
 //!
 //! Nothing here is measured. The model, for each wave of a kernel:
 //!
-//! - Every instruction runs as often as the loops around it do, and both sides of every branch.
-//!   The listing says how often a loop of each depth runs; a deeper one is taken to run as often
-//!   as ACO assumes, 8, 4, 2, 2… times (`aco_statistics.cpp`).
+//! - Every instruction runs as often as the loops around it do, and both sides of every branch. The
+//!   dispatch says how often the loops run in which the kernel spends its time ([`Assembly::nests`]);
+//!   the others are taken to run once. Of a kernel of which nothing is said, loops run as often as
+//!   ACO assumes, 8, 4, 2, 2… times by their depth (`aco_statistics.cpp`).
 //! - It occupies one of four parts of its SIMD: vector unit (a cycle for 32 lanes on RDNA, four for
 //!   64 on GCN; four times that for roots, exponentials and 32-bit integer products; RDNA 3 issues
 //!   a pair in one), scalar unit, vector memory path and workgroup memory (by the bytes that go to
@@ -13,14 +14,18 @@
 //!   320 for vector memory, 20 for workgroup memory, 30 or 200 for scalar loads, whatever else
 //!   happens. As many waves as fit at once hide each other's; waves beyond that come after:
 //!   `latency`, which is what counts where there are few.
-//! - Bytes of the listing through the memory's bandwidth, as if no cache held anything over from
+//! - Bytes of the dispatch through the memory's bandwidth, as if no cache held anything over from
 //!   another dispatch: `memory`.
 //!
 //! The estimate is the largest of the three. It knows nothing of cache misses, bank conflicts, the
 //! time to launch a dispatch and the barrier after it (some microseconds each), clocks that change.
 //! It tells kernels of one GPU apart; it does not foretell a stopwatch.
 
-use super::Listing;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use impasto::gpu::Dispatch;
+
 use super::disassembly::{Assembly, Class, Instruction};
 use super::worker::Compiled;
 
@@ -188,20 +193,20 @@ impl Estimate {
     /// `None` without assembly.
     pub fn new(
         chip: &Chip,
-        listing: &Listing,
+        dispatch: &Dispatch,
         workgroup_size: [u32; 3],
         compiled: &Compiled,
     ) -> Option<Self> {
         let assembly = Assembly::parse(compiled.assembly()?);
         let wave = compiled.subgroup_size as f64;
         let threads: f64 = workgroup_size.iter().map(|&size| size as f64).product();
-        let workgroups: f64 = listing.workgroups.iter().map(|&count| count as f64).product();
+        let workgroups: f64 = dispatch.workgroups.iter().map(|&count| count as f64).product();
         let waves_of_workgroup = (threads / wave).ceil();
         // Of the fullest compute unit.
         let waves_of_unit = (workgroups / chip.units).ceil() * waves_of_workgroup;
         let waves_on_a_simd = (waves_of_unit / chip.simds_per_unit()).ceil();
 
-        let runs = runs(&assembly, &listing.trips);
+        let runs = runs(&assembly, &dispatch.trips);
         let mut busy = Busy::default();
         for (instruction, &times) in assembly.instructions.iter().zip(&runs) {
             busy.add(chip.cost(instruction, wave), times);
@@ -210,7 +215,7 @@ impl Estimate {
         let occupancy = chip.occupancy(compiled);
         let rounds = (waves_on_a_simd / occupancy).ceil();
         let microseconds = |cycles: f64| cycles / (chip.clock_ghz * 1e3);
-        let memory = listing.bytes / (chip.gigabytes_per_second * 1e3);
+        let memory = dispatch.bytes / (chip.gigabytes_per_second * 1e3);
         let mut estimate = Self {
             waves: workgroups * waves_of_workgroup,
             waves_on_a_simd,
@@ -219,7 +224,7 @@ impl Estimate {
             latency: microseconds(latency(&assembly, compiled, &runs) * rounds),
             memory,
             bound: part,
-            roofline: memory.max(listing.flops / (chip.gigaflops() * 1e3)),
+            roofline: memory.max(dispatch.flops / (chip.gigaflops() * 1e3)),
         };
         if estimate.latency > estimate.busy {
             estimate.bound = "latency";
@@ -231,12 +236,24 @@ impl Estimate {
     }
 }
 
-/// How often each instruction runs.
-fn runs(assembly: &Assembly, trips: &[f64]) -> Vec<f64> {
+/// How often each instruction runs, with the loops of each nest running so often.
+fn runs(assembly: &Assembly, trips: &[Vec<f64>]) -> Vec<f64> {
+    let mut of_loop: HashMap<&Range<usize>, f64> = HashMap::new();
+    // Where the compiler has made one nest of several or the reverse, the last stands for the rest.
+    for (nest, loops) in assembly.nests().into_iter().enumerate() {
+        let Some(trips) = trips.get(nest).or(trips.last()) else { break };
+        for (depth, range) in loops.into_iter().enumerate() {
+            of_loop.insert(range, trips.get(depth).copied().unwrap_or(1.0));
+        }
+    }
+    let known = trips.iter().any(|trips| !trips.is_empty());
+    let runs_of = |depth: usize, range: &Range<usize>| {
+        if known { of_loop.get(range).copied().unwrap_or(1.0) } else { assumed_trips(depth) }
+    };
     (0..assembly.instructions.len())
         .map(|i| {
-            let depth = assembly.loops.iter().filter(|range| range.contains(&i)).count();
-            (0..depth).map(|d| trips.get(d).copied().unwrap_or_else(|| assumed_trips(d))).product()
+            let around = assembly.loops.iter().filter(|range| range.contains(&i)).enumerate();
+            around.map(|(depth, range)| runs_of(depth, range)).product()
         })
         .collect()
 }
@@ -264,7 +281,7 @@ fn latency(assembly: &Assembly, compiled: &Compiled, runs: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::disassembly::Cycles;
+    use crate::disassembly::Cycles;
 
     const LOOP: &str = "
 BB0:
@@ -286,20 +303,19 @@ BB2:
         }
     }
 
-    fn listing(workgroups: u32) -> Listing {
-        Listing {
+    fn dispatch(workgroups: u32) -> Dispatch {
+        Dispatch {
             workgroups: [workgroups, 1, 1],
-            trips: vec![100.0],
+            trips: vec![vec![100.0]],
             flops: 1e6,
             bytes: 0.0,
-            ..Listing::default()
         }
     }
 
     #[test]
     fn a_lone_wave_takes_its_latency() {
         let chip = chip("navi21").unwrap();
-        let estimate = Estimate::new(chip, &listing(1), [32, 1, 1], &compiled()).unwrap();
+        let estimate = Estimate::new(chip, &dispatch(1), [32, 1, 1], &compiled()).unwrap();
         assert_eq!(estimate.bound, "latency");
         assert_eq!(estimate.waves, 1.0);
         assert!((estimate.latency - (2.0 + 100.0 * 29.0) / 2250.0).abs() < 1e-9);
@@ -310,7 +326,8 @@ BB2:
     #[test]
     fn many_waves_are_bound_by_the_busiest_part() {
         let chip = chip("NAVI21").unwrap();
-        let estimate = Estimate::new(chip, &listing(80 * 2 * 16), [32, 1, 1], &compiled()).unwrap();
+        let estimate =
+            Estimate::new(chip, &dispatch(80 * 2 * 16), [32, 1, 1], &compiled()).unwrap();
         assert_eq!(estimate.bound, "LDS");
         assert_eq!((estimate.waves_on_a_simd, estimate.occupancy), (16.0, 16.0));
         assert!((estimate.total() - 16.0 * 800.0 / 2250.0).abs() < 1e-9);

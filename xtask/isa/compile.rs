@@ -36,14 +36,14 @@ pub enum BindingKind {
     Storage,
 }
 
-/// How much of what WebGPU guarantees is compiled in.
+/// Whether a kernel is taken as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guarantees {
-    /// Indices and loops are not checked, workgroup memory starts with whatever is there.
-    None,
-    /// What wgpu's `create_shader_module` adds: indices into arrays of fixed size are kept in
-    /// range, loops are counted, workgroup memory is zeroed.
-    Checked,
+pub enum Trust {
+    /// Indices and loops are not checked.
+    Trusts,
+    /// As wgpu's `create_shader_module` does: indices into arrays of fixed size are kept in range,
+    /// loops are counted.
+    Checks,
 }
 
 /// Translates `wgsl` with the pipeline-overridable constants set.
@@ -56,7 +56,7 @@ pub fn compile(
     name: &str,
     wgsl: &str,
     constants: &[(String, f64)],
-    guarantees: Guarantees,
+    trust: Trust,
 ) -> Result<Shader> {
     let module = naga::front::wgsl::parse_str(wgsl)
         .map_err(|error| complaint(&error.emit_to_string_with_path(wgsl, name)))?;
@@ -78,7 +78,7 @@ pub fn compile(
     let spirv = spv::write_vec(
         &module,
         &info,
-        &options(guarantees),
+        &options(trust),
         Some(&spv::PipelineOptions {
             shader_stage: ShaderStage::Compute,
             entry_point: ENTRY_POINT.into(),
@@ -101,8 +101,8 @@ fn complaint(text: &str) -> anyhow::Error {
 }
 
 /// As wgpu 30 sets them for a Vulkan 1.3 device with robust buffer access.
-fn options(guarantees: Guarantees) -> spv::Options<'static> {
-    let checked = guarantees == Guarantees::Checked;
+fn options(trust: Trust) -> spv::Options<'static> {
+    let checked = trust == Trust::Checks;
     spv::Options {
         lang_version: (1, 6),
         flags: spv::WriterFlags::empty(),
@@ -114,11 +114,8 @@ fn options(guarantees: Guarantees) -> spv::Options<'static> {
             image_load: BoundsCheckPolicy::Unchecked,
             binding_array: BoundsCheckPolicy::Unchecked,
         },
-        zero_initialize_workgroup_memory: if checked {
-            spv::ZeroInitializeWorkgroupMemoryMode::Native
-        } else {
-            spv::ZeroInitializeWorkgroupMemoryMode::None
-        },
+        // As the engine asks.
+        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
         force_loop_bounding: checked,
         ..spv::Options::default()
     }
