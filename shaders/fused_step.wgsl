@@ -36,7 +36,7 @@ const WORKGROUP: u32 = LANES * GROUPS;
 var<workgroup> chosen: array<u32, TILE>;
 @if cooperative
 // Values or deltas of the level at hand.
-var<workgroup> tile: array<f32, TILE * TILE_PITCH>;
+var<workgroup> tile: array<vec4<f32>, TILE * TILE_FOURS>;
 @if training
 var<workgroup> row_losses: array<f32, TILE>;
 @end
@@ -101,15 +101,14 @@ fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
     @each i values[place + @iu] = four[@i];
 @end
 @if cooperative
-    let at = row * TILE_PITCH + column;
-    @each i tile[at + @iu] = four[@i];
+    tile[row * TILE_FOURS + column / 4u] = four;
 @end
 }
 
 // The numbers of the output level in one row: what the functions of loss and softmax work on.
 fn output_of(row: u32, j: u32) -> f32 {
 @if cooperative
-    return tile[row * TILE_PITCH + j];
+    return tile[row * TILE_FOURS + j / 4u][j % 4u];
 @else
     return values[place_of(LAYERS, row) + j];
 @end
@@ -117,7 +116,7 @@ fn output_of(row: u32, j: u32) -> f32 {
 
 fn set_output(row: u32, j: u32, y: f32) {
 @if cooperative
-    tile[row * TILE_PITCH + j] = y;
+    tile[row * TILE_FOURS + j / 4u][j % 4u] = y;
 @else
     values[place_of(LAYERS, row) + j] = y;
 @end
@@ -162,14 +161,12 @@ fn main(
         chosen[row] = sample_at(this_step.first + min(first_row + row, count - 1u));
     }
     @sync
-    for (var i = local; i < TILE * pitch_of(0u); i += WORKGROUP) {
+    for (var i = local; i < TILE * pitch_of(0u) / 4u; i += WORKGROUP) {
         let row = i % TILE;
-        let column = i / TILE;
-        let value = first_value(row, column);
-        values[place_of(0u, row) + column] = value;
-@if cooperative
-        if column < TILE_PITCH { tile[row * TILE_PITCH + column] = value; }
-@end
+        let column = i / TILE * 4u;
+        var four = vec4<f32>();
+        @each i four[@i] = first_value(row, column + @iu);
+        put(0u, row, column, four, true);
     }
 
     for (var layer = 0u; layer < LAYERS; layer++) {
@@ -193,11 +190,13 @@ fn main(
             @each r q sum_@r_@q += x_@r * w_@q;
         }
 @else
-        for (var k = 0u; k < depth; k += 4u) {
-            let at = (weights + k * pitch) / 4u;
-            @each r let x_@r = @inputs;
-            @each u q let w_@u_@q = parameters[at + (@uu * pitch) / 4u + @qu];
-            @each u r q sum_@r_@q += x_@r[@u] * w_@u_@q;
+        let stride = pitch / 4u;
+        var at = weights / 4u;
+        for (var k = 0u; k < depth; k += AT_ONCE) {
+            @each v r let x_@v_@r = @inputs;
+            @each v u q let w_@v_@u_@q = parameters[at + (4u * @vu + @uu) * stride + @qu];
+            @each v u r q sum_@r_@q += x_@v_@r[@u] * w_@v_@u_@q;
+            at += AT_ONCE * stride;
         }
 @end
         @sync
@@ -215,7 +214,9 @@ fn main(
         if first_row + row < count { loss += row_loss; }
 @if cooperative
         row_losses[row] = select(0.0, row_loss, first_row + row < count);
-        for (var j = 0u; j < pitch_of(LAYERS); j++) { tile[row * TILE_PITCH + j] = delta_of(row, j); }
+        for (var j = 0u; j < pitch_of(LAYERS); j++) {
+            tile[row * TILE_FOURS + j / 4u][j % 4u] = delta_of(row, j);
+        }
 @end
     }
 @if cooperative
@@ -249,11 +250,13 @@ fn main(
             @each r q sum_@r_@q += x_@r * w_@q;
         }
 @else
-        for (var k = 0u; k < depth; k += 4u) {
-            let at = (weights + k) / 4u;
-            @each r let x_@r = @deltas;
-            @each q i let w_@q_@i = parameters[at + (4u * @qu + @iu) * (pitch / 4u)];
-            @each u r q sum_@r_@q += x_@r[@u] * vec4<f32>(w_@q_0[@u], w_@q_1[@u], w_@q_2[@u], w_@q_3[@u]);
+        let stride = pitch / 4u;
+        var at = weights / 4u;
+        for (var k = 0u; k < depth; k += AT_ONCE) {
+            @each v r let x_@v_@r = @deltas;
+            @each v q i let w_@v_@q_@i = parameters[at + (4u * @qu + @iu) * stride + @vu];
+            @each v u r q sum_@r_@q += x_@v_@r[@u] * vec4<f32>(w_@v_@q_0[@u], w_@v_@q_1[@u], w_@v_@q_2[@u], w_@v_@q_3[@u]);
+            at += AT_ONCE / 4u;
         }
 @end
         @sync

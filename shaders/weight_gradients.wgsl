@@ -8,9 +8,9 @@
 // the losses of the batch.
 
 @group(0) @binding(1) var<storage, read> values: array<@parameter>;
-@group(0) @binding(2) var<storage, read> deltas: array<f32>;
+@group(0) @binding(2) var<storage, read> deltas: array<@parameter>;
 @group(0) @binding(3) var<storage, read> losses: array<f32>;
-@group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
+@group(0) @binding(4) var<storage, read_write> gradient: array<@parameter>;
 @group(0) @binding(5) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, 2>;
 
@@ -39,33 +39,59 @@ fn main(
     let first_j = block % across * LANES * ROWS + local;
 @else
     let first_i = (block / across * GROUPS + local / LANES) * COLUMNS;
-    let first_j = block % across * LANES * ROWS + local % LANES;
+    let first_j = (block % across * LANES + local % LANES) * ROWS;
 @end
     let below = pitch_of(layer);
+    let end = min((slice + 1u) * SLICE, batch_count());
+    let to = slice * PARAMETERS + weights_of(layer);
+    var s = slice * SLICE;
+@if subgroup
     @each r let j_@r = first_j + @ru * LANES;
     @each r let column_@r = min(j_@r, pitch - 1u);
     @each r q var sum_@r_@q = vec4<f32>();
-    let end = min((slice + 1u) * SLICE, batch_count());
-    for (var s = slice * SLICE; s < end; s++) {
+    for (; s < end; s++) {
         let at = values_of(layer) + s * below + first_i;
-@if subgroup
         @each g let read_@g = values[at + word + @gu * BROADCAST];
         @each q let w_@q = @broadcast_@q;
-@else
-        @each q let w_@q = values[at / 4u + @qu];
-@end
         let from_row = values_of(layer + 1u) + s * pitch;
         @each r let x_@r = deltas[from_row + column_@r];
         @each r q sum_@r_@q += x_@r * w_@q;
     }
-    let to = slice * PARAMETERS + weights_of(layer) + first_i * pitch;
-    @each r q put(to, first_i + 4u * @qu, @qu, j_@r, pitch, below, sum_@r_@q);
+    @each r q put(to, first_i + 4u * @qu, j_@r, pitch, below, sum_@r_@q);
 }
 
-fn put(to: u32, i: u32, q: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
+fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
     if i >= below || j >= pitch { return; }
-    @each i gradient[to + (4u * q + @iu) * pitch + j] = four[@i];
+    @each i gradient[to + (i + @iu) * pitch + j] = four[@i];
 }
+@else
+    @each p let column_@p = min(first_j + 4u * @pu, pitch - 4u) / 4u;
+    @each q i p var sum_@q_@i_@p = vec4<f32>();
+    let along = below / 4u;
+    let beside = pitch / 4u;
+    var at = (values_of(layer) + s * below + first_i) / 4u;
+    var row = (values_of(layer + 1u) + s * pitch) / 4u;
+    // Two at a time: what is read for both is waited for once.
+    for (; s + 1u < end; s += 2u) {
+        @each v q let w_@v_@q = values[at + @vu * along + @qu];
+        @each v p let x_@v_@p = deltas[row + @vu * beside + column_@p];
+        @each v q i p sum_@q_@i_@p += w_@v_@q[@i] * x_@v_@p;
+        at += 2u * along;
+        row += 2u * beside;
+    }
+    if s < end {
+        @each q let w_@q = values[at + @qu];
+        @each p let x_@p = deltas[row + column_@p];
+        @each q i p sum_@q_@i_@p += w_@q[@i] * x_@p;
+    }
+    @each q i p put(to, first_i + 4u * @qu + @iu, first_j + 4u * @pu, pitch, below, sum_@q_@i_@p);
+}
+
+fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
+    if i >= below || j >= pitch { return; }
+    gradient[(to + i * pitch + j) / 4u] = four;
+}
+@end
 
 // The loss of the batch, to the step's slot; one that is not finite is noted in status[0] as the
 // first step that diverged.

@@ -127,7 +127,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
             workgroups: [layout.all_blocks(shapes.gradients) as u32 + 1, slices as u32, 1],
             flops,
             bytes: 4.0 * numbers,
-            trips: vec![vec![slice.min(count) as f64]],
+            trips: vec![vec![(slice.min(count) / specialise::SAMPLES_AT_ONCE) as f64]],
         }),
     );
 
@@ -151,14 +151,14 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
 }
 
 /// Of `fused_step`, forward and back: over layers, over columns where no other invocation has them,
-/// over four numbers of the level that goes in.
+/// over the numbers of the level that goes in.
 fn pass_trips(layout: &Layout, shape: Shape) -> Vec<Vec<f64>> {
     let layers = layout.layers();
     let widths = &layout.widths;
-    let fours = |numbers: usize| numbers.div_ceil(4);
-    // Of each layer, what it reads in fours, and what it puts out.
-    let forward: Vec<_> = (0..layers).map(|l| (fours(widths[l] + 1), widths[l + 1] + 1)).collect();
-    let back: Vec<_> = (1..layers).map(|l| (fours(widths[l + 1]), widths[l])).collect();
+    let turns = |numbers: usize| numbers.div_ceil(specialise::at_once(shape));
+    // Of each layer, the turns in which it reads, and what it puts out.
+    let forward: Vec<_> = (0..layers).map(|l| (turns(widths[l] + 1), widths[l + 1] + 1)).collect();
+    let back: Vec<_> = (1..layers).map(|l| (turns(widths[l + 1]), widths[l])).collect();
     let nest = |passes: Vec<(usize, usize)>| {
         let shared = shape.is_cooperative();
         let columns = |out: usize| if shared { 1 } else { out.div_ceil(shape.columns as usize) };

@@ -94,7 +94,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
             })
             .to_vec()
     } else {
-        [(8, 4, 8), (8, 2, 8), (16, 2, 8), (16, 4, 8), (8, 1, 8), (32, 2, 16)]
+        [(8, 4, 8), (8, 2, 8), (16, 2, 8), (16, 4, 8), (8, 1, 8), (8, 1, 4), (4, 2, 4), (32, 2, 16)]
             .map(|(lanes, rows, columns)| {
                 let groups = widest.div_ceil(columns).max(2);
                 Shape { lanes, groups, rows, columns, broadcast: 0 }
@@ -106,8 +106,16 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
     };
     let gradients: Vec<Shape> = if abilities.software {
         let lanes = broadcast.max(8);
+        // Neighbouring rows are read and written four at a time where nothing is broadcast.
+        let whole = |rows: u32| if broadcast == 0 { rows.next_multiple_of(4) } else { rows };
         [(4, 16), (7, 16), (13, 8)]
-            .map(|(rows, columns)| Shape { lanes, groups: 1, rows, columns, broadcast })
+            .map(|(rows, columns)| Shape {
+                lanes,
+                groups: 1,
+                rows: whole(rows),
+                columns,
+                broadcast,
+            })
             .to_vec()
     } else {
         [(13, 8, 8), (26, 4, 8), (16, 4, 8)]

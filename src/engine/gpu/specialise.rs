@@ -155,6 +155,17 @@ pub(super) enum Purpose {
     Prediction(Output),
 }
 
+/// Numbers of a level that go into the sums in one turn of the innermost loop: what is read for all of
+/// them is waited for once. A whole number of turns is in every pitch.
+pub(super) fn at_once(shape: Shape) -> usize {
+    // Where all invocations read the same, what they read takes scalar registers, of which there
+    // are fewer.
+    if shape.is_cooperative() { ALIGNMENT } else { 4 }
+}
+
+/// Samples that `weight_gradients` takes in one turn of its loop.
+pub(super) const SAMPLES_AT_ONCE: usize = 2;
+
 /// The kernel that takes samples through the network, and back if it is for training.
 pub(super) fn step(
     network: &Network,
@@ -170,23 +181,27 @@ pub(super) fn step(
     let _ = write!(
         text,
         "const INPUTS: u32 = {}u;\nconst OUTPUTS: u32 = {}u;\nconst LAYERS: u32 = {}u;\n\
-         const TILE_PITCH: u32 = {tile_pitch}u;\n",
+         const TILE_FOURS: u32 = {}u;\nconst AT_ONCE: u32 = {}u;\n",
         network.inputs(),
         network.outputs(),
-        layout.layers()
+        layout.layers(),
+        tile_pitch / 4,
+        at_once(shape)
     );
     text += &tables(layout);
     text += &activations(network, purpose);
     text += &finish(network, purpose);
     let vector = |row: &str| {
-        let terms: Vec<String> = (0..4).map(|i| format!("{row} + {i}u]")).collect();
+        let terms: Vec<String> = (0..4).map(|i| format!("{row} + k + 4u * @vu + {i}u]")).collect();
         format!("vec4<f32>({})", terms.join(", "))
     };
-    let (input, delta) = if cooperative {
-        let tile = "tile[row_@r * TILE_PITCH + k";
-        (tile, tile)
+    let (below, above) = ("values[below_@r", "deltas[above_@r");
+    let [inputs, deltas, input, delta] = if cooperative {
+        let fours = "tile[row_@r * TILE_FOURS + k / 4u + @vu]".to_string();
+        let one = "tile[row_@r * TILE_FOURS + k / 4u][k % 4u]".to_string();
+        [fours.clone(), fours, one.clone(), one]
     } else {
-        ("values[below_@r + k", "deltas[above_@r + k")
+        [vector(below), vector(above), format!("{below} + k]"), format!("{above} + k]")]
     };
     let values = Values {
         conditions: vec![
@@ -199,12 +214,12 @@ pub(super) fn step(
             ("parameter", if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into()),
             ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
             // The longer name first: each is replaced wherever it stands.
-            ("inputs", vector(input)),
-            ("input", format!("{input}]")),
-            ("deltas", vector(delta)),
-            ("delta", format!("{delta}]")),
+            ("inputs", inputs),
+            ("input", input),
+            ("deltas", deltas),
+            ("delta", delta),
         ],
-        ranges: ranges(shape),
+        ranges: ranges(shape, at_once(shape) as u32 / 4),
     };
     text += &fill("fused_step", &values, shape);
     KernelKey::specialised("fused_step", text)
@@ -240,15 +255,24 @@ pub(super) fn weight_gradients(
     let values = Values {
         conditions: vec![("subgroup", shape.broadcast > 0)],
         texts: vec![("parameter", if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into())],
-        ranges: ranges(shape),
+        ranges: ranges(shape, SAMPLES_AT_ONCE as u32),
     };
     text += &fill("weight_gradients", &values, shape);
     KernelKey::specialised("weight_gradients", text)
 }
 
-fn ranges(shape: Shape) -> Vec<(char, u32)> {
+/// `unrolled`: how many turns of the innermost loop are taken as one.
+fn ranges(shape: Shape, unrolled: u32) -> Vec<(char, u32)> {
     let reads = if shape.broadcast > 0 { shape.columns.div_ceil(shape.broadcast) } else { 0 };
-    vec![('r', shape.rows), ('q', shape.columns / 4), ('g', reads), ('u', 4), ('i', 4)]
+    vec![
+        ('r', shape.rows),
+        ('q', shape.columns / 4),
+        ('g', reads),
+        ('u', 4),
+        ('i', 4),
+        ('v', unrolled),
+        ('p', shape.rows / 4),
+    ]
 }
 
 fn fill(name: &str, values: &Values, shape: Shape) -> String {
