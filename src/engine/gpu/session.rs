@@ -305,6 +305,17 @@ impl Session for GpuSession {
             })
         })
     }
+
+    fn device_bytes(&self) -> Option<u64> {
+        let State { parameters, previous, optimizer, sums, status, .. } = &self.state;
+        let [first, second] = optimizer;
+        let own = [&self.steps, parameters, previous, first, second, sums, status];
+        let bound = self.plans.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
+        let mut held: Vec<&wgpu::Buffer> = own.into_iter().chain(bound).collect();
+        held.sort_unstable();
+        held.dedup();
+        Some(held.into_iter().map(wgpu::Buffer::size).sum())
+    }
 }
 
 /// The constants in the order in which the optimizer's kernel reads them.
