@@ -120,7 +120,7 @@ pub fn quick(arguments: &str) -> String {
 
 /// The built example: tests run from `target/<profile>/deps`, examples lie in
 /// `target/<profile>/examples`.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("this test's own path");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("a target folder");
     let program = profile.join("examples").join(format!("paint{}", std::env::consts::EXE_SUFFIX));
