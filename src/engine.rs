@@ -96,6 +96,13 @@ pub trait Session {
     /// The parameters as they are after all steps started so far, in the order of
     /// [`Network::parameters`].
     fn parameters(&mut self) -> Pending<'_, Vec<f64>>;
+
+    /// Bytes of device memory that the run holds: samples, parameters, the optimizer's state and what
+    /// a step computes in. What is read back takes a little more, for a moment, and so do the kernels
+    /// themselves. `None` where the engine computes in the host's memory.
+    fn device_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What one kernel takes of a training step.

@@ -82,6 +82,7 @@ impl Studio {
             .args(arguments.split_whitespace())
             .current_dir(self.0.path())
             .env_remove("IMPASTO_ADAPTER")
+            .env("IMPASTO_CACHE", "")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -120,7 +121,7 @@ pub fn quick(arguments: &str) -> String {
 
 /// The built example: tests run from `target/<profile>/deps`, examples lie in
 /// `target/<profile>/examples`.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("this test's own path");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("a target folder");
     let program = profile.join("examples").join(format!("paint{}", std::env::consts::EXE_SUFFIX));

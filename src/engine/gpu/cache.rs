@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// The environment variable that names the folder; empty turns remembering off.
 const FOLDER_VARIABLE: &str = "IMPASTO_CACHE";
 
+/// The most bytes that are read from a file; compiled kernels take some hundred thousand.
+const LARGEST: u64 = 16 << 20;
+
 /// A file in the folder of what is remembered: `impasto` in the user's cache folder.
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
@@ -33,15 +36,21 @@ impl Cache {
         Self { folder: None }
     }
 
-    /// What stands in a file.
+    /// What stands in a file, if it is one and no larger than any that is written here.
     pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
-        std::fs::read(self.folder.as_ref()?.join(name)).ok()
+        let path = self.folder.as_ref()?.join(name);
+        let known = std::fs::metadata(&path).ok()?;
+        if !known.is_file() || known.len() > LARGEST {
+            return None;
+        }
+        std::fs::read(path).ok()
     }
 
     /// Writes a file, whole or not at all.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn write(&self, name: &str, bytes: &[u8]) {
         if let Some(folder) = &self.folder
+            && bytes.len() as u64 <= LARGEST
             && std::fs::create_dir_all(folder).is_ok()
         {
             let _ = files::write(&folder.join(name), bytes);

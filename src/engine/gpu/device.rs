@@ -50,6 +50,8 @@ pub(super) struct Gpu {
     pub(super) limits: wgpu::Limits,
     /// Layout of the bind group that holds the current step.
     pub(super) step_layout: wgpu::BindGroupLayout,
+    /// The shapes that a search found, also where nothing can be remembered on disk.
+    pub(super) found: Mutex<HashMap<String, Shapes>>,
     /// What is remembered from run to run.
     pub(super) cache: Cache,
     /// What the driver compiled, now and before.
@@ -117,6 +119,7 @@ impl Gpu {
             info,
             limits,
             step_layout,
+            found: Mutex::default(),
             pipelines: Pipelines::load(&device, &adapter.get_info(), &cache),
             cache,
             abilities,

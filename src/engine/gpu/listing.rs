@@ -2,6 +2,7 @@
 
 use super::fused::{PREDICTED, UNFIT, usual};
 use super::kernels::{self, KernelKey};
+use super::session::UPDATED;
 use super::shape::{self, Abilities, Shape, Shapes};
 use super::specialise::{self, Layout, Purpose, Samples};
 use crate::engine::{Output, Plan};
@@ -140,11 +141,11 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
         update.to_string(),
         update,
         Some(Dispatch {
-            workgroups: [parameters.div_ceil(256) as u32, 1, 1],
+            workgroups: [parameters.div_ceil(UPDATED).div_ceil(256) as u32, 1, 1],
             // About ten operations, parameters, their copy and the state, read and written.
             flops: ((slices + 10) * parameters) as f64,
             bytes: 4.0 * ((slices + 7) * parameters) as f64,
-            trips: vec![vec![slices as f64]],
+            trips: vec![vec![UPDATED as f64, slices as f64]],
         }),
     );
     vec![pass, gradients, update]

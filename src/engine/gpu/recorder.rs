@@ -71,11 +71,17 @@ pub(super) struct Cost {
 pub(super) struct Dispatch {
     kernel: Arc<Kernel>,
     group: wgpu::BindGroup,
+    /// What it binds.
+    buffers: Vec<wgpu::Buffer>,
     workgroups: [u32; 3],
     cost: Cost,
 }
 
 impl Dispatch {
+    pub(super) fn buffers(&self) -> &[wgpu::Buffer] {
+        &self.buffers
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.kernel.name
     }
@@ -167,9 +173,12 @@ impl<'a> Recorder<'a> {
                     layout: &call.kernel.layout,
                     entries: &entries,
                 });
+                let mut buffers = call.buffers;
+                buffers.push(shapes.clone());
                 Dispatch {
                     kernel: call.kernel,
                     group,
+                    buffers,
                     workgroups: call.workgroups,
                     cost: call.cost,
                 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 const SLOTS: u64 = 1024;
 
 /// Parameters that an invocation of an optimizer's kernel updates.
-const UPDATED: usize = 4;
+pub(super) const UPDATED: usize = 4;
 
 /// A step's place in the status buffer while none has diverged.
 const NEVER: u32 = u32::MAX;
@@ -306,6 +306,17 @@ impl Session for GpuSession {
                 Some(places) => places.iter().map(|place| stored[*place]).collect(),
             })
         })
+    }
+
+    fn device_bytes(&self) -> Option<u64> {
+        let State { parameters, previous, optimizer, sums, status, .. } = &self.state;
+        let [first, second] = optimizer;
+        let own = [&self.steps, parameters, previous, first, second, sums, status];
+        let bound = self.plans.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
+        let mut held: Vec<&wgpu::Buffer> = own.into_iter().chain(bound).collect();
+        held.sort_unstable();
+        held.dedup();
+        Some(held.into_iter().map(wgpu::Buffer::size).sum())
     }
 }
 

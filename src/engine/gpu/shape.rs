@@ -94,7 +94,21 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
             })
             .to_vec()
     } else {
-        [(8, 4, 8), (8, 2, 8), (16, 2, 8), (16, 4, 8), (8, 1, 8), (8, 1, 4), (4, 2, 4), (32, 2, 16)]
+        let mut tried = [
+            (8, 4, 8),
+            (8, 2, 8),
+            (16, 2, 8),
+            (16, 4, 8),
+            (8, 1, 8),
+            (4, 2, 4),
+            (8, 1, 4),
+            (32, 2, 16),
+        ];
+        // Where the tiles of a batch would leave most of a GPU idle, the smallest first.
+        if layout.rows < FEW_ROWS {
+            tried.sort_by_key(|(lanes, rows, columns)| (columns * lanes * rows, *rows));
+        }
+        tried
             .map(|(lanes, rows, columns)| {
                 let groups = widest.div_ceil(columns).max(2);
                 Shape { lanes, groups, rows, columns, broadcast: 0 }
@@ -134,6 +148,9 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
     let more = gradients[1..].iter().filter_map(|other| first.0.map(|step| pair(step, *other)));
     tried.chain(more).collect()
 }
+
+/// Samples of a batch below which a GPU has too few tiles of 32 to be busy.
+const FEW_ROWS: usize = 3200;
 
 /// `columns`, or fewer, so that `widest` is cut evenly.
 fn even(widest: u32, columns: u32) -> u32 {

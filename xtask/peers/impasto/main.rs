@@ -12,7 +12,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use impasto::{
-    Activation, Backend, Control, Dataset, Engine, Initialisation, Network, Summary, Trainer,
+    Activation, Backend, Control, Dataset, Engine, Initialisation, Network, Options, Summary,
+    Trainer,
 };
 use serve::{Contestant, Job, Outcome};
 
@@ -72,24 +73,33 @@ impl Contestant for Impasto {
     }
 }
 
-/// The engine that `name` stands for.
-///
-/// The place for options of Impasto's own (`cargo xtask peers --option NAME=VALUE`): read them
-/// from `job.options` here, and take them out of the refusal.
+/// The engine that `name` stands for, with options of Impasto's own (`cargo xtask peers --option
+/// NAME=VALUE`): `kernels`, as `paint --kernels` has it, and `tune`, `yes` or `no`. Both are for the
+/// GPU engine; a search counts to the first epoch.
 fn open_engine(name: &str, job: &Job) -> Outcome<Box<dyn Engine>> {
-    if let Some(unknown) = job.options.keys().next() {
-        return Err(format!("Impasto has no option '{unknown}'").into());
+    let mut options = gpu_options(job.adapter.as_deref());
+    for (option, value) in &job.options {
+        match (option.as_str(), value.as_str()) {
+            ("kernels", Some(kernels)) => options.kernels = kernels.parse()?,
+            ("tune", Some("yes")) => options.tune = true,
+            ("tune", Some("no")) => options.tune = false,
+            ("kernels" | "tune", _) => {
+                return Err(format!("'{option}' cannot be {value}").into());
+            }
+            _ => return Err(format!("Impasto has no option '{option}'").into()),
+        }
     }
-    open_backend(name == "impasto-gpu", job.threads, job.adapter.as_deref())
+    open_backend(name == "impasto-gpu", job.threads, &options)
 }
 
-/// The GPU engine on an adapter, or the CPU engine.
-fn open_backend(gpu: bool, threads: usize, adapter: Option<&str>) -> Outcome<Box<dyn Engine>> {
-    Ok(if gpu {
-        impasto::open(Backend::Gpu, adapter)?
-    } else {
-        Box::new(impasto::cpu::CpuEngine::new(Some(threads))?)
-    })
+/// The GPU engine on an adapter, as it is by default.
+fn gpu_options(adapter: Option<&str>) -> Options {
+    Options { backend: Backend::Gpu, adapter: adapter.map(str::to_owned), ..Options::default() }
+}
+
+/// The GPU engine with these options, or the CPU engine.
+fn open_backend(gpu: bool, threads: usize, options: &Options) -> Outcome<Box<dyn Engine>> {
+    Ok(if gpu { options.open()? } else { Box::new(impasto::cpu::CpuEngine::new(Some(threads))?) })
 }
 
 /// The network that everyone trains: ReLU throughout, linear outputs.

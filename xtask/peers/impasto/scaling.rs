@@ -33,7 +33,8 @@ pub fn run() -> ExitCode {
 
 fn measure(size: &Size) -> Outcome<Cost> {
     let dataset = resized(&Picture::load(&size.picture)?, size.side)?.to_dataset(true)?;
-    let engine = crate::open_backend(size.gpu, size.threads, size.adapter.as_deref())?;
+    let options = crate::gpu_options(size.adapter.as_deref());
+    let engine = crate::open_backend(size.gpu, size.threads, &options)?;
     let mut network = crate::network(2, &vec![size.width; size.depth], 3, 0)?;
     let trainer = Trainer { epochs: 1_000_000, batch_size: size.batch, ..Trainer::default() };
 
@@ -51,7 +52,7 @@ fn measure(size: &Size) -> Outcome<Cost> {
         steps,
         sample_s: seconds / samples as f64,
         host_bytes: peak_memory(),
-        device_bytes: device_bytes(&*engine, &network, &trainer, &dataset),
+        device_bytes: device_bytes(&*engine, &network, &trainer, &dataset)?,
     })
 }
 
@@ -132,9 +133,14 @@ fn peak_memory() -> Option<u64> {
 }
 
 /// Device memory of such a training run, in bytes.
-///
-/// Sessions do not tell yet. When they do, start one here (`engine.start(network, plan, dataset)`)
-/// and ask it.
-fn device_bytes(_: &dyn Engine, _: &Network, _: &Trainer, _: &Dataset) -> Option<u64> {
-    None
+fn device_bytes(
+    engine: &dyn Engine,
+    network: &Network,
+    trainer: &Trainer,
+    dataset: &Dataset,
+) -> Outcome<Option<u64>> {
+    // A run of its own, since the trainer keeps its session to itself.
+    let plan = trainer.plan(dataset);
+    let session = pollster::block_on(engine.start(network, &plan, dataset))?;
+    Ok(session.device_bytes())
 }

@@ -25,8 +25,8 @@ impl Member {
     }
 
     /// How it is started. `threads` also for libraries that ask the environment alone. `cache` is
-    /// an empty folder: with kernels that were compiled on another day, the first epoch would
-    /// not be one.
+    /// an empty folder: with kernels that were compiled, or shapes that were found, on another day,
+    /// the first epoch would not be one.
     pub fn command(&self, cargo: &Cargo, threads: usize, cache: &Path) -> Command {
         let mut command = Command::new(&self.program[0]);
         command.args(&self.program[1..]).arg(self.name);
@@ -36,7 +36,9 @@ impl Member {
         {
             command.env(variable, threads.to_string());
         }
-        for variable in ["XDG_CACHE_HOME", "MESA_SHADER_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"] {
+        for variable in
+            ["IMPASTO_CACHE", "XDG_CACHE_HOME", "MESA_SHADER_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"]
+        {
             command.env(variable, cache);
         }
         command

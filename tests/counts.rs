@@ -1,0 +1,243 @@
+//! What a training run asks of a device: dispatches, submissions, uploads, read-backs, memory.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(dead_code, reason = "the shared module has more than this file needs")]
+
+mod common;
+
+use impasto::cpu::CpuEngine;
+use impasto::gpu::{Counts, GpuEngine, Kernels};
+use impasto::reference::ReferenceEngine;
+use impasto::{
+    Activation, Control, Dataset, Encoding, Engine, Network, Optimizer, Plan, Step, Trainer,
+};
+use std::task::{Context, Poll, Waker};
+
+/// Dispatches of a step by the fused kernels.
+const FUSED: u64 = 3;
+
+/// Pixels, each a sample.
+fn picture(width: usize, height: usize) -> Dataset {
+    let bytes = (0..width * height * 3).map(|i| (i * 31 % 256) as u8);
+    Dataset::from_pixels(width, height, bytes, 3, true).unwrap()
+}
+
+fn network(depth: usize, width: usize) -> Network {
+    let hidden = vec![width; depth];
+    let builder = Network::builder(2).hidden(&hidden, Activation::Relu);
+    builder.output(3, Activation::Identity).build().unwrap()
+}
+
+fn plan(dataset: &Dataset, batch_size: usize) -> Plan {
+    Trainer { batch_size, ..Trainer::default() }.plan(dataset)
+}
+
+/// All steps of an epoch.
+fn epoch(samples: usize, batch: usize, epoch: u64) -> Vec<Step> {
+    let per_epoch = samples.div_ceil(batch) as u64;
+    let step = |first: usize| Step {
+        number: (epoch - 1) * per_epoch + (first / batch) as u64 + 1,
+        epoch,
+        first,
+        count: batch.min(samples - first),
+        learning_rate: 1e-3,
+    };
+    (0..samples).step_by(batch).map(step).collect()
+}
+
+/// What `work` asks of the device.
+fn asked(engine: &GpuEngine, work: impl FnOnce()) -> Counts {
+    let before = engine.counts();
+    work();
+    let after = engine.counts();
+    Counts {
+        dispatches: after.dispatches - before.dispatches,
+        submissions: after.submissions - before.submissions,
+        uploads: after.uploads - before.uploads,
+        readbacks: after.readbacks - before.readbacks,
+    }
+}
+
+/// What a second epoch asks for that is given to a session at once.
+fn asked_for_an_epoch(
+    engine: &GpuEngine,
+    network: &Network,
+    plan: &Plan,
+    dataset: &Dataset,
+) -> Counts {
+    let mut session = pollster::block_on(engine.start(network, plan, dataset)).unwrap();
+    let mut train = |number| {
+        let steps = epoch(dataset.len(), plan.batch_size, number);
+        let outcome = pollster::block_on(session.train(&steps).unwrap()).unwrap();
+        assert_eq!((outcome.losses.len(), outcome.diverged), (steps.len(), None));
+    };
+    train(1);
+    asked(engine, || train(2))
+}
+
+#[test]
+fn an_epoch_is_one_submission_of_three_dispatches_a_step() {
+    let pixels = picture(30, 20);
+    let (inputs, targets) = pixels.rows(0..600);
+    let table = Dataset::new(inputs, targets, 2, 3).unwrap();
+    let encoded = Network::builder(2)
+        .encoding(Encoding::Frequency { octaves: 3 })
+        .hidden(&[20, 9], Activation::Tanh)
+        .output(3, Activation::Softmax)
+        .build()
+        .unwrap();
+    for adapter in common::adapters() {
+        let engine = common::open(&adapter).with_kernels(Kernels::Fused);
+        for batch in [1, 64, 200, 600] {
+            let steps = 600_usize.div_ceil(batch) as u64;
+            let of_an_epoch =
+                Counts { dispatches: FUSED * steps, submissions: 1, uploads: 1, readbacks: 1 };
+            for (network, dataset) in [(&network(4, 24), &pixels), (&encoded, &table)] {
+                let mut plan = plan(dataset, batch);
+                for optimizer in [Optimizer::ADAM, Optimizer::SGD] {
+                    plan.optimizer = optimizer;
+                    let counts = asked_for_an_epoch(&engine, network, &plan, dataset);
+                    assert_eq!(counts, of_an_epoch, "batch {batch} on {}", engine.device());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_epoch_layer_by_layer_is_one_submission_too() {
+    let dataset = picture(30, 20);
+    let network = network(4, 24);
+    // A batch gathered, five layers of a product, a bias and (but the last) an activation, the loss and
+    // its sum, back with two products (but the first layer one), biases and activations, the update.
+    let most = 1 + (4 * 3 + 2) + 2 + (4 * 4 + 2) + 1;
+    for adapter in common::adapters() {
+        let engine = common::open(&adapter).with_kernels(Kernels::Layerwise);
+        for batch in [7, 600] {
+            let counts = asked_for_an_epoch(&engine, &network, &plan(&dataset, batch), &dataset);
+            let steps = 600_usize.div_ceil(batch) as u64;
+            assert!(counts.dispatches <= most * steps, "{counts:?}, batch {batch}");
+            assert_eq!((counts.submissions, counts.uploads, counts.readbacks), (1, 1, 1));
+        }
+    }
+}
+
+#[test]
+fn training_returns_before_the_device_is_done() {
+    let dataset = picture(100, 100);
+    let network = network(4, 48);
+    let plan = plan(&dataset, 1_000);
+    for engine in common::gpu_engines() {
+        // OpenGL's software drivers compute where they are called.
+        if engine.device().api == "OpenGL" {
+            continue;
+        }
+        let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        // Not the first, for which a driver may have to compile.
+        let outcome = session.train(&epoch(dataset.len(), 1_000, 1)).unwrap();
+        pollster::block_on(outcome).unwrap();
+        let mut outcomes = Vec::new();
+        for number in 2..=4 {
+            outcomes.push(session.train(&epoch(dataset.len(), 1_000, number)).unwrap());
+        }
+        // All are under way, and the last cannot be done yet.
+        let last = outcomes.last_mut().unwrap();
+        let polled = last.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Pending), "{} was waited for", engine.device());
+        for outcome in outcomes {
+            assert_eq!(pollster::block_on(outcome).unwrap().losses.len(), 10);
+        }
+    }
+}
+
+#[test]
+fn a_trainer_uploads_and_reads_back_once_a_submission() {
+    const EPOCHS: u64 = 6;
+    let dataset = picture(60, 50);
+    for engine in common::gpu_engines() {
+        let trainer = |epochs| Trainer { epochs, batch_size: 100, ..Trainer::default() };
+        let run = |epochs: u64| {
+            asked(&engine, || {
+                let mut network = network(2, 16);
+                let summary = trainer(epochs as usize)
+                    .fit(&engine, &mut network, &dataset, |_| Control::Continue)
+                    .unwrap();
+                assert_eq!(summary.steps, epochs * 30);
+            })
+        };
+        // What comes once a run: loading, and reading the parameters at the end.
+        let once = asked(&engine, || {
+            let plan = plan(&dataset, 100);
+            let network = network(2, 16);
+            let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
+            pollster::block_on(session.parameters()).unwrap();
+        });
+        let all = run(EPOCHS);
+        let of_the_steps = Counts {
+            dispatches: all.dispatches - once.dispatches,
+            submissions: all.submissions - once.submissions,
+            uploads: all.uploads - once.uploads,
+            readbacks: all.readbacks - once.readbacks,
+        };
+        let what = format!("{of_the_steps:?} on {}", engine.device());
+        assert!(of_the_steps.submissions <= EPOCHS * 30, "{what}");
+        assert!(of_the_steps.uploads <= of_the_steps.submissions, "{what}");
+        assert!(of_the_steps.readbacks <= of_the_steps.submissions, "{what}");
+        assert_eq!(of_the_steps.dispatches % (EPOCHS * 30), 0, "{what}");
+    }
+}
+
+#[test]
+fn a_prediction_is_one_dispatch() {
+    let network = network(4, 24);
+    for adapter in common::adapters() {
+        let engine = common::open(&adapter).with_kernels(Kernels::Fused);
+        for samples in [1, 200, 8_192] {
+            let inputs = vec![0.5; 2 * samples];
+            let counts = asked(&engine, || {
+                assert_eq!(engine.predict(&network, &inputs).unwrap().len(), 3 * samples);
+            });
+            let Counts { dispatches, submissions, readbacks, .. } = counts;
+            assert_eq!((dispatches, submissions, readbacks), (1, 1, 1), "{samples} samples");
+        }
+    }
+}
+
+/// The device memory of a run.
+fn device_bytes(
+    engine: &dyn Engine,
+    network: &Network,
+    plan: &Plan,
+    dataset: &Dataset,
+) -> Option<u64> {
+    let session = pollster::block_on(engine.start(network, plan, dataset)).unwrap();
+    session.device_bytes()
+}
+
+#[test]
+fn a_pixel_takes_four_bytes_of_the_device() {
+    let (small, large) = (picture(100, 100), picture(1_000, 1_000));
+    let network = network(4, 24);
+    for engine in common::gpu_engines() {
+        let bytes = |dataset: &Dataset, batch| {
+            device_bytes(&engine, &network, &plan(dataset, batch), dataset).unwrap()
+        };
+        let (of_small, of_large) = (bytes(&small, 1_000), bytes(&large, 1_000));
+        let what = engine.device();
+        assert_eq!(of_large - of_small, 4 * (1_000 * 1_000 - 100 * 100), "{what}");
+        // Pixels; parameters, those before the last step, two of the optimizer, a gradient.
+        let least = 4 * (10_000 + 5 * network.parameters().len() as u64);
+        assert!(of_small > least && of_small < 64 << 20, "{of_small} bytes on {what}");
+        // What goes through the network grows with the batch.
+        assert!(bytes(&small, 2_000) > of_small + 4 * 1_000 * 4 * 24, "{what}");
+    }
+}
+
+#[test]
+fn who_computes_in_the_hosts_memory_holds_none_of_a_device() {
+    let dataset = picture(10, 10);
+    let (network, plan) = (network(1, 8), plan(&dataset, 10));
+    let cpu = CpuEngine::new(Some(1)).unwrap();
+    assert_eq!(device_bytes(&cpu, &network, &plan, &dataset), None);
+    assert_eq!(device_bytes(&ReferenceEngine::new(), &network, &plan, &dataset), None);
+}
