@@ -155,12 +155,11 @@ pub(super) enum Purpose {
     Prediction(Output),
 }
 
-/// Numbers of a level that go into the sums in one turn of the innermost loop: what is read for all of
-/// them is waited for once. A whole number of turns is in every pitch.
+/// How many terms of a sum `fused_step` reads before it multiplies the first: more, and fewer waits,
+/// where registers are to spare. (With 32 sums in registers, Mesa 22's compiler spills for RDNA 3; in
+/// the shape that is not cooperative, any Mesa's.)
 pub(super) fn at_once(shape: Shape) -> usize {
-    // Where all invocations read the same, what they read takes scalar registers, of which there
-    // are fewer.
-    if shape.is_cooperative() { ALIGNMENT } else { 4 }
+    if shape.is_cooperative() && shape.rows * shape.columns <= 16 { ALIGNMENT } else { 4 }
 }
 
 /// Samples that `weight_gradients` takes in one turn of its loop.
