@@ -85,9 +85,13 @@ pub struct Options {
     /// Turns of each contestant at each batch size
     #[arg(long, default_value_t = NonZeroUsize::new(7).unwrap_or(NonZeroUsize::MIN))]
     rounds: NonZeroUsize,
-    /// Also Burn, on the CPU and on the adapter; building it takes a quarter of an hour
+    /// Also Burn, on the CPU; building it takes a quarter of an hour
     #[arg(long)]
     burn: bool,
+    /// Also Burn on the adapter, where on a software adapter it may compile for ten minutes before
+    /// the first epoch of each batch size
+    #[arg(long)]
+    burn_wgpu: bool,
     /// Also Candle, on the CPU
     #[arg(long)]
     candle: bool,

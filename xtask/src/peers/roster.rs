@@ -81,8 +81,9 @@ pub fn gather(cargo: &Cargo, root: &Path, options: &Options) -> Result<Roster> {
             Err(error) => roster.leave_out("scikit-learn and PyTorch", &error),
         }
     }
-    let burn = if options.burn { roster.build(cargo, root, "Burn", "burn") } else { None };
-    if let Some(program) = &burn {
+    let wanted = options.burn || (options.burn_wgpu && !options.no_gpu);
+    let burn = if wanted { roster.build(cargo, root, "Burn", "burn") } else { None };
+    if let Some(program) = burn.as_ref().filter(|_| options.burn) {
         roster.members.push(Member::new("burn-flex", false, program));
     }
     if options.candle
@@ -92,7 +93,7 @@ pub fn gather(cargo: &Cargo, root: &Path, options: &Options) -> Result<Roster> {
     }
     if !options.no_gpu {
         roster.members.push(Member::new("impasto-gpu", true, &[impasto]));
-        if let Some(program) = &burn {
+        if let Some(program) = burn.as_ref().filter(|_| options.burn_wgpu) {
             roster.members.push(Member::new("burn-wgpu", true, program));
         }
     }
