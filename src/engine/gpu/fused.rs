@@ -37,12 +37,23 @@ pub(super) fn fits(gpu: &Gpu, network: &Network, dataset: &Dataset, rows: usize)
 
 /// Whether the fused kernels can take `rows` samples through this network at a time.
 pub(super) fn fits_rows(gpu: &Gpu, network: &Network, rows: usize) -> bool {
-    let layout = Layout::new(network, rows);
-    let largest = layout.all_values().max(layout.parameters()).saturating_add(slack(&layout));
+    let candidates = gpu.candidates(&Layout::new(network, rows));
+    let most = gpu.limits.max_compute_workgroups_per_dimension as usize;
+    // Whichever shape is taken, everything it needs is there.
+    let fits = |shapes: &Shapes| {
+        let tile = shapes.step.tile() as usize;
+        let layout = Layout::new(network, rows.next_multiple_of(tile));
+        let gradients = layout.parameters() * layout.rows.div_ceil(shapes.slice as usize);
+        let largest = (layout.all_values() + slack(&layout))
+            .max(layout.parameters() + slack(&layout))
+            .max(gradients);
+        4 * largest as u64 <= gpu.largest_buffer()
+            && layout.rows / tile <= most
+            && layout.all_blocks(shapes.gradients) < most
+    };
     network.layers().iter().all(|layer| layer.fan_out <= WIDEST)
-        && (4 * largest as u64) <= gpu.largest_buffer()
-        && !gpu.candidates(&layout).is_empty()
-        && rows <= 8 * gpu.limits.max_compute_workgroups_per_dimension as usize
+        && !candidates.is_empty()
+        && candidates.iter().all(fits)
 }
 
 /// The parameters in the layout of the fused kernels.

@@ -80,9 +80,8 @@ pub(super) async fn shapes(
     let found: Found = cache.read_json(FILE).unwrap_or_default();
     // What this program would not try is not to be trusted.
     let possible = |shapes: &Shapes| {
-        let (steps, gradients) = (candidates.iter(), candidates.iter());
-        steps.clone().any(|c| c.step == shapes.step)
-            && gradients.clone().any(|c| c.gradients == shapes.gradients)
+        candidates.iter().any(|c| c.step == shapes.step)
+            && candidates.iter().any(|c| c.gradients == shapes.gradients)
             && shapes.slice == usual.slice
     };
     if let Some(shapes) = found.0.get(&key).copied().filter(possible) {
