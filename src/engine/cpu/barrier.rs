@@ -2,19 +2,26 @@
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-/// How often a thread looks before it lets others have the core: some 20 µs.
-const SPINS: u32 = 2_000;
+/// How often a thread looks before it sleeps: some 20 to 100 µs.
+const SPINS: u32 = 4_000;
 
 /// A meeting point of a fixed number of threads, which they use again and again. They spin, since
-/// they all come within microseconds; on a busy machine they soon yield instead.
+/// they all come within microseconds, unless another program has taken somebody's core: then they
+/// sleep, and a sleeper is woken at once, where one that gives its core away waits until it is its
+/// turn again.
 pub(super) struct Barrier {
     threads: usize,
     arrived: AtomicUsize,
     /// How often all have met.
     meetings: AtomicUsize,
     abandoned: AtomicBool,
+    /// Those that sleep, or are about to.
+    sleepers: AtomicUsize,
+    bed: Mutex<()>,
+    bell: Condvar,
 }
 
 /// A thread panicked, so that nobody should wait for it.
@@ -24,7 +31,15 @@ pub(super) struct Abandoned;
 impl Barrier {
     pub(super) fn new(threads: usize) -> Self {
         let zero = || AtomicUsize::new(0);
-        Self { threads, arrived: zero(), meetings: zero(), abandoned: AtomicBool::new(false) }
+        Self {
+            threads,
+            arrived: zero(),
+            meetings: zero(),
+            abandoned: AtomicBool::new(false),
+            sleepers: zero(),
+            bed: Mutex::new(()),
+            bell: Condvar::new(),
+        }
     }
 
     /// Returns when all threads are here. What each wrote before, all can read after.
@@ -37,22 +52,39 @@ impl Barrier {
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
             // Those who wait look at the other number only, which publishes this one.
             self.arrived.store(0, Ordering::Relaxed);
-            self.meetings.store(meeting.wrapping_add(1), Ordering::Release);
-        } else {
-            let mut spins = 0;
-            while self.meetings.load(Ordering::Acquire) == meeting {
-                if self.abandoned.load(Ordering::Relaxed) {
-                    return Err(Abandoned);
-                }
-                if spins < SPINS {
-                    spins += 1;
-                    spin_loop();
-                } else {
-                    thread::yield_now();
-                }
-            }
+            self.meetings.store(meeting.wrapping_add(1), Ordering::SeqCst);
+            self.wake();
+            return Ok(());
         }
-        Ok(())
+        let met = || self.meetings.load(Ordering::SeqCst) != meeting;
+        for _ in 0..SPINS {
+            if met() {
+                return Ok(());
+            }
+            if self.abandoned.load(Ordering::Relaxed) {
+                return Err(Abandoned);
+            }
+            spin_loop();
+        }
+        // In one order for all: whoever ends the meeting after this sees the sleeper, and after the
+        // end of a meeting that did not see it, the sleeper sees the end.
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        while !met() && !self.abandoned.load(Ordering::SeqCst) {
+            bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(bed);
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        if met() { Ok(()) } else { Err(Abandoned) }
+    }
+
+    /// Wakes whoever sleeps, after something changed that they wait for.
+    fn wake(&self) {
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            // A sleeper that has looked before the change sleeps once this is to be had.
+            drop(self.bed.lock().unwrap_or_else(PoisonError::into_inner));
+            self.bell.notify_all();
+        }
     }
 
     /// Something whose end by a panic sends everybody home who waits or will wait.
@@ -67,7 +99,8 @@ pub(super) struct Guard<'a>(&'a Barrier);
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.abandoned.store(true, Ordering::Relaxed);
+            self.0.abandoned.store(true, Ordering::SeqCst);
+            self.0.wake();
         }
     }
 }

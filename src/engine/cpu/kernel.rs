@@ -141,6 +141,35 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
     }
 }
 
+/// The sum of `rows` rows of `N` vectors, `stride` from row to row, added to what stands in `sums`,
+/// or not.
+///
+/// # Safety
+/// All the rows must be readable, and `sums` a row that is readable and writable.
+#[inline(always)]
+pub(super) unsafe fn sum_rows<S: Simd, const N: usize>(
+    simd: S,
+    (first, stride): (*const f32, usize),
+    rows: usize,
+    accumulate: bool,
+    sums: *mut f32,
+) {
+    let mut row = [simd.splat_f32s(0.0); N];
+    for r in 0..rows {
+        for n in 0..N {
+            // SAFETY: `r < rows` and `n < N`, so this vector is there.
+            row[n] = simd.add_f32s(row[n], unsafe { load::<S>(first.add(r * stride), n) });
+        }
+    }
+    for n in 0..N {
+        // SAFETY: `n < N`, so this vector of the sums is there.
+        unsafe {
+            let before = if accumulate { load::<S>(sums, n) } else { simd.splat_f32s(0.0) };
+            store::<S>(sums, n, simd.add_f32s(before, row[n]));
+        }
+    }
+}
+
 /// `C(m, n) ← f(sums(m, n))`.
 ///
 /// # Safety

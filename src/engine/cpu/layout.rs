@@ -2,19 +2,19 @@
 //!
 //! A block is a range of the rows of a layer's weights `[fan_in, fan_out]`; the last one of a
 //! layer has its biases as one more row. Rows are as wide as whole cache lines, and whatever
-//! stands beyond the layer's width is zero. A block is small enough that the threads share the
-//! update evenly, and carries all that the update of its parameters needs.
+//! stands beyond the layer's width is zero. Most layers are one block; some are cut, so that the
+//! threads share the update evenly. A block carries all that the update of its parameters needs.
 
 use super::lines::{LINE, Lines, stride};
 use crate::network::Network;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
-/// Rows of a block are a multiple of this, three of the longest vectors, unless it is the last.
-const ROWS: usize = 48;
+/// Rows of a block are a multiple of this, the longest vector, unless it is the last.
+const ROWS: usize = LINE;
 
-/// Blocks for each thread, about, where the layers are large enough.
-const BLOCKS_PER_THREAD: usize = 4;
+/// The least numbers of a vector, and those of a part of a longer one.
+const FOUR: usize = 4;
 
 /// Some rows of a layer's parameters.
 pub(super) struct Block {
@@ -51,27 +51,44 @@ impl Block {
         &self.values[self.inputs.len() * self.stride..]
     }
 
-    /// Copies the weights into their transpose, a square of whole cache lines at a time; padding
-    /// becomes padding. To be inlined where there are vector instructions.
+    /// Copies the weights into their transpose; padding becomes padding. To be inlined where there
+    /// are vector instructions.
     #[inline(always)]
-    pub(super) fn transpose(&mut self) {
+    pub(super) fn transpose<S: Simd>(&mut self, simd: S) {
         if self.transposed.is_empty() {
             return;
         }
         let (rows, width) = (self.inputs.len(), self.width);
         let (values, transposed) = (&*self.values, &mut *self.transposed);
-        for top in (0..rows).step_by(LINE) {
-            for left in (0..width).step_by(LINE) {
-                let mut square = [[0.0; LINE]; LINE];
-                for i in 0..LINE.min(rows - top) {
-                    let from = &values[(top + i) * self.stride + left..][..LINE];
-                    for j in 0..LINE {
-                        square[j][i] = from[j];
-                    }
+        if S::F32_LANES < FOUR {
+            for (i, row) in values.chunks_exact(self.stride).take(rows).enumerate() {
+                for (j, value) in row[..width].iter().enumerate() {
+                    transposed[j * self.transposed_stride + i] = *value;
                 }
-                for (j, square) in square.iter().enumerate().take(width - left) {
-                    let start = (left + j) * self.transposed_stride + top;
-                    transposed[start..][..LINE].copy_from_slice(square);
+            }
+            return;
+        }
+        let fours: &[[f32; FOUR]] = bytemuck::cast_slice(values);
+        let (vectors, _) = S::as_mut_simd_f32s(transposed);
+        let (pitch, vector_pitch) = (self.stride / FOUR, self.transposed_stride / S::F32_LANES);
+        for top in (0..rows).step_by(S::F32_LANES) {
+            for left in (0..width).step_by(FOUR) {
+                // Four numbers of every fourth row each; then, within each four, turned.
+                let mut lines = [simd.splat_f32s(0.0); FOUR];
+                for i in 0..FOUR {
+                    let mut parts = [[0.0_f32; FOUR]; LINE / FOUR];
+                    for n in 0..S::F32_LANES / FOUR {
+                        let row = top + n * FOUR + i;
+                        if row < rows {
+                            parts[n] = fours[row * pitch + left / FOUR];
+                        }
+                    }
+                    let parts = &parts[..S::F32_LANES / FOUR];
+                    lines[i] = bytemuck::pod_read_unaligned(bytemuck::cast_slice(parts));
+                }
+                let columns: [S::f32s; FOUR] = simd.deinterleave_shfl_f32s(lines);
+                for j in 0..FOUR.min(width - left) {
+                    vectors[(left + j) * vector_pitch + top / S::F32_LANES] = columns[j];
                 }
             }
         }
@@ -85,8 +102,8 @@ impl WithSimd for Transpose<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        self.0.transpose();
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.0.transpose(simd);
     }
 }
 
@@ -106,18 +123,27 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// For so many threads.
+    /// For so many threads: cut where one's equal share of all parameters ends and the next one's
+    /// begins, to within some rows, so that most layers stay whole.
     pub(super) fn of(network: &Network, threads: usize) -> Self {
-        let share = network.parameters().len() / (threads * BLOCKS_PER_THREAD);
+        let all = network.parameters().len();
+        let mut ends = (1..threads).map(|thread| all * thread / threads).peekable();
         let (mut cuts, mut layers) = (Vec::new(), Vec::new());
+        let mut before = 0;
         for (l, layer) in network.layers().iter().enumerate() {
-            let first = cuts.len();
-            let parts = if threads == 1 { 1 } else { layer.parameters() / share.max(1) };
-            let rows = layer.fan_in.div_ceil(parts.max(1)).next_multiple_of(ROWS);
-            for start in (0..layer.fan_in).step_by(rows) {
-                cuts.push((l, start..(start + rows).min(layer.fan_in), layer.fan_out));
+            let (first, mut start) = (cuts.len(), 0);
+            while let Some(end) = ends.next_if(|end| *end < before + layer.parameters()) {
+                // To the nearest multiple, so that the blocks share no vector of the layer below.
+                let rows = (end - before) / layer.fan_out;
+                let row = (rows + ROWS / 2) / ROWS * ROWS;
+                if start < row && row < layer.fan_in {
+                    cuts.push((l, start..row, layer.fan_out));
+                    start = row;
+                }
             }
+            cuts.push((l, start..layer.fan_in, layer.fan_out));
             layers.push(first..cuts.len());
+            before += layer.parameters();
         }
         Self { cuts, layers }
     }

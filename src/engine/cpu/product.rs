@@ -3,7 +3,7 @@
 //! All three products of training have one form, `C ← after(before + A·B)`, in which A is read
 //! number by number, with any strides, and B and C in vectors along their rows: the weighted sums
 //! `X·W`, the gradient of a layer's inputs `D·Wᵀ` (from a transposed copy of `W`) and the
-//! gradient of its weights `Xᵀ·D`.
+//! gradient of its weights `Xᵀ·D`. That of its biases is the sum of the rows of `D`.
 
 use super::kernel::{self, Operands, Outputs};
 use super::lines::padded;
@@ -29,11 +29,6 @@ impl<'a> Left<'a> {
     /// The transpose of that: a row for each of the first `rows` numbers of `depth` rows.
     pub(super) fn transposed(values: &'a [f32], rows: usize, depth: usize, stride: usize) -> Self {
         Self { values, rows, depth, row: 1, column: stride }
-    }
-
-    /// One row of ones: its product is the sum of the rows of the right operand.
-    pub(super) fn ones(depth: usize) -> Self {
-        Self { values: &[1.0], rows: 1, depth, row: 0, column: 0 }
     }
 
     fn reach(&self) -> usize {
@@ -135,6 +130,59 @@ pub(super) fn product(
         #[cfg(target_arch = "x86_64")]
         Arch::V4(v4) => Simd::vectorize(v4, Cut { job, half: *v4 }),
         arch => arch.dispatch(Cut { job, half: Scalar }),
+    }
+}
+
+/// `sums ← Σᵣ rows(r)`, or `sums + Σᵣ rows(r)`: the first `count` rows, `stride` from row to row, of
+/// `columns`, read and written up to whole lines.
+pub(super) fn sum_rows(
+    arch: Arch,
+    (rows, stride): (&[f32], usize),
+    count: usize,
+    columns: usize,
+    accumulate: bool,
+    sums: &mut [f32],
+) {
+    let wide = padded(columns);
+    assert!(count == 0 || (count - 1) * stride + wide <= rows.len());
+    assert!(stride >= wide && wide <= sums.len());
+    let (rows, sums) = (rows.as_ptr(), sums.as_mut_ptr());
+    arch.dispatch(SumRows { rows, stride, count, columns, accumulate, sums });
+}
+
+/// A sum of rows whose bounds were checked.
+struct SumRows {
+    rows: *const f32,
+    stride: usize,
+    count: usize,
+    columns: usize,
+    accumulate: bool,
+    sums: *mut f32,
+}
+
+impl WithSimd for SumRows {
+    type Output = ();
+
+    /// Four vectors of columns at a time.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { rows, stride, count, columns, accumulate, sums } = self;
+        let mut column = 0;
+        while column < columns {
+            let wide = columns - column > 3 * S::F32_LANES;
+            // SAFETY: `sum_rows` has checked that the rows and the sums are there up to whole lines,
+            // of which a vector is a part, and no vector begins beyond the last column.
+            column += unsafe {
+                let (from, to) = ((rows.add(column), stride), sums.add(column));
+                if wide {
+                    kernel::sum_rows::<S, 4>(simd, from, count, accumulate, to);
+                    4 * S::F32_LANES
+                } else {
+                    kernel::sum_rows::<S, 1>(simd, from, count, accumulate, to);
+                    S::F32_LANES
+                }
+            };
+        }
     }
 }
 
@@ -329,8 +377,12 @@ pub(super) mod tests {
             let expected: Vec<f64> =
                 turned_plain.iter().zip(&y_plain).map(|(a, b)| a + b).collect();
             assert_eq!(got, expected, "turned {m}×{k}×{n} {arch:?}");
-            let got = run(Left::ones(k), Before::Nothing, After::Keep);
-            assert_eq!(got[..n], sums_plain, "ones {m}×{k}×{n} {arch:?}");
+            let mut sums = bias.clone_for_test();
+            sum_rows(arch, (&b, stride(n)), k, n, false, &mut sums);
+            assert_eq!(columns(&sums), sums_plain, "rows of {k}×{n} {arch:?}");
+            sum_rows(arch, (&b, stride(n)), k, n, true, &mut sums);
+            let twice: Vec<f64> = sums_plain.iter().map(|sum| 2.0 * sum).collect();
+            assert_eq!(columns(&sums), twice, "rows of {k}×{n} {arch:?}");
             for activation in [Activation::Identity, Activation::Relu, leaky] {
                 let mut expected = product_plain.clone();
                 crate::reference::bias_add(&mut expected, &bias_plain);

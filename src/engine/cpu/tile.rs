@@ -4,7 +4,7 @@ use super::elementwise::{activate, encode};
 use super::layout::{Block, Layout};
 use super::lines::{Lines, stride};
 use super::losses::loss_gradient;
-use super::product::{After, Before, Left, Rule, is_fused, product};
+use super::product::{After, Before, Left, Rule, is_fused, product, sum_rows};
 use crate::activation::Activation;
 use crate::dataset::{Dataset, Permutation};
 use crate::engine::Output;
@@ -252,7 +252,7 @@ impl Tile {
                 let x = Left::transposed(x, inputs.len(), rows, below_stride);
                 product(arch, x, upstream, sum, width, (weights, block.stride));
                 if block.has_biases {
-                    product(arch, Left::ones(rows), upstream, sum, width, (biases, block.stride));
+                    sum_rows(arch, upstream, rows, width, accumulate, biases);
                 }
                 if l > 0 {
                     let activation = shape.layers[l - 1].activation;
