@@ -25,7 +25,7 @@ use impasto::{
 };
 use options::Options;
 use outputs::Outputs;
-use progress::Progress;
+use progress::{Brush, Progress};
 use report::Report;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -159,12 +159,17 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     // What was learned is kept: neither a training that diverged nor a file that could not be
     // written costs the others.
     let saved = options.save.as_ref().map_or(Ok(()), |path| canvas::save(path, &network, subject));
-    let painted = canvas.paint(&*engine, &network, &outputs);
-    if let Ok(judged) = &painted {
-        report.set_result(judged);
-        if !options.quiet {
-            print_line(judged);
+    let brush = Brush::start(options, Some(&trained.interrupted));
+    let painted = canvas.paint(&*engine, &network, &outputs, brush);
+    match &painted {
+        Ok(Some(judged)) => {
+            report.set_result(judged);
+            if !options.quiet {
+                print_line(judged);
+            }
         }
+        Ok(None) if !options.quiet => print_line("painting interrupted: no picture was written"),
+        _ => {}
     }
     let reported = report.write(options);
     saved.and(painted.map(drop)).and(reported).and(profiled)?;
@@ -210,7 +215,9 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
         print_line(format!("network {}", describe(network)));
     }
     let (engine, opening) = open(options)?;
-    let picture = subject.paint(&*engine, network)?;
+    // Nobody listens for Ctrl-C here, so that it ends the program, which has written nothing yet.
+    let painted = subject.paint(&*engine, network, Brush::start(options, None))?;
+    let Some(picture) = painted else { return Ok(()) };
     outputs.write_picture(&picture)?;
     let mut report = Report::new(&*engine, network, options.seed);
     report.set_setup(opening);

@@ -8,6 +8,7 @@ use crate::dataset::Dataset;
 use crate::engine::{Engine, Output};
 use crate::error::{Error, Result, invalid};
 use crate::network::Network;
+use crate::trainer::Control;
 use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Luma, LumaA, Rgb, Rgba,
 };
@@ -257,17 +258,18 @@ impl Picture {
     }
 
     /// Runs `network` at every pixel of a picture of that size: `[height, width, outputs]`, the
-    /// numbers as they come out.
+    /// numbers as they come out. `watch` is told after every some ten thousand pixels how many are
+    /// done; if it says to stop, there is nothing.
     ///
     /// # Errors
     /// A size out of range, a network that does not take two inputs, or a device that failed.
     pub async fn sample(
         engine: &dyn Engine,
         network: &Network,
-        width: usize,
-        height: usize,
+        (width, height): (usize, usize),
         centred: bool,
-    ) -> Result<Vec<f64>> {
+        mut watch: impl FnMut(usize) -> Control,
+    ) -> Result<Option<Vec<f64>>> {
         Self::check_size(width, height)?;
         if network.inputs() != 2 {
             return invalid(format!(
@@ -278,12 +280,16 @@ impl Picture {
         let pixels = width * height;
         let mut outputs = Vec::with_capacity(pixels * network.outputs());
         for first in (0..pixels).step_by(BAND) {
-            let inputs: Vec<f64> = (first..pixels.min(first + BAND))
+            let end = pixels.min(first + BAND);
+            let inputs: Vec<f64> = (first..end)
                 .flat_map(|pixel| Self::coordinates(pixel, width, height, centred))
                 .collect();
             outputs.extend(engine.forward(network, &inputs, Output::Activated).await?);
+            if watch(end) == Control::Stop && end < pixels {
+                return Ok(None);
+            }
         }
-        Ok(outputs)
+        Ok(Some(outputs))
     }
 
     /// The picture whose channels, in [0, 1], stand in `values`; what lies outside is clamped.
@@ -460,6 +466,27 @@ mod tests {
     fn coordinates_are_pixel_centres() {
         assert_eq!(Picture::coordinates(0, 2, 1, false), [0.25, 0.5]);
         assert_eq!(Picture::coordinates(5, 4, 2, true), [-0.25, 0.5]);
+    }
+
+    #[test]
+    fn painting_is_watched_and_can_be_stopped() {
+        let network =
+            Network::builder(2).output(1, crate::Activation::Identity).build().expect("a network");
+        let engine = crate::cpu::CpuEngine::new(Some(1)).expect("a thread");
+        let (size, mut told) = ((BAND, 2), Vec::new());
+        let mut sample = |stop_at: usize| {
+            let watch = |done| {
+                told.push(done);
+                if done == stop_at { Control::Stop } else { Control::Continue }
+            };
+            let sampled = Picture::sample(&engine, &network, size, false, watch);
+            pollster::block_on(sampled).expect("no device to fail").map(|values| values.len())
+        };
+        assert_eq!(sample(0), Some(2 * BAND));
+        assert_eq!(sample(BAND), None);
+        // Too late: all is done.
+        assert_eq!(sample(2 * BAND), Some(2 * BAND));
+        assert_eq!(told, [BAND, 2 * BAND, BAND, BAND, 2 * BAND]);
     }
 
     #[test]

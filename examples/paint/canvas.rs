@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::outputs::Outputs;
-use crate::progress::counted;
+use crate::progress::{Brush, counted};
 use impasto::{Activation, Dataset, Encoding, Engine, Error, Network, Picture, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -56,15 +56,26 @@ impl Subject {
         (pictures * (self.width + GAP) - GAP, self.height)
     }
 
-    /// Paints with `network`, at the subject's size.
-    pub fn paint(&self, engine: &dyn Engine, network: &Network) -> Result<Picture> {
-        let sampling = Picture::sample(engine, network, self.width, self.height, self.centred);
-        let values = pollster::block_on(sampling)?;
-        if self.classify {
+    /// Paints with `network`, at the subject's size; nothing if that was interrupted.
+    pub fn paint(
+        &self,
+        engine: &dyn Engine,
+        network: &Network,
+        mut brush: Brush,
+    ) -> Result<Option<Picture>> {
+        let Self { width, height, .. } = *self;
+        let watch = |done| brush.watch(done, width * height);
+        let sampling = Picture::sample(engine, network, (width, height), self.centred, watch);
+        let values = pollster::block_on(sampling);
+        brush.finish();
+        let Some(values) = values? else { return Ok(None) };
+        let picture = if self.classify {
             let ink: Vec<bool> = values.chunks_exact(2).map(|p| p[0] > p[1]).collect();
-            return classes(self.width, self.height, &ink);
-        }
-        Picture::from_unit(self.width, self.height, self.channels, self.maximum, &values)
+            classes(width, height, &ink)
+        } else {
+            Picture::from_unit(width, height, self.channels, self.maximum, &values)
+        };
+        picture.map(Some)
     }
 }
 
@@ -164,14 +175,16 @@ impl Canvas {
         self.picture.pixels().map(is_ink).collect()
     }
 
-    /// Paints, compares with the picture, and writes both down.
+    /// Paints, compares with the picture, and writes both down; nothing of that if it was
+    /// interrupted.
     pub fn paint(
         &self,
         engine: &dyn Engine,
         network: &Network,
         outputs: &Outputs,
-    ) -> Result<Judged> {
-        let painted = self.subject.paint(engine, network)?;
+        brush: Brush,
+    ) -> Result<Option<Judged>> {
+        let Some(painted) = self.subject.paint(engine, network, brush)? else { return Ok(None) };
         let files = outputs.names();
         if self.subject.classify {
             let expected = classes(self.subject.width, self.subject.height, &self.ink())?;
@@ -179,19 +192,19 @@ impl Canvas {
             let right = pairs.filter(|(painted, expected)| painted == expected).count();
             outputs.write_picture(&Picture::beside(&[&painted, &expected], GAP)?)?;
             let accuracy = right as f64 / painted.values().len() as f64;
-            return Ok(Judged { files, accuracy: Some(accuracy), psnr: None, ssim: None });
+            return Ok(Some(Judged { files, accuracy: Some(accuracy), psnr: None, ssim: None }));
         }
         let difference = self.picture.difference(&painted, 4)?;
         let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;
         // Both are tried, whatever becomes of the first.
         let written = outputs.write_picture(&painted);
         outputs.write_sheet(&sheet).and(written)?;
-        Ok(Judged {
+        Ok(Some(Judged {
             files,
             accuracy: None,
             psnr: Some(impasto::psnr(&self.picture, &painted)?),
             ssim: Some(impasto::ssim(&self.picture, &painted)?),
-        })
+        }))
     }
 }
 

@@ -11,8 +11,15 @@ use std::time::{Duration, Instant};
 /// Signals so soon after the first one are the same wish.
 const SAME_REQUEST: Duration = Duration::from_millis(300);
 
+/// Painting that is over sooner shows no bar.
+const WORTH_A_BAR: Duration = Duration::from_millis(500);
+
 /// How much the latest speed counts for the one that is shown, which would flicker otherwise.
 const SMOOTHING: f64 = 0.1;
+
+/// What the bar shows while painting.
+const PAINTING: &str =
+    "[{bar:8}] {percent:>3} %  {eta:>3} left  painting, {human_pos} of {human_len} pixels";
 
 /// Watches a training run for the user.
 pub struct Progress {
@@ -107,6 +114,48 @@ impl Progress {
     pub fn finish(self) -> Arc<AtomicBool> {
         self.bar.finish_and_clear();
         self.interrupted
+    }
+}
+
+/// Watches the painting for the user.
+pub struct Brush {
+    bar: ProgressBar,
+    quiet: bool,
+    started: Instant,
+    /// Raised by Ctrl-C; what was raised before belongs to the training.
+    interrupted: Option<Arc<AtomicBool>>,
+}
+
+impl Brush {
+    /// `interrupted` is the flag that Ctrl-C raises, where somebody listens for it.
+    pub fn start(options: &Options, interrupted: Option<&Arc<AtomicBool>>) -> Self {
+        let unused = |flag: &&Arc<AtomicBool>| !flag.load(Ordering::SeqCst);
+        Self {
+            bar: ProgressBar::hidden(),
+            quiet: options.quiet,
+            started: Instant::now(),
+            interrupted: interrupted.filter(unused).cloned(),
+        }
+    }
+
+    /// Takes in that so many pixels are done; whether to go on.
+    pub fn watch(&mut self, done: usize, all: usize) -> Control {
+        if self.bar.is_hidden() && !self.quiet && self.started.elapsed() > WORTH_A_BAR {
+            self.bar =
+                ProgressBar::with_draw_target(Some(all as u64), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template(PAINTING) {
+                self.bar.set_style(style.progress_chars("=> "));
+            }
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(done as u64);
+        let stopped = self.interrupted.as_ref().is_some_and(|flag| flag.load(Ordering::SeqCst));
+        if stopped { Control::Stop } else { Control::Continue }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
     }
 }
 
