@@ -3,6 +3,7 @@
 //! Written once over [`pulp::Simd`]; everything is inlined into the function that
 //! [`Simd::vectorize`] compiles for its instructions, so that a vector is a register there.
 
+use super::lines::LINE;
 use pulp::Simd;
 
 /// What is added to the sums of a tile.
@@ -85,6 +86,22 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
             }
         }
     }
+    // SAFETY: as the caller promises.
+    unsafe { finish(simd, (at.c, at.c_row), sums, before, after) };
+}
+
+/// `C ← after(before + sums)` for `M` rows and `N` vectors of columns, `C(m, n) = c[m·row + n]`.
+///
+/// # Safety
+/// As [`tile`], of C, the row before and the outputs.
+#[inline(always)]
+unsafe fn finish<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    (c, c_row): (*mut f32, usize),
+    mut sums: [[S::f32s; N]; M],
+    before: Before,
+    after: After,
+) {
     // SAFETY: `c_row` from row to row, all the tile is there, as the caller promises; so are the
     // row before and the outputs.
     unsafe {
@@ -101,7 +118,7 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
             Before::Tile => {
                 for m in 0..M {
                     for n in 0..N {
-                        let there = load::<S>(at.c.add(m * at.c_row), n);
+                        let there = load::<S>(c.add(m * c_row), n);
                         sums[m][n] = simd.add_f32s(there, sums[m][n]);
                     }
                 }
@@ -109,36 +126,160 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
         }
         let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
         match after {
-            After::Keep => put::<S, M, N>(at, sums, |z, _, _| z),
+            After::Keep => put::<S, M, N>((c, c_row), sums, |z, _, _| z),
             // Written so that NaN passes through and is noticed, which max(0, NaN) = 0 hides.
-            After::Relu => put::<S, M, N>(at, sums, |z, _, _| {
+            After::Relu => put::<S, M, N>((c, c_row), sums, |z, _, _| {
                 simd.select_f32s(simd.less_than_f32s(z, zero), zero, z)
             }),
             After::LeakyRelu(slope) => {
                 let slope = simd.splat_f32s(slope);
-                put::<S, M, N>(at, sums, |z, _, _| {
+                put::<S, M, N>((c, c_row), sums, |z, _, _| {
                     let below = simd.mul_f32s(z, slope);
                     simd.select_f32s(simd.less_than_f32s(z, zero), below, z)
                 });
             }
             After::TimesSlope(y, slope) => {
                 let slope = simd.splat_f32s(slope);
-                put::<S, M, N>(at, sums, |d, m, n| {
+                put::<S, M, N>((c, c_row), sums, |d, m, n| {
                     let y = load::<S>(y.first.add(m * y.stride), n);
                     let above = simd.greater_than_f32s(y, zero);
                     simd.mul_f32s(d, simd.select_f32s(above, one, slope))
                 });
             }
-            After::TimesSigmoid(y) => put::<S, M, N>(at, sums, |d, m, n| {
+            After::TimesSigmoid(y) => put::<S, M, N>((c, c_row), sums, |d, m, n| {
                 let y = load::<S>(y.first.add(m * y.stride), n);
                 simd.mul_f32s(d, simd.mul_f32s(y, simd.sub_f32s(one, y)))
             }),
-            After::TimesTanh(y) => put::<S, M, N>(at, sums, |d, m, n| {
+            After::TimesTanh(y) => put::<S, M, N>((c, c_row), sums, |d, m, n| {
                 let y = load::<S>(y.first.add(m * y.stride), n);
                 simd.mul_f32s(d, simd.sub_f32s(one, simd.mul_f32s(y, y)))
             }),
         }
     }
+}
+
+/// Numbers that are turned together within a vector, and the most columns of a narrow tile.
+pub(super) const FOUR: usize = 4;
+
+/// As [`tile`], of `M` rows and at most [`FOUR`] columns, where a number of A times a vector would
+/// leave most of the vector unused: vectors go along the depth instead, and are added up in the end.
+/// Row `n` of B's transpose stands at `turned[n]`, zeros behind it up to a whole vector.
+///
+/// # Safety
+/// As [`tile`] for one vector of columns, but of B; A's rows must have their numbers side by side
+/// (`a_column` is 1). They and those of `turned` must be readable up to whole vectors.
+#[inline(always)]
+pub(super) unsafe fn narrow_tile<S: Simd, const M: usize>(
+    simd: S,
+    at: Operands,
+    turned: [*const f32; FOUR],
+    before: Before,
+    after: After,
+) {
+    let zero = simd.splat_f32s(0.0);
+    let mut parts = [[zero; FOUR]; M];
+    let whole = at.depth / S::F32_LANES;
+    let rest = at.depth % S::F32_LANES;
+    // Behind A's last number may stand anything.
+    let mask = simd.mask_between_m32s(0, rest as u32).mask();
+    for v in 0..whole + usize::from(rest > 0) {
+        let mut values = [zero; M];
+        for m in 0..M {
+            // SAFETY: `m < M`, and vector v begins before the end of the row.
+            let value = unsafe { load::<S>(at.a.add(m * at.a_row), v) };
+            values[m] = if v < whole { value } else { simd.select_f32s(mask, value, zero) };
+        }
+        for n in 0..FOUR {
+            // SAFETY: as above.
+            let factors = unsafe { load::<S>(turned[n], v) };
+            for m in 0..M {
+                parts[m][n] = simd.mul_add_e_f32s(values[m], factors, parts[m][n]);
+            }
+        }
+    }
+    let mut sums = [[zero; 1]; M];
+    for m in 0..M {
+        let [a, b, c, d]: [S::f32s; FOUR] = simd.deinterleave_shfl_f32s(parts[m]);
+        let fours = fours::<S>(simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d)));
+        let mut sum = [0.0; FOUR];
+        for four in &fours[..S::F32_LANES / FOUR] {
+            for n in 0..FOUR {
+                sum[n] += four[n];
+            }
+        }
+        sums[m][0] = vector::<S>(sum);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { finish(simd, (at.c, at.c_row), sums, before, after) };
+}
+
+/// As [`tile`], of the first `rows` of `V` vectors of rows and at most [`FOUR`] columns: vectors go
+/// along the rows.
+///
+/// # Safety
+/// As [`tile`] for one vector of columns; A's columns must have their numbers side by side (`a_row` is
+/// 1) and be readable up to whole vectors, and `rows` must be no more than `V` vectors have. What is
+/// before and after must be the same for all rows.
+#[inline(always)]
+pub(super) unsafe fn narrow_turned_tile<S: Simd, const V: usize>(
+    simd: S,
+    at: Operands,
+    rows: usize,
+    before: Before,
+    after: After,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); FOUR]; V];
+    for k in 0..at.depth {
+        // SAFETY: `k < depth`, so column k of A and row k of B are there, the latter for a vector.
+        let (a, b) = unsafe { (at.a.add(k * at.a_column), at.b.add(k * at.b_row)) };
+        let mut factors = [simd.splat_f32s(0.0); FOUR];
+        for n in 0..FOUR {
+            // SAFETY: a vector has at least so many numbers.
+            factors[n] = simd.splat_f32s(unsafe { *b.add(n) });
+        }
+        for v in 0..V {
+            // SAFETY: `v < V`, so this vector of the column is there.
+            let values = unsafe { load::<S>(a, v) };
+            for n in 0..FOUR {
+                sums[v][n] = simd.mul_add_e_f32s(values, factors[n], sums[v][n]);
+            }
+        }
+    }
+    for v in 0..V {
+        // Number m of the four vectors, for each m: every fourth in one vector.
+        let turned: [S::f32s; FOUR] = simd.deinterleave_shfl_f32s(sums[v]);
+        for (i, some) in turned.into_iter().enumerate() {
+            for (n, four) in fours::<S>(some).into_iter().enumerate().take(S::F32_LANES / FOUR) {
+                let row = v * S::F32_LANES + n * FOUR + i;
+                if row < rows {
+                    // SAFETY: this row of C is there, as the caller promises.
+                    unsafe {
+                        let c = at.c.add(row * at.c_row);
+                        finish(simd, (c, at.c_row), [[vector::<S>(four)]], before, after);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The numbers of a vector, four and four; zeros behind its end.
+#[inline(always)]
+fn fours<S: Simd>(vector: S::f32s) -> [[f32; FOUR]; LINE / FOUR] {
+    let mut fours = [[0.0; FOUR]; LINE / FOUR];
+    let parts: &[[f32; FOUR]] = bytemuck::cast_slice(std::slice::from_ref(&vector));
+    for n in 0..S::F32_LANES / FOUR {
+        fours[n] = parts[n];
+    }
+    fours
+}
+
+/// Four numbers and zeros.
+#[inline(always)]
+fn vector<S: Simd>(four: [f32; FOUR]) -> S::f32s {
+    let mut fours = [[0.0; FOUR]; LINE / FOUR];
+    fours[0] = four;
+    bytemuck::pod_read_unaligned(bytemuck::cast_slice(&fours[..S::F32_LANES / FOUR]))
 }
 
 /// The sum of `rows` rows of `N` vectors, `stride` from row to row, added to what stands in `sums`,
@@ -176,14 +317,14 @@ pub(super) unsafe fn sum_rows<S: Simd, const N: usize>(
 /// As [`tile`], of C.
 #[inline(always)]
 unsafe fn put<S: Simd, const M: usize, const N: usize>(
-    at: Operands,
+    (c, c_row): (*mut f32, usize),
     sums: [[S::f32s; N]; M],
     f: impl Fn(S::f32s, usize, usize) -> S::f32s,
 ) {
     for m in 0..M {
         for n in 0..N {
             // SAFETY: `m < M` and `n < N`, so this vector of C is there, as the caller promises.
-            unsafe { store::<S>(at.c.add(m * at.c_row), n, f(sums[m][n], m, n)) };
+            unsafe { store::<S>(c.add(m * c_row), n, f(sums[m][n], m, n)) };
         }
     }
 }

@@ -5,6 +5,7 @@
 //! stands beyond the layer's width is zero. Most layers are one block; some are cut, so that the
 //! threads share the update evenly. A block carries all that the update of its parameters needs.
 
+use super::kernel::FOUR;
 use super::lines::{LINE, Lines, stride};
 use crate::network::Network;
 use pulp::{Arch, Simd, WithSimd};
@@ -12,9 +13,6 @@ use std::ops::Range;
 
 /// Rows of a block are a multiple of this, the longest vector, unless it is the last.
 const ROWS: usize = LINE;
-
-/// The least numbers of a vector, and those of a part of a longer one.
-const FOUR: usize = 4;
 
 /// Some rows of a layer's parameters.
 pub(super) struct Block {

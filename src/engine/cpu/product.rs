@@ -5,7 +5,7 @@
 //! `X·W`, the gradient of a layer's inputs `D·Wᵀ` (from a transposed copy of `W`) and the
 //! gradient of its weights `Xᵀ·D`. That of its biases is the sum of the rows of `D`.
 
-use super::kernel::{self, Operands, Outputs};
+use super::kernel::{self, FOUR, Operands, Outputs};
 use super::lines::padded;
 use crate::activation::Activation;
 use pulp::{Arch, Scalar, Simd, WithSimd};
@@ -34,6 +34,15 @@ impl<'a> Left<'a> {
     fn reach(&self) -> usize {
         (self.rows - 1) * self.row + (self.depth - 1) * self.column + 1
     }
+}
+
+/// The right operand: rows of `stride` from one to the next, and its transpose where somebody has it,
+/// with zeros behind its rows up to whole lines.
+#[derive(Clone, Copy)]
+pub(super) struct Right<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) turned: Option<(&'a [f32], usize)>,
 }
 
 /// What stands in `c` afterwards.
@@ -70,13 +79,13 @@ pub(super) fn is_fused(activation: Activation) -> bool {
     matches!(activation, Activation::Identity | Activation::Relu | Activation::LeakyRelu { .. })
 }
 
-/// `c ← after(before + a·b)`: `b` is `[a.depth, columns]` in rows of `b_stride`, `c`
-/// `[a.rows, columns]` in rows of `c_stride`. The rows of `b`, `c` and what the rule names are
+/// `c ← after(before + a·b)`: `b` is `[a.depth, columns]`, `c` `[a.rows, columns]` in rows of
+/// `c_stride`. The rows of `b`, `c` and what the rule names are
 /// read, and those of `c` written, up to whole lines.
 pub(super) fn product(
     arch: Arch,
     a: Left,
-    (b, b_stride): (&[f32], usize),
+    b: Right,
     rule: Rule,
     columns: usize,
     (c, c_stride): (&mut [f32], usize),
@@ -86,8 +95,8 @@ pub(super) fn product(
     }
     let wide = padded(columns);
     let reach = |rows: usize, stride: usize| rows.saturating_sub(1) * stride + wide;
-    assert!(a.depth > 0 && a.reach() <= a.values.len() && b_stride >= wide && c_stride >= wide);
-    assert!(reach(a.depth, b_stride) <= b.len() && reach(a.rows, c_stride) <= c.len());
+    assert!(a.depth > 0 && a.reach() <= a.values.len() && b.stride >= wide && c_stride >= wide);
+    assert!(reach(a.depth, b.stride) <= b.values.len() && reach(a.rows, c_stride) <= c.len());
     let before = match rule.before {
         Before::Nothing => kernel::Before::Nothing,
         Before::Row(row) => {
@@ -119,13 +128,23 @@ pub(super) fn product(
         a: a.values.as_ptr(),
         a_row: a.row,
         a_column: a.column,
-        b: b.as_ptr(),
-        b_row: b_stride,
+        b: b.values.as_ptr(),
+        b_row: b.stride,
         c: c.as_mut_ptr(),
         c_row: c_stride,
         depth: a.depth,
     };
-    let job = Job { at, rows: a.rows, columns, before, after };
+    // Whether the last columns may go another way, which reads A in whole lines.
+    let narrow = if a.row == 1 && matches!(after, kernel::After::Keep) {
+        ((a.depth - 1) * a.column + padded(a.rows) <= a.values.len()).then_some(Narrow::Turned)
+    } else {
+        let whole = a.column == 1 && (a.rows - 1) * a.row + padded(a.depth) <= a.values.len();
+        b.turned.filter(|_| whole).map(|(turned, stride)| {
+            assert!((columns - 1) * stride + padded(a.depth) <= turned.len());
+            Narrow::Along(turned.as_ptr(), stride)
+        })
+    };
+    let job = Job { at, rows: a.rows, columns, before, after, narrow };
     match arch {
         #[cfg(target_arch = "x86_64")]
         Arch::V4(v4) => Simd::vectorize(v4, Cut { job, half: *v4 }),
@@ -194,6 +213,43 @@ struct Job {
     columns: usize,
     before: kernel::Before,
     after: kernel::After,
+    narrow: Option<Narrow>,
+}
+
+impl Job {
+    /// What goes before some rows of a column on, and after.
+    ///
+    /// # Safety
+    /// The row and the column must be within C.
+    unsafe fn rule_at(&self, row: usize, column: usize) -> (kernel::Before, kernel::After) {
+        // SAFETY: what the rule names is as large as C.
+        unsafe {
+            let before = match self.before {
+                kernel::Before::Row(first) => kernel::Before::Row(first.add(column)),
+                before => before,
+            };
+            let outputs = |y: Outputs| Outputs {
+                first: y.first.add(row * y.stride + column),
+                stride: y.stride,
+            };
+            let after = match self.after {
+                kernel::After::TimesSlope(y, slope) => kernel::After::TimesSlope(outputs(y), slope),
+                kernel::After::TimesSigmoid(y) => kernel::After::TimesSigmoid(outputs(y)),
+                kernel::After::TimesTanh(y) => kernel::After::TimesTanh(outputs(y)),
+                after => after,
+            };
+            (before, after)
+        }
+    }
+}
+
+/// How a few last columns are computed where a vector of them would be mostly empty.
+#[derive(Clone, Copy)]
+enum Narrow {
+    /// Vectors along the rows of A, which is turned.
+    Turned,
+    /// Vectors along the depth: where the transpose of B stands, and from row to row.
+    Along(*const f32, usize),
 }
 
 /// A job, and the instructions of vectors half as long for what is left at the end of a row.
@@ -209,9 +265,15 @@ impl<H: Simd> WithSimd for Cut<H> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { job, half } = self;
+        let rest = job.columns % S::F32_LANES;
+        let narrow = job.narrow.filter(|_| {
+            let worthwhile = (1..=FOUR).contains(&rest) && job.at.depth >= 2 * S::F32_LANES;
+            S::F32_LANES >= 2 * FOUR && worthwhile
+        });
+        let end = job.columns - narrow.map_or(0, |_| rest);
         let mut column = 0;
-        while column < job.columns {
-            let left = job.columns - column;
+        while column < end {
+            let left = end - column;
             // In half vectors, where there are some: a seventh is then left for the end.
             let halves = H::F32_LANES * 2 == S::F32_LANES;
             let lanes = if halves { H::F32_LANES } else { S::F32_LANES };
@@ -225,6 +287,72 @@ impl<H: Simd> WithSimd for Cut<H> {
                 panel::<S, 2>(simd, job, column)
             } else {
                 panel::<S, 3>(simd, job, column)
+            };
+        }
+        match narrow {
+            None => {}
+            Some(Narrow::Turned) => narrow_turned(simd, job, end),
+            Some(Narrow::Along(turned, stride)) => {
+                // SAFETY: the transpose has a row for each column.
+                let rows = [0, 1, 2, 3]
+                    .map(|n: usize| unsafe { turned.add((end + n.min(rest - 1)) * stride) });
+                narrow_along(simd, job, end, rows);
+            }
+        }
+    }
+}
+
+/// The columns from `column` on, at most [`FOUR`], where A is turned.
+#[inline(always)]
+fn narrow_turned<S: Simd>(simd: S, job: Job, column: usize) {
+    let mut row = 0;
+    while row < job.rows {
+        let left = job.rows - row;
+        // SAFETY: `product` has checked that A is there in whole lines, of which vectors are a part,
+        // and all else as for a tile; `row` and `column` are within C, and no more rows are asked
+        // for than are left.
+        unsafe {
+            let at = Operands {
+                a: job.at.a.add(row * job.at.a_row),
+                b: job.at.b.add(column),
+                c: job.at.c.add(row * job.at.c_row + column),
+                ..job.at
+            };
+            let (before, after) = job.rule_at(row, column);
+            row += if left > 3 * S::F32_LANES {
+                let rows = left.min(4 * S::F32_LANES);
+                kernel::narrow_turned_tile::<S, 4>(simd, at, rows, before, after);
+                rows
+            } else {
+                let rows = left.min(S::F32_LANES);
+                kernel::narrow_turned_tile::<S, 1>(simd, at, rows, before, after);
+                rows
+            };
+        }
+    }
+}
+
+/// The columns from `column` on, at most [`FOUR`], each with its row of the transpose of B.
+#[inline(always)]
+fn narrow_along<S: Simd>(simd: S, job: Job, column: usize, turned: [*const f32; FOUR]) {
+    let mut row = 0;
+    while row < job.rows {
+        // SAFETY: `product` has checked that A and the transpose are there in whole lines, of which
+        // vectors are a part, and all else as for a tile; `row` and `column` are within C, and no
+        // more rows are asked for than are left.
+        unsafe {
+            let at = Operands {
+                a: job.at.a.add(row * job.at.a_row),
+                c: job.at.c.add(row * job.at.c_row + column),
+                ..job.at
+            };
+            let (before, after) = job.rule_at(row, column);
+            row += if job.rows - row >= 4 {
+                kernel::narrow_tile::<S, 4>(simd, at, turned, before, after);
+                4
+            } else {
+                kernel::narrow_tile::<S, 1>(simd, at, turned, before, after);
+                1
             };
         }
     }
@@ -284,22 +412,7 @@ impl Strip {
             // part) and depth; `row + M`, `column` and its `N` vectors (no more than the columns
             // left, rounded up to whole vectors) and `first + depth` are within them.
             unsafe {
-                let before = match self.job.before {
-                    kernel::Before::Row(row) => kernel::Before::Row(row.add(self.column)),
-                    before => before,
-                };
-                let outputs = |y: Outputs| Outputs {
-                    first: y.first.add(self.row * y.stride + self.column),
-                    stride: y.stride,
-                };
-                let after = match self.job.after {
-                    kernel::After::TimesSlope(y, slope) => {
-                        kernel::After::TimesSlope(outputs(y), slope)
-                    }
-                    kernel::After::TimesSigmoid(y) => kernel::After::TimesSigmoid(outputs(y)),
-                    kernel::After::TimesTanh(y) => kernel::After::TimesTanh(outputs(y)),
-                    after => after,
-                };
+                let (before, after) = self.job.rule_at(self.row, self.column);
                 let at = Operands {
                     a: at.a.add(self.row * at.a_row + self.first * at.a_column),
                     b: at.b.add(self.first * at.b_row + self.column),
@@ -356,6 +469,10 @@ pub(super) mod tests {
         let (b, b_plain) = matrix(k, n, seed + 2);
         let (y, y_plain) = matrix(m, n, seed + 3);
         let (bias, bias_plain) = matrix(1, n, seed + 4);
+        let mut b_turned = Lines::zeros(n * stride(k));
+        for (i, number) in b_plain.iter().enumerate() {
+            b_turned[i % n * stride(k) + i / n] = *number as f32;
+        }
         let mut product_plain = vec![0.0; m * n];
         crate::reference::matmul(&a_plain, &b_plain, m, k, n, &mut product_plain);
         let mut turned_plain = vec![0.0; m * n];
@@ -363,17 +480,19 @@ pub(super) mod tests {
         let mut sums_plain = vec![0.0; n];
         crate::reference::bias_gradient(&b_plain, n, &mut sums_plain);
         let leaky = Activation::LeakyRelu { slope: 0.25 };
-        for arch in levels() {
+        let turned = Some((&*b_turned, stride(k)));
+        for (arch, turned) in levels().into_iter().flat_map(|arch| [(arch, None), (arch, turned)]) {
             let run = |a: Left, before: Before, after: After| {
                 let mut c = y.clone_for_test();
-                product(arch, a, (&b, stride(n)), Rule { before, after }, n, (&mut c, stride(n)));
+                let b = Right { values: &b, stride: stride(n), turned };
+                product(arch, a, b, Rule { before, after }, n, (&mut c, stride(n)));
                 columns(&c)
             };
             let left = Left::new(&a, m, k, stride(k));
             let got = run(left, Before::Nothing, After::Keep);
             assert_eq!(got, product_plain, "{m}×{k}×{n} {arch:?}");
-            let turned = Left::transposed(&a_turned, m, k, stride(m));
-            let got = run(turned, Before::There, After::Keep);
+            let left_turned = Left::transposed(&a_turned, m, k, stride(m));
+            let got = run(left_turned, Before::There, After::Keep);
             let expected: Vec<f64> =
                 turned_plain.iter().zip(&y_plain).map(|(a, b)| a + b).collect();
             assert_eq!(got, expected, "turned {m}×{k}×{n} {arch:?}");
@@ -439,7 +558,14 @@ pub(super) mod tests {
                     Rule { before: Before::Nothing, after: After::Activation(Activation::Relu) };
                 let values = [good, 1.0];
                 let a = Left::new(&values, 1, 2, 2);
-                product(arch, a, (&b, 16), rule, 2, (&mut c, 16));
+                product(
+                    arch,
+                    a,
+                    Right { values: &b, stride: 16, turned: None },
+                    rule,
+                    2,
+                    (&mut c, 16),
+                );
                 assert!(!c[0].is_finite() && c[1] == good + 1.0, "{arch:?} {bad} {good}");
             }
         }
@@ -451,6 +577,7 @@ pub(super) mod tests {
         let (b, mut c) = (Lines::zeros(16), Lines::zeros(16));
         let rule = Rule { before: Before::Nothing, after: After::Keep };
         let a = Left::new(&[1.0; 2], 1, 2, 2);
-        product(Arch::new(), a, (&b, 16), rule, 2, (&mut c, 16));
+        let b = Right { values: &b, stride: 16, turned: None };
+        product(Arch::new(), a, b, rule, 2, (&mut c, 16));
     }
 }

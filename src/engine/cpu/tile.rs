@@ -4,7 +4,7 @@ use super::elementwise::{activate, encode};
 use super::layout::{Block, Layout};
 use super::lines::{Lines, stride};
 use super::losses::loss_gradient;
-use super::product::{After, Before, Left, Rule, is_fused, product, sum_rows};
+use super::product::{After, Before, Left, Right, Rule, is_fused, product, sum_rows};
 use crate::activation::Activation;
 use crate::dataset::{Dataset, Permutation};
 use crate::engine::Output;
@@ -169,7 +169,9 @@ impl Tile {
                     },
                 };
                 let x = Left::new(&below[inputs.start..], rows, inputs.len(), below_stride);
-                let weights = (&*block.values, block.stride);
+                let transposed = (&*block.transposed, block.transposed_stride);
+                let turned = (!transposed.0.is_empty()).then_some(transposed);
+                let weights = Right { values: &block.values, stride: block.stride, turned };
                 product(arch, x, weights, rule, layer.fan_out, (z, z_stride));
             }
             if !is_fused(activation) {
@@ -250,7 +252,8 @@ impl Tile {
                 let (weights, biases) = gradient.split_at_mut(inputs.len() * block.stride);
                 let x = &below[inputs.start..];
                 let x = Left::transposed(x, inputs.len(), rows, below_stride);
-                product(arch, x, upstream, sum, width, (weights, block.stride));
+                let deltas = Right { values: upstream.0, stride: upstream.1, turned: None };
+                product(arch, x, deltas, sum, width, (weights, block.stride));
                 if block.has_biases {
                     sum_rows(arch, upstream, rows, width, accumulate, biases);
                 }
@@ -262,7 +265,11 @@ impl Tile {
                         after: After::Derivative(activation, y, below_stride),
                     };
                     let delta = Left::new(upstream.0, rows, layer.fan_out, upstream.1);
-                    let transposed = (&*block.transposed, block.transposed_stride);
+                    let transposed = Right {
+                        values: &block.transposed,
+                        stride: block.transposed_stride,
+                        turned: Some((&block.values, block.stride)),
+                    };
                     let delta_below = &mut self.delta_below[inputs.start..];
                     let delta_below = (delta_below, below_stride);
                     product(arch, delta, transposed, rule, inputs.len(), delta_below);
