@@ -217,9 +217,9 @@ pub(super) unsafe fn narrow_tile<S: Simd, const M: usize>(
 /// along the rows.
 ///
 /// # Safety
-/// As [`tile`] for one vector of columns; A's columns must have their numbers side by side (`a_row` is
-/// 1) and be readable up to whole vectors, and `rows` must be no more than `V` vectors have. What is
-/// before and after must be the same for all rows.
+/// As [`tile`] for one vector of columns; A's columns must have their numbers side by side (`a_row`
+/// must be one) and be readable up to whole vectors, and `rows` must be no more than `V` vectors have.
+/// What is before and after must be the same for all rows.
 #[inline(always)]
 pub(super) unsafe fn narrow_turned_tile<S: Simd, const V: usize>(
     simd: S,
@@ -268,8 +268,8 @@ pub(super) unsafe fn narrow_turned_tile<S: Simd, const V: usize>(
 fn fours<S: Simd>(vector: S::f32s) -> [[f32; FOUR]; LINE / FOUR] {
     let mut fours = [[0.0; FOUR]; LINE / FOUR];
     let parts: &[[f32; FOUR]] = bytemuck::cast_slice(std::slice::from_ref(&vector));
-    for n in 0..S::F32_LANES / FOUR {
-        fours[n] = parts[n];
+    for (four, part) in fours.iter_mut().zip(parts) {
+        *four = *part;
     }
     fours
 }
