@@ -19,6 +19,9 @@ pub(super) fn update(
     arch.dispatch(Update { constants, block, gradients })
 }
 
+/// 2¹²⁵: whatever is divided by it or by more is nothing beside a parameter.
+const LARGEST_EPSILON: f32 = 4.253_529_6e37;
+
 struct Update<'a> {
     constants: UpdateConstants,
     block: &'a mut Block,
@@ -47,12 +50,8 @@ impl WithSimd for Update<'_> {
                     betas: [beta1, beta2].map(|beta| simd.splat_f32s(beta as f32)),
                     rests: [beta1, beta2].map(|beta| simd.splat_f32s((1.0 - beta) as f32)),
                     correction: simd.splat_f32s(correction as f32),
-                    // Where a moment is 0, this alone is what is divided by.
-                    epsilon: simd.splat_f32s(if epsilon > 0.0 {
-                        (epsilon as f32).max(f32::MIN_POSITIVE)
-                    } else {
-                        0.0
-                    }),
+                    // More would have no reciprocal among the normal numbers.
+                    epsilon: simd.splat_f32s((epsilon as f32).min(LARGEST_EPSILON)),
                     keep: simd.splat_f32s(keep as f32),
                     l2: simd.splat_f32s(l2 as f32),
                 };
@@ -160,6 +159,9 @@ impl<S: Simd> Rule<S> for Adam<S::f32s> {
         let rest = simd.mul_f32s(simd.mul_f32s(self.rests[1], g), g);
         let v = flushed(simd, simd.mul_add_e_f32s(self.betas[1], *second, rest));
         (*first, *second) = (m, v);
+        // A second moment is not less than what it may have been when it was flushed, a gradient's
+        // square times 1 − β₂: divided by a tiny epsilon alone, the first one would leap.
+        let v = simd.max_f32s(v, simd.splat_f32s(1024.0 * f32::MIN_POSITIVE));
         let root = simd.mul_f32s(v, reciprocal_root(simd, v));
         let divisor = simd.mul_add_e_f32s(self.correction, root, self.epsilon);
         let direction = simd.mul_f32s(m, reciprocal(simd, divisor));
@@ -216,7 +218,33 @@ fn reciprocal<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::cpu::layout::{Layout, Purpose};
     use crate::engine::cpu::product::tests::levels;
+    use crate::{Activation, Network, Optimizer};
+
+    #[test]
+    fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
+        let network = Network::builder(1).output(1, Activation::Identity).build().expect("1 → 1");
+        for arch in levels() {
+            for gradient in [0.0, 1e-30, 1e-20, 1e-18, 1e-10, 1.0, 1e15] {
+                for epsilon in [1e-300, 1e-30, 1e-20, 1e-8, 1.0, 1e38, 1e300] {
+                    let adam = Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon };
+                    let mut blocks = Layout::of(&network, 1).blocks(&network, Purpose::Training);
+                    let block = &mut blocks[0];
+                    let before = block.values[0];
+                    let gradients = vec![gradient; block.values.len()];
+                    for step in 1..=100 {
+                        let constants = adam.constants(0.0, 0.01, step);
+                        let finite = update(arch, constants, block, &[&gradients]);
+                        assert!(finite, "{arch:?} {gradient} {epsilon}");
+                    }
+                    // A hundred steps of at most the learning rate each.
+                    let moved = (block.values[0] - before).abs();
+                    assert!(moved < 1.01, "{arch:?} {gradient} {epsilon}: {moved}");
+                }
+            }
+        }
+    }
 
     struct Both<'a>(f32, &'a mut [f32; 2]);
 
