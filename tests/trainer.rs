@@ -13,6 +13,7 @@ use impasto::{
     Activation, Control, Dataset, EarlyStopping, Ending, Engine, Epoch, Error, Event, Loss,
     Network, Optimizer, Plateau, Schedule, Summary, Trainer, evaluate,
 };
+use rayon::prelude::*;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -28,6 +29,27 @@ fn network() -> Network {
         .seed(4)
         .build()
         .unwrap()
+}
+
+#[test]
+fn trainings_on_the_threads_of_a_pool_do_not_wait_for_each_other() {
+    let numbers = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 101.0).collect();
+    let dataset = Dataset::new(numbers(1_200), numbers(600), 2, 1).unwrap();
+    let engine = CpuEngine::new(Some(2)).unwrap();
+    let train = |seed: u64| {
+        let mut network = Network::builder(2)
+            .hidden(&[100, 100], Activation::Relu)
+            .output(1, Activation::Identity)
+            .seed(seed)
+            .build()
+            .unwrap();
+        let trainer = Trainer { epochs: 3, ..Trainer::default() };
+        trainer.fit(&engine, &mut network, &dataset, |_| Control::Continue).unwrap();
+        network.parameters().to_vec()
+    };
+    let together: Vec<Vec<f64>> = (0..8).into_par_iter().map(train).collect();
+    let alone: Vec<Vec<f64>> = (0..8).map(train).collect();
+    assert_eq!(together, alone);
 }
 
 /// 40 points of a smooth hill, with some noise.

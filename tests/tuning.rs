@@ -136,6 +136,17 @@ fn a_folder_that_cannot_be_written_is_no_error() {
     assert_eq!(fs::read_dir(studio.path(FILE)).unwrap().count(), 0);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_way_is_not_waited_for() {
+    let Some(adapter) = common::adapters().into_iter().next() else { return };
+    let studio = Studio::with_picture();
+    fs::create_dir(studio.path("cache")).unwrap();
+    let made = Command::new("mkfifo").arg(studio.path(FILE)).status();
+    assert!(made.unwrap().success());
+    paint(&studio, &adapter, "cache", "");
+}
+
 #[test]
 fn without_a_search_or_a_folder_nothing_is_written() {
     let Some(adapter) = common::adapters().into_iter().next() else { return };

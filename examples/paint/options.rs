@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// Trains a network that maps a pixel's place to its colour, and repaints the picture with it.
 ///
 /// Writes the painting, and beside it a sheet with the original, the painting and their
-/// difference times 4. Ctrl-C stops training and paints what was learned so far.
+/// difference times 4; with --classify or --repaint the painting alone. Ctrl-C stops training and paints what was learned so far.
 #[derive(Debug, Parser)]
 #[command(name = "paint", version)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
@@ -31,7 +31,7 @@ pub struct Options {
     pub list_adapters: bool,
 
     /// The GPU engine's kernels: auto, fused (three dispatches a step, layers of up to 128 neurons) or
-    /// layerwise (any network)
+    /// layerwise (any network); the last two choose the GPU engine, on a software adapter if need be
     #[arg(long, default_value = "auto", value_name = "KIND")]
     pub kernels: Kernels,
 
@@ -40,7 +40,8 @@ pub struct Options {
     #[arg(long)]
     pub no_tune: bool,
 
-    /// After training, print how long each kernel of a step takes on the GPU
+    /// After training, print how long each kernel of a step takes on the GPU engine, and with --quiet
+    /// nothing else
     #[arg(long)]
     pub profile: bool,
 

@@ -49,7 +49,7 @@ impl Progress {
                 .progress_chars("=> "),
         );
         // Until the run has started: a GPU's kernels are compiled, and tried for speed on first use.
-        bar.set_message("preparing; a GPU takes some seconds for it the first time");
+        bar.set_message("preparing; for a GPU that takes seconds");
         bar.tick();
         let interrupted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&interrupted);
@@ -84,6 +84,8 @@ impl Progress {
             Event::Started { steps, steps_per_epoch } => {
                 self.steps_per_epoch = *steps_per_epoch;
                 self.bar.set_length(*steps);
+                // What the preparation took says nothing of the steps.
+                self.bar.reset();
                 self.bar.set_message("starting");
             }
             // An epoch's mean is steadier than a single step's loss; until there is one, that.

@@ -29,15 +29,13 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::network::Network;
 use rayon::prelude::*;
-use std::sync::Mutex;
 
 /// The CPU as an [`Engine`].
 #[derive(Debug)]
 pub struct CpuEngine {
     device: Device,
+    /// What predicts.
     pool: rayon::ThreadPool,
-    /// Held while all threads of the pool work on one thing and wait for each other.
-    parallel: Mutex<()>,
 }
 
 impl CpuEngine {
@@ -64,7 +62,7 @@ impl CpuEngine {
             driver: String::new(),
             api: "",
         };
-        Ok(Self { device, pool, parallel: Mutex::new(()) })
+        Ok(Self { device, pool })
     }
 }
 
@@ -91,7 +89,8 @@ impl Engine for CpuEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session + 'a>> {
         ready(plan.check(network, dataset).and_then(|()| {
-            let session = CpuSession::new(&self.pool, &self.parallel, network, *plan, dataset)?;
+            let threads = self.pool.current_num_threads();
+            let session = CpuSession::new(network, *plan, dataset, threads)?;
             Ok(Box::new(session) as Box<dyn Session>)
         }))
     }

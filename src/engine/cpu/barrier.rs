@@ -24,7 +24,7 @@ pub(super) struct Barrier {
     bell: Condvar,
 }
 
-/// A thread panicked, so that nobody should wait for it.
+/// A thread panicked or could not be started, so that nobody should wait for it.
 #[derive(Debug)]
 pub(super) struct Abandoned;
 
@@ -87,6 +87,12 @@ impl Barrier {
         }
     }
 
+    /// Sends everybody home who waits or will wait.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
     /// Something whose end by a panic sends everybody home who waits or will wait.
     pub(super) fn guard(&self) -> Guard<'_> {
         Guard(self)
@@ -99,8 +105,7 @@ pub(super) struct Guard<'a>(&'a Barrier);
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.abandoned.store(true, Ordering::SeqCst);
-            self.0.wake();
+            self.0.abandon();
         }
     }
 }

@@ -13,6 +13,7 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 
 /// Multiplications with a parameter that are worth a thread of their own in a step: two
 /// meetings cost about as much as those.
@@ -30,8 +31,6 @@ struct Share {
 /// Locks are never waited for: between two meetings of the threads a share is written by its
 /// own thread alone or read by all, and so is a block.
 pub(super) struct CpuSession<'a> {
-    pool: &'a rayon::ThreadPool,
-    parallel: &'a Mutex<()>,
     plan: Plan,
     dataset: &'a Dataset,
     shape: Shape,
@@ -45,22 +44,19 @@ pub(super) struct CpuSession<'a> {
 
 impl<'a> CpuSession<'a> {
     pub(super) fn new(
-        pool: &'a rayon::ThreadPool,
-        parallel: &'a Mutex<()>,
         network: &Network,
         plan: Plan,
         dataset: &'a Dataset,
+        most_threads: usize,
     ) -> Result<Self> {
         let batch = plan.batch_size.min(dataset.len());
         let work = network.parameters().len().saturating_mul(batch) / WORTH_A_THREAD;
-        let threads = work.min(batch.div_ceil(SHARE)).clamp(1, pool.current_num_threads());
-        Self::with_threads(pool, parallel, network, plan, dataset, threads)
+        let threads = work.min(batch.div_ceil(SHARE)).clamp(1, most_threads);
+        Self::with_threads(network, plan, dataset, threads)
     }
 
-    /// On so many threads, at most those of the pool.
+    /// On so many threads.
     fn with_threads(
-        pool: &'a rayon::ThreadPool,
-        parallel: &'a Mutex<()>,
         network: &Network,
         plan: Plan,
         dataset: &'a Dataset,
@@ -76,8 +72,6 @@ impl<'a> CpuSession<'a> {
             loss: 0.0,
         };
         Ok(Self {
-            pool,
-            parallel,
             plan,
             dataset,
             blocks: layout
@@ -231,20 +225,28 @@ impl Session for CpuSession<'_> {
         Step::check(steps, self.dataset.len())?;
         let threads = self.tiles.len();
         let (barrier, broken) = (Barrier::new(threads), AtomicBool::new(false));
-        let work = |thread: usize| {
-            let (barrier, broken) = (&barrier, &broken);
-            let mut worker =
-                Worker { session: self, thread, barrier, broken, diverged: self.diverged };
+        let (barrier, broken, session) = (&barrier, &broken, &*self);
+        let work = move |thread: usize| {
+            let diverged = session.diverged;
+            let mut worker = Worker { session, thread, barrier, broken, diverged };
             worker.run(steps).map(|losses| (losses, worker.diverged))
         };
-        let mut done = if threads == 1 {
-            vec![Some(work(0))]
-        } else {
-            let _alone = lock(self.parallel);
-            self.pool.broadcast(|at| (at.index() < threads).then(|| work(at.index())))
-        };
+        // Threads of its own, not a pool's: they wait for each other, and a pool's thread that waits
+        // may take up another training meanwhile. One call is worth many times their start.
+        let done = thread::scope(|scope| {
+            for other in 1..threads {
+                let name = format!("impasto-cpu-{other}");
+                let begun =
+                    thread::Builder::new().name(name).spawn_scoped(scope, move || work(other));
+                if let Err(error) = begun {
+                    barrier.abandon();
+                    return Err(Error::Invalid(format!("cannot start {threads} threads: {error}")));
+                }
+            }
+            Ok(work(0))
+        });
         // A panic of another thread has gone on to here already.
-        let Some(Some(Ok((losses, diverged)))) = done.drain(..).next() else {
+        let Ok((losses, diverged)) = done? else {
             return Err(Error::Invalid("a thread of the CPU engine ended early".into()));
         };
         self.diverged = diverged;
@@ -300,9 +302,7 @@ mod tests {
             let session = engine.start(&network, &plan, &dataset);
             return run(&mut *pollster::block_on(session).expect("a plan that fits"));
         };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(7).build().expect("threads");
-        let parallel = Mutex::new(());
-        let session = CpuSession::with_threads(&pool, &parallel, &network, plan, &dataset, threads);
+        let session = CpuSession::with_threads(&network, plan, &dataset, threads);
         run(&mut session.expect("memory"))
     }
 

@@ -53,7 +53,11 @@ impl Cache {
             && bytes.len() as u64 <= LARGEST
             && std::fs::create_dir_all(folder).is_ok()
         {
-            let _ = files::write(&folder.join(name), bytes);
+            let path = folder.join(name);
+            // Whoever put a pipe there would have this wait for a reader.
+            if !files::is_stream(&path) {
+                let _ = files::write(&path, bytes);
+            }
         }
     }
 

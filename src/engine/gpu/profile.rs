@@ -23,6 +23,14 @@ impl GpuSession {
         }
         let (count, dispatches) = self.full_step();
         let queries = 2 * dispatches.len() as u32;
+        if queries > wgpu::QUERY_SET_MAX_QUERIES {
+            return invalid(format!(
+                "a step of {} dispatches is too long to time: profile at most {}, with fewer layers \
+                 or the fused kernels",
+                dispatches.len(),
+                wgpu::QUERY_SET_MAX_QUERIES / 2
+            ));
+        }
         let times = gpu.guarded("making the queries of time", |device| {
             device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("times"),

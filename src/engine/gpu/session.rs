@@ -328,7 +328,8 @@ fn words(constants: UpdateConstants) -> [[f32; 4]; 3] {
         }
         UpdateConstants::Adam { step_size, beta1, beta2, correction, epsilon, keep, l2 } => [
             [step_size, beta1, 1.0 - beta1, beta2],
-            [1.0 - beta2, correction, epsilon, keep],
+            // A number too small for the device would be 0, and padding 0/0.
+            [1.0 - beta2, correction, epsilon.max(f64::from(f32::MIN_POSITIVE)), keep],
             [l2, 0.0, 0.0, 0.0],
         ],
     };
