@@ -175,9 +175,11 @@ impl<S: Simd> Rule<S> for Adam<S::f32s> {
 /// long for each of them.
 #[inline(always)]
 fn flushed<S: Simd>(simd: S, value: S::f32s) -> S::f32s {
-    let normal = simd.splat_f32s(f32::MIN_POSITIVE);
-    let tiny = simd.less_than_f32s(simd.abs_f32s(value), normal);
-    simd.select_f32s(tiny, simd.splat_f32s(0.0), value)
+    let zero = simd.splat_f32s(0.0);
+    // Not `abs_f32s`, which the compiler may leave a function of its own, called for each vector.
+    let magnitude = simd.max_f32s(value, simd.sub_f32s(zero, value));
+    let tiny = simd.less_than_f32s(magnitude, simd.splat_f32s(f32::MIN_POSITIVE));
+    simd.select_f32s(tiny, zero, value)
 }
 
 /// `1/√x` of normal numbers, to within a few units in the last place; something finite for 0, NaN
