@@ -284,8 +284,8 @@ struct Contest<'a> {
     samples: usize,
     seats: Vec<Seat>,
     product: Option<(Contestant, Job, String)>,
-    /// The quickest matrix product, in seconds.
-    product_s: Option<f64>,
+    /// Seconds of a matrix product in each round.
+    product_s: Vec<f64>,
     start: Instant,
 }
 
@@ -305,7 +305,7 @@ impl<'a> Contest<'a> {
             samples,
             seats: Vec::new(),
             product: None,
-            product_s: None,
+            product_s: Vec::new(),
             start: Instant::now(),
         }
     }
@@ -421,8 +421,7 @@ impl<'a> Contest<'a> {
         *job = Job { warm_up: 0, spans: 3, epochs: 1, ..job.clone() };
         match contestant.turn(job) {
             Ok(answer) => {
-                let quickest = answer.epoch_s.iter().copied().fold(f64::INFINITY, f64::min);
-                self.product_s = Some(self.product_s.map_or(quickest, |best| best.min(quickest)));
+                self.product_s.extend(median(&answer.epoch_s));
             }
             Err(error) => {
                 self.product = None;
@@ -457,10 +456,12 @@ impl<'a> Contest<'a> {
     fn product_rate(&self) -> Option<Product> {
         let (_, _, version) = self.product.as_ref()?;
         let operations = 2.0 * (PRODUCT_SIZE as f64).powi(3);
+        let rounds: Vec<f64> = self.product_s.iter().map(|seconds| operations / seconds).collect();
         Some(Product {
             version: version.clone(),
             size: PRODUCT_SIZE,
-            flop_per_second: operations / self.product_s?,
+            flop_per_second: rounds.iter().copied().reduce(f64::max)?,
+            rounds,
         })
     }
 }

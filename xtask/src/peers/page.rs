@@ -4,7 +4,7 @@ use super::machine::Setting;
 use super::plots;
 use super::results::{Entry, Peers, Point, Results, Scaling};
 use super::scaling::BATCH;
-use super::statistics::{Ratio, ratio};
+use super::statistics::{Ratio, median, ratio};
 use super::work;
 
 /// Impasto's contestants.
@@ -230,20 +230,24 @@ fn share(peers: &Peers) -> String {
     let Some(product) = &peers.product else { return String::new() };
     let rows = peers.rows(
         |entry| !entry.gpu || peers.is_software(),
-        |entry| {
-            let rate = peers.epoch_flop / entry.seconds()?;
-            Some(format!("{:.0} %", 100.0 * rate / product.flop_per_second))
-        },
+        |entry| Some(format!("{:.0} %", 100.0 * product.share(entry, peers.epoch_flop)?)),
     );
+    let (rate, which) = match median(&product.rounds) {
+        Some(rate) => {
+            (rate, "the median of the rounds; a share is the median of the rounds' shares")
+        }
+        None => (product.flop_per_second, "the best of all rounds"),
+    };
     format!(
         "\n### Share of the machine's matrix-product rate\n\n{}\n\
-         One float32 product of two {size}×{size} matrices runs at {:.0} GFLOP/s here ({}, the best\n\
-         of all rounds). An epoch takes {:.2} GFLOP: 6 · weights · samples, since each weight meets\n\
+         One float32 product of two {size}×{size} matrices runs at {:.0} GFLOP/s here\n\
+         ({}, {which}).\n\
+         An epoch takes {:.2} GFLOP: 6 · weights · samples, since each weight meets\n\
          each sample in three products (forward, gradient of the weights, gradient of the inputs),\n\
          each time in one multiplication and one addition. Biases, activations and Adam come on top\n\
          and are not counted.\n",
         table(&peers.header("of that rate"), &rows),
-        product.flop_per_second / 1e9,
+        rate / 1e9,
         product.version,
         peers.epoch_flop / 1e9,
         size = count(product.size as f64),
@@ -462,6 +466,7 @@ mod tests {
                 version: "PyTorch".into(),
                 size: 4096,
                 flop_per_second: 271.5e9,
+                rounds: vec![271.5e9, 200e9, 271.5e9],
             }),
             entries: vec![
                 entry("impasto-cpu", false, 200, &[0.04, 0.04, 0.05]),

@@ -42,15 +42,32 @@ pub struct Peers {
     pub left_out: Vec<LeftOut>,
 }
 
-/// The rate of one large float32 matrix product, the best of several.
+/// The rate of one large float32 matrix product.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct Product {
     /// What computed it.
     pub version: String,
     /// Rows and columns.
     pub size: usize,
-    /// Operations a second.
+    /// Operations a second, the best of all rounds.
     pub flop_per_second: f64,
+    /// Operations a second in each round, the median of its products.
+    #[serde(default)]
+    pub rounds: Vec<f64>,
+}
+
+impl Product {
+    /// What part of this rate `entry` comes to with `epoch_flop` operations an epoch: the median over
+    /// the rounds, or beside the best of them where only that was kept.
+    pub fn share(&self, entry: &Entry, epoch_flop: f64) -> Option<f64> {
+        let shares: Vec<f64> = entry
+            .rounds()
+            .iter()
+            .zip(&self.rounds)
+            .map(|(seconds, rate)| epoch_flop / seconds / rate)
+            .collect();
+        median(&shares).or_else(|| Some(epoch_flop / entry.seconds()? / self.flop_per_second))
+    }
 }
 
 /// A contestant at one batch size.
