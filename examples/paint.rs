@@ -17,11 +17,11 @@ mod progress;
 #[path = "paint/report.rs"]
 mod report;
 
-use canvas::{Canvas, Subject};
+use canvas::Canvas;
 use clap::Parser;
 use impasto::{
     Backend, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Picture, Result,
-    Summary, Trainer,
+    Subject, Summary, Trainer,
 };
 use options::Options;
 use outputs::Outputs;
@@ -29,6 +29,7 @@ use progress::{Brush, Progress};
 use report::Report;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -158,7 +159,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     };
     // What was learned is kept: neither a training that diverged nor a file that could not be
     // written costs the others.
-    let saved = options.save.as_ref().map_or(Ok(()), |path| canvas::save(path, &network, subject));
+    let saved = options.save.as_ref().map_or(Ok(()), |path| save(path, &network, subject));
     let brush = Brush::start(options, Some(&trained.interrupted));
     let painted = canvas.paint(&*engine, &network, &outputs, brush);
     match &painted {
@@ -174,6 +175,11 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     let reported = report.write(options);
     saved.and(painted.map(drop)).and(reported).and(profiled)?;
     trained.failure.map_or(Ok(trained.interrupted.load(Ordering::SeqCst)), Err)
+}
+
+/// `--save`.
+fn save(path: &Path, network: &Network, subject: Subject) -> Result<()> {
+    impasto::save(path, network, &subject.to_metadata()?)
 }
 
 /// How training ended.
@@ -216,7 +222,7 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     }
     let (engine, opening) = open(options)?;
     // Nobody listens for Ctrl-C here, so that it ends the program, which has written nothing yet.
-    let painted = subject.paint(&*engine, network, Brush::start(options, None))?;
+    let painted = canvas::paint(subject, &*engine, network, Brush::start(options, None))?;
     let Some(picture) = painted else { return Ok(()) };
     outputs.write_picture(&picture)?;
     let mut report = Report::new(&*engine, network, options.seed);

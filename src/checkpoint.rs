@@ -10,7 +10,6 @@ use crate::network::{Initialisation, Network};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-#[cfg(not(target_arch = "wasm32"))]
 use std::hash::BuildHasher;
 use std::path::Path;
 
@@ -67,6 +66,28 @@ pub fn load(path: &Path) -> Result<(Network, HashMap<String, String>)> {
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     from_bytes(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+}
+
+/// The bytes of a file that [`save`] would write.
+///
+/// # Errors
+/// The network is too large for the format.
+pub fn encode<S: BuildHasher>(
+    network: &Network,
+    extra: &HashMap<String, String, S>,
+) -> Result<Vec<u8>> {
+    let extra = extra.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
+    to_bytes(network, &extra)
+        .map_err(|reason| Error::Invalid(format!("the network cannot be saved: {reason}")))
+}
+
+/// The network in the bytes of a file that [`save`] wrote, and the texts that were saved with it.
+///
+/// # Errors
+/// It is no such network.
+pub fn decode(bytes: &[u8]) -> Result<(Network, HashMap<String, String>)> {
+    from_bytes(bytes)
+        .map_err(|reason| Error::Invalid(format!("this is no saved network: {reason}")))
 }
 
 /// The file's bytes, or why there are none.

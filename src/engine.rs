@@ -27,7 +27,8 @@ pub trait Engine {
     /// What it runs on.
     fn device(&self) -> &Device;
 
-    /// Loads a network and its samples, ready to train.
+    /// Loads a network and its samples, ready to train. The session shares the samples and borrows
+    /// nothing.
     ///
     /// Fails on a plan that does not fit the network or the samples, and on a device that
     /// cannot hold them.
@@ -36,7 +37,7 @@ pub trait Engine {
         network: &'a Network,
         plan: &'a Plan,
         dataset: &'a Dataset,
-    ) -> Pending<'a, Box<dyn Session + 'a>>;
+    ) -> Pending<'a, Box<dyn Session>>;
 
     /// The outputs (or logits) of `inputs`, `[samples, network.inputs()]`, as
     /// `[samples, network.outputs()]`. No sample gives no output.

@@ -34,12 +34,13 @@ mod network;
 mod optimizer;
 mod picture;
 mod random;
+mod subject;
 mod trainer;
 
 pub use activation::Activation;
-pub use checkpoint::load;
 #[cfg(not(target_arch = "wasm32"))]
 pub use checkpoint::save;
+pub use checkpoint::{decode, encode, load};
 pub use dataset::{Dataset, Permutation};
 pub use encoding::Encoding;
 #[cfg(not(target_arch = "wasm32"))]
@@ -53,6 +54,9 @@ pub use loss::Loss;
 pub use network::{Builder, Initialisation, Layer, Network};
 pub use optimizer::{Optimizer, Plateau, Schedule, UpdateConstants};
 pub use picture::{Picture, psnr, ssim};
+pub use subject::Subject;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
-pub use trainer::{Control, EarlyStopping, Ending, Epoch, Event, Summary, Trainer, evaluate_async};
+pub use trainer::{
+    Control, EarlyStopping, Ending, Epoch, Event, Summary, Trainer, Training, evaluate_async,
+};

@@ -164,6 +164,23 @@ impl Network {
         first.chain(self.layers.iter().map(|layer| layer.fan_out)).collect()
     }
 
+    /// The network that ends with the first `count` layers, at least 1: what the neurons of a hidden
+    /// layer put out.
+    ///
+    /// # Errors
+    /// No layer, or more than there are.
+    pub fn first_layers(&self, count: usize) -> Result<Self> {
+        if !(1..=self.layers.len()).contains(&count) {
+            return invalid(format!(
+                "the first {count} layers of a network of {}: take 1 or more of them",
+                self.layers.len()
+            ));
+        }
+        let layers = self.layers[..count].to_vec();
+        let parameters = self.parameters[..self.bias_range(count - 1).end].to_vec();
+        Ok(Self { inputs: self.inputs, encoding: self.encoding, layers, parameters })
+    }
+
     /// All parameters: layer by layer, the weights `[fan_in, fan_out]`, then the biases
     /// `[fan_out]`.
     pub fn parameters(&self) -> &[f64] {
@@ -368,6 +385,23 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_layers_compute_what_the_whole_network_does() {
+        let network = Network::builder(2)
+            .hidden(&[5, 7], Activation::Tanh)
+            .output(3, Activation::Identity)
+            .build()
+            .expect("a network");
+        let inputs = [0.3, -0.7, 1.5, 0.2];
+        let whole = crate::reference::forward(&network, &inputs);
+        for count in 1..=3 {
+            let part = network.first_layers(count).expect("some layers");
+            let outputs = crate::reference::forward(&part, &inputs);
+            assert_eq!(outputs.values.last(), whole.values.get(count), "{count}");
+        }
+        assert!(network.first_layers(0).is_err() && network.first_layers(4).is_err());
+    }
 
     #[test]
     fn initial_parameters_are_the_same_on_every_machine() {

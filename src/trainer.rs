@@ -24,25 +24,16 @@
 //! # Ok::<(), impasto::Error>(())
 //! ```
 
+mod training;
+
+pub use training::Training;
+
 use crate::dataset::Dataset;
-use crate::engine::{Divergence, Engine, Outcome, Output, Pending, Plan, Session, Step, reference};
-use crate::error::{Error, Result, invalid};
+use crate::engine::{Engine, Output, Plan, reference};
+use crate::error::{Result, invalid};
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::optimizer::{Optimizer, Plateau, Schedule, not_negative};
-use std::collections::VecDeque;
-use std::time::Duration;
-use web_time::Instant;
-
-/// About how long the steps of one submission take: long enough that submitting costs nothing,
-/// short enough that a watcher sees progress and can stop.
-const SUBMISSION: Duration = Duration::from_millis(50);
-
-/// The most steps in a submission, which bounds what is uploaded and read back with it.
-const MOST_STEPS: usize = 1024;
-
-/// Submissions under way at once: the next is ready when the device has finished one.
-const IN_FLIGHT: usize = 2;
+use crate::optimizer::{Optimizer, Schedule, not_negative};
 
 /// How to train. `Trainer::default()` is Adam on the mean squared error.
 #[derive(Clone, Debug, PartialEq)]
@@ -214,48 +205,13 @@ impl Trainer {
         dataset: &Dataset,
         mut watch: impl FnMut(&Event) -> Control,
     ) -> Result<Summary> {
-        self.check(network)?;
-        let setup = Instant::now();
-        let split = match self.early_stopping.and_then(|stopping| stopping.held_out) {
-            Some(fraction) => Some(dataset.split(fraction, self.seed)?),
-            None => None,
-        };
-        let (dataset, held_out) = match &split {
-            Some((rest, held_out)) => (rest, Some(held_out)),
-            None => (dataset, None),
-        };
-        let plan = self.plan(dataset);
-        let start = network.clone();
-        let session = engine.start(&start, &plan, dataset).await?;
-        let mut run = Run {
-            trainer: self,
-            engine,
-            held_out,
-            session,
-            timetable: Timetable::new(self, dataset.len()),
-            judge: Judge::new(self.early_stopping),
-            plateau: Plateau::default(),
-            multiplier: 1.0,
-            clock: Instant::now(),
-            epoch: OpenEpoch::default(),
-            summary: Summary {
-                ending: Ending::Finished,
-                steps: 0,
-                samples: 0,
-                seconds: 0.0,
-                setup_seconds: setup.elapsed().as_secs_f64(),
-                history: Vec::new(),
-            },
-        };
-        let ended = run.train(network, &mut watch).await;
+        let mut training = self.begin(engine, network, dataset).await?;
+        let ended = training.run(engine, &mut watch).await;
         // Whatever ended it, what was learned so far is kept, unless the device is gone.
-        let learned = match run.judge.best.take() {
-            Some(best) => Ok(best),
-            None => run.session.parameters().await,
-        };
+        let learned = training.parameters().await;
         match (ended, learned) {
-            (Ok(()), Ok(parameters)) => network.set_parameters(&parameters)?,
-            (Ok(()), Err(error)) => return Err(error),
+            (Ok(_), Ok(parameters)) => network.set_parameters(&parameters)?,
+            (Ok(_), Err(error)) => return Err(error),
             (Err(error), learned) => {
                 if let Ok(parameters) = learned {
                     network.set_parameters(&parameters)?;
@@ -263,7 +219,22 @@ impl Trainer {
                 return Err(error);
             }
         }
-        Ok(run.summary)
+        Ok(training.into_summary())
+    }
+
+    /// Loads `network` and `dataset` into an engine, ready to train: for whoever wants to see and do
+    /// things between the steps. [`fit_async`](Self::fit_async) is this with one
+    /// [`run`](Training::run).
+    ///
+    /// # Errors
+    /// Settings that make no sense or do not fit the network, or a device that failed.
+    pub async fn begin(
+        &self,
+        engine: &dyn Engine,
+        network: &Network,
+        dataset: &Dataset,
+    ) -> Result<Training> {
+        Training::begin(self.clone(), engine, network, dataset).await
     }
 
     /// What the engine is told of a run on `dataset`.
@@ -303,229 +274,6 @@ impl Trainer {
             not_negative("the tolerance of early stopping", stopping.tolerance)?;
         }
         Ok(())
-    }
-}
-
-/// Which samples belong to which step, and at which learning rate.
-struct Timetable {
-    samples: usize,
-    batch_size: usize,
-    steps_per_epoch: u64,
-    steps: u64,
-}
-
-impl Timetable {
-    fn new(trainer: &Trainer, samples: usize) -> Self {
-        let batch_size = trainer.batch_size.min(samples);
-        let steps_per_epoch = samples.div_ceil(batch_size) as u64;
-        let steps = steps_per_epoch.saturating_mul(trainer.epochs as u64);
-        Self { samples, batch_size, steps_per_epoch, steps }
-    }
-
-    /// The step of that number, from 1.
-    fn step(&self, number: u64, trainer: &Trainer, multiplier: f64) -> Step {
-        let epoch = (number - 1) / self.steps_per_epoch + 1;
-        let first = ((number - 1) % self.steps_per_epoch) as usize * self.batch_size;
-        let schedule = trainer.schedule.multiplier(number, self.steps, epoch);
-        Step {
-            number,
-            epoch,
-            first,
-            count: self.batch_size.min(self.samples - first),
-            learning_rate: trainer.learning_rate * multiplier * schedule,
-        }
-    }
-}
-
-/// The stopping rule and its memory.
-struct Judge {
-    rule: Option<EarlyStopping>,
-    lowest: f64,
-    waited: usize,
-    /// The parameters of the best epoch, where the rule keeps them.
-    best: Option<Vec<f64>>,
-}
-
-impl Judge {
-    fn new(rule: Option<EarlyStopping>) -> Self {
-        Self { rule, lowest: f64::INFINITY, waited: 0, best: None }
-    }
-
-    /// Takes in the loss of an epoch: (whether it is the best yet, whether to stop).
-    fn observe(&mut self, loss: f64) -> (bool, bool) {
-        let Some(rule) = self.rule else { return (false, false) };
-        if loss > self.lowest - rule.tolerance {
-            self.waited += 1;
-        } else {
-            self.waited = 0;
-        }
-        let improved = loss < self.lowest;
-        if improved {
-            self.lowest = loss;
-        }
-        (improved, self.waited > rule.patience)
-    }
-}
-
-/// Sums over the steps of the epoch that is under way.
-#[derive(Default)]
-struct OpenEpoch {
-    loss: f64,
-    samples: usize,
-    seconds: f64,
-    learning_rate: f64,
-}
-
-/// A training run under way.
-struct Run<'a> {
-    trainer: &'a Trainer,
-    engine: &'a dyn Engine,
-    held_out: Option<&'a Dataset>,
-    session: Box<dyn Session + 'a>,
-    timetable: Timetable,
-    judge: Judge,
-    plateau: Plateau,
-    multiplier: f64,
-    clock: Instant,
-    epoch: OpenEpoch,
-    summary: Summary,
-}
-
-impl Run<'_> {
-    async fn train(
-        &mut self,
-        network: &mut Network,
-        watch: &mut impl FnMut(&Event) -> Control,
-    ) -> Result<()> {
-        // A rule that depends on an epoch's loss must see it before the next epoch starts.
-        let waits = self.trainer.schedule.watches_loss() || self.trainer.early_stopping.is_some();
-        let mut under_way: VecDeque<(Vec<Step>, Pending<'static, Outcome>)> = VecDeque::new();
-        let mut next = 1_u64;
-        let mut size = 1_usize;
-        let started = Event::Started {
-            steps_per_epoch: self.timetable.steps_per_epoch,
-            steps: self.timetable.steps,
-        };
-        let mut stopped = watch(&started) == Control::Stop;
-        let start = Instant::now();
-        self.clock = start;
-        loop {
-            let room = if stopped { 0 } else { IN_FLIGHT };
-            let epoch_done =
-                waits && next > 1 && (next - 1).is_multiple_of(self.timetable.steps_per_epoch);
-            let hold = epoch_done && !under_way.is_empty();
-            if under_way.len() < room && next <= self.timetable.steps && !hold {
-                let mut last = self.timetable.steps.min(next + size as u64 - 1);
-                if waits {
-                    last = last.min(
-                        (next - 1) / self.timetable.steps_per_epoch
-                            * self.timetable.steps_per_epoch
-                            + self.timetable.steps_per_epoch,
-                    );
-                }
-                let steps: Vec<Step> = (next..=last)
-                    .map(|number| self.timetable.step(number, self.trainer, self.multiplier))
-                    .collect();
-                let outcome = self.session.train(&steps)?;
-                under_way.push_back((steps, outcome));
-                next = last + 1;
-                continue;
-            }
-            let Some((steps, outcome)) = under_way.pop_front() else { break };
-            let outcome = outcome.await?;
-            let took = self.clock.elapsed();
-            self.clock = Instant::now();
-            self.summary.seconds = start.elapsed().as_secs_f64();
-            // Grow or shrink towards the wanted duration, by at most a factor of two.
-            let wanted =
-                SUBMISSION.as_secs_f64() / took.as_secs_f64().max(1e-6) * steps.len() as f64;
-            size = (wanted as usize).clamp(size.div_ceil(2), size * 2).clamp(1, MOST_STEPS);
-            let ended = self.digest(network, &steps, &outcome, took, watch).await?;
-            match ended {
-                None => {}
-                Some(Ending::Stopped) => stopped = true,
-                Some(ending) => {
-                    self.summary.ending = ending;
-                    break;
-                }
-            }
-        }
-        if stopped && self.summary.steps < self.timetable.steps {
-            self.summary.ending = Ending::Stopped;
-        }
-        Ok(())
-    }
-
-    /// Takes in what came of some steps: events, history, rules.
-    async fn digest(
-        &mut self,
-        network: &mut Network,
-        steps: &[Step],
-        outcome: &Outcome,
-        took: Duration,
-        watch: &mut impl FnMut(&Event) -> Control,
-    ) -> Result<Option<Ending>> {
-        let samples: usize = steps.iter().map(|step| step.count).sum();
-        let seconds = took.as_secs_f64();
-        let mut ending = None;
-        for (step, loss) in steps.iter().zip(&outcome.losses) {
-            if let Some(divergence) = outcome.diverged.filter(|d| d.step == step.number) {
-                return Err(diverged(divergence, step, &self.summary));
-            }
-            let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };
-            self.summary.steps += 1;
-            self.summary.samples += step.count as u64;
-            self.epoch.loss += loss * weight;
-            self.epoch.samples += step.count;
-            self.epoch.seconds += seconds * step.count as f64 / samples as f64;
-            self.epoch.learning_rate = step.learning_rate;
-            if step.first + step.count == self.timetable.samples {
-                let (event, ended) = self.close_epoch(network, step.epoch).await?;
-                if watch(&event) == Control::Stop {
-                    ending = Some(Ending::Stopped);
-                }
-                ending = ended.or(ending);
-            }
-        }
-        let event = Event::Progress {
-            steps: self.summary.steps,
-            loss: outcome.losses.last().copied().unwrap_or(f64::NAN),
-            samples_per_second: samples as f64 / seconds.max(1e-9),
-        };
-        if watch(&event) == Control::Stop {
-            ending = ending.or(Some(Ending::Stopped));
-        }
-        Ok(ending)
-    }
-
-    async fn close_epoch(
-        &mut self,
-        network: &mut Network,
-        number: u64,
-    ) -> Result<(Event, Option<Ending>)> {
-        let open = std::mem::take(&mut self.epoch);
-        let divisor = if self.trainer.loss.is_mean() { open.samples as f64 } else { 1.0 };
-        let mut epoch = Epoch {
-            number,
-            loss: open.loss / divisor,
-            held_out_loss: None,
-            learning_rate: open.learning_rate,
-            seconds: open.seconds,
-        };
-        if let Some(held_out) = self.held_out {
-            let parameters = self.session.parameters().await?;
-            network.set_parameters(&parameters)?;
-            epoch.held_out_loss =
-                Some(evaluate_async(self.engine, network, self.trainer.loss, held_out).await?);
-        }
-        let judged = epoch.held_out_loss.unwrap_or(epoch.loss);
-        let (improved, stop) = self.judge.observe(judged);
-        if improved && self.held_out.is_some() {
-            self.judge.best = Some(network.parameters().to_vec());
-        }
-        self.multiplier = self.plateau.observe(self.trainer.schedule, judged);
-        self.summary.history.push(epoch);
-        Ok((Event::Epoch(epoch), stop.then_some(Ending::Converged)))
     }
 }
 
@@ -585,17 +333,4 @@ pub fn evaluate(
     dataset: &Dataset,
 ) -> Result<f64> {
     pollster::block_on(evaluate_async(engine, network, loss, dataset))
-}
-
-/// The error for a step that diverged.
-fn diverged(divergence: Divergence, step: &Step, summary: &Summary) -> Error {
-    let tenth = step.learning_rate / 10.0;
-    Error::Diverged {
-        what: divergence.what(),
-        step: step.number,
-        epoch: step.epoch,
-        // One significant digit is all that such advice is worth.
-        suggestion: format!("{tenth:.0e}").parse().unwrap_or(tenth),
-        summary: Box::new(Summary { ending: Ending::Diverged, ..summary.clone() }),
-    }
 }

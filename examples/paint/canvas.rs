@@ -3,14 +3,9 @@
 use crate::options::Options;
 use crate::outputs::Outputs;
 use crate::progress::{Brush, counted};
-use impasto::{Activation, Dataset, Encoding, Engine, Error, Network, Picture, Result};
-use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use impasto::{Dataset, Engine, Error, Network, Picture, Result, Subject};
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// The metadata's key under which a saved network carries its [`Subject`].
-const KEY: &str = "picture";
 
 /// The largest r + g + b, of 765, that counts as ink.
 const INK: f64 = 600.0;
@@ -18,65 +13,36 @@ const INK: f64 = 600.0;
 /// White pixels between the pictures of a sheet.
 const GAP: usize = 4;
 
-/// All that painting needs to know beside the network.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Subject {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Channels of the picture, 1 to 4.
-    pub channels: usize,
-    /// The value of white, 255 or 65,535.
-    pub maximum: u16,
-    /// Whether places run over [-1, 1] instead of [0, 1].
-    pub centred: bool,
-    /// Whether the network tells ink from paper instead of colours.
-    pub classify: bool,
+/// Channels and largest value of what is painted.
+pub fn painted_kind(subject: Subject) -> (usize, u16) {
+    if subject.classify { (1, 255) } else { (subject.channels, subject.maximum) }
 }
 
-impl Subject {
-    /// Numbers that the network puts out.
-    pub fn outputs(&self) -> usize {
-        if self.classify { 2 } else { self.channels }
-    }
+/// Width and height of a sheet of `pictures` side by side.
+pub fn sheet_size(subject: Subject, pictures: usize) -> (usize, usize) {
+    (pictures * (subject.width + GAP) - GAP, subject.height)
+}
 
-    /// What its output layer ends in.
-    pub fn output_activation(&self) -> Activation {
-        if self.classify { Activation::Softmax } else { Activation::Identity }
-    }
-
-    /// Channels and largest value of what is painted.
-    pub fn painted_kind(&self) -> (usize, u16) {
-        if self.classify { (1, 255) } else { (self.channels, self.maximum) }
-    }
-
-    /// Width and height of a sheet of `pictures` side by side.
-    pub fn sheet_size(&self, pictures: usize) -> (usize, usize) {
-        (pictures * (self.width + GAP) - GAP, self.height)
-    }
-
-    /// Paints with `network`, at the subject's size; nothing if that was interrupted.
-    pub fn paint(
-        &self,
-        engine: &dyn Engine,
-        network: &Network,
-        mut brush: Brush,
-    ) -> Result<Option<Picture>> {
-        let Self { width, height, .. } = *self;
-        let watch = |done| brush.watch(done, width * height);
-        let sampling = Picture::sample(engine, network, (width, height), self.centred, watch);
-        let values = pollster::block_on(sampling);
-        brush.finish();
-        let Some(values) = values? else { return Ok(None) };
-        let picture = if self.classify {
-            let ink: Vec<bool> = values.chunks_exact(2).map(|p| p[0] > p[1]).collect();
-            classes(width, height, &ink)
-        } else {
-            Picture::from_unit(width, height, self.channels, self.maximum, &values)
-        };
-        picture.map(Some)
-    }
+/// Paints with `network`, at the subject's size; nothing if that was interrupted.
+pub fn paint(
+    subject: Subject,
+    engine: &dyn Engine,
+    network: &Network,
+    mut brush: Brush,
+) -> Result<Option<Picture>> {
+    let Subject { width, height, .. } = subject;
+    let watch = |done| brush.watch(done, width * height);
+    let sampling = Picture::sample(engine, network, (width, height), subject.centred, watch);
+    let values = pollster::block_on(sampling);
+    brush.finish();
+    let Some(values) = values? else { return Ok(None) };
+    let picture = if subject.classify {
+        let ink: Vec<bool> = values.chunks_exact(2).map(|p| p[0] > p[1]).collect();
+        classes(width, height, &ink)
+    } else {
+        Picture::from_unit(width, height, subject.channels, subject.maximum, &values)
+    };
+    picture.map(Some)
 }
 
 /// Ink in black on white paper.
@@ -85,23 +51,13 @@ fn classes(width: usize, height: usize, ink: &[bool]) -> Result<Picture> {
     Picture::new(width, height, 1, 255, values)
 }
 
-/// Saves a network with its subject.
-pub fn save(path: &Path, network: &Network, subject: Subject) -> Result<()> {
-    let text = serde_json::to_string(&subject).map_err(|e| Error::Invalid(e.to_string()))?;
-    impasto::save(path, network, &HashMap::from([(KEY.to_string(), text)]))
-}
-
-/// Loads what [`save`] saved.
+/// Loads a network that was saved with its subject.
 pub fn load(path: &Path) -> Result<(Network, Subject)> {
-    let (network, metadata) = impasto::load(path)?;
-    let unfit = |reason: String| Error::Checkpoint { path: path.into(), reason };
-    let text = metadata.get(KEY).ok_or_else(|| {
-        unfit("it was not saved by paint --save, so nothing says how to paint with it".into())
+    let (network, texts) = impasto::load(path)?;
+    let subject = Subject::from_metadata(&network, &texts).map_err(|error| match error {
+        Error::Invalid(reason) => Error::Checkpoint { path: path.into(), reason },
+        other => other,
     })?;
-    let subject: Subject = serde_json::from_str(text).map_err(|e| unfit(e.to_string()))?;
-    if network.inputs() != 2 || network.outputs() != subject.outputs() {
-        return Err(unfit("the network does not fit the picture it is said to paint".into()));
-    }
     Ok((network, subject))
 }
 
@@ -120,14 +76,7 @@ impl Canvas {
         // clap lets nobody through without one.
         let path = options.image.clone().unwrap_or_default();
         let picture = Picture::load(&path)?;
-        let subject = Subject {
-            width: picture.width(),
-            height: picture.height(),
-            channels: picture.channels(),
-            maximum: picture.maximum(),
-            centred: options.encoding == Encoding::Identity,
-            classify: options.classify,
-        };
+        let subject = Subject::new(&picture, options.encoding, options.classify);
         Ok(Self { path, picture, subject })
     }
 
@@ -184,7 +133,7 @@ impl Canvas {
         outputs: &Outputs,
         brush: Brush,
     ) -> Result<Option<Judged>> {
-        let Some(painted) = self.subject.paint(engine, network, brush)? else { return Ok(None) };
+        let Some(painted) = paint(self.subject, engine, network, brush)? else { return Ok(None) };
         let files = outputs.names();
         if self.subject.classify {
             let expected = classes(self.subject.width, self.subject.height, &self.ink())?;

@@ -1,8 +1,8 @@
 //! The files a run writes, checked before any work is done.
 
-use crate::canvas::Subject;
+use crate::canvas::{painted_kind, sheet_size};
 use crate::options::Options;
-use impasto::{Error, Picture, Result, files};
+use impasto::{Error, Picture, Result, Subject, files};
 use std::path::{Path, PathBuf};
 
 /// Where the pictures go.
@@ -20,15 +20,15 @@ impl Outputs {
         let picture = options.output.clone();
         let sheet =
             (options.repaint.is_none() && !subject.classify).then(|| sheet_beside(&picture));
-        let (channels, maximum) = subject.painted_kind();
+        let (channels, maximum) = painted_kind(subject);
         let size = if subject.classify && options.repaint.is_none() {
-            subject.sheet_size(2)
+            sheet_size(subject, 2)
         } else {
             (subject.width, subject.height)
         };
         Picture::check_saving(&picture, size, channels, maximum)?;
         if let Some(path) = &sheet {
-            Picture::check_saving(path, subject.sheet_size(3), channels, maximum)?;
+            Picture::check_saving(path, sheet_size(subject, 3), channels, maximum)?;
         }
         for path in [&options.report, &options.save].into_iter().flatten() {
             files::check_writable(path)?;

@@ -34,8 +34,9 @@ use rayon::prelude::*;
 #[derive(Debug)]
 pub struct CpuEngine {
     device: Device,
-    /// What predicts.
-    pool: rayon::ThreadPool,
+    threads: usize,
+    /// What predicts, if there is more than one thread: a browser's worker has no others.
+    pool: Option<rayon::ThreadPool>,
 }
 
 impl CpuEngine {
@@ -46,11 +47,14 @@ impl CpuEngine {
     pub fn new(threads: Option<usize>) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or(cores).max(1);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("impasto-cpu-{i}"))
-            .build()
-            .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))?;
+        let start = || {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(|i| format!("impasto-cpu-{i}"))
+                .build()
+                .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))
+        };
+        let pool = (threads > 1).then(start).transpose()?;
         let device = Device {
             backend: "cpu",
             adapter: format!(
@@ -62,7 +66,7 @@ impl CpuEngine {
             driver: String::new(),
             api: "",
         };
-        Ok(Self { device, pool })
+        Ok(Self { device, threads, pool })
     }
 }
 
@@ -74,7 +78,13 @@ fn simd() -> &'static str {
     } else if std::arch::is_x86_feature_detected!("fma") {
         return ", AVX2";
     }
-    if cfg!(target_arch = "aarch64") { ", NEON" } else { "" }
+    if cfg!(target_arch = "aarch64") {
+        ", NEON"
+    } else if cfg!(target_feature = "simd128") {
+        ", SIMD128"
+    } else {
+        ""
+    }
 }
 
 impl Engine for CpuEngine {
@@ -87,10 +97,9 @@ impl Engine for CpuEngine {
         network: &'a Network,
         plan: &'a Plan,
         dataset: &'a Dataset,
-    ) -> Pending<'a, Box<dyn Session + 'a>> {
+    ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).and_then(|()| {
-            let threads = self.pool.current_num_threads();
-            let session = CpuSession::new(network, *plan, dataset, threads)?;
+            let session = CpuSession::new(network, *plan, dataset, self.threads)?;
             Ok(Box::new(session) as Box<dyn Session>)
         }))
     }
@@ -102,23 +111,27 @@ impl Engine for CpuEngine {
         output: Output,
     ) -> Pending<'a, Vec<f64>> {
         ready(network.samples_in(inputs).map(|samples| {
-            let threads = self.pool.current_num_threads();
             let layout = Layout::of(network, 1);
             let shape = Shape::of(network, &layout);
             let blocks = layout.blocks(network, Purpose::Prediction);
             let blocks: Vec<_> = blocks.iter().collect();
             let mut outputs = vec![0.0; samples * network.outputs()];
-            let rows = shape.tile_rows(samples.div_ceil(threads));
-            let rows_in = inputs.par_chunks(rows * network.inputs());
-            let rows_out = outputs.par_chunks_mut(rows * network.outputs());
-            self.pool.install(|| {
-                rows_in.zip(rows_out).for_each_init(
-                    || Tile::new(&shape, rows),
-                    |tile, (inputs, outputs)| {
-                        tile.predict(&shape, &blocks, inputs, output, outputs);
-                    },
-                );
-            });
+            let rows = shape.tile_rows(samples.div_ceil(self.threads));
+            let predict = |tile: &mut Tile, (inputs, outputs): (&[f64], &mut [f64])| {
+                tile.predict(&shape, &blocks, inputs, output, outputs);
+            };
+            let (wide_in, wide_out) = (rows * network.inputs(), rows * network.outputs());
+            match &self.pool {
+                Some(pool) => pool.install(|| {
+                    let parts = inputs.par_chunks(wide_in).zip(outputs.par_chunks_mut(wide_out));
+                    parts.for_each_init(|| Tile::new(&shape, rows), predict);
+                }),
+                None => {
+                    let mut tile = Tile::new(&shape, rows);
+                    let parts = inputs.chunks(wide_in).zip(outputs.chunks_mut(wide_out));
+                    parts.for_each(|part| predict(&mut tile, part));
+                }
+            }
             outputs
         }))
     }

@@ -240,7 +240,7 @@ impl Engine for GpuEngine {
         network: &'a Network,
         plan: &'a Plan,
         dataset: &'a Dataset,
-    ) -> Pending<'a, Box<dyn Session + 'a>> {
+    ) -> Pending<'a, Box<dyn Session>> {
         Box::pin(async move {
             plan.check(network, dataset)?;
             let session =

@@ -195,13 +195,13 @@ impl Engine for ReferenceEngine {
         network: &'a Network,
         plan: &'a Plan,
         dataset: &'a Dataset,
-    ) -> Pending<'a, Box<dyn Session + 'a>> {
+    ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).map(|()| {
             let state = [(); 2].map(|()| vec![0.0; network.parameters().len()]);
             Box::new(ReferenceSession {
                 network: network.clone(),
                 plan: *plan,
-                dataset,
+                dataset: dataset.clone(),
                 state,
                 diverged: None,
             }) as Box<dyn Session>
@@ -225,19 +225,19 @@ impl Engine for ReferenceEngine {
 }
 
 /// A training run on the reference.
-struct ReferenceSession<'a> {
+struct ReferenceSession {
     network: Network,
     plan: Plan,
-    dataset: &'a Dataset,
+    dataset: Dataset,
     state: [Vec<f64>; 2],
     diverged: Option<Divergence>,
 }
 
-impl ReferenceSession<'_> {
+impl ReferenceSession {
     /// One step; its loss.
     fn step(&mut self, step: &Step) -> f64 {
         let order = self.plan.order(self.dataset.len(), step.epoch);
-        let (inputs, targets) = gather(self.dataset, &order, step.first, step.count);
+        let (inputs, targets) = gather(&self.dataset, &order, step.first, step.count);
         let (loss, gradient) = loss_and_gradient(&self.network, self.plan.loss, &inputs, &targets);
         if self.diverged.is_some() {
             return loss;
@@ -258,7 +258,7 @@ impl ReferenceSession<'_> {
     }
 }
 
-impl Session for ReferenceSession<'_> {
+impl Session for ReferenceSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
         Step::check(steps, self.dataset.len())?;
         let losses = steps.iter().map(|step| self.step(step)).collect();

@@ -102,9 +102,12 @@ pub struct Options {
     /// made in target/peers/python; PyTorch takes some gigabytes there]
     #[arg(long)]
     python: Option<PathBuf>,
-    /// Without the engines that run on an adapter
+    /// Without the engines that run on an adapter; the figures of the last run with them stay
     #[arg(long)]
     no_gpu: bool,
+    /// Without the engines that run on the processor, likewise
+    #[arg(long, conflicts_with_all = ["no_gpu", "burn", "candle"])]
+    no_cpu: bool,
     /// Part of the name of the adapter [default: the best there is, which may be a software
     /// adapter]
     #[arg(long)]
@@ -178,7 +181,7 @@ pub fn run(options: &Options) -> Result<()> {
         .filter(|entry| !entry.learned)
         .map(|entry| format!("{} at batch {}", entry.contestant, entry.batch))
         .collect();
-    results.peers = Some(peers);
+    results.add(peers);
     write(&results, &output)?;
     println!("Wrote {}", output.join("BENCHMARKS.md").display());
     if !unlearned.is_empty() {

@@ -30,9 +30,9 @@ struct Share {
 ///
 /// Locks are never waited for: between two meetings of the threads a share is written by its
 /// own thread alone or read by all, and so is a block.
-pub(super) struct CpuSession<'a> {
+pub(super) struct CpuSession {
     plan: Plan,
-    dataset: &'a Dataset,
+    dataset: Dataset,
     shape: Shape,
     blocks: Vec<RwLock<Block>>,
     /// The blocks that each thread updates.
@@ -42,11 +42,11 @@ pub(super) struct CpuSession<'a> {
     diverged: Option<Divergence>,
 }
 
-impl<'a> CpuSession<'a> {
+impl CpuSession {
     pub(super) fn new(
         network: &Network,
         plan: Plan,
-        dataset: &'a Dataset,
+        dataset: &Dataset,
         most_threads: usize,
     ) -> Result<Self> {
         let batch = plan.batch_size.min(dataset.len());
@@ -59,7 +59,7 @@ impl<'a> CpuSession<'a> {
     fn with_threads(
         network: &Network,
         plan: Plan,
-        dataset: &'a Dataset,
+        dataset: &Dataset,
         threads: usize,
     ) -> Result<Self> {
         let batch = plan.batch_size.min(dataset.len());
@@ -73,7 +73,7 @@ impl<'a> CpuSession<'a> {
         };
         Ok(Self {
             plan,
-            dataset,
+            dataset: dataset.clone(),
             blocks: layout
                 .blocks(network, Purpose::Training)
                 .into_iter()
@@ -138,7 +138,7 @@ fn lock<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// One thread's part in some steps.
 struct Worker<'a> {
-    session: &'a CpuSession<'a>,
+    session: &'a CpuSession,
     thread: usize,
     barrier: &'a Barrier,
     /// Whether a parameter is no longer finite.
@@ -194,7 +194,7 @@ impl Worker<'_> {
         let samples = shared(step.count, session.tiles.len(), self.thread);
         for start in samples.clone().step_by(tile.rows()) {
             let rows = tile.rows().min(samples.end - start);
-            tile.gather(shape, session.dataset, &order, step.first + start, rows);
+            tile.gather(shape, &session.dataset, &order, step.first + start, rows);
             *loss += tile.loss(shape, &blocks, session.plan.loss, scale, rows);
             tile.backward(shape, &blocks, rows, start > samples.start, gradients);
         }
@@ -220,7 +220,7 @@ impl Worker<'_> {
     }
 }
 
-impl Session for CpuSession<'_> {
+impl Session for CpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
         Step::check(steps, self.dataset.len())?;
         let threads = self.tiles.len();

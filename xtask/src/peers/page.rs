@@ -18,9 +18,14 @@ pub fn render(results: &Results) -> String {
          This page and [its figures](docs/benchmarks/benchmarks.json) are written by\n\
          `cargo xtask peers` and `cargo xtask scaling`.\n",
     );
-    match &results.peers {
-        Some(peers) => page += &peers_part(peers),
-        None => page += "\nNot compared with others yet: `cargo xtask peers`.\n",
+    if results.peers.is_empty() {
+        page += "\nNot compared with others yet: `cargo xtask peers`.\n";
+    }
+    for peers in &results.peers {
+        page += &peers_part(peers);
+    }
+    if !results.peers.is_empty() {
+        page += "\n![Seconds an epoch over the batch size](docs/benchmarks/epochs.svg)\n";
     }
     match &results.scaling {
         Some(scaling) => page += &scaling_part(scaling),
@@ -183,8 +188,14 @@ impl Peers {
 }
 
 fn peers_part(peers: &Peers) -> String {
+    let kinds = [false, true].map(|gpu| peers.entries.iter().any(|entry| entry.gpu == gpu));
+    let where_ = match kinds {
+        [true, false] => ", on the processor",
+        [false, true] => ", on an adapter",
+        _ => "",
+    };
     let mut part = format!(
-        "\n## Against others\n\n\
+        "\n## Against others{where_}\n\n\
          {} pixels of a picture, 10 hidden layers of 100 neurons, ReLU, Adam, mean squared error,\n\
          on {}.\n\n",
         count(peers.samples as f64),
@@ -205,7 +216,6 @@ fn peers_part(peers: &Peers) -> String {
     part += "\n### Seconds an epoch\n\n";
     part +=
         &table(&peers.header("median"), &peers.rows(|_| true, |entry| entry.seconds().map(figure)));
-    part += "\n![Seconds an epoch over the batch size](docs/benchmarks/epochs.svg)\n";
     part += &share(peers);
     part += &proof(peers);
     part += &left_out(peers);
@@ -499,7 +509,7 @@ mod tests {
         };
         let point = |cost| Point { series: plots::SIDE.into(), size: size.clone(), cost };
         let points = vec![point(Ok(cost)), point(Err("no adapter".into()))];
-        Results { peers: Some(peers), scaling: Some(Scaling { setting: setting(), points }) }
+        Results { peers: vec![peers], scaling: Some(Scaling { setting: setting(), points }) }
     }
 
     #[test]
@@ -533,7 +543,7 @@ mod tests {
     #[test]
     fn who_does_not_learn_is_not_counted() {
         let mut results = results();
-        for entry in &mut results.peers.as_mut().unwrap().entries {
+        for entry in &mut results.peers[0].entries {
             entry.learned = entry.contestant != "candle";
         }
         let page = render(&results);
@@ -545,7 +555,7 @@ mod tests {
     fn a_busy_machine_is_told() {
         let mut results = results();
         assert!(!render(&results).contains("was busy"));
-        let peers = results.peers.as_mut().unwrap();
+        let peers = &mut results.peers[0];
         peers.entries.push(entry("candle", false, 1_000, &[0.1, 0.3]));
         assert!(render(&results).contains("3.0 times as long"));
     }

@@ -58,8 +58,8 @@ struct Axis {
 /// When one cannot be drawn.
 pub fn draw(results: &Results) -> Result<Vec<(&'static str, String)>> {
     let mut plots = Vec::new();
-    if let Some(peers) = &results.peers {
-        plots.push(("epochs.svg", epochs(peers)));
+    if !results.peers.is_empty() {
+        plots.push(("epochs.svg", epochs(&results.peers)));
     }
     if let Some(scaling) = &results.scaling {
         plots.push(("pixels.svg", time(scaling, SIDE, PIXELS, "the picture grows")));
@@ -75,9 +75,9 @@ const LAYERS: Axis = Axis { title: "hidden layers", logarithmic: true, format: p
 const NEURONS: Axis =
     Axis { title: "neurons in each hidden layer", logarithmic: true, format: page::count };
 
-fn epochs(peers: &Peers) -> Plot {
+fn epochs(runs: &[Peers]) -> Plot {
     let mut lines: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
-    for entry in &peers.entries {
+    for entry in runs.iter().flat_map(|run| &run.entries) {
         let (Some(seconds), title) = (entry.seconds(), page::title(entry)) else { continue };
         let point = (entry.batch as f64, seconds);
         match lines.iter_mut().find(|(name, _)| *name == title) {

@@ -15,10 +15,26 @@ use super::statistics::median;
 /// Both kinds of measurement, each from its last run.
 #[derive(Default, Deserialize, Serialize)]
 pub struct Results {
-    /// `cargo xtask peers`
-    pub peers: Option<Peers>,
+    /// `cargo xtask peers`: the last run on the processor, and the last on an adapter, which may be
+    /// the same.
+    #[serde(default)]
+    pub peers: Vec<Peers>,
     /// `cargo xtask scaling`
     pub scaling: Option<Scaling>,
+}
+
+impl Results {
+    /// Takes a run in, in place of what it measures anew.
+    pub fn add(&mut self, run: Peers) {
+        let again = |gpu| run.entries.iter().any(|entry| entry.gpu == gpu);
+        for older in &mut self.peers {
+            older.entries.retain(|entry| !again(entry.gpu));
+        }
+        self.peers.retain(|older| !older.entries.is_empty());
+        self.peers.push(run);
+        // The processor first.
+        self.peers.sort_by_key(|run| run.entries.iter().all(|entry| entry.gpu));
+    }
 }
 
 /// Contestants on the same work.
@@ -223,10 +239,49 @@ mod tests {
     fn results_come_back_from_their_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docs/results.json");
-        assert!(Results::load(&path).unwrap().peers.is_none());
+        assert!(Results::load(&path).unwrap().peers.is_empty());
         Results::default().save(&path).unwrap();
         assert!(Results::load(&path).unwrap().scaling.is_none());
         fs::write(&path, "{").unwrap();
         assert!(Results::load(&path).is_err());
+    }
+
+    #[test]
+    fn a_run_replaces_what_it_measures_anew() {
+        let entry = |gpu, batch| Entry {
+            contestant: "impasto".into(),
+            version: String::new(),
+            device: String::new(),
+            gpu,
+            batch,
+            first_epoch_s: 1.0,
+            first_loss: 1.0,
+            epoch_s: Vec::new(),
+            epochs: 1,
+            final_loss: 0.0,
+            learned: true,
+        };
+        let run = |entries| Peers {
+            setting: Setting::default(),
+            samples: 1,
+            epoch_flop: 1.0,
+            constant_loss: 1.0,
+            rounds: 1,
+            product: None,
+            entries,
+            left_out: Vec::new(),
+        };
+        let mut results = Results::default();
+        results.add(run(vec![entry(false, 1), entry(true, 1)]));
+        results.add(run(vec![entry(false, 2)]));
+        let left = |results: &Results| -> Vec<Vec<(bool, usize)>> {
+            let of = |run: &Peers| run.entries.iter().map(|e| (e.gpu, e.batch)).collect();
+            results.peers.iter().map(of).collect()
+        };
+        assert_eq!(left(&results), [[(false, 2)], [(true, 1)]]);
+        results.add(run(vec![entry(true, 3)]));
+        assert_eq!(left(&results), [[(false, 2)], [(true, 3)]]);
+        results.add(run(vec![entry(false, 4), entry(true, 4)]));
+        assert_eq!(left(&results), [[(false, 4), (true, 4)]]);
     }
 }

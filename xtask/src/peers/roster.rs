@@ -63,8 +63,10 @@ pub struct Roster {
 pub fn gather(cargo: &Cargo, root: &Path, options: &Options) -> Result<Roster> {
     let mut roster = Roster { members: Vec::new(), product: None, left_out: Vec::new() };
     let impasto = build_impasto(cargo)?;
-    roster.members.push(Member::new("impasto-cpu", false, std::slice::from_ref(&impasto)));
-    if !options.no_python {
+    if !options.no_cpu {
+        roster.members.push(Member::new("impasto-cpu", false, std::slice::from_ref(&impasto)));
+    }
+    if !options.no_python && !options.no_cpu {
         let folder = root.join("target/peers/python");
         let sources = root.join("xtask/peers/python");
         let requirements = sources.join("requirements.txt");

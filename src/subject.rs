@@ -1,0 +1,84 @@
+//! What a saved network paints.
+
+use crate::activation::Activation;
+use crate::encoding::Encoding;
+use crate::error::{Result, invalid};
+use crate::network::Network;
+use crate::picture::Picture;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// The metadata's key under which a saved network carries its [`Subject`].
+const KEY: &str = "picture";
+
+/// All that painting needs to know beside the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Channels of the picture, 1 to 4.
+    pub channels: usize,
+    /// The value of white, 255 or 65,535.
+    pub maximum: u16,
+    /// Whether places run over [-1, 1] instead of [0, 1].
+    pub centred: bool,
+    /// Whether the network tells ink from paper instead of colours.
+    pub classify: bool,
+}
+
+impl Subject {
+    /// `picture`, for a network whose first layer sees places through `encoding`.
+    pub fn new(picture: &Picture, encoding: Encoding, classify: bool) -> Self {
+        Self {
+            width: picture.width(),
+            height: picture.height(),
+            channels: picture.channels(),
+            maximum: picture.maximum(),
+            centred: encoding == Encoding::Identity,
+            classify,
+        }
+    }
+
+    /// Numbers that the network puts out.
+    pub fn outputs(&self) -> usize {
+        if self.classify { 2 } else { self.channels }
+    }
+
+    /// What its output layer ends in.
+    pub fn output_activation(&self) -> Activation {
+        if self.classify { Activation::Softmax } else { Activation::Identity }
+    }
+
+    /// The texts to save with the network ([`encode`](crate::encode), [`save`](crate::save)).
+    ///
+    /// # Errors
+    /// None; the type is that of the JSON library.
+    pub fn to_metadata(&self) -> Result<HashMap<String, String>> {
+        match serde_json::to_string(self) {
+            Ok(text) => Ok(HashMap::from([(KEY.to_string(), text)])),
+            Err(error) => invalid(error.to_string()),
+        }
+    }
+
+    /// The subject that was saved with `network`.
+    ///
+    /// # Errors
+    /// The texts do not tell it, or the network does not paint it.
+    pub fn from_metadata(network: &Network, texts: &HashMap<String, String>) -> Result<Self> {
+        let Some(text) = texts.get(KEY) else {
+            return invalid(
+                "it was not saved by paint --save or by the page, so nothing says how to paint with it".to_string(),
+            );
+        };
+        let subject: Self = match serde_json::from_str(text) {
+            Ok(subject) => subject,
+            Err(error) => return invalid(format!("its '{KEY}' entry: {error}")),
+        };
+        if network.inputs() != 2 || network.outputs() != subject.outputs() {
+            return invalid("the network does not fit the picture it is said to paint");
+        }
+        Ok(subject)
+    }
+}

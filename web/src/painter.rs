@@ -1,0 +1,525 @@
+//! A network that learns a picture, and everything a page wants to know of it. No part of it knows
+//! a browser.
+
+use crate::options::Options;
+use impasto::cpu::CpuEngine;
+use impasto::gpu::GpuEngine;
+use impasto::{
+    Backend, Control, Ending, Engine, Error, Event, Initialisation, Network, Output, Picture,
+    Result, Subject, Trainer, Training,
+};
+use serde::Serialize;
+use std::time::Duration;
+use web_time::Instant;
+
+/// The widest thumbnail of a neuron.
+const LARGEST_THUMBNAIL: usize = 256;
+
+/// A picture that is being learned, or a saved network that paints.
+pub struct Painter {
+    engine: Open,
+    options: Options,
+    subject: Subject,
+    network: Network,
+    run: Option<Run>,
+}
+
+/// A picture with the training run that learns it.
+struct Run {
+    picture: Picture,
+    trainer: Trainer,
+    training: Training,
+    /// What training runs before this one had done, on devices that were lost.
+    before: Done,
+    /// The epochs of this run that were told.
+    told: usize,
+    /// PSNR of the last painting of the picture's size, in dB.
+    psnr: Option<f64>,
+    /// Whether the parameters in `network` are those of the last step.
+    fresh: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Done {
+    steps: u64,
+    epochs: usize,
+    seconds: f64,
+}
+
+/// The engine, and whether it can be given up.
+enum Open {
+    Gpu(GpuEngine),
+    Other(Box<dyn Engine>),
+}
+
+impl Open {
+    async fn new(options: &Options) -> Result<Self> {
+        let wanted = options.engine()?;
+        if wanted.backend == Backend::Cpu {
+            return Ok(Self::Other(wanted.open_async().await?));
+        }
+        let opened = match wanted.backend {
+            Backend::Auto => GpuEngine::open_real_gpu().await,
+            _ => Some(GpuEngine::open(None).await?),
+        };
+        Ok(match opened {
+            Some(gpu) => Self::Gpu(gpu.with_kernels(wanted.kernels).with_tuning(wanted.tune)),
+            None => Self::Other(Box::new(CpuEngine::new(None)?)),
+        })
+    }
+
+    fn engine(&self) -> &dyn Engine {
+        match self {
+            Self::Gpu(gpu) => gpu,
+            Self::Other(engine) => &**engine,
+        }
+    }
+}
+
+/// What computes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Adapter {
+    /// `gpu` or `cpu`.
+    pub backend: &'static str,
+    /// The adapter's name.
+    pub name: String,
+    /// `discrete GPU`, `software`, `CPU`, …
+    pub kind: &'static str,
+    /// All of it in one line.
+    pub description: String,
+}
+
+/// How far training is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Steps so far.
+    pub steps: u64,
+    /// Epochs that are finished.
+    pub epochs: usize,
+    /// The loss of the last step, or of the last epoch where one was finished.
+    pub loss: Option<f64>,
+    /// Steps a second, of this call.
+    pub steps_per_second: f64,
+    /// Samples a second, of this call.
+    pub samples_per_second: f64,
+    /// Seconds of training in all.
+    pub seconds: f64,
+    /// Whether all epochs are done.
+    pub done: bool,
+    /// The epochs finished since the last call: number and loss.
+    pub history: Vec<(usize, f64)>,
+}
+
+/// The picture in RGBA of 8 bits, row by row: grey and without an alpha channel where it has none.
+///
+/// # Errors
+/// A size out of range, or bytes that do not fit it.
+pub fn picture(width: usize, height: usize, rgba: &[u8]) -> Result<Picture> {
+    Picture::check_size(width, height)?;
+    if rgba.len() != width * height * 4 {
+        return Err(Error::Invalid(format!(
+            "{} bytes are no RGBA picture of {width}×{height} pixels",
+            rgba.len()
+        )));
+    }
+    let pixels = || rgba.as_chunks::<4>().0.iter();
+    let alpha = pixels().any(|p| p[3] != 255);
+    let grey = pixels().all(|p| p[0] == p[1] && p[1] == p[2]);
+    let kept: &[usize] = match (grey, alpha) {
+        (true, false) => &[0],
+        (true, true) => &[0, 3],
+        (false, false) => &[0, 1, 2],
+        (false, true) => &[0, 1, 2, 3],
+    };
+    let values = pixels().flat_map(|p| kept.iter().map(|k| u16::from(p[*k]))).collect();
+    Picture::new(width, height, kept.len(), 255, values)
+}
+
+/// A picture as RGBA of 8 bits.
+fn rgba(picture: &Picture) -> Vec<u8> {
+    let byte = |value: u16| {
+        if picture.maximum() == 255 { value as u8 } else { (value / 257) as u8 }
+    };
+    picture
+        .pixels()
+        .flat_map(|pixel| match *pixel {
+            [grey] => [grey, grey, grey, picture.maximum()],
+            [grey, alpha] => [grey, grey, grey, alpha],
+            [r, g, b] => [r, g, b, picture.maximum()],
+            [r, g, b, alpha, ..] => [r, g, b, alpha],
+            [] => [0; 4],
+        })
+        .map(byte)
+        .collect()
+}
+
+impl Painter {
+    /// Makes a network and loads it with the picture, ready to train. `saved` is a network to go on
+    /// from, in place of a new one.
+    ///
+    /// # Errors
+    /// Options that make no sense, a saved network that does not paint such a picture, or no engine.
+    pub async fn create(options: Options, picture: Picture, saved: Option<&[u8]>) -> Result<Self> {
+        let (network, subject) = match saved {
+            None => {
+                let encoding = options.encoding()?;
+                let subject = Subject::new(&picture, encoding, false);
+                let network = Network::builder(2)
+                    .encoding(encoding)
+                    .hidden(&options.hidden, options.activation()?)
+                    .output(subject.outputs(), subject.output_activation())
+                    .weights(Initialisation::He)
+                    .seed(options.seed)
+                    .build()?;
+                (network, subject)
+            }
+            Some(saved) => {
+                let (network, _) = load(saved)?;
+                let subject = Subject::new(&picture, network.encoding(), false);
+                if network.outputs() != subject.outputs() {
+                    return Err(Error::Invalid(format!(
+                        "a network that paints {} channels cannot learn a picture of {}: open it \
+                         without the picture, or begin anew",
+                        network.outputs(),
+                        subject.outputs()
+                    )));
+                }
+                (network, subject)
+            }
+        };
+        let trainer = options.trainer()?;
+        trainer.check(&network)?;
+        let engine = Open::new(&options).await?;
+        let dataset = picture.to_dataset(subject.centred)?;
+        let training = trainer.begin(engine.engine(), &network, &dataset).await?;
+        let run = Run {
+            picture,
+            trainer,
+            training,
+            before: Done::default(),
+            told: 0,
+            psnr: None,
+            fresh: true,
+        };
+        Ok(Self { engine, options, subject, network, run: Some(run) })
+    }
+
+    /// A saved network that paints, without training.
+    ///
+    /// # Errors
+    /// Bytes that are no such network, or no engine.
+    pub async fn open(options: Options, saved: &[u8]) -> Result<Self> {
+        let (network, subject) = load(saved)?;
+        let engine = Open::new(&options).await?;
+        Ok(Self { engine, options, subject, network, run: None })
+    }
+
+    /// What computes.
+    pub fn adapter(&self) -> Adapter {
+        let device = self.engine.engine().device();
+        Adapter {
+            backend: device.backend,
+            name: device.adapter.clone(),
+            kind: device.device_type,
+            description: device.description(),
+        }
+    }
+
+    /// What is painted.
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// The network's layers: neurons of each.
+    pub fn widths(&self) -> Vec<usize> {
+        self.network.layers().iter().map(|layer| layer.fan_out).collect()
+    }
+
+    /// Trains for about so long.
+    ///
+    /// # Errors
+    /// Nothing to learn from, a device that failed, or training that diverged.
+    pub async fn train(&mut self, time: Duration) -> Result<Progress> {
+        self.train_until(|clock, _| clock >= time).await
+    }
+
+    /// Trains so many steps more, or some more than that: those that are under way are finished.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train).
+    pub async fn train_steps(&mut self, steps: u64) -> Result<Progress> {
+        self.train_until(|_, done| done >= steps).await
+    }
+
+    async fn train_until(&mut self, enough: impl Fn(Duration, u64) -> bool) -> Result<Progress> {
+        let Some(run) = &mut self.run else {
+            return Err(Error::Invalid("there is no picture to learn: give one".into()));
+        };
+        let clock = Instant::now();
+        let (steps, samples) = (run.training.summary().steps, run.training.summary().samples);
+        let mut last = None;
+        run.fresh = false;
+        let trained = run
+            .training
+            .run(self.engine.engine(), |event| {
+                if let Event::Progress { steps: done, loss, .. } = event {
+                    last = Some(*loss);
+                    if enough(clock.elapsed(), *done - steps) {
+                        return Control::Stop;
+                    }
+                }
+                Control::Continue
+            })
+            .await;
+        if let Err(Error::Diverged { .. }) = &trained {
+            // What was learned before it is still worth painting.
+            self.refresh().await?;
+        }
+        let ending = trained?;
+        let Some(run) = &mut self.run else { return Err(Error::Invalid("no run".into())) };
+        let seconds = clock.elapsed().as_secs_f64().max(1e-9);
+        let summary = run.training.summary();
+        let history: Vec<(usize, f64)> = summary.history[run.told..]
+            .iter()
+            .map(|epoch| (run.before.epochs + epoch.number as usize, epoch.loss))
+            .collect();
+        run.told = summary.history.len();
+        Ok(Progress {
+            steps: run.before.steps + summary.steps,
+            epochs: run.before.epochs + summary.history.len(),
+            loss: history.last().map(|(_, loss)| *loss).or(last),
+            steps_per_second: (summary.steps - steps) as f64 / seconds,
+            samples_per_second: (summary.samples - samples) as f64 / seconds,
+            seconds: run.before.seconds + summary.seconds,
+            done: ending != Ending::Stopped,
+            history,
+        })
+    }
+
+    /// Has `network` be what was learned so far.
+    async fn refresh(&mut self) -> Result<()> {
+        if let Some(run) = self.run.as_mut().filter(|run| !run.fresh) {
+            let parameters = run.training.parameters().await?;
+            self.network.set_parameters(&parameters)?;
+            run.fresh = true;
+        }
+        Ok(())
+    }
+
+    /// The parameters learned so far, layer by layer, weights `[fan_in, fan_out]` then biases.
+    ///
+    /// # Errors
+    /// A device that failed.
+    pub async fn parameters(&mut self) -> Result<&[f64]> {
+        self.refresh().await?;
+        Ok(self.network.parameters())
+    }
+
+    /// Paints, in RGBA of 8 bits. At the picture's own size, the painting is compared with it
+    /// ([`psnr`](Self::psnr)).
+    ///
+    /// # Errors
+    /// A size out of range, or a device that failed.
+    pub async fn paint(&mut self, width: usize, height: usize) -> Result<Vec<u8>> {
+        self.refresh().await?;
+        let Subject { channels, maximum, centred, classify, .. } = self.subject;
+        let go_on = |_| Control::Continue;
+        let engine = self.engine.engine();
+        let painting = Picture::sample(engine, &self.network, (width, height), centred, go_on);
+        let values = painting.await?.unwrap_or_default();
+        if classify {
+            let shade = |p: &[f64]| if p[0] > p[1] { 0.0 } else { 1.0 };
+            let values: Vec<f64> = values.chunks_exact(2).map(shade).collect();
+            return Ok(rgba(&Picture::from_unit(width, height, 1, 255, &values)?));
+        }
+        let painted = Picture::from_unit(width, height, channels, maximum, &values)?;
+        if let Some(run) = &mut self.run
+            && (width, height) == (self.subject.width, self.subject.height)
+        {
+            run.psnr = impasto::psnr(&run.picture, &painted).ok();
+        }
+        Ok(rgba(&painted))
+    }
+
+    /// The PSNR of the last painting of the picture's size, in dB.
+    pub fn psnr(&self) -> Option<f64> {
+        self.run.as_ref().and_then(|run| run.psnr)
+    }
+
+    /// What the neurons of a layer, from 0, put out over the plane: `[neurons, size, size]`, each
+    /// neuron's from its least (0) to its most (255); one that is the same everywhere is 0. Computed
+    /// on the processor, so that it does not keep the device from training.
+    ///
+    /// # Errors
+    /// No such layer, a size out of range, or a device that failed.
+    pub async fn neurons(&mut self, layer: usize, size: usize) -> Result<Vec<u8>> {
+        if !(1..=LARGEST_THUMBNAIL).contains(&size) {
+            return Err(Error::Invalid(format!(
+                "thumbnails of {size} pixels: they have 1 to {LARGEST_THUMBNAIL}"
+            )));
+        }
+        self.refresh().await?;
+        let part = self.network.first_layers(layer + 1)?;
+        let places: Vec<f64> = (0..size * size)
+            .flat_map(|pixel| Picture::coordinates(pixel, size, size, self.subject.centred))
+            .collect();
+        let engine = CpuEngine::new(None)?;
+        let values = engine.forward(&part, &places, Output::Activated).await?;
+        let neurons = part.outputs();
+        let mut images = vec![0; values.len()];
+        for neuron in 0..neurons {
+            let of = || values.iter().skip(neuron).step_by(neurons);
+            let (least, most) =
+                of().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+            let scale = if most > least { 255.0 / (most - least) } else { 0.0 };
+            let image = &mut images[neuron * size * size..][..size * size];
+            for (shade, value) in image.iter_mut().zip(of()) {
+                *shade = ((value - least) * scale).round() as u8;
+            }
+        }
+        Ok(images)
+    }
+
+    /// The bytes of a safetensors file, which `paint --repaint` opens.
+    ///
+    /// # Errors
+    /// A device that failed.
+    pub async fn save(&mut self) -> Result<Vec<u8>> {
+        self.refresh().await?;
+        impasto::encode(&self.network, &self.subject.to_metadata()?)
+    }
+
+    /// Sets the learning rate, before the schedule, of the steps to come.
+    ///
+    /// # Errors
+    /// A rate that is not above 0.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        run.training.set_learning_rate(rate)?;
+        run.trainer.learning_rate = rate;
+        Ok(())
+    }
+
+    /// Gives the device up, as a reset of the driver would. Nothing on the processor.
+    pub fn destroy(&self) {
+        if let Open::Gpu(gpu) = &self.engine {
+            gpu.destroy();
+        }
+    }
+
+    /// Opens the engine anew after its device was lost, and goes on from the parameters that were last
+    /// read back: by a painting, a thumbnail or a file. What the optimizer knew is lost.
+    ///
+    /// # Errors
+    /// No engine.
+    pub async fn recover(&mut self) -> Result<()> {
+        self.engine = Open::new(&self.options).await?;
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let dataset = run.picture.to_dataset(self.subject.centred)?;
+        let summary = run.training.summary();
+        run.before = Done {
+            steps: run.before.steps + summary.steps,
+            epochs: run.before.epochs + summary.history.len(),
+            seconds: run.before.seconds + summary.seconds,
+        };
+        run.trainer.epochs = self.options.epochs.saturating_sub(run.before.epochs).max(1);
+        run.training = run.trainer.begin(self.engine.engine(), &self.network, &dataset).await?;
+        (run.told, run.fresh) = (0, true);
+        Ok(())
+    }
+}
+
+/// A saved network with what it paints.
+fn load(saved: &[u8]) -> Result<(Network, Subject)> {
+    let (network, texts) = impasto::decode(saved)?;
+    let subject = Subject::from_metadata(&network, &texts)?;
+    Ok((network, subject))
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use pollster::block_on;
+
+    fn options() -> Options {
+        let hidden = vec![16, 16];
+        Options {
+            backend: "cpu".into(),
+            hidden,
+            epochs: 60,
+            batch: 16,
+            learning_rate: 0.01,
+            ..Options::default()
+        }
+    }
+
+    /// Left half red, right half blue.
+    fn flag() -> Picture {
+        let pixel = |i: usize| if i % 8 < 4 { [255, 0, 0, 255] } else { [0, 0, 255, 255] };
+        let bytes: Vec<u8> = (0..64).flat_map(pixel).collect();
+        picture(8, 8, &bytes).expect("a picture")
+    }
+
+    #[test]
+    fn pictures_keep_the_channels_that_they_need() {
+        let channels = |bytes: &[u8]| picture(1, 1, bytes).map(|p| p.channels()).ok();
+        assert_eq!(channels(&[7, 7, 7, 255]), Some(1));
+        assert_eq!(channels(&[7, 7, 7, 0]), Some(2));
+        assert_eq!(channels(&[7, 8, 7, 255]), Some(3));
+        assert_eq!(channels(&[7, 8, 7, 9]), Some(4));
+        assert_eq!(channels(&[7, 8, 7]), None);
+        assert!(picture(usize::MAX, 2, &[]).is_err());
+    }
+
+    #[test]
+    fn a_painter_learns_paints_and_saves() {
+        let mut painter = block_on(Painter::create(options(), flag(), None)).expect("a painter");
+        let mut epochs = Vec::new();
+        loop {
+            let progress = block_on(painter.train(Duration::from_millis(1))).expect("trains");
+            epochs.extend(progress.history.iter().map(|(number, _)| *number));
+            if progress.done {
+                assert_eq!((progress.steps, progress.epochs), (240, 60));
+                break;
+            }
+        }
+        assert_eq!(epochs, (1..=60).collect::<Vec<_>>());
+        let painted = block_on(painter.paint(8, 8)).expect("paints");
+        assert!(painter.psnr().is_some_and(|psnr| psnr > 15.0), "{:?}", painter.psnr());
+        let large = block_on(painter.paint(16, 16)).expect("paints");
+        assert_eq!((painted.len(), large.len()), (256, 1024));
+        let saved = block_on(painter.save()).expect("saves");
+        let mut again = block_on(Painter::open(options(), &saved)).expect("opens");
+        assert_eq!(block_on(again.paint(8, 8)).expect("paints"), painted);
+        assert!(block_on(again.train(Duration::ZERO)).is_err());
+        let more = block_on(Painter::create(options(), flag(), Some(&saved)));
+        assert!(block_on(more.expect("a painter").train_steps(1)).is_ok_and(|p| p.steps >= 1));
+        assert!(block_on(Painter::open(options(), b"no network")).is_err());
+    }
+
+    #[test]
+    fn neurons_span_all_shades_and_layers_are_checked() {
+        let mut painter = block_on(Painter::create(options(), flag(), None)).expect("a painter");
+        assert_eq!(painter.widths(), [16, 16, 3]);
+        let images = block_on(painter.neurons(0, 8)).expect("thumbnails");
+        assert_eq!(images.len(), 16 * 64);
+        for image in images.chunks_exact(64) {
+            assert_eq!((image.iter().min(), image.iter().max()), (Some(&0), Some(&255)));
+        }
+        assert!(block_on(painter.neurons(3, 8)).is_err());
+        assert!(block_on(painter.neurons(0, 0)).is_err());
+    }
+
+    #[test]
+    fn training_goes_on_after_a_new_beginning() {
+        let mut painter = block_on(Painter::create(options(), flag(), None)).expect("a painter");
+        let first = block_on(painter.train_steps(8)).expect("trains");
+        let loss = first.loss.expect("a loss");
+        block_on(painter.paint(8, 8)).expect("paints");
+        block_on(painter.recover()).expect("recovers");
+        let second = block_on(painter.train_steps(8)).expect("trains");
+        assert!(second.steps > first.steps && second.loss.is_some_and(|l| l < loss));
+    }
+}
