@@ -9,9 +9,7 @@ use crate::engine::{Engine, Output};
 use crate::error::{Error, Result, invalid};
 use crate::network::Network;
 use crate::trainer::Control;
-use image::{
-    DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Luma, LumaA, Rgb, Rgba,
-};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -145,6 +143,7 @@ impl Picture {
     }
 
     /// The bytes of the file.
+    #[cfg(not(target_arch = "wasm32"))]
     fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let unfit = |reason| Error::Picture { path: path.into(), reason };
         let format =
@@ -171,7 +170,9 @@ impl Picture {
         Ok(bytes.into_inner())
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn to_image(&self) -> DynamicImage {
+        use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};
         macro_rules! image {
             ($variant:ident, $pixel:ident, $number:ty) => {{
                 let values: Vec<$number> = self.values.iter().map(|v| *v as $number).collect();

@@ -6,6 +6,8 @@
 //! `session` plays them, many steps to a submission, and reads back through `readback`.
 
 mod adapter;
+#[cfg(target_arch = "wasm32")]
+mod browser;
 mod cache;
 mod device;
 mod fused;

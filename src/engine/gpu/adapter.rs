@@ -28,13 +28,14 @@ pub(super) async fn find() -> Vec<Candidate> {
     let backends = descriptor.backends;
     let instance = wgpu::Instance::new(descriptor);
     let adapters = instance.enumerate_adapters(backends).await;
-    let able = adapters.into_iter().filter(is_able);
-    let mut found: Vec<Candidate> = able
-        .map(|adapter| {
-            let device = describe(&adapter.get_info());
-            Candidate { adapter, device }
-        })
-        .collect();
+    let mut found = Vec::new();
+    for adapter in adapters.into_iter().filter(is_able) {
+        let info = adapter.get_info();
+        #[cfg(target_arch = "wasm32")]
+        let info = wgpu::AdapterInfo { name: super::browser::adapter_name().await, ..info };
+        let device = describe(&info);
+        found.push(Candidate { adapter, device });
+    }
     found.sort_by_key(|candidate| {
         let kinds = ["discrete GPU", "integrated GPU", "virtual GPU", "other", SOFTWARE];
         let kind = kinds.iter().position(|kind| *kind == candidate.device.device_type);

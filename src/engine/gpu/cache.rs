@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 
 /// The environment variable that names the folder; empty turns remembering off.
+#[cfg(not(target_arch = "wasm32"))]
 const FOLDER_VARIABLE: &str = "IMPASTO_CACHE";
 
 /// The most bytes that are read from a file; compiled kernels take some hundred thousand.

@@ -1,0 +1,196 @@
+/**
+ * Impasto in the browser: a network learns a picture and paints it, on WebGPU or in WebAssembly, in a
+ * worker of its own.
+ *
+ * ```js
+ * import { Painter } from "impasto";
+ *
+ * const painter = await Painter.create({ pixels: context.getImageData(0, 0, 100, 100) });
+ * while (!(await painter.train(100)).done) {
+ *   context.putImageData(await painter.paint(), 0, 0);
+ * }
+ * ```
+ */
+
+import type { Adapter, Answers, Kind, Numbered, Options, Pixels, Progress, Reply, Request, Subject } from "./protocol.js";
+
+export type { Adapter, Kind, Options, Pixels, Progress, Subject };
+
+/** What goes wrong; `kind` says of which kind it is. */
+export class PainterError extends Error {
+  readonly kind: Kind;
+
+  constructor(kind: Kind, message: string) {
+    super(message);
+    this.name = "PainterError";
+    this.kind = kind;
+  }
+}
+
+/** What a painter learns: a picture, a network saved before, or a picture from such a network on. */
+export interface Source {
+  /** The picture to learn. */
+  pixels?: Pixels;
+  /** The bytes of a safetensors file that a painter or `paint --save` wrote. */
+  saved?: Uint8Array;
+}
+
+interface Waiting {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+}
+
+/** A network that learns a picture and paints it. Calls are answered one after the other. */
+export class Painter {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #next = 0;
+  #adapter!: Adapter;
+  #subject!: Subject;
+  #widths: number[] = [];
+  #progress: Progress | undefined;
+  #psnr: number | null = null;
+
+  private constructor() {
+    this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+      const waiting = this.#waiting.get(data.id);
+      this.#waiting.delete(data.id);
+      if ("failure" in data) {
+        waiting?.reject(new PainterError(data.failure.name, data.failure.message));
+      } else {
+        waiting?.resolve(data.answer);
+      }
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#abandon(new PainterError("Crashed", `the engine's worker failed: ${event.message || "it did not load"}`));
+    };
+  }
+
+  /**
+   * Opens the engine and loads the network and the picture into it.
+   *
+   * Fails with a `PainterError`: `NoAdapter` where WebGPU was asked for and there is none, `TooLarge`
+   * for a network that the device cannot hold, `Invalid` for options or files that make no sense.
+   */
+  static async create({ pixels, saved, ...options }: Options & Source): Promise<Painter> {
+    const painter = new Painter();
+    try {
+      const { adapter, subject, widths } = await painter.#ask({
+        call: "create",
+        options,
+        // The data may belong to an ImageData, which cannot be cloned partly.
+        ...(pixels && { pixels: { width: pixels.width, height: pixels.height, data: pixels.data } }),
+        ...(saved && { saved }),
+      });
+      painter.#adapter = adapter;
+      painter.#subject = subject;
+      painter.#widths = widths;
+      return painter;
+    } catch (error) {
+      painter.dispose();
+      throw error;
+    }
+  }
+
+  /** What computes. */
+  get adapter(): Adapter {
+    return this.#adapter;
+  }
+
+  /** The size and kind of what is painted. */
+  get subject(): Subject {
+    return this.#subject;
+  }
+
+  /** Neurons of each layer, from the first hidden one to the output. */
+  get widths(): readonly number[] {
+    return this.#widths;
+  }
+
+  /** The loss, the mean squared error, that training last told. */
+  get loss(): number | null {
+    return this.#progress?.loss ?? null;
+  }
+
+  /** What training last told. */
+  get progress(): Progress | undefined {
+    return this.#progress;
+  }
+
+  /** The PSNR of the last painting of the picture's own size, in dB. */
+  get psnr(): number | null {
+    return this.#psnr;
+  }
+
+  /** Trains for about so many milliseconds. */
+  async train(milliseconds: number): Promise<Progress> {
+    return (this.#progress = await this.#ask({ call: "train", milliseconds }));
+  }
+
+  /** Trains at least so many steps. */
+  async trainSteps(steps: number): Promise<Progress> {
+    return (this.#progress = await this.#ask({ call: "trainSteps", steps }));
+  }
+
+  /** Paints; at the picture's own size unless told otherwise. */
+  async paint(width = this.#subject.width, height = this.#subject.height): Promise<ImageData> {
+    const { data, psnr } = await this.#ask({ call: "paint", width, height });
+    this.#psnr = psnr;
+    return new ImageData(data, width, height);
+  }
+
+  /**
+   * What the neurons of a layer (from 0) put out over the plane, in shades of grey: `size`×`size` bytes a
+   * neuron, from its least (0) to its most (255).
+   */
+  neurons(layer: number, size: number): Promise<Uint8Array> {
+    return this.#ask({ call: "neurons", layer, size });
+  }
+
+  /** The parameters learned so far: layer by layer, weights `[inputs, outputs]`, then biases. */
+  parameters(): Promise<Float32Array> {
+    return this.#ask({ call: "parameters" });
+  }
+
+  /** The network as a safetensors file, which `paint --repaint` and `torch.nn.Linear` load. */
+  save(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#ask({ call: "save" });
+  }
+
+  /** Sets the learning rate, before the schedule, of the steps to come. */
+  async setLearningRate(rate: number): Promise<void> {
+    await this.#ask({ call: "setLearningRate", rate });
+  }
+
+  /** Gives the device up, as a reset of the driver would: what is asked next fails with `DeviceLost`. */
+  async destroyDevice(): Promise<void> {
+    await this.#ask({ call: "destroy" });
+  }
+
+  /** After `DeviceLost`: opens the engine anew and goes on from what was last painted or saved. */
+  async recover(): Promise<void> {
+    this.#adapter = (await this.#ask({ call: "recover" })).adapter;
+  }
+
+  /** Ends the worker. Calls that are not answered yet fail. */
+  dispose(): void {
+    this.#worker.terminate();
+    this.#abandon(new PainterError("Invalid", "the painter was disposed of"));
+  }
+
+  #ask<Call extends Request["call"]>(request: Request & { call: Call }): Promise<Answers[Call]> {
+    return new Promise((resolve, reject) => {
+      const id = this.#next++;
+      this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
+      const message: Numbered = { id, ...request };
+      this.#worker.postMessage(message);
+    });
+  }
+
+  #abandon(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,97 @@
+/** The worker: holds the engine, answers one request after the other. */
+
+import load, { Painter } from "../pkg/impasto.js";
+import type { Kind, Numbered, Reply, Request } from "./protocol.js";
+
+// Without the types of a worker's global scope, which clash with those of a window.
+const scope = self as unknown as {
+  onmessage: ((event: MessageEvent<Numbered>) => void) | null;
+  postMessage(reply: Reply, transfer?: Transferable[]): void;
+};
+
+const loaded = load({ module_or_path: new URL("impasto_bg.wasm", import.meta.url) });
+let painter: Painter | undefined;
+
+function current(): Painter {
+  if (!painter) throw new Error("there is no painter yet");
+  return painter;
+}
+
+async function answer(request: Request): Promise<unknown> {
+  await loaded;
+  switch (request.call) {
+    case "create": {
+      painter?.free();
+      painter = undefined;
+      const options = JSON.stringify(request.options);
+      const { pixels, saved } = request;
+      if (pixels) {
+        const bytes = new Uint8Array(pixels.data.buffer, pixels.data.byteOffset, pixels.data.byteLength);
+        painter = await Painter.create(options, pixels.width, pixels.height, bytes, saved);
+      } else if (saved) {
+        painter = await Painter.open(options, saved);
+      } else {
+        throw new Error("neither a picture to learn nor a saved network to paint with");
+      }
+      return {
+        adapter: JSON.parse(painter.adapter()),
+        subject: JSON.parse(painter.subject()),
+        widths: Array.from(painter.widths()),
+      };
+    }
+    case "train":
+      return JSON.parse(await current().train(request.milliseconds));
+    case "trainSteps":
+      return JSON.parse(await current().trainSteps(request.steps));
+    case "paint": {
+      const bytes = await current().paint(request.width, request.height);
+      const data = new Uint8ClampedArray(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      return { data, psnr: current().psnr() ?? null };
+    }
+    case "neurons":
+      return current().neurons(request.layer, request.size);
+    case "parameters":
+      return current().parameters();
+    case "save":
+      return current().save();
+    case "setLearningRate":
+      current().setLearningRate(request.rate);
+      return null;
+    case "destroy":
+      current().destroy();
+      return null;
+    case "recover":
+      await current().recover();
+      return { adapter: JSON.parse(current().adapter()) };
+  }
+}
+
+/** The memory in an answer that need not be copied. */
+function transferred(answer: unknown): Transferable[] {
+  const of = (value: unknown) => (ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : []);
+  if (answer && typeof answer === "object" && "data" in answer) return of(answer.data);
+  return of(answer);
+}
+
+function failure(error: unknown): { name: Kind; message: string } {
+  const thrown = error instanceof Error ? error : new Error(String(error));
+  // A trap of WebAssembly: its memory can no longer be trusted.
+  if (error instanceof WebAssembly.RuntimeError) {
+    return { name: "Crashed", message: `the engine crashed: ${thrown.message}` };
+  }
+  const known = ["NoAdapter", "Gpu", "DeviceLost", "Diverged", "TooLarge"];
+  return { name: (known.includes(thrown.name) ? thrown.name : "Invalid") as Kind, message: thrown.message };
+}
+
+let last: Promise<void> = Promise.resolve();
+
+scope.onmessage = ({ data }) => {
+  last = last.then(async () => {
+    try {
+      const result = await answer(data);
+      scope.postMessage({ id: data.id, answer: result }, transferred(result));
+    } catch (error) {
+      scope.postMessage({ id: data.id, failure: failure(error) });
+    }
+  });
+};

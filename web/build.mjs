@@ -1,0 +1,43 @@
+// Builds what cargo xtask web has bound into pkg/: the npm package into package/, the page into dist/.
+//
+//   node build.mjs [--serve [--port N]]
+
+import { build, context } from "esbuild";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+process.chdir(here);
+
+const shared = { absWorkingDir: here, bundle: true, format: "esm", target: "es2022", minify: true, logLevel: "warning" };
+const worker = { ...shared, entryPoints: { worker: "api/worker.ts" } };
+
+for (const folder of ["package", "dist"]) {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  await build({ ...worker, outdir: folder });
+  cpSync("pkg/impasto_bg.wasm", join(folder, "impasto_bg.wasm"));
+}
+await build({ ...shared, entryPoints: { index: "api/index.ts" }, outdir: "package" });
+execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.package.json"], { stdio: "inherit" });
+
+const page = { ...shared, entryPoints: { main: "page/main.ts" }, outdir: "dist" };
+await build(page);
+for (const [from, to] of [
+  ["page/index.html", "index.html"],
+  ["page/style.css", "style.css"],
+  ["node_modules/uplot/dist/uPlot.min.css", "uPlot.min.css"],
+  ["../logo.jpg", "logo.jpg"],
+]) {
+  cpSync(from, join("dist", to));
+}
+
+if (process.argv.includes("--serve")) {
+  const at = process.argv.indexOf("--port");
+  const port = at > 0 ? Number(process.argv[at + 1]) : 8000;
+  const served = await context(page);
+  const { port: taken } = await served.serve({ servedir: "dist", host: "127.0.0.1", port });
+  console.log(`http://127.0.0.1:${taken}/ (Ctrl-C ends it)`);
+}
