@@ -19,11 +19,11 @@
 // The parameters are read at an address that is the same for all lanes: as they stand, or, with
 // subgroups, each by one lane and then broadcast, where a load costs as much as many products.
 
-@group(0) @binding(1) var<storage, read> parameters: array<@parameter>;
+@group(0) @binding(1) var<storage, read> parameters: array<@number>;
 @group(0) @binding(4) var<storage, read> frequencies: array<f32>;
-@group(0) @binding(5) var<storage, read_write> values: array<f32>;
+@group(0) @binding(5) var<storage, read_write> values: array<@number>;
 @if training
-@group(0) @binding(6) var<storage, read_write> deltas: array<f32>;
+@group(0) @binding(6) var<storage, read_write> deltas: array<@number>;
 @group(0) @binding(7) var<storage, read_write> losses: array<f32>;
 @else
 @group(0) @binding(6) var<storage, read_write> outputs: array<f32>;
@@ -82,7 +82,11 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
     let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
     let width = vec4<u32>(width_of(level - 1u));
     let place = place_of(level, row) + column;
+@if subgroup
     let y = vec4<f32>(values[place], values[place + 1u], values[place + 2u], values[place + 3u]);
+@else
+    let y = values[place / 4u];
+@end
     let delta = gradient * slope(level - 1u, y);
     put(level, row, column, select(vec4<f32>(0.0), delta, columns < width), false);
 }
@@ -91,6 +95,7 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
 // Four columns of a row, to where the next layer and the next dispatch read them.
 fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
     let place = place_of(level, row) + column;
+@if subgroup
 @if training
     if is_value {
         @each i values[place + @iu] = four[@i];
@@ -99,6 +104,13 @@ fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
     }
 @else
     @each i values[place + @iu] = four[@i];
+@end
+@else
+@if training
+    if is_value { values[place / 4u] = four; } else { deltas[place / 4u] = four; }
+@else
+    values[place / 4u] = four;
+@end
 @end
 @if cooperative
     tile[row * TILE_FOURS + column / 4u] = four;
@@ -110,7 +122,7 @@ fn output_of(row: u32, j: u32) -> f32 {
 @if cooperative
     return tile[row * TILE_FOURS + j / 4u][j % 4u];
 @else
-    return values[place_of(LAYERS, row) + j];
+    return @output;
 @end
 }
 
@@ -118,7 +130,7 @@ fn set_output(row: u32, j: u32, y: f32) {
 @if cooperative
     tile[row * TILE_FOURS + j / 4u][j % 4u] = y;
 @else
-    values[place_of(LAYERS, row) + j] = y;
+    @output = y;
 @end
 }
 
@@ -128,11 +140,11 @@ fn target_of(row: u32, j: u32) -> f32 {
 }
 
 fn delta_of(row: u32, j: u32) -> f32 {
-    return deltas[place_of(LAYERS, row) + j];
+    return @output_delta;
 }
 
 fn set_delta(row: u32, j: u32, delta: f32) {
-    deltas[place_of(LAYERS, row) + j] = delta;
+    @output_delta = delta;
 }
 @end
 

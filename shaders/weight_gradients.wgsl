@@ -7,10 +7,10 @@
 // columns j, LANES apart, and COLUMNS rows i in registers. The workgroup behind the last block adds up
 // the losses of the batch.
 
-@group(0) @binding(1) var<storage, read> values: array<@parameter>;
-@group(0) @binding(2) var<storage, read> deltas: array<@parameter>;
+@group(0) @binding(1) var<storage, read> values: array<@number>;
+@group(0) @binding(2) var<storage, read> deltas: array<@number>;
 @group(0) @binding(3) var<storage, read> losses: array<f32>;
-@group(0) @binding(4) var<storage, read_write> gradient: array<@parameter>;
+@group(0) @binding(4) var<storage, read_write> gradient: array<@number>;
 @group(0) @binding(5) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, 2>;
 

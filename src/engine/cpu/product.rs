@@ -361,6 +361,12 @@ fn narrow_along<S: Simd>(simd: S, job: Job, column: usize, turned: [*const f32; 
 /// Bytes of B that stay in the fastest cache while the rows of A go by.
 const PANEL_BYTES: usize = 24 << 10;
 
+/// Vector registers of the processor. `pulp` takes WebAssembly's variables for them, of which there are
+/// any number; a browser's compiler has 16 on most machines.
+const fn registers<S: Simd>() -> usize {
+    if cfg!(target_arch = "wasm32") { 16 } else { S::REGISTER_COUNT }
+}
+
 /// All rows of `N` vectors of columns from `column` on; how many columns these are.
 #[inline(always)]
 fn panel<S: Simd, const N: usize>(simd: S, job: Job, column: usize) -> usize {
@@ -379,7 +385,7 @@ fn panel<S: Simd, const N: usize>(simd: S, job: Job, column: usize) -> usize {
             strip.job.after = kernel::After::Keep;
         }
         // As many sums as there are registers for, beside a row of B and a number of A.
-        if S::REGISTER_COUNT >= 32 || N == 1 {
+        if registers::<S>() >= 32 || N == 1 {
             strip.rows::<S, 8, N>(simd);
         }
         if N == 2 {

@@ -140,6 +140,11 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
             .to_vec()
     };
     let slice = slice(abilities, layout.rows);
+    if let Ok(text) = std::env::var("SHAPE") {
+        let n: Vec<u32> = text.split(',').map(|n| n.parse().unwrap()).collect();
+        let shape = |n: &[u32]| Shape { lanes: n[0], groups: n[1], rows: n[2], columns: n[3], broadcast: n[4] };
+        return vec![Shapes { step: shape(&n[..5]), gradients: shape(&n[5..]), slice }];
+    }
     let pair = |step: Shape, gradients: Shape| Shapes { step, gradients, slice };
     let steps: Vec<Shape> = steps.into_iter().filter(fits).collect();
     // The shapes of the two kernels are independent: each is tried beside the first of the other.

@@ -159,6 +159,7 @@ pub(super) enum Purpose {
 /// where registers are to spare. (With 32 sums in registers, Mesa 22's compiler spills for RDNA 3; in
 /// the shape that is not cooperative, any Mesa's.)
 pub(super) fn at_once(shape: Shape) -> usize {
+    if let Ok(n) = std::env::var("ONCE") { return n.parse().unwrap(); }
     if shape.is_cooperative() && shape.rows * shape.columns <= 16 { ALIGNMENT } else { 4 }
 }
 
@@ -190,17 +191,19 @@ pub(super) fn step(
     text += &tables(layout);
     text += &activations(network, purpose);
     text += &finish(network, purpose);
-    let vector = |row: &str| {
-        let terms: Vec<String> = (0..4).map(|i| format!("{row} + k + 4u * @vu + {i}u]")).collect();
-        format!("vec4<f32>({})", terms.join(", "))
-    };
-    let (below, above) = ("values[below_@r", "deltas[above_@r");
-    let [inputs, deltas, input, delta] = if cooperative {
-        let fours = "tile[row_@r * TILE_FOURS + k / 4u + @vu]".to_string();
-        let one = "tile[row_@r * TILE_FOURS + k / 4u][k % 4u]".to_string();
-        [fours.clone(), fours, one.clone(), one]
+    let [inputs, deltas] = if cooperative {
+        ["tile[row_@r * TILE_FOURS + k / 4u + @vu]"; 2]
     } else {
-        [vector(below), vector(above), format!("{below} + k]"), format!("{above} + k]")]
+        ["values[(below_@r + k) / 4u + @vu]", "deltas[(above_@r + k) / 4u + @vu]"]
+    };
+    // Where something is broadcast, numbers are read one by one.
+    let single = shape.broadcast > 0;
+    let element = |array: &str| {
+        if single {
+            format!("{array}[place_of(LAYERS, row) + j]")
+        } else {
+            format!("{array}[place_of(LAYERS, row) / 4u + j / 4u][j % 4u]")
+        }
     };
     let values = Values {
         conditions: vec![
@@ -210,13 +213,15 @@ pub(super) fn step(
             ("encoded", network.encoding() != Encoding::Identity),
         ],
         texts: vec![
-            ("parameter", if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into()),
+            ("number", number_type(shape)),
+            ("output_delta", element("deltas")),
+            ("output", element("values")),
             ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
             // The longer name first: each is replaced wherever it stands.
-            ("inputs", inputs),
-            ("input", input),
-            ("deltas", deltas),
-            ("delta", delta),
+            ("inputs", inputs.into()),
+            ("input", "values[below_@r + k]".into()),
+            ("deltas", deltas.into()),
+            ("delta", "deltas[above_@r + k]".into()),
         ],
         ranges: ranges(shape, at_once(shape) as u32 / 4),
     };
@@ -253,11 +258,17 @@ pub(super) fn weight_gradients(
     );
     let values = Values {
         conditions: vec![("subgroup", shape.broadcast > 0)],
-        texts: vec![("parameter", if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into())],
+        texts: vec![("number", number_type(shape))],
         ranges: ranges(shape, SAMPLES_AT_ONCE as u32),
     };
     text += &fill("weight_gradients", &values, shape);
     KernelKey::specialised("weight_gradients", text)
+}
+
+/// What the kernels read and write at a time: one number where something is broadcast, so that each
+/// lane can read another one, else four.
+fn number_type(shape: Shape) -> String {
+    if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into()
 }
 
 /// `unrolled`: how many turns of the innermost loop are taken as one.
