@@ -34,11 +34,12 @@ fn main(
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
         var g = 0.0;
         for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
-        g += l2 * parameters[i];
+        let old = parameters[i];
+        g += l2 * old;
         let m = beta1 * first[i] + one_minus_beta1 * g;
         let v = beta2 * second[i] + one_minus_beta2 * g * g;
-        let w = keep * parameters[i] - step_size * m / (correction * sqrt(v) + epsilon);
-        previous[i] = parameters[i];
+        let w = keep * old - step_size * m / (correction * sqrt(v) + epsilon);
+        previous[i] = old;
         first[i] = m;
         second[i] = v;
         parameters[i] = w;

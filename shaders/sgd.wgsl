@@ -28,11 +28,12 @@ fn main(
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
         var g = 0.0;
         for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
-        g += l2 * parameters[i];
+        let old = parameters[i];
+        g += l2 * old;
         let v = momentum * velocity[i] + g;
         let direction = select(v, g + momentum * v, nesterov);
-        let w = parameters[i] - rate * direction;
-        previous[i] = parameters[i];
+        let w = old - rate * direction;
+        previous[i] = old;
         velocity[i] = v;
         parameters[i] = w;
         if !is_finite(w) { atomicMin(&status[1], this_step.number); }

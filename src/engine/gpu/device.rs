@@ -77,7 +77,10 @@ impl Gpu {
             | wgpu::Features::PIPELINE_CACHE;
         let features = adapter.features() & wanted;
         let subgroups = features.contains(wgpu::Features::SUBGROUP);
-        let broadcast = if subgroups { adapter.get_info().subgroup_min_size.min(8) } else { 0 };
+        let width = adapter.get_info().subgroup_min_size;
+        let broadcast = if subgroups { width.min(8) } else { 0 };
+        // What does not tell is llvmpipe through OpenGL.
+        let vector = if (4..8).contains(&width) { width } else { 8 };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("impasto"),
             required_features: features,
@@ -110,7 +113,7 @@ impl Gpu {
             }],
         });
         let abilities =
-            Abilities { limits: limits.clone(), software: info.is_software(), broadcast };
+            Abilities { limits: limits.clone(), software: info.is_software(), broadcast, vector };
         let cache = Cache::of_the_user();
         let largest = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         Ok(Self {

@@ -71,7 +71,8 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
 
 /// The shapes that are tried on a GPU of which no more is known.
 fn candidates(layout: &Layout) -> Vec<Shapes> {
-    let abilities = Abilities { limits: wgpu::Limits::default(), software: false, broadcast: 0 };
+    let abilities =
+        Abilities { limits: wgpu::Limits::default(), software: false, broadcast: 0, vector: 8 };
     shape::candidates(&abilities, layout)
 }
 

@@ -66,6 +66,8 @@ pub(super) struct Abilities {
     /// Over how many lanes of a subgroup a read can be spread and then broadcast; 0 without
     /// subgroups.
     pub(super) broadcast: u32,
+    /// Invocations that a software adapter computes as one vector.
+    pub(super) vector: u32,
 }
 
 /// The shapes worth trying for a network on a device, for batches of `layout.rows`: first what is
@@ -82,17 +84,23 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
     let broadcast = abilities.broadcast;
     let steps: Vec<Shape> = if abilities.software {
         // No barrier, and what is read once used often: there a load costs as much as many products.
-        // The first compiles soonest.
-        let lanes = broadcast.max(8);
-        [(2, 8), (2, 52), (4, 28), (1, 52), (2, 28)]
+        // The first compiles soonest; where vectors are short, the large ones do soon enough.
+        let lanes = abilities.vector;
+        let tried: &[(u32, u32)] = if broadcast == 0 && lanes < 8 {
+            &[(8, 16), (10, 12), (4, 16), (2, 8)]
+        } else {
+            &[(2, 8), (2, 52), (4, 28), (1, 52), (2, 28)]
+        };
+        tried
+            .iter()
             .map(|(rows, columns)| Shape {
                 lanes,
                 groups: 1,
-                rows,
-                columns: even(widest, columns),
+                rows: *rows,
+                columns: even(widest, *columns),
                 broadcast,
             })
-            .to_vec()
+            .collect()
     } else {
         let mut tried = [
             (8, 4, 8),
@@ -119,18 +127,14 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
             .collect()
     };
     let gradients: Vec<Shape> = if abilities.software {
-        let lanes = broadcast.max(8);
+        let lanes = abilities.vector;
         // Neighbouring rows are read and written four at a time where nothing is broadcast.
-        let whole = |rows: u32| if broadcast == 0 { rows.next_multiple_of(4) } else { rows };
-        [(4, 16), (7, 16), (13, 8)]
-            .map(|(rows, columns)| Shape {
-                lanes,
-                groups: 1,
-                rows: whole(rows),
-                columns,
-                broadcast,
-            })
-            .to_vec()
+        let tried = match (broadcast, lanes) {
+            (0, ..8) => [(8, 16), (16, 12), (4, 16)],
+            (0, _) => [(4, 16), (8, 16), (16, 8)],
+            _ => [(4, 16), (7, 16), (13, 8)],
+        };
+        tried.map(|(rows, columns)| Shape { lanes, groups: 1, rows, columns, broadcast }).to_vec()
     } else {
         [(13, 8, 8), (26, 4, 8), (16, 4, 8)]
             .map(|(lanes, rows, columns)| {
@@ -140,11 +144,6 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
             .to_vec()
     };
     let slice = slice(abilities, layout.rows);
-    if let Ok(text) = std::env::var("SHAPE") {
-        let n: Vec<u32> = text.split(',').map(|n| n.parse().unwrap()).collect();
-        let shape = |n: &[u32]| Shape { lanes: n[0], groups: n[1], rows: n[2], columns: n[3], broadcast: n[4] };
-        return vec![Shapes { step: shape(&n[..5]), gradients: shape(&n[5..]), slice }];
-    }
     let pair = |step: Shape, gradients: Shape| Shapes { step, gradients, slice };
     let steps: Vec<Shape> = steps.into_iter().filter(fits).collect();
     // The shapes of the two kernels are independent: each is tried beside the first of the other.

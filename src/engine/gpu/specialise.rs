@@ -159,7 +159,6 @@ pub(super) enum Purpose {
 /// where registers are to spare. (With 32 sums in registers, Mesa 22's compiler spills for RDNA 3; in
 /// the shape that is not cooperative, any Mesa's.)
 pub(super) fn at_once(shape: Shape) -> usize {
-    if let Ok(n) = std::env::var("ONCE") { return n.parse().unwrap(); }
     if shape.is_cooperative() && shape.rows * shape.columns <= 16 { ALIGNMENT } else { 4 }
 }
 
