@@ -121,16 +121,15 @@ impl Engine for CpuEngine {
                 tile.predict(&shape, &blocks, inputs, output, outputs);
             };
             let (wide_in, wide_out) = (rows * network.inputs(), rows * network.outputs());
-            match &self.pool {
-                Some(pool) => pool.install(|| {
+            if let Some(pool) = &self.pool {
+                pool.install(|| {
                     let parts = inputs.par_chunks(wide_in).zip(outputs.par_chunks_mut(wide_out));
                     parts.for_each_init(|| Tile::new(&shape, rows), predict);
-                }),
-                None => {
-                    let mut tile = Tile::new(&shape, rows);
-                    let parts = inputs.chunks(wide_in).zip(outputs.chunks_mut(wide_out));
-                    parts.for_each(|part| predict(&mut tile, part));
-                }
+                });
+            } else {
+                let mut tile = Tile::new(&shape, rows);
+                let parts = inputs.chunks(wide_in).zip(outputs.chunks_mut(wide_out));
+                parts.for_each(|part| predict(&mut tile, part));
             }
             outputs
         }))

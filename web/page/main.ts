@@ -26,7 +26,7 @@ const run = of<HTMLButtonElement>("run");
 const step = of<HTMLButtonElement>("step");
 
 /** What the page is doing. */
-type State = "opening" | "ready" | "training" | "done" | "failed";
+type State = "opening" | "ready" | "training" | "stepping" | "done" | "failed";
 
 let state: State = "opening";
 let picture: Loaded | undefined;
@@ -53,7 +53,7 @@ function enter(next: State): void {
   state = next;
   document.body.dataset.state = next;
   run.textContent = next === "training" ? "Pause" : "Start";
-  run.disabled = next === "opening" || next === "done" || next === "failed" || !target;
+  run.disabled = !["ready", "training"].includes(next) || !target;
   step.disabled = next !== "ready" || !target;
   for (const button of document.querySelectorAll<HTMLButtonElement>(".download, #save")) {
     button.disabled = !painter;
@@ -241,6 +241,8 @@ async function train(): Promise<void> {
         return;
       }
     }
+    // Paused: what is shown is what was learned.
+    await paint();
   });
   // A failure ends it as a pause does: what was learned is still there.
   if (state === "training") enter(painter ? "ready" : "failed");
@@ -286,11 +288,16 @@ async function sample(): Promise<void> {
 run.addEventListener("click", start);
 step.addEventListener("click", () => {
   if (state !== "ready") return;
-  void guarded(async () => {
-    step.disabled = true;
-    const progress = await turn(0);
-    enter(progress?.done ? "done" : "ready");
-  });
+  enter("stepping");
+  const before = loop;
+  loop = (async () => {
+    await before;
+    let done = false;
+    await guarded(async () => {
+      done = (await turn(0))?.done ?? false;
+    });
+    if ((state as State) === "stepping") enter(done ? "done" : painter ? "ready" : "failed");
+  })();
 });
 of("reset").addEventListener("click", () => void begin());
 of("sample").addEventListener("click", () => void sample());

@@ -438,7 +438,7 @@ fn load(saved: &[u8]) -> Result<(Network, Subject)> {
     Ok((network, subject))
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use pollster::block_on;

@@ -1,10 +1,12 @@
-//! Installs Mesa's software Vulkan driver with the system's package manager.
+//! Installs what the tests need with the system's package manager: Mesa's software Vulkan driver, and
+//! what builds and opens the page.
 //!
-//! It lets the GPU tests run on a machine without a GPU. The EGL library comes along because the
+//! The driver lets the GPU tests run on a machine without a GPU. The EGL library comes along because the
 //! tests exercise the OpenGL adapter too, where they find one.
 
 use std::env;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -124,6 +126,25 @@ pub fn vulkan_driver() -> Result<()> {
     Ok(())
 }
 
+/// Installs packages of Debian or Ubuntu.
+///
+/// # Errors
+///
+/// When this is neither, or it may not or cannot be done; the message says what to install.
+pub fn debian(packages: &[&str]) -> Result<()> {
+    let names = packages.join(" ");
+    ensure!(program_exists("apt-get"), "these are missing: {names}; install them by hand");
+    let by_hand = format!("by hand: sudo apt-get install --yes {names}");
+    let prefix = privilege().with_context(|| by_hand.clone())?;
+    // As above: the installation decides.
+    if let Err(error) = execute(prefix, &["apt-get", "update"]) {
+        println!("{error:#}");
+    }
+    let mut line = vec!["apt-get", "install", "--yes", "--no-install-recommends"];
+    line.extend(packages);
+    execute(prefix, &line).context(by_hand)
+}
+
 fn advice_by_hand(reason: &str, manager: &PackageManager) -> String {
     format!("Could not install it: {reason}. By hand: {}", manager.by_hand())
 }
@@ -177,9 +198,15 @@ fn output_of(program: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout).map_err(io::Error::other)?)
 }
 
-fn program_exists(program: &str) -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+/// Whether a program is on the path.
+pub fn program_exists(name: &str) -> bool {
+    program(name).is_some()
+}
+
+/// Where a program on the path stands.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod outline;
 mod peers;
 mod test;
 mod vulkan;
+mod web;
 mod workspace;
 
 use std::ffi::OsString;
@@ -56,6 +57,8 @@ enum Chore {
     Peers(peers::Options),
     /// Measure what training costs as pictures and networks grow, and write BENCHMARKS.md
     Scaling(peers::ScalingOptions),
+    /// Build the page and the npm package: the engine as WebAssembly
+    Web(web::Options),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
+        Chore::Web(options) => web::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Scaling(options) => peers::run_scaling(&options).map(|()| ExitCode::SUCCESS),
     };
     // Returned from `main`, an error would bring a stack trace where RUST_BACKTRACE is set, and

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::install;
-use crate::workspace::Cargo;
+use crate::web;
+use crate::workspace::{Cargo, gpu_is_required};
 
 /// Runs the unit, integration and documentation tests of every package in the repository.
 ///
@@ -23,7 +24,22 @@ pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
         .args(cargo_arguments)
         .status()
         .context("cannot start `cargo test`")?;
+    if status.success() && cargo_arguments.is_empty() {
+        page()?;
+    }
     // A process that a signal ended has no code; it failed all the same.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The tests of the page. What they need beside Rust is installed on Debian and Ubuntu; where it is not
+/// to be had, that is said, and is an error only where everything is required.
+fn page() -> Result<()> {
+    match web::test() {
+        Err(error) if !gpu_is_required() && error.downcast_ref::<web::Missing>().is_some() => {
+            println!("SKIPPED: the tests of the page. {error:#}");
+            Ok(())
+        }
+        other => other,
+    }
 }
