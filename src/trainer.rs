@@ -155,7 +155,7 @@ pub enum Ending {
     Converged,
     /// The watcher said stop.
     Stopped,
-    /// The loss or an update was no longer finite; told by [`Error::Diverged`].
+    /// The loss or an update was no longer finite; told by [`Error::Diverged`](crate::Error::Diverged).
     Diverged,
 }
 
@@ -182,7 +182,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Settings that make no sense or do not fit the network, a device that failed, or
-    /// [`Error::Diverged`]; then `network` has the parameters from before the step that diverged.
+    /// [`Error::Diverged`](crate::Error::Diverged); then `network` has the parameters from before the step that diverged.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn fit(
         &self,

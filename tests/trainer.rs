@@ -78,6 +78,52 @@ fn rates(history: &[Epoch]) -> Vec<f64> {
 }
 
 #[test]
+fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
+    for engine in engines() {
+        let trainer = trainer(12);
+        let (whole, summary) = fit(&trainer, &*engine);
+        let begun = trainer.begin(&*engine, &network(), &hill());
+        let mut training = pollster::block_on(begun).unwrap();
+        // Whatever is told ends the call.
+        let mut go_on = || {
+            let stop = |event: &Event| match event {
+                Event::Started { .. } => Control::Continue,
+                _ => Control::Stop,
+            };
+            pollster::block_on(training.run(&*engine, stop)).unwrap()
+        };
+        let mut pauses = 0;
+        while go_on() == Ending::Stopped {
+            pauses += 1;
+        }
+        let losses = |summary: &Summary| {
+            summary.history.iter().map(|epoch| (epoch.number, epoch.loss)).collect::<Vec<_>>()
+        };
+        assert!(pauses > 0, "{}", engine.device());
+        let learned = pollster::block_on(training.parameters()).unwrap();
+        assert_eq!(learned, whole.parameters(), "{}", engine.device());
+        assert_eq!(losses(training.summary()), losses(&summary), "{}", engine.device());
+    }
+}
+
+#[test]
+fn the_learning_rate_of_the_steps_to_come_can_be_set() {
+    let engine = cpu();
+    let trainer = trainer(10);
+    let mut training = pollster::block_on(trainer.begin(&engine, &network(), &hill())).unwrap();
+    let first = |event: &Event| match event {
+        Event::Epoch(_) => Control::Stop,
+        _ => Control::Continue,
+    };
+    pollster::block_on(training.run(&engine, first)).unwrap();
+    assert!(training.set_learning_rate(0.0).is_err() && training.set_learning_rate(-1.0).is_err());
+    training.set_learning_rate(0.005).unwrap();
+    pollster::block_on(training.run(&engine, |_| Control::Continue)).unwrap();
+    let rates = rates(&training.summary().history);
+    assert_eq!((rates[0], rates[9]), (0.02, 0.005));
+}
+
+#[test]
 fn a_whole_run_is_told_and_summed_up() {
     for engine in engines() {
         let mut events = Vec::new();

@@ -177,7 +177,7 @@ export class Painter {
   /** Ends the worker. Calls that are not answered yet fail. */
   dispose(): void {
     this.#worker.terminate();
-    this.#abandon(new PainterError("Invalid", "the painter was disposed of"));
+    this.#abandon(new PainterError("Disposed", "the painter was disposed of"));
   }
 
   #ask<Call extends Request["call"]>(request: Request & { call: Call }): Promise<Answers[Call]> {

@@ -79,7 +79,7 @@ export interface Progress {
 }
 
 /** What a failure is called. */
-export type Kind = "NoAdapter" | "Gpu" | "DeviceLost" | "Diverged" | "TooLarge" | "Invalid" | "Crashed";
+export type Kind = "NoAdapter" | "Gpu" | "DeviceLost" | "Diverged" | "TooLarge" | "Invalid" | "Crashed" | "Disposed";
 
 /** What the worker is asked. */
 export type Request =

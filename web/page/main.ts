@@ -79,6 +79,8 @@ async function guarded(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
+    // What was asked of a painter that another has taken the place of.
+    if (error instanceof PainterError && error.kind === "Disposed") return;
     const message = error instanceof Error ? error.message : String(error);
     tell(message.charAt(0).toUpperCase() + message.slice(1));
     if (error instanceof PainterError && error.kind === "Crashed") {
@@ -222,7 +224,8 @@ async function turn(milliseconds: number): Promise<Progress | undefined> {
   } catch (error) {
     // Once is bad luck; again and again it is no use to try on.
     if (!(error instanceof PainterError) || error.kind !== "DeviceLost" || ++losses > 2) throw error;
-    tell(`The GPU was lost (${error.message}). It is opened again, and training goes on from the last painting.`);
+    tell("The GPU was lost. It is opened again, and training goes on from the last painting.");
+    console.warn(error.message);
     await mine.recover();
     named();
     return mine.progress ? { ...mine.progress, history: [], done: false } : undefined;

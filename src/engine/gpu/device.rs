@@ -79,8 +79,10 @@ impl Gpu {
         let subgroups = features.contains(wgpu::Features::SUBGROUP);
         let width = adapter.get_info().subgroup_min_size;
         let broadcast = if subgroups { width.min(8) } else { 0 };
-        // What does not tell is llvmpipe through OpenGL.
-        let vector = if (4..8).contains(&width) { width } else { 8 };
+        // A browser tells it though wgpu passes no subgroups on. What tells nothing is llvmpipe through
+        // OpenGL, for which 4 would be wgpu's guess.
+        let told = subgroups || info.api == "WebGPU";
+        let vector = if told && (4..8).contains(&width) { width } else { 8 };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("impasto"),
             required_features: features,
