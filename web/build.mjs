@@ -38,6 +38,12 @@ if (process.argv.includes("--serve")) {
   const at = process.argv.indexOf("--port");
   const port = at > 0 ? Number(process.argv[at + 1]) : 8000;
   const served = await context(page);
-  const { port: taken } = await served.serve({ servedir: "dist", host: "127.0.0.1", port });
-  console.log(`http://127.0.0.1:${taken}/ (Ctrl-C ends it)`);
+  let taken;
+  try {
+    taken = (await served.serve({ servedir: "dist", host: "127.0.0.1", port })).port;
+  } catch (error) {
+    console.error(`error: cannot serve on port ${port} (${error.message}): choose another with --port`);
+    process.exit(1);
+  }
+  console.log(`The page: http://127.0.0.1:${taken}/ (Ctrl-C ends it)`);
 }

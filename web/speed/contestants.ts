@@ -2,6 +2,7 @@
 
 import * as jax from "@jax-js/jax";
 import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-core/dist/register_all_gradients.js";
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-webgpu";
 import { Painter, type Options } from "../api/index.js";

@@ -87,7 +87,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
         // The first compiles soonest; where vectors are short, the large ones do soon enough.
         let lanes = abilities.vector;
         let tried: &[(u32, u32)] = if broadcast == 0 && lanes < 8 {
-            &[(8, 16), (10, 12), (4, 16), (2, 8)]
+            &[(10, 12), (12, 16), (8, 16), (2, 8)]
         } else {
             &[(2, 8), (2, 52), (4, 28), (1, 52), (2, 28)]
         };
@@ -130,7 +130,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
         let lanes = abilities.vector;
         // Neighbouring rows are read and written four at a time where nothing is broadcast.
         let tried = match (broadcast, lanes) {
-            (0, ..8) => [(8, 16), (16, 12), (4, 16)],
+            (0, ..8) => [(16, 12), (16, 16), (8, 16)],
             (0, _) => [(4, 16), (8, 16), (16, 8)],
             _ => [(4, 16), (7, 16), (13, 8)],
         };
