@@ -138,7 +138,7 @@ impl GpuEngine {
     }
 
     /// The same engine, which looks for the fastest shapes of its fused kernels when it first trains a
-    /// network of some widths and batch size, or not (as it is opened). The search takes a few seconds
+    /// network of some widths and batch size, or not (as it is opened). The search takes some seconds
     /// at most, and what it finds is remembered in the user's cache folder, or in the folder that the
     /// environment variable `IMPASTO_CACHE` names. It changes the speed of a run, and the last bits of
     /// its results as any other choice of kernels does.

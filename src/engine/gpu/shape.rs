@@ -34,6 +34,11 @@ impl Shape {
         self.lanes * self.rows
     }
 
+    /// Sums that an invocation has in registers.
+    pub(super) fn sums(self) -> f64 {
+        f64::from(self.rows * self.columns)
+    }
+
     /// Whether the invocations of a workgroup share what goes from layer to layer.
     pub(super) fn is_cooperative(self) -> bool {
         self.groups > 1
@@ -89,7 +94,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
         let tried: &[(u32, u32)] = if broadcast == 0 && lanes < 8 {
             &[(10, 12), (12, 16), (8, 16), (2, 8)]
         } else {
-            &[(2, 8), (2, 52), (4, 28), (1, 52), (2, 28)]
+            &[(2, 8), (2, 52), (4, 28), (2, 28), (1, 52)]
         };
         tried
             .iter()

@@ -20,8 +20,8 @@ use web_time::Instant;
 /// The file of what was found.
 const FILE: &str = "tuning.json";
 
-/// No further shape is tried after this long: compiling is most of it.
-const BUDGET: Duration = Duration::from_secs(5);
+/// No shape is tried that would probably make the search longer than this: compiling is most of it.
+const BUDGET: Duration = Duration::from_secs(9);
 
 /// Each shape is measured at least this long.
 const MEASURED: Duration = Duration::from_millis(40);
@@ -106,16 +106,19 @@ async fn search_among(gpu: &Arc<Gpu>, candidates: &[Shapes], trial: &Trial<'_>) 
     let begun = Instant::now();
     let mut best = fused::usual(candidates)?;
     let mut fastest = measure(gpu, best, trial).await?;
+    let (first, first_took) = (candidates[0], begun.elapsed());
     for tried in &candidates[1..] {
-        if begun.elapsed() > BUDGET {
-            break;
-        }
         // A candidate differs from the first in one of the two kernels.
-        let shapes = if tried.step == candidates[0].step {
-            Shapes { gradients: tried.gradients, ..best }
+        let (shapes, size) = if tried.step == first.step {
+            let size = tried.gradients.sums() / first.gradients.sums();
+            (Shapes { gradients: tried.gradients, ..best }, size)
         } else {
-            Shapes { step: tried.step, ..best }
+            (Shapes { step: tried.step, ..best }, tried.step.sums() / first.step.sums())
         };
+        // What is compiled grows with the sums that an invocation has.
+        if begun.elapsed() + first_took.mul_f64(size) > BUDGET {
+            continue;
+        }
         let took = measure(gpu, shapes, trial).await?;
         if took < fastest {
             (best, fastest) = (shapes, took);
