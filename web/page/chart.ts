@@ -24,7 +24,8 @@ export class Chart {
   clear(): void {
     this.#points = [];
     this.#every = 1;
-    this.#draw();
+    // With scales of its own, too.
+    this.#make();
   }
 
   /** Takes in finished epochs; the PSNR is that after the last of them. */
@@ -75,9 +76,9 @@ export class Chart {
         height: HEIGHT,
         scales: { x: { time: false }, loss: { distr: 3 }, psnr: {} },
         axes: [
-          { ...axis, label: "epoch", labelSize: 18 },
+          { ...axis, label: "epoch", labelSize: 18, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000] },
           { ...axis, scale: "loss", size: 60, values: (_, ticks) => ticks.map((t) => (t == null ? "" : t.toPrecision(1))) },
-          { ...axis, scale: "psnr", side: 1, size: 50, grid: { show: false }, values: (_, ticks) => ticks.map((t) => `${t} dB`) },
+          { ...axis, scale: "psnr", side: 1, size: 68, grid: { show: false }, values: (_, ticks) => ticks.map((t) => `${t} dB`) },
         ],
         series: [
           { label: "epoch" },

@@ -9,8 +9,9 @@ import { Teaching } from "./teaching.js";
 /** Milliseconds of training between two looks at it. */
 const TURN = 60;
 
-/** What may be spent on painting and thumbnails, as a share of the time for training. */
-const SHARE = 0.25;
+/** What may be spent on painting and thumbnails, as a share of the time for training; and the longest
+ * wait for a painting all the same, in milliseconds. */
+const [SHARE, LONGEST_WAIT] = [0.25, 2000];
 
 /** Milliseconds at least between two paintings. */
 const FRAME = 100;
@@ -26,22 +27,22 @@ const run = of<HTMLButtonElement>("run");
 const step = of<HTMLButtonElement>("step");
 
 /** What the page is doing. */
-type State = "opening" | "ready" | "training" | "stepping" | "done" | "failed";
+type State = "opening" | "ready" | "training" | "pausing" | "stepping" | "done" | "failed";
 
 let state: State = "opening";
 let picture: Loaded | undefined;
-/** A network that was opened, which trains on in place of a new one. */
+/** A network that was opened, which paints in place of a new one. */
 let saved: Uint8Array | undefined;
 let painter: Painter | undefined;
 let target: ImageData | undefined;
 /** Counts the openings, so that an older one notices that it is no longer wanted. */
 let opening = 0;
-/** The training loop, while there is one. */
-let loop: Promise<void> | undefined;
 let nextPainting = 0;
 let lastSpoken = 0;
 /** Devices that were lost one after the other with no training between them. */
 let losses = 0;
+/** When the device was last lost, while that is still told. */
+let lostAt: number | undefined;
 
 const chart = new Chart(of("chart"));
 const film = new Film();
@@ -52,9 +53,11 @@ const teaching = new Teaching(of("layers"), of("neurons"), () => {
 function enter(next: State): void {
   state = next;
   document.body.dataset.state = next;
-  run.textContent = next === "training" ? "Pause" : "Start";
+  run.textContent = next === "training" || next === "pausing" ? "Pause" : next === "done" ? "Done" : "Start";
   run.disabled = !["ready", "training"].includes(next) || !target;
-  step.disabled = next !== "ready" || !target;
+  run.title = next === "done" ? "All epochs are done: reset, or ask for more of them." : "";
+  // Not while it steps, so that the focus stays.
+  step.disabled = !["ready", "stepping"].includes(next) || !target;
   for (const button of document.querySelectorAll<HTMLButtonElement>(".download, #save")) {
     button.disabled = !painter;
   }
@@ -82,7 +85,8 @@ async function guarded(work: () => Promise<void>): Promise<void> {
     // What was asked of a painter that another has taken the place of.
     if (error instanceof PainterError && error.kind === "Disposed") return;
     const message = error instanceof Error ? error.message : String(error);
-    tell(message.charAt(0).toUpperCase() + message.slice(1));
+    // A picture's message begins with the name of its file.
+    tell(error instanceof PainterError ? message.charAt(0).toUpperCase() + message.slice(1) : message);
     if (error instanceof PainterError && error.kind === "Crashed") {
       painter = undefined;
       enter("failed");
@@ -115,29 +119,36 @@ function options(): Options {
 /** Begins anew: the picture as large as it is learned, a network, an engine. */
 async function begin(): Promise<void> {
   const mine = ++opening;
-  state = "opening";
-  await loop;
-  if (mine !== opening || (!picture && !saved)) return;
+  if (!picture && !saved) return;
+  enter("opening");
+  // Ends whatever it is asked at the moment, too.
+  painter?.dispose();
+  painter = undefined;
   if (!controls.checkValidity()) {
     controls.reportValidity();
     tell("One of the settings is out of range: it is marked.");
     enter("failed");
     return;
   }
-  enter("opening");
   tell("");
   film.clear();
   chart.clear();
   losses = 0;
+  lostAt = undefined;
   of<HTMLProgressElement>("progress").value = 0;
   for (const id of ["psnr", "loss", "epoch", "steps", "pixels", "time"]) of(id).textContent = "–";
-  painter?.dispose();
-  painter = undefined;
   target = picture && pixels(picture, Number(chosen("side")));
   if (picture && target) {
     show(canvases.original, target);
     const shrunk = target.width < picture.width ? `, learned at ${target.width}×${target.height}` : "";
     canvases.original.title = `${picture.name}: ${picture.width}×${picture.height} pixels${shrunk}`;
+    of("size").textContent = target.width < picture.width ? ` at ${target.width}×${target.height}` : "";
+  } else {
+    // A saved network has nothing to be compared with.
+    canvases.original.title = "";
+    of("size").textContent = "";
+    for (const canvas of [canvases.original, canvases.difference]) canvas.width = canvas.height = 1;
+    canvases.difference.getContext("2d")?.clearRect(0, 0, 1, 1);
   }
   await guarded(async () => {
     const made = await Painter.create({
@@ -154,6 +165,7 @@ async function begin(): Promise<void> {
     teaching.open(made.widths);
     await paint();
     enter("ready");
+    if (!target) tell("This network paints, at any size; there is no picture to train it on. Choose one to begin anew.");
     speak(`Ready, on ${painter.adapter.description}.`);
   });
   if (mine === opening && state === "opening") enter("failed");
@@ -187,11 +199,12 @@ async function paint(): Promise<void> {
   }
   await teaching.draw(mine);
   const now = performance.now();
-  nextPainting = now + Math.max(FRAME, (now - clock) / SHARE);
+  nextPainting = now + Math.min(LONGEST_WAIT, Math.max(FRAME, (now - clock) / SHARE));
 }
 
 function count(value: number): string {
-  return value >= 10_000 ? `${Math.round(value / 1000).toLocaleString()} k` : value.toPrecision(3).replace(/\.?0+$/, "");
+  if (value >= 10_000) return `${Math.round(value / 1000).toLocaleString()} k`;
+  return value >= 100 ? Math.round(value).toLocaleString() : value.toPrecision(3);
 }
 
 /** Shows how far training is. */
@@ -213,9 +226,16 @@ async function turn(milliseconds: number): Promise<Progress | undefined> {
     const progress = milliseconds > 0 ? await mine.train(milliseconds) : await mine.trainSteps(1);
     if (mine !== painter) return undefined;
     report(progress);
-    if (performance.now() >= nextPainting || progress.done || milliseconds === 0) await paint();
-    if (progress.history.length > 0) chart.add(progress.history, mine.psnr);
+    const painted = performance.now() >= nextPainting || progress.done || milliseconds === 0;
+    if (painted) await paint();
+    if (mine !== painter) return undefined;
+    // A PSNR from before these epochs is none of theirs.
+    if (progress.history.length > 0) chart.add(progress.history, painted ? mine.psnr : null);
     losses = 0;
+    if (lostAt !== undefined && performance.now() - lostAt > 8000) {
+      lostAt = undefined;
+      tell("");
+    }
     const quiet = performance.now() - lastSpoken > 10_000;
     if (quiet || progress.done) {
       speak(`Epoch ${progress.epochs}, PSNR ${mine.psnr?.toFixed(1) ?? "unknown"} decibels.`);
@@ -224,7 +244,8 @@ async function turn(milliseconds: number): Promise<Progress | undefined> {
   } catch (error) {
     // Once is bad luck; again and again it is no use to try on.
     if (!(error instanceof PainterError) || error.kind !== "DeviceLost" || ++losses > 2) throw error;
-    tell("The GPU was lost. It is opened again, and training goes on from the last painting.");
+    lostAt = performance.now();
+    tell("The GPU was lost. It is opened again, and training goes on from the last painting; what came after it is lost.");
     console.warn(error.message);
     await mine.recover();
     named();
@@ -233,6 +254,7 @@ async function turn(milliseconds: number): Promise<Progress | undefined> {
 }
 
 async function train(): Promise<void> {
+  const mine = painter;
   enter("training");
   speak("Training.");
   await guarded(async () => {
@@ -248,35 +270,35 @@ async function train(): Promise<void> {
     await paint();
   });
   // A failure ends it as a pause does: what was learned is still there.
-  if (state === "training") enter(painter ? "ready" : "failed");
+  if (mine === painter && (state === "training" || (state as State) === "pausing")) enter(painter ? "ready" : "failed");
 }
 
 function start(): void {
   if (state === "training") {
-    enter("ready");
+    // Ready once the turn under way is done.
+    enter("pausing");
     speak("Paused.");
   } else if (state === "ready") {
     tell("");
-    const before = loop;
-    loop = (async () => {
-      await before;
-      await train();
-    })();
+    void train();
   }
 }
 
 async function open(file: Blob, name: string): Promise<void> {
+  const before = { picture, saved };
   await guarded(async () => {
     if (name.toLowerCase().endsWith(".safetensors")) {
       if (file.size > 64 << 20) throw new Error(`${name} is larger than any network that is trained here.`);
       saved = new Uint8Array(await file.arrayBuffer());
-      // It paints what it was saved with; with a picture here it would learn that instead.
+      // It paints what it was saved with.
       picture = undefined;
     } else {
       picture = await load(file, name);
       saved = undefined;
     }
     await begin();
+    // A file that is no network does not take the picture away.
+    if (state === "failed" && saved) ({ picture, saved } = before);
   });
 }
 
@@ -291,15 +313,14 @@ async function sample(): Promise<void> {
 run.addEventListener("click", start);
 step.addEventListener("click", () => {
   if (state !== "ready") return;
-  enter("stepping");
-  const before = loop;
-  loop = (async () => {
-    await before;
+  void (async () => {
+    const mine = painter;
+    enter("stepping");
     let done = false;
     await guarded(async () => {
       done = (await turn(0))?.done ?? false;
     });
-    if ((state as State) === "stepping") enter(done ? "done" : painter ? "ready" : "failed");
+    if (mine === painter && (state as State) === "stepping") enter(done ? "done" : painter ? "ready" : "failed");
   })();
 });
 of("reset").addEventListener("click", () => void begin());
@@ -316,11 +337,16 @@ controls.addEventListener("submit", (event) => event.preventDefault());
 controls.addEventListener("change", (event) => {
   const input = event.target as HTMLInputElement;
   const rate = input.name === "learningRate" && painter && input.checkValidity();
-  if (rate && state !== "done") {
+  if (rate && ["ready", "training", "pausing", "stepping"].includes(state)) {
     void guarded(async () => painter?.setLearningRate(input.valueAsNumber));
-  } else {
-    void begin();
+    return;
   }
+  const trained = state === "training";
+  void (async () => {
+    await begin();
+    // Whoever changes something while it trains wants to see what that does.
+    if (trained && state === "ready") start();
+  })();
 });
 
 /** Dragging fires for every element under the pointer. */

@@ -3,7 +3,7 @@
 import type { Painter } from "../api/index.js";
 
 /** Pixels of a thumbnail's side, and between two of them. */
-const [SIDE, GAP] = [28, 2];
+const [SIDE, GAP] = [36, 2];
 
 /** The most neurons that are shown. */
 const MOST = 256;
@@ -33,7 +33,11 @@ export class Teaching {
   /** Shows a button for each layer of such a network. */
   open(widths: readonly number[]): void {
     this.#neurons = [...widths];
-    if (this.#layer !== undefined && this.#layer >= widths.length) this.#layer = undefined;
+    if (this.#layer !== undefined && this.#layer >= widths.length) {
+      this.#layer = undefined;
+      this.#canvas.width = this.#canvas.height = 1;
+      this.#canvas.setAttribute("aria-label", "No layer is chosen");
+    }
     const focused = this.#buttons.contains(document.activeElement);
     this.#buttons.replaceChildren(
       ...widths.map((neurons, layer) => {

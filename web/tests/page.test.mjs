@@ -115,6 +115,7 @@ describe("on the processor", () => {
     await page.focus("#run");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => (impasto.painter().progress?.steps ?? 0) > 100);
+    await page.focus("#run");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => impasto.state() === "ready");
     await page.waitForTimeout(500);
@@ -129,6 +130,30 @@ describe("on the processor", () => {
     await settled(page);
     assert.equal(await steps(), 0);
     assert.equal(await page.textContent("#loss"), "–");
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("however fast one clicks, the last click counts", async () => {
+    const page = await open(browser, server.url, { backend: "cpu", layers: "3", width: "32", epochs: "100000" });
+    for (let i = 0; i < 9; i++) await page.evaluate(() => document.getElementById("run").click());
+    await page.click("#reset");
+    await settled(page);
+    await page.waitForTimeout(700);
+    assert.equal(await page.evaluate(() => impasto.state()), "ready");
+    assert.equal(await page.evaluate(() => impasto.painter().progress), undefined, "it trains after a reset");
+    // A setting that is put right unlocks the page; one that is changed in training is trained with.
+    await page.fill("[name=learningRate]", "0");
+    await page.locator("[name=learningRate]").dispatchEvent("change");
+    await page.waitForFunction(() => impasto.state() === "failed");
+    await page.fill("[name=learningRate]", "0.01");
+    await page.locator("[name=learningRate]").dispatchEvent("change");
+    await page.waitForFunction(() => impasto.state() === "ready");
+    await page.click("#run");
+    await page.waitForFunction(() => (impasto.painter().progress?.epochs ?? 0) > 1);
+    await page.fill("[name=layers]", "2");
+    await page.locator("[name=layers]").dispatchEvent("change");
+    await page.waitForFunction(() => impasto.painter()?.widths.length === 3 && (impasto.painter().progress?.epochs ?? 0) > 1);
     assert.deepEqual(page.errors, []);
     await page.close();
   });
@@ -164,9 +189,10 @@ describe("on the processor", () => {
       await page.evaluate(() => { document.getElementById("message").hidden = true; });
     }
     await shoot(page, "refused");
-    await page.click("#sample");
-    await page.waitForFunction(() => document.getElementById("original").title.startsWith("logo.jpg"));
+    // The picture from before is still there.
+    await page.click("#reset");
     await settled(page);
+    assert.match(await page.getAttribute("#original", "title"), /^logo.jpg/);
     await page.click("#run");
     await page.waitForFunction(() => (impasto.painter()?.progress?.steps ?? 0) > 10);
     assert.deepEqual(page.errors, []);
@@ -222,7 +248,9 @@ describe("on the processor", () => {
     await page.setInputFiles("#file", saved);
     await page.waitForTimeout(200);
     await settled(page);
-    assert.equal(await page.isHidden("#message"), true, await page.textContent("#message"));
+    assert.match(await page.textContent("#message"), /no picture to train it on/);
+    assert.equal(await page.evaluate(() => impasto.state()), "ready");
+    await shoot(page, "opened");
     assert.deepEqual(page.errors, []);
     await page.close();
   });
