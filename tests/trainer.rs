@@ -82,7 +82,8 @@ fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
     for engine in engines() {
         let trainer = trainer(12);
         let (whole, summary) = fit(&trainer, &*engine);
-        let begun = trainer.begin(&*engine, &network(), &hill());
+        let (start, dataset) = (network(), hill());
+        let begun = trainer.begin(&*engine, &start, &dataset);
         let mut training = pollster::block_on(begun).unwrap();
         // Whatever is told ends the call.
         let mut go_on = || {
@@ -110,7 +111,8 @@ fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
 fn the_learning_rate_of_the_steps_to_come_can_be_set() {
     let engine = cpu();
     let trainer = trainer(10);
-    let mut training = pollster::block_on(trainer.begin(&engine, &network(), &hill())).unwrap();
+    let (start, dataset) = (network(), hill());
+    let mut training = pollster::block_on(trainer.begin(&engine, &start, &dataset)).unwrap();
     let first = |event: &Event| match event {
         Event::Epoch(_) => Control::Stop,
         _ => Control::Continue,

@@ -28,16 +28,22 @@ export class Chart {
     this.#make();
   }
 
-  /** Takes in finished epochs; the PSNR is that after the last of them. */
-  add(history: [epoch: number, loss: number][], psnr: number | null): void {
-    const last = history[history.length - 1]?.[0];
+  /** Takes in finished epochs. */
+  add(history: [epoch: number, loss: number][]): void {
     for (const [epoch, loss] of history) {
-      if (epoch % this.#every === 0) this.#points.push([epoch, loss, epoch === last ? psnr : null]);
+      if (epoch % this.#every === 0) this.#points.push([epoch, loss, null]);
     }
     while (this.#points.length > MOST_POINTS) {
       this.#every *= 2;
       this.#points = this.#points.filter(([epoch]) => epoch % this.#every === 0);
     }
+    this.#draw();
+  }
+
+  /** Takes in how good a painting is that was made after the last epoch so far. */
+  painted(psnr: number | null): void {
+    const last = this.#points[this.#points.length - 1];
+    if (last) last[2] = psnr;
     this.#draw();
   }
 

@@ -229,8 +229,8 @@ async function turn(milliseconds: number): Promise<Progress | undefined> {
     const painted = performance.now() >= nextPainting || progress.done || milliseconds === 0;
     if (painted) await paint();
     if (mine !== painter) return undefined;
-    // A PSNR from before these epochs is none of theirs.
-    if (progress.history.length > 0) chart.add(progress.history, painted ? mine.psnr : null);
+    chart.add(progress.history);
+    if (painted) chart.painted(mine.psnr);
     losses = 0;
     if (lostAt !== undefined && performance.now() - lostAt > 8000) {
       lostAt = undefined;
