@@ -76,6 +76,10 @@ impl Subject {
             Ok(subject) => subject,
             Err(error) => return invalid(format!("its '{KEY}' entry: {error}")),
         };
+        Picture::check_size(subject.width, subject.height)?;
+        if !(1..=4).contains(&subject.channels) || ![255, 65_535].contains(&subject.maximum) {
+            return invalid("it paints no kind of picture that there is");
+        }
         if network.inputs() != 2 || network.outputs() != subject.outputs() {
             return invalid("the network does not fit the picture it is said to paint");
         }

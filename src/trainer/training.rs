@@ -223,7 +223,7 @@ impl Training {
         let seconds = took.as_secs_f64();
         let mut ending = None;
         for (step, loss) in steps.iter().zip(&outcome.losses) {
-            if let Some(divergence) = outcome.diverged.filter(|d| d.step == step.number) {
+            if let Some(divergence) = outcome.diverged.filter(|d| d.step <= step.number) {
                 return Err(diverged(divergence, step, &self.summary));
             }
             let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };

@@ -33,6 +33,8 @@ export interface Source {
   pixels?: Pixels;
   /** The bytes of a safetensors file that a painter or `paint --save` wrote. */
   saved?: Uint8Array;
+  /** Ends the opening, which then fails with the kind `Disposed`. */
+  signal?: AbortSignal;
 }
 
 interface Waiting {
@@ -45,6 +47,8 @@ export class Painter {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
+  /** Why nothing is answered any more. */
+  #dead: PainterError | undefined;
   #adapter!: Adapter;
   #subject!: Subject;
   #widths: number[] = [];
@@ -57,7 +61,9 @@ export class Painter {
       const waiting = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);
       if ("failure" in data) {
-        waiting?.reject(new PainterError(data.failure.name, data.failure.message));
+        const error = new PainterError(data.failure.name, data.failure.message);
+        waiting?.reject(error);
+        if (error.kind === "Crashed") this.#abandon(error);
       } else {
         waiting?.resolve(data.answer);
       }
@@ -74,8 +80,11 @@ export class Painter {
    * Fails with a `PainterError`: `NoAdapter` where WebGPU was asked for and there is none, `TooLarge`
    * for a network that the device cannot hold, `Invalid` for options or files that make no sense.
    */
-  static async create({ pixels, saved, ...options }: Options & Source): Promise<Painter> {
+  static async create({ pixels, saved, signal, ...options }: Options & Source): Promise<Painter> {
     const painter = new Painter();
+    const abort = () => painter.dispose();
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
     try {
       const { adapter, subject, widths } = await painter.#ask({
         call: "create",
@@ -91,6 +100,8 @@ export class Painter {
     } catch (error) {
       painter.dispose();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -176,11 +187,11 @@ export class Painter {
 
   /** Ends the worker. Calls that are not answered yet fail. */
   dispose(): void {
-    this.#worker.terminate();
     this.#abandon(new PainterError("Disposed", "the painter was disposed of"));
   }
 
   #ask<Call extends Request["call"]>(request: Request & { call: Call }): Promise<Answers[Call]> {
+    if (this.#dead) return Promise.reject(this.#dead);
     return new Promise((resolve, reject) => {
       const id = this.#next++;
       this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
@@ -189,7 +200,10 @@ export class Painter {
     });
   }
 
-  #abandon(error: Error): void {
+  /** Ends the worker for good. */
+  #abandon(error: PainterError): void {
+    this.#dead ??= error;
+    this.#worker.terminate();
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

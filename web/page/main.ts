@@ -35,8 +35,13 @@ let picture: Loaded | undefined;
 let saved: Uint8Array | undefined;
 let painter: Painter | undefined;
 let target: ImageData | undefined;
-/** Counts the openings, so that an older one notices that it is no longer wanted. */
+/** Counts the openings, so that an older one notices that it is no longer wanted; and what ends it. */
 let opening = 0;
+let opener: AbortController | undefined;
+/** Counts the choices of a picture or network, likewise. */
+let choices = 0;
+/** Whether to train on once it is open. */
+let goOn = false;
 let nextPainting = 0;
 let lastSpoken = 0;
 /** Devices that were lost one after the other with no training between them. */
@@ -87,10 +92,14 @@ async function guarded(work: () => Promise<void>): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
     // A picture's message begins with the name of its file.
     tell(error instanceof PainterError ? message.charAt(0).toUpperCase() + message.slice(1) : message);
-    if (error instanceof PainterError && error.kind === "Crashed") {
+    if (!(error instanceof PainterError)) return;
+    if (error.kind === "Crashed") {
+      painter?.dispose();
       painter = undefined;
       enter("failed");
     }
+    // What was learned before is still there to keep; training needs a new beginning.
+    if (error.kind === "Diverged") enter("failed");
   }
 }
 
@@ -116,10 +125,13 @@ function options(): Options {
   };
 }
 
-/** Begins anew: the picture as large as it is learned, a network, an engine. */
-async function begin(): Promise<void> {
+/** Begins anew: the picture as large as it is learned, a network, an engine. Whether what was chosen
+ * could be used, whatever else may have failed. */
+async function begin(): Promise<boolean> {
   const mine = ++opening;
-  if (!picture && !saved) return;
+  opener?.abort();
+  const { signal } = (opener = new AbortController());
+  if (!picture && !saved) return true;
   enter("opening");
   // Ends whatever it is asked at the moment, too.
   painter?.dispose();
@@ -128,7 +140,7 @@ async function begin(): Promise<void> {
     controls.reportValidity();
     tell("One of the settings is out of range: it is marked.");
     enter("failed");
-    return;
+    return true;
   }
   tell("");
   film.clear();
@@ -150,12 +162,21 @@ async function begin(): Promise<void> {
     for (const canvas of [canvases.original, canvases.difference]) canvas.width = canvas.height = 1;
     canvases.difference.getContext("2d")?.clearRect(0, 0, 1, 1);
   }
+  let usable = true;
   await guarded(async () => {
-    const made = await Painter.create({
-      ...options(),
-      ...(target && { pixels: target }),
-      ...(saved && { saved }),
-    });
+    let made: Painter;
+    try {
+      made = await Painter.create({
+        ...options(),
+        ...(target && { pixels: target }),
+        ...(saved && { saved }),
+        signal,
+      });
+    } catch (error) {
+      if (mine !== opening) return;
+      usable = !(error instanceof PainterError && error.kind === "Invalid");
+      throw error;
+    }
     if (mine !== opening) {
       made.dispose();
       return;
@@ -164,11 +185,15 @@ async function begin(): Promise<void> {
     named();
     teaching.open(made.widths);
     await paint();
+    if (mine !== opening) return;
     enter("ready");
     if (!target) tell("This network paints, at any size; there is no picture to train it on. Choose one to begin anew.");
-    speak(`Ready, on ${painter.adapter.description}.`);
+    speak(`Ready, on ${made.adapter.description}.`);
+    if (goOn) start();
+    goOn = false;
   });
   if (mine === opening && state === "opening") enter("failed");
+  return usable;
 }
 
 /** Says what computes. */
@@ -182,6 +207,17 @@ function named(): void {
     backend === "gpu"
       ? `WebGPU on ${description}`
       : `${description}, in WebAssembly${wanted === "auto" ? ("gpu" in navigator ? ": no GPU is usable here" : ": this browser has no WebGPU") : ""}`;
+}
+
+/** Does something with a painter whose device may have been lost while nobody asked it for anything. */
+async function revived<T>(mine: Painter, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof PainterError) || error.kind !== "DeviceLost") throw error;
+    await mine.recover();
+    return work();
+  }
 }
 
 /** Paints, compares, and shows it. */
@@ -285,28 +321,35 @@ function start(): void {
 }
 
 async function open(file: Blob, name: string): Promise<void> {
+  const mine = ++choices;
   const before = { picture, saved };
   await guarded(async () => {
     if (name.toLowerCase().endsWith(".safetensors")) {
       if (file.size > 64 << 20) throw new Error(`${name} is larger than any network that is trained here.`);
-      saved = new Uint8Array(await file.arrayBuffer());
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      if (mine !== choices) return;
+      saved = bytes;
       // It paints what it was saved with.
       picture = undefined;
     } else {
-      picture = await load(file, name);
+      const loaded = await load(file, name);
+      if (mine !== choices) return;
+      picture = loaded;
       saved = undefined;
     }
-    await begin();
+    goOn = false;
     // A file that is no network does not take the picture away.
-    if (state === "failed" && saved) ({ picture, saved } = before);
+    if (!(await begin()) && saved && mine === choices) ({ picture, saved } = before);
   });
 }
 
 async function sample(): Promise<void> {
+  const mine = ++choices;
   await guarded(async () => {
     const answer = await fetch("logo.jpg");
     if (!answer.ok) throw new Error(`The sample did not load: ${answer.status} ${answer.statusText}.`);
-    await open(await answer.blob(), "logo.jpg");
+    const file = await answer.blob();
+    if (mine === choices) await open(file, "logo.jpg");
   });
 }
 
@@ -323,7 +366,10 @@ step.addEventListener("click", () => {
     if (mine === painter && (state as State) === "stepping") enter(done ? "done" : painter ? "ready" : "failed");
   })();
 });
-of("reset").addEventListener("click", () => void begin());
+of("reset").addEventListener("click", () => {
+  goOn = false;
+  void begin();
+});
 of("sample").addEventListener("click", () => void sample());
 of<HTMLInputElement>("file").addEventListener("change", (event) => {
   const input = event.target as HTMLInputElement;
@@ -341,12 +387,9 @@ controls.addEventListener("change", (event) => {
     void guarded(async () => painter?.setLearningRate(input.valueAsNumber));
     return;
   }
-  const trained = state === "training";
-  void (async () => {
-    await begin();
-    // Whoever changes something while it trains wants to see what that does.
-    if (trained && state === "ready") start();
-  })();
+  // Whoever changes something while it trains wants to see what that does.
+  goOn ||= state === "training";
+  void begin();
 });
 
 /** Dragging fires for every element under the pointer. */
@@ -378,11 +421,12 @@ for (const button of document.querySelectorAll<HTMLButtonElement>(".download")) 
   button.addEventListener("click", () => {
     void guarded(async () => {
       if (!painter) return;
+      const mine = painter;
       const scale = Number(button.dataset.scale);
       const { width, height } = painter.subject;
       button.disabled = true;
       try {
-        const painting = await painter.paint(width * scale, height * scale);
+        const painting = await revived(mine, () => mine.paint(width * scale, height * scale));
         hand(await png(painting), scale === 1 ? "painted.png" : `painted-${scale}x.png`);
       } finally {
         button.disabled = !painter;

@@ -15,6 +15,9 @@ use web_time::Instant;
 /// The widest thumbnail of a neuron.
 const LARGEST_THUMBNAIL: usize = 256;
 
+/// The most pixels of a painting, and of all thumbnails of a layer: a browser's module has 4 GiB.
+const MOST_PIXELS: usize = 1 << 24;
+
 /// A picture that is being learned, or a saved network that paints.
 pub struct Painter {
     engine: Open,
@@ -323,6 +326,11 @@ impl Painter {
     /// # Errors
     /// A size out of range, or a device that failed.
     pub async fn paint(&mut self, width: usize, height: usize) -> Result<Vec<u8>> {
+        if width.checked_mul(height).is_none_or(|pixels| pixels > MOST_PIXELS) {
+            return Err(Error::Invalid(format!(
+                "a painting of {width}×{height} pixels: here it has at most {MOST_PIXELS}"
+            )));
+        }
         self.refresh().await?;
         let Subject { channels, maximum, centred, classify, .. } = self.subject;
         let go_on = |_| Control::Continue;
@@ -361,7 +369,13 @@ impl Painter {
             )));
         }
         self.refresh().await?;
-        let part = self.network.first_layers(layer + 1)?;
+        let part = self.network.first_layers(layer.saturating_add(1))?;
+        if part.outputs().saturating_mul(size * size) > MOST_PIXELS {
+            return Err(Error::Invalid(format!(
+                "thumbnails of {size} pixels for {} neurons: make them smaller",
+                part.outputs()
+            )));
+        }
         let places: Vec<f64> = (0..size * size)
             .flat_map(|pixel| Picture::coordinates(pixel, size, size, self.subject.centred))
             .collect();
@@ -415,18 +429,22 @@ impl Painter {
     /// # Errors
     /// No engine.
     pub async fn recover(&mut self) -> Result<()> {
-        self.engine = Open::new(&self.options).await?;
-        let Some(run) = &mut self.run else { return Ok(()) };
-        let dataset = run.picture.to_dataset(self.subject.centred)?;
-        let summary = run.training.summary();
-        run.before = Done {
-            steps: run.before.steps + summary.steps,
-            epochs: run.before.epochs + summary.history.len(),
-            seconds: run.before.seconds + summary.seconds,
-        };
-        run.trainer.epochs = self.options.epochs.saturating_sub(run.before.epochs).max(1);
-        run.training = run.trainer.begin(self.engine.engine(), &self.network, &dataset).await?;
-        (run.told, run.fresh) = (0, true);
+        // Nothing is changed before all of it is there: the device may be lost again meanwhile.
+        let engine = Open::new(&self.options).await?;
+        if let Some(run) = &mut self.run {
+            let dataset = run.picture.to_dataset(self.subject.centred)?;
+            let summary = run.training.summary();
+            let before = Done {
+                steps: run.before.steps + summary.steps,
+                epochs: run.before.epochs + summary.history.len(),
+                seconds: run.before.seconds + summary.seconds,
+            };
+            let epochs = self.options.epochs.saturating_sub(before.epochs).max(1);
+            let trainer = Trainer { epochs, ..run.trainer.clone() };
+            run.training = trainer.begin(engine.engine(), &self.network, &dataset).await?;
+            (run.before, run.told, run.fresh) = (before, 0, true);
+        }
+        self.engine = engine;
         Ok(())
     }
 }
@@ -510,6 +528,36 @@ mod tests {
         }
         assert!(block_on(painter.neurons(3, 8)).is_err());
         assert!(block_on(painter.neurons(0, 0)).is_err());
+    }
+
+    #[test]
+    fn a_run_that_diverged_stays_so() {
+        let options = Options { learning_rate: 1e30, ..options() };
+        let mut painter = block_on(Painter::create(options, flag(), None)).expect("a painter");
+        for _ in 0..2 {
+            let trained = block_on(painter.train(Duration::from_secs(1)));
+            assert!(matches!(trained, Err(Error::Diverged { .. })), "{trained:?}");
+        }
+        assert!(block_on(painter.paint(8, 8)).is_ok());
+    }
+
+    #[test]
+    fn hostile_subjects_and_sizes_are_refused() {
+        let mut painter = block_on(Painter::create(options(), flag(), None)).expect("a painter");
+        assert!(block_on(painter.paint(1 << 16, 1 << 16)).is_err());
+        assert!(block_on(painter.paint(usize::MAX, 2)).is_err());
+        assert!(block_on(painter.neurons(usize::MAX, 8)).is_err());
+        let subject = painter.subject();
+        for subject in [
+            Subject { width: usize::MAX, ..subject },
+            Subject { height: 0, ..subject },
+            Subject { channels: 0, ..subject },
+            Subject { maximum: 7, ..subject },
+        ] {
+            let texts = subject.to_metadata().expect("a text");
+            let saved = impasto::encode(&painter.network, &texts).expect("a file");
+            assert!(block_on(Painter::open(options(), &saved)).is_err(), "{subject:?}");
+        }
     }
 
     #[test]

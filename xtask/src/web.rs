@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::install;
 use crate::workspace::{Cargo, root};
@@ -152,7 +152,10 @@ impl Web {
         install::debian(&["rustc-web", "cargo-web", "rust-web-src", "lld-19"]).context(Missing)?;
         match debian_linker() {
             Some(linker) => Ok(Toolchain::Debian(linker)),
-            None => bail!("no compiler for {TARGET}: `rustup target add {TARGET}` brings it"),
+            None => {
+                Err(anyhow!("no compiler for {TARGET}: `rustup target add {TARGET}` brings it"))
+                    .context(Missing)
+            }
         }
     }
 
@@ -176,7 +179,7 @@ impl Web {
         execute(build.args(["build", "--release", "--example", "paint"]))?;
         let variables =
             [("IMPASTO_CHROMIUM", chromium.as_os_str()), ("IMPASTO_PAINT", paint.as_os_str())];
-        self.node(&["--test", "--test-reporter=spec", "tests/"], &variables)
+        self.node(&["--test", "--test-reporter=spec", "tests/page.test.mjs"], &variables)
             .context("the page's tests")
     }
 
