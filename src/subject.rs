@@ -78,7 +78,10 @@ impl Subject {
         };
         Picture::check_size(subject.width, subject.height)?;
         if !(1..=4).contains(&subject.channels) || ![255, 65_535].contains(&subject.maximum) {
-            return invalid("it paints no kind of picture that there is");
+            return invalid(format!(
+                "it is said to paint {} channels up to {}: pictures have 1 to 4, up to 255 or 65535",
+                subject.channels, subject.maximum
+            ));
         }
         if network.inputs() != 2 || network.outputs() != subject.outputs() {
             return invalid("the network does not fit the picture it is said to paint");
