@@ -130,7 +130,7 @@ export class Painter {
     return this.#progress;
   }
 
-  /** The PSNR of the last painting of the picture's own size, in dB. */
+  /** The PSNR of the last painting of the picture's own size, in dB; infinite if it was exact. */
   get psnr(): number | null {
     return this.#psnr;
   }

@@ -43,7 +43,8 @@ export class Chart {
   /** Takes in how good a painting is that was made after the last epoch so far. */
   painted(psnr: number | null): void {
     const last = this.#points[this.#points.length - 1];
-    if (last) last[2] = psnr;
+    // An exact painting is off every scale.
+    if (last) last[2] = psnr !== null && Number.isFinite(psnr) ? psnr : null;
     this.#draw();
   }
 

@@ -3,6 +3,7 @@
 import { Painter, PainterError, type Options, type Progress } from "../api/index.js";
 import { Chart } from "./chart.js";
 import { Film } from "./film.js";
+import { onFile } from "./incoming.js";
 import { type Loaded, difference, hand, load, pixels, png, show } from "./picture.js";
 import { Teaching } from "./teaching.js";
 
@@ -216,6 +217,7 @@ async function revived<T>(mine: Painter, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof PainterError) || error.kind !== "DeviceLost") throw error;
     await mine.recover();
+    if (mine === painter) named();
     return work();
   }
 }
@@ -231,13 +233,20 @@ async function paint(): Promise<void> {
   if (target && painting.width === target.width && painting.height === target.height) {
     show(canvases.difference, difference(target, painting, 4));
     film.add(painting);
-    of("psnr").textContent = mine.psnr === null ? "exact" : `${mine.psnr.toFixed(1)} dB`;
+    of("psnr").textContent = quality(mine.psnr);
   }
   await teaching.draw(mine);
   const now = performance.now();
   nextPainting = now + Math.min(LONGEST_WAIT, Math.max(FRAME, (now - clock) / SHARE));
 }
 
+/** A PSNR in words; an exact painting has an infinite one. */
+function quality(psnr: number | null): string {
+  if (psnr === null) return "–";
+  return Number.isFinite(psnr) ? `${psnr.toFixed(1)} dB` : "exact";
+}
+
+/** A rate in a few digits. */
 function count(value: number): string {
   if (value >= 10_000) return `${Math.round(value / 1000).toLocaleString()} k`;
   return value >= 100 ? Math.round(value).toLocaleString() : value.toPrecision(3);
@@ -254,17 +263,21 @@ function report(progress: Progress): void {
   of("time").textContent = `${progress.seconds.toFixed(progress.seconds < 10 ? 1 : 0)} s`;
 }
 
+/** After a turn of training: there is more to do, all is done, or another painter has taken the place of this
+ * one. */
+type Outcome = "more" | "done" | "gone";
+
 /** One turn of training, with a painting if it is time for one. */
-async function turn(milliseconds: number): Promise<Progress | undefined> {
-  if (!painter) return undefined;
+async function turn(milliseconds: number): Promise<Outcome> {
+  if (!painter) return "gone";
   const mine = painter;
   try {
     const progress = milliseconds > 0 ? await mine.train(milliseconds) : await mine.trainSteps(1);
-    if (mine !== painter) return undefined;
+    if (mine !== painter) return "gone";
     report(progress);
     const painted = performance.now() >= nextPainting || progress.done || milliseconds === 0;
     if (painted) await paint();
-    if (mine !== painter) return undefined;
+    if (mine !== painter) return "gone";
     chart.add(progress.history);
     if (painted) chart.painted(mine.psnr);
     losses = 0;
@@ -272,11 +285,10 @@ async function turn(milliseconds: number): Promise<Progress | undefined> {
       lostAt = undefined;
       tell("");
     }
-    const quiet = performance.now() - lastSpoken > 10_000;
-    if (quiet || progress.done) {
-      speak(`Epoch ${progress.epochs}, PSNR ${mine.psnr?.toFixed(1) ?? "unknown"} decibels.`);
+    if (performance.now() - lastSpoken > 10_000 || progress.done) {
+      speak(`Epoch ${progress.epochs}, PSNR ${quality(mine.psnr)}.`);
     }
-    return progress;
+    return progress.done ? "done" : "more";
   } catch (error) {
     // Once is bad luck; again and again it is no use to try on.
     if (!(error instanceof PainterError) || error.kind !== "DeviceLost" || ++losses > 2) throw error;
@@ -284,26 +296,24 @@ async function turn(milliseconds: number): Promise<Progress | undefined> {
     tell("The GPU was lost. It is opened again, and training goes on from the last painting; what came after it is lost.");
     console.warn(error.message);
     await mine.recover();
+    if (mine !== painter) return "gone";
     named();
-    return mine.progress ? { ...mine.progress, history: [], done: false } : undefined;
+    return "more";
   }
 }
 
+/** Turn after turn, until someone pauses or all is done. */
 async function train(): Promise<void> {
   const mine = painter;
   enter("training");
   speak("Training.");
   await guarded(async () => {
-    while (state === "training") {
-      const progress = await turn(TURN);
-      if (!progress) break;
-      if (progress.done) {
-        enter("done");
-        return;
-      }
-    }
+    let outcome: Outcome = "more";
+    while (state === "training" && outcome === "more") outcome = await turn(TURN);
+    if (mine !== painter) return;
+    if (outcome === "done") enter("done");
     // Paused: what is shown is what was learned.
-    await paint();
+    else await paint();
   });
   // A failure ends it as a pause does: what was learned is still there.
   if (mine === painter && (state === "training" || (state as State) === "pausing")) enter(painter ? "ready" : "failed");
@@ -359,11 +369,11 @@ step.addEventListener("click", () => {
   void (async () => {
     const mine = painter;
     enter("stepping");
-    let done = false;
+    let outcome = "more" as Outcome;
     await guarded(async () => {
-      done = (await turn(0))?.done ?? false;
+      outcome = await turn(0);
     });
-    if (mine === painter && (state as State) === "stepping") enter(done ? "done" : painter ? "ready" : "failed");
+    if (mine === painter && (state as State) === "stepping") enter(outcome === "done" ? "done" : painter ? "ready" : "failed");
   })();
 });
 of("reset").addEventListener("click", () => {
@@ -371,13 +381,7 @@ of("reset").addEventListener("click", () => {
   void begin();
 });
 of("sample").addEventListener("click", () => void sample());
-of<HTMLInputElement>("file").addEventListener("change", (event) => {
-  const input = event.target as HTMLInputElement;
-  const file = input.files?.[0];
-  // The same file can be chosen again.
-  input.value = "";
-  if (file) void open(file, file.name);
-});
+onFile(of<HTMLInputElement>("file"), (file, name) => void open(file, name));
 
 controls.addEventListener("submit", (event) => event.preventDefault());
 controls.addEventListener("change", (event) => {
@@ -390,31 +394,6 @@ controls.addEventListener("change", (event) => {
   // Whoever changes something while it trains wants to see what that does.
   goOn ||= state === "training";
   void begin();
-});
-
-/** Dragging fires for every element under the pointer. */
-let dragged = 0;
-const isFile = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
-addEventListener("dragenter", (event) => {
-  if (isFile(event) && dragged++ === 0) document.body.classList.add("dropping");
-});
-addEventListener("dragleave", (event) => {
-  if (isFile(event) && --dragged === 0) document.body.classList.remove("dropping");
-});
-addEventListener("dragover", (event) => {
-  if (isFile(event)) event.preventDefault();
-});
-addEventListener("drop", (event) => {
-  dragged = 0;
-  document.body.classList.remove("dropping");
-  const file = event.dataTransfer?.files[0];
-  if (!file) return;
-  event.preventDefault();
-  void open(file, file.name);
-});
-addEventListener("paste", (event) => {
-  const file = event.clipboardData?.files[0];
-  if (file) void open(file, file.name || "The pasted picture");
 });
 
 for (const button of document.querySelectorAll<HTMLButtonElement>(".download")) {

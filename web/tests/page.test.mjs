@@ -93,8 +93,12 @@ describe("on WebGPU", () => {
 
   test("a lost device is told, opened again, and training goes on", async () => {
     const page = await open(browser, server.url, { ...SMALL, epochs: "60" });
+    // Before the first step, and then in mid-training.
+    await page.evaluate(() => impasto.painter().destroyDevice());
     await page.click("#run");
+    await page.waitForFunction(() => !document.getElementById("message").hidden);
     await page.waitForFunction(() => (impasto.painter().progress?.epochs ?? 0) >= 2);
+    await page.evaluate(() => { document.getElementById("message").hidden = true; });
     await page.evaluate(() => impasto.painter().destroyDevice());
     await page.waitForFunction(() => !document.getElementById("message").hidden);
     assert.match(await page.textContent("#message"), /GPU was lost.*opened again/);
@@ -102,6 +106,11 @@ describe("on WebGPU", () => {
     await page.waitForFunction((epochs) => impasto.painter().progress.epochs > epochs + 1, epochs);
     assert.equal(await page.evaluate(() => impasto.state()), "training");
     await shoot(page, "recovered");
+    // And while nothing is asked of it.
+    await page.click("#run");
+    await page.waitForFunction(() => impasto.state() === "ready");
+    await page.evaluate(() => impasto.painter().destroyDevice());
+    await Promise.all([page.waitForEvent("download"), page.click("[data-scale='2']")]);
     assert.deepEqual(page.errors, []);
     await page.close();
   });
@@ -197,6 +206,29 @@ describe("on the processor", () => {
     assert.match(await page.getAttribute("#original", "title"), /^logo.jpg/);
     await page.click("#run");
     await page.waitForFunction(() => (impasto.painter()?.progress?.steps ?? 0) > 10);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("a picture that is dropped or pasted is learned", async () => {
+    const page = await open(browser, server.url, { backend: "cpu" });
+    for (const [kind, name, size] of [["drop", "dropped.png", 30], ["paste", "pasted.png", 20]]) {
+      await page.evaluate(async ([kind, name, size]) => {
+        const canvas = new OffscreenCanvas(size, size);
+        canvas.getContext("2d").fillRect(0, 0, size / 2, size);
+        const files = new DataTransfer();
+        files.items.add(new File([await canvas.convertToBlob()], name, { type: "image/png" }));
+        const more = { bubbles: true, cancelable: true };
+        document.body.dispatchEvent(
+          kind === "drop"
+            ? new DragEvent("drop", { ...more, dataTransfer: files })
+            : new ClipboardEvent("paste", { ...more, clipboardData: files }),
+        );
+      }, [kind, name, size]);
+      await page.waitForFunction((name) => document.getElementById("original").title.startsWith(name), name);
+      await settled(page);
+      assert.equal(await page.evaluate(() => impasto.painter().subject.width), size);
+    }
     assert.deepEqual(page.errors, []);
     await page.close();
   });

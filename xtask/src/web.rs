@@ -227,7 +227,7 @@ fn chromium() -> Result<PathBuf> {
         return Ok(program);
     }
     install::debian(&["chromium"]).context(Missing)?;
-    find().context("no Chromium: install it, or name one in IMPASTO_CHROMIUM")
+    find().context("no Chromium: install it, or name one in IMPASTO_CHROMIUM").context(Missing)
 }
 
 /// The npm packages of a folder, as its lock file has them; nothing where they are there.
@@ -241,7 +241,7 @@ fn npm_packages(folder: &Path) -> Result<()> {
     }
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
     let arguments = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-    execute(command.current_dir(folder).args(arguments))
+    execute(command.current_dir(folder).args(arguments)).context(Missing)
 }
 
 /// Runs a command; an error if it fails.

@@ -3,20 +3,17 @@
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-/// The name of the browser's adapter, from its vendor and architecture: `nvidia ampere`,
-/// `google swiftshader`. Empty where the browser tells nothing.
+/// The description of the browser's adapter, or where it has none its vendor and architecture:
+/// `nvidia ampere`, `google swiftshader`. Empty where the browser tells nothing.
 pub(super) async fn adapter_name() -> String {
-    match adapter_info().await {
-        Ok(info) => {
-            let text = |key: &str| property(&info, key).ok().and_then(|value| value.as_string());
-            let known = [text("description"), text("vendor"), text("architecture")];
-            let mut known = known.into_iter().flatten().filter(|text| !text.is_empty());
-            // A description says it all.
-            let first = known.next().unwrap_or_default();
-            let second = known.next().filter(|_| text("description").is_none_or(|d| d.is_empty()));
-            second.map_or(first.clone(), |second| format!("{first} {second}"))
-        }
-        Err(_) => String::new(),
+    let Ok(info) = adapter_info().await else { return String::new() };
+    let text =
+        |key| property(&info, key).ok().and_then(|text| text.as_string()).unwrap_or_default();
+    let description = text("description");
+    if description.is_empty() {
+        [text("vendor"), text("architecture")].join(" ").trim().to_string()
+    } else {
+        description
     }
 }
 

@@ -213,6 +213,7 @@ pub(super) fn step(
         ],
         texts: vec![
             ("number", number_type(shape)),
+            // The longer name first: each is replaced wherever it stands.
             ("output_delta", element("deltas")),
             ("output", element("values")),
             ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
