@@ -18,7 +18,7 @@ for (const folder of ["package", "dist"]) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
   await build({ ...worker, outdir: folder });
-  cpSync("pkg/impasto_bg.wasm", join(folder, "impasto_bg.wasm"));
+  for (const name of ["simd128", "relaxed"]) cpSync(`pkg/${name}/impasto_bg.wasm`, join(folder, `${name}.wasm`));
 }
 await build({ ...shared, entryPoints: { index: "api/index.ts" }, outdir: "package" });
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.package.json"], { stdio: "inherit" });

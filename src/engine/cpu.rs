@@ -70,7 +70,15 @@ impl CpuEngine {
     }
 }
 
-/// The widest vector instructions there are, for people.
+/// The widest vector instructions there are.
+fn vectors() -> pulp::Arch {
+    // Whoever loads a module that has them has asked the browser; the module itself cannot.
+    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+    pulp::wasm::enable_relaxed_simd();
+    pulp::Arch::new()
+}
+
+/// Their name, for people.
 fn simd() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
@@ -80,6 +88,8 @@ fn simd() -> &'static str {
     }
     if cfg!(target_arch = "aarch64") {
         ", NEON"
+    } else if cfg!(all(target_arch = "wasm32", feature = "relaxed-simd")) {
+        ", relaxed SIMD"
     } else if cfg!(target_feature = "simd128") {
         ", SIMD128"
     } else {

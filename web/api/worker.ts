@@ -1,6 +1,8 @@
 /** The worker: holds the engine, answers one request after the other. */
 
-import load, { Painter } from "../pkg/impasto.js";
+import { relaxedSimd } from "wasm-feature-detect";
+import * as relaxed from "../pkg/relaxed/impasto.js";
+import * as simd128 from "../pkg/simd128/impasto.js";
 import type { Kind, Numbered, Reply, Request } from "./protocol.js";
 
 // Without the types of a worker's global scope, which clash with those of a window.
@@ -9,7 +11,19 @@ const scope = self as unknown as {
   postMessage(reply: Reply, transfer?: Transferable[]): void;
 };
 
-const loaded = load({ module_or_path: new URL("impasto_bg.wasm", import.meta.url) });
+type Painter = relaxed.Painter | simd128.Painter;
+
+/** The engine, compiled for what this browser has. */
+async function load() {
+  if (await relaxedSimd()) {
+    await relaxed.default({ module_or_path: new URL("relaxed.wasm", import.meta.url) });
+    return relaxed.Painter;
+  }
+  await simd128.default({ module_or_path: new URL("simd128.wasm", import.meta.url) });
+  return simd128.Painter;
+}
+
+const engine = load();
 let painter: Painter | undefined;
 
 function current(): Painter {
@@ -18,7 +32,7 @@ function current(): Painter {
 }
 
 async function answer(request: Request): Promise<unknown> {
-  await loaded;
+  const Painter = await engine;
   switch (request.call) {
     case "create": {
       painter?.free();

@@ -20,6 +20,6 @@ await build({
   entryPoints: { main: "main.ts" },
   outdir: to,
 });
-for (const name of ["worker.js", "impasto_bg.wasm"]) cpSync(join(web, "package", name), join(to, name));
+for (const name of ["worker.js", "simd128.wasm", "relaxed.wasm"]) cpSync(join(web, "package", name), join(to, name));
 cpSync(join(here, "index.html"), join(to, "index.html"));
 cpSync(join(web, "..", "logo.jpg"), join(to, "logo.jpg"));

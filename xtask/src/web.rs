@@ -16,8 +16,12 @@ use crate::workspace::{Cargo, root};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// What the module may use: the vectors of 128 bits that every browser of today has.
+/// What both modules may use: the vectors of 128 bits that every browser of today has.
 const FLAGS: &str = "-C target-feature=+simd128";
+
+/// The modules, one for any browser and one for those that multiply and add in one instruction, and the
+/// features of the crate that make them.
+const MODULES: [(&str, &[&str]); 2] = [("simd128", &[]), ("relaxed", &["relaxed-simd"])];
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -95,28 +99,21 @@ impl Web {
         if !install::program_exists("node") || !install::program_exists("npm") {
             install::debian(&["nodejs", "npm"]).context(Missing)?;
         }
-        self.compile()?;
-        let module = self.root.join(format!("target/web/{TARGET}/release/impasto_web.wasm"));
-        let mut bind = self.cargo.command();
-        bind.args([
-            "run",
-            "--release",
-            "--quiet",
-            "--package",
-            "xtask",
-            "--example",
-            "bindgen",
-            "--",
-        ]);
-        execute(bind.arg(module).arg(self.folder.join("pkg")))?;
+        let toolchain = self.toolchain()?;
+        for (name, features) in MODULES {
+            let module = self.compile(&toolchain, features)?;
+            let mut bind = self.cargo.command();
+            bind.args(["run", "--release", "--quiet", "--package", "xtask", "--example", "bindgen"]);
+            execute(bind.arg("--").arg(module).arg(self.folder.join("pkg").join(name)))?;
+        }
         npm_packages(&self.folder)?;
         self.node(&["node_modules/typescript/bin/tsc", "--noEmit"], &[])?;
         self.node(&["build.mjs"], &[])
     }
 
-    /// The engine as a module of WebAssembly.
-    fn compile(&self) -> Result<()> {
-        let mut command = match self.toolchain()? {
+    /// The engine as a module of WebAssembly; where it lies.
+    fn compile(&self, toolchain: &Toolchain, features: &[&str]) -> Result<PathBuf> {
+        let mut command = match toolchain {
             Toolchain::Rustup => self.cargo.command(),
             Toolchain::Debian(linker) => {
                 let mut command = Command::new("/usr/bin/cargo");
@@ -130,9 +127,11 @@ impl Web {
             }
         };
         command.args(["build", "--release", "--package", "impasto-web", "--target", TARGET]);
+        command.args(["--features", &features.join(",")]);
         // The standard library and the flags differ from those of everything else.
         command.args(["--target-dir", "target/web"]);
-        execute(command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS))
+        execute(command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS))?;
+        Ok(self.root.join(format!("target/web/{TARGET}/release/impasto_web.wasm")))
     }
 
     fn toolchain(&self) -> Result<Toolchain> {

@@ -8,7 +8,7 @@
 use super::kernel::FOUR;
 use super::lines::{LINE, Lines, stride};
 use crate::network::Network;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// Rows of a block are a multiple of this, the longest vector, unless it is the last.
@@ -198,7 +198,7 @@ impl Layout {
             for (to, from) in block.values.chunks_exact_mut(block.stride).zip(rows) {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
             }
-            Arch::new().dispatch(Transpose(&mut block));
+            super::vectors().dispatch(Transpose(&mut block));
             block
         };
         self.cuts.iter().enumerate().map(block).collect()

@@ -283,7 +283,7 @@ impl<H: Simd> WithSimd for Cut<H> {
                 panel::<H, 1>(half, job, column)
             } else if left <= one {
                 panel::<S, 1>(simd, job, column)
-            } else if left <= 2 * one || left == four || !BOTH_AT_ONCE {
+            } else if left <= 2 * one || left == four {
                 panel::<S, 2>(simd, job, column)
             } else {
                 panel::<S, 3>(simd, job, column)
@@ -361,14 +361,14 @@ fn narrow_along<S: Simd>(simd: S, job: Job, column: usize, turned: [*const f32; 
 /// Bytes of B that stay in the fastest cache while the rows of A go by.
 const PANEL_BYTES: usize = 24 << 10;
 
-/// Whether a product is multiplied and added in one instruction. In WebAssembly it is not, and takes a
-/// register of its own between the two.
-const BOTH_AT_ONCE: bool = !cfg!(target_arch = "wasm32");
+/// A browser compiles the tiles once more. The larger ones are slower there, since the compiler keeps a
+/// register for itself and has an address for each row of A.
+const BROWSER: bool = cfg!(target_arch = "wasm32");
 
 /// Vector registers of the processor. `pulp` takes WebAssembly's variables for them, of which there are
 /// any number; a browser's compiler has 16 on most machines.
 const fn registers<S: Simd>() -> usize {
-    if cfg!(target_arch = "wasm32") { 16 } else { S::REGISTER_COUNT }
+    if BROWSER { 16 } else { S::REGISTER_COUNT }
 }
 
 /// All rows of `N` vectors of columns from `column` on; how many columns these are.
@@ -392,10 +392,14 @@ fn panel<S: Simd, const N: usize>(simd: S, job: Job, column: usize) -> usize {
         if registers::<S>() >= 32 || N == 1 {
             strip.rows::<S, 8, N>(simd);
         }
-        if N == 2 && BOTH_AT_ONCE {
+        if N == 2 && !BROWSER {
             strip.rows::<S, 6, N>(simd);
         }
-        strip.rows::<S, 4, N>(simd);
+        if N == 3 && BROWSER {
+            strip.rows::<S, 3, N>(simd);
+        } else {
+            strip.rows::<S, 4, N>(simd);
+        }
         strip.rows::<S, 2, N>(simd);
         strip.rows::<S, 1, N>(simd);
     }

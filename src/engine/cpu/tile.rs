@@ -46,7 +46,7 @@ impl Shape {
             (0..inputs).flat_map(column).collect()
         });
         Self {
-            arch: Arch::new(),
+            arch: super::vectors(),
             inputs,
             encoded: network.encoding().outputs(inputs),
             frequencies,
