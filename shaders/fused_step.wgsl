@@ -194,12 +194,12 @@ fn main(
         let weights = weights_of(layer) + column;
         @each r q var sum_@r_@q = vec4<f32>();
 @if subgroup
-        for (var k = 0u; k < depth; k++) {
+        for (var k = 0u; k < depth; k += AT_ONCE) {
             let at = weights + k * pitch + word;
-            @each g let read_@g = parameters[at + @gu * BROADCAST];
-            @each q let w_@q = @broadcast_@q;
-            @each r let x_@r = @input;
-            @each r q sum_@r_@q += x_@r * w_@q;
+            @each t g let read_@t_@g = parameters[at + @tu * pitch + @gu * BROADCAST];
+            @each t q let w_@t_@q = @broadcast_@t_@q;
+            @each t r let x_@t_@r = @input;
+            @each t r q sum_@r_@q += x_@t_@r * w_@t_@q;
         }
 @else
         let stride = pitch / 4u;
@@ -254,12 +254,12 @@ fn main(
         let weights = weights_of(layer) + column * pitch;
         @each r q var sum_@r_@q = vec4<f32>();
 @if subgroup
-        for (var k = 0u; k < depth; k++) {
+        for (var k = 0u; k < depth; k += AT_ONCE) {
             let at = weights + k + word * pitch;
-            @each g let read_@g = parameters[at + @gu * BROADCAST * pitch];
-            @each q let w_@q = @broadcast_@q;
-            @each r let x_@r = @delta;
-            @each r q sum_@r_@q += x_@r * w_@q;
+            @each t g let read_@t_@g = parameters[at + @tu + @gu * BROADCAST * pitch];
+            @each t q let w_@t_@q = @broadcast_@t_@q;
+            @each t r let x_@t_@r = @delta;
+            @each t r q sum_@r_@q += x_@t_@r * w_@t_@q;
         }
 @else
         let stride = pitch / 4u;

@@ -49,13 +49,23 @@ fn main(
     @each r let j_@r = first_j + @ru * LANES;
     @each r let column_@r = min(j_@r, pitch - 1u);
     @each r q var sum_@r_@q = vec4<f32>();
+    var at = values_of(layer) + s * below + first_i + word;
+    var row = values_of(layer + 1u) + s * pitch;
+    for (; s + AT_ONCE <= end; s += AT_ONCE) {
+        @each t g let read_@t_@g = values[at + @tu * below + @gu * BROADCAST];
+        @each t q let w_@t_@q = @broadcast_@t_@q;
+        @each t r let x_@t_@r = deltas[row + @tu * pitch + column_@r];
+        @each t r q sum_@r_@q += x_@t_@r * w_@t_@q;
+        at += AT_ONCE * below;
+        row += AT_ONCE * pitch;
+    }
     for (; s < end; s++) {
-        let at = values_of(layer) + s * below + first_i;
-        @each g let read_@g = values[at + word + @gu * BROADCAST];
-        @each q let w_@q = @broadcast_@q;
-        let from_row = values_of(layer + 1u) + s * pitch;
-        @each r let x_@r = deltas[from_row + column_@r];
+        @each g let read_0_@g = values[at + @gu * BROADCAST];
+        @each q let w_@q = @broadcast_0_@q;
+        @each r let x_@r = deltas[row + column_@r];
         @each r q sum_@r_@q += x_@r * w_@q;
+        at += below;
+        row += pitch;
     }
     @each r q put(to, first_i + 4u * @qu, j_@r, pitch, below, sum_@r_@q);
 }
@@ -71,18 +81,20 @@ fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
     let beside = pitch / 4u;
     var at = (values_of(layer) + s * below + first_i) / 4u;
     var row = (values_of(layer + 1u) + s * pitch) / 4u;
-    // Two at a time: what is read for both is waited for once.
-    for (; s + 1u < end; s += 2u) {
-        @each v q let w_@v_@q = values[at + @vu * along + @qu];
-        @each v p let x_@v_@p = deltas[row + @vu * beside + column_@p];
-        @each v q i p sum_@q_@i_@p += w_@v_@q[@i] * x_@v_@p;
-        at += 2u * along;
-        row += 2u * beside;
+    // Some at a time: what is read for all of them is waited for once.
+    for (; s + AT_ONCE <= end; s += AT_ONCE) {
+        @each t q let w_@t_@q = values[at + @tu * along + @qu];
+        @each t p let x_@t_@p = deltas[row + @tu * beside + column_@p];
+        @each t q i p sum_@q_@i_@p += w_@t_@q[@i] * x_@t_@p;
+        at += AT_ONCE * along;
+        row += AT_ONCE * beside;
     }
-    if s < end {
+    for (; s < end; s++) {
         @each q let w_@q = values[at + @qu];
         @each p let x_@p = deltas[row + column_@p];
         @each q i p sum_@q_@i_@p += w_@q[@i] * x_@p;
+        at += along;
+        row += beside;
     }
     @each q i p put(to, first_i + 4u * @qu + @iu, first_j + 4u * @pu, pitch, below, sum_@q_@i_@p);
 }

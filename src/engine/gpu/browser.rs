@@ -1,7 +1,44 @@
-//! What a browser tells of its adapter beside what wgpu passes on.
+//! What a browser tells of its adapter, and can do, beside what wgpu passes on.
 
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+
+// wgpu 30 asks a browser for no subgroups: the next device that it opens is given them on the way.
+#[wasm_bindgen(inline_js = r#"
+export function want_subgroups() {
+    const wish = { granted: false };
+    const adapters = globalThis.GPUAdapter?.prototype;
+    if (!adapters) return wish;
+    const request = adapters.requestDevice;
+    adapters.requestDevice = function (descriptor = {}) {
+        adapters.requestDevice = request;
+        wish.granted = this.features.has("subgroups");
+        const more = wish.granted ? ["subgroups"] : [];
+        const requiredFeatures = [...(descriptor.requiredFeatures ?? []), ...more];
+        return request.call(this, Object.assign(descriptor, { requiredFeatures }));
+    };
+    return wish;
+}
+"#)]
+extern "C" {
+    fn want_subgroups() -> JsValue;
+}
+
+/// That the device to be opened next has subgroups.
+pub(super) struct Wish(JsValue);
+
+impl Wish {
+    /// Asks for them, with the next device that is opened, where its adapter has them.
+    pub(super) fn for_subgroups() -> Self {
+        Self(want_subgroups())
+    }
+
+    /// Whether it was opened with them.
+    pub(super) fn is_granted(&self) -> bool {
+        property(&self.0, "granted").is_ok_and(|granted| granted.is_truthy())
+    }
+}
 
 /// The description of the browser's adapter, or where it has none its vendor and architecture:
 /// `nvidia ampere`, `google swiftshader`. Empty where the browser tells nothing.

@@ -76,22 +76,26 @@ impl Gpu {
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE;
         let features = adapter.features() & wanted;
-        let subgroups = features.contains(wgpu::Features::SUBGROUP);
-        let width = adapter.get_info().subgroup_min_size;
-        let broadcast = if subgroups { width.min(8) } else { 0 };
-        // A browser tells it though wgpu passes no subgroups on. What tells nothing is llvmpipe through
-        // OpenGL, for which 4 would be wgpu's guess.
-        let told = subgroups || info.api == "WebGPU";
-        let vector = if told && (4..8).contains(&width) { width } else { 8 };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("impasto"),
             required_features: features,
             required_limits: limits.clone(),
             ..Default::default()
         };
+        #[cfg(target_arch = "wasm32")]
+        let wish = super::browser::Wish::for_subgroups();
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
             Error::Gpu { what: format!("opening {}", info.description()), reason: e.to_string() }
         })?;
+        #[cfg(target_arch = "wasm32")]
+        let subgroups = wish.is_granted();
+        #[cfg(not(target_arch = "wasm32"))]
+        let subgroups = features.contains(wgpu::Features::SUBGROUP);
+        let width = adapter.get_info().subgroup_min_size;
+        let broadcast = if subgroups { width.min(8) } else { 0 };
+        // What tells nothing is llvmpipe through OpenGL, for which 4 would be wgpu's guess.
+        let told = subgroups || info.api == "WebGPU";
+        let vector = if told && (4..8).contains(&width) { width } else { 8 };
         let failures = Arc::new(Mutex::new(Failures::default()));
         let noted = Arc::clone(&failures);
         device.set_device_lost_callback(move |_, reason| {

@@ -286,7 +286,11 @@ impl Source {
         SOURCES.iter().find(|source| source.name == name).map_or("", |source| source.text)
     }
 
-    fn module(&self, device: &wgpu::Device, text: String) -> wgpu::ShaderModule {
+    fn module(&self, device: &wgpu::Device, mut text: String) -> wgpu::ShaderModule {
+        // A browser wants to be told; naga must not be.
+        if cfg!(target_arch = "wasm32") && text.contains("subgroupBroadcast") {
+            text.insert_str(0, "enable subgroups;\n");
+        }
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(self.name),
             source: wgpu::ShaderSource::Wgsl(text.into()),

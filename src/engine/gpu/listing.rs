@@ -121,6 +121,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
     let slice = shapes.slice as usize;
     let gradients = specialise::weight_gradients(&layout, shapes.gradients, slice, shapes.step);
     let (flops, numbers) = layout.gradient_cost(count, slices);
+    let samples = specialise::samples_at_once(shapes.gradients);
     let gradients = listing(
         format!("weight_gradients, {}", describe(shapes.gradients)),
         gradients,
@@ -129,7 +130,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
             workgroups: [layout.all_blocks(shapes.gradients) as u32 + 1, slices as u32, 1],
             flops,
             bytes: 4.0 * numbers,
-            trips: vec![vec![(slice.min(count) / specialise::SAMPLES_AT_ONCE) as f64]],
+            trips: vec![vec![(slice.min(count) / samples) as f64]],
         }),
     );
 

@@ -91,10 +91,10 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
         // No barrier, and what is read once used often: there a load costs as much as many products.
         // The first compiles soonest; where vectors are short, the large ones do soon enough.
         let lanes = abilities.vector;
-        let tried: &[(u32, u32)] = if broadcast == 0 && lanes < 8 {
-            &[(10, 12), (12, 16), (8, 16), (2, 8)]
-        } else {
-            &[(2, 8), (2, 52), (4, 28), (2, 28), (1, 52)]
+        let tried: &[(u32, u32)] = match (broadcast, lanes) {
+            (0, ..8) => &[(10, 12), (12, 16), (8, 16), (2, 8)],
+            (_, ..8) => &[(10, 12), (6, 16), (13, 12), (2, 8)],
+            _ => &[(2, 8), (2, 52), (4, 28), (2, 28), (1, 52)],
         };
         tried
             .iter()
@@ -137,6 +137,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
         let tried = match (broadcast, lanes) {
             (0, ..8) => [(16, 12), (16, 16), (8, 16)],
             (0, _) => [(4, 16), (8, 16), (16, 8)],
+            (_, ..8) => [(13, 28), (13, 20), (8, 16)],
             _ => [(4, 16), (7, 16), (13, 8)],
         };
         tried.map(|(rows, columns)| Shape { lanes, groups: 1, rows, columns, broadcast }).to_vec()

@@ -159,11 +159,24 @@ pub(super) enum Purpose {
 /// where registers are to spare. (With 32 sums in registers, Mesa 22's compiler spills for RDNA 3; in
 /// the shape that is not cooperative, any Mesa's.)
 pub(super) fn at_once(shape: Shape) -> usize {
-    if shape.is_cooperative() && shape.rows * shape.columns <= 16 { ALIGNMENT } else { 4 }
+    if shape.broadcast > 0 {
+        terms_broadcast(shape)
+    } else if shape.is_cooperative() && shape.rows * shape.columns <= 16 {
+        ALIGNMENT
+    } else {
+        4
+    }
 }
 
 /// Samples that `weight_gradients` takes in one turn of its loop.
-pub(super) const SAMPLES_AT_ONCE: usize = 2;
+pub(super) fn samples_at_once(shape: Shape) -> usize {
+    if shape.broadcast > 0 { terms_broadcast(shape) } else { 2 }
+}
+
+/// The same where one operand is broadcast: with long vectors one, since compiling takes long there.
+fn terms_broadcast(shape: Shape) -> usize {
+    if shape.broadcast < 8 { 4 } else { 1 }
+}
 
 /// The kernel that takes samples through the network, and back if it is for training.
 pub(super) fn step(
@@ -219,13 +232,13 @@ pub(super) fn step(
             ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
             // The longer name first: each is replaced wherever it stands.
             ("inputs", inputs.into()),
-            ("input", "values[below_@r + k]".into()),
+            ("input", "values[below_@r + k + @tu]".into()),
             ("deltas", deltas.into()),
-            ("delta", "deltas[above_@r + k]".into()),
+            ("delta", "deltas[above_@r + k + @tu]".into()),
         ],
-        ranges: ranges(shape, at_once(shape) as u32 / 4),
+        ranges: ranges(shape, at_once(shape) as u32),
     };
-    text += &fill("fused_step", &values, shape);
+    text += &fill("fused_step", &values, shape, at_once(shape));
     KernelKey::specialised("fused_step", text)
 }
 
@@ -240,9 +253,11 @@ pub(super) fn weight_gradients(
     text += &constants(layout, shape);
     let _ = write!(
         text,
-        "const BLOCKS: u32 = {}u;\nconst SLICE: u32 = {slice}u;\nconst PARAMETERS: u32 = {}u;\n",
+        "const BLOCKS: u32 = {}u;\nconst SLICE: u32 = {slice}u;\nconst PARAMETERS: u32 = {}u;\n\
+         const AT_ONCE: u32 = {}u;\n",
         layout.all_blocks(shape),
         layout.parameters(),
+        samples_at_once(shape),
     );
     text += &tables(layout);
     let blocks: Vec<usize> =
@@ -259,9 +274,9 @@ pub(super) fn weight_gradients(
     let values = Values {
         conditions: vec![("subgroup", shape.broadcast > 0)],
         texts: vec![("number", number_type(shape))],
-        ranges: ranges(shape, SAMPLES_AT_ONCE as u32),
+        ranges: ranges(shape, samples_at_once(shape) as u32),
     };
-    text += &fill("weight_gradients", &values, shape);
+    text += &fill("weight_gradients", &values, shape, samples_at_once(shape));
     KernelKey::specialised("weight_gradients", text)
 }
 
@@ -271,8 +286,8 @@ fn number_type(shape: Shape) -> String {
     if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into()
 }
 
-/// `unrolled`: how many turns of the innermost loop are taken as one.
-fn ranges(shape: Shape, unrolled: u32) -> Vec<(char, u32)> {
+/// `terms`: how many turns of the innermost loop are taken as one.
+fn ranges(shape: Shape, terms: u32) -> Vec<(char, u32)> {
     let reads = if shape.broadcast > 0 { shape.columns.div_ceil(shape.broadcast) } else { 0 };
     vec![
         ('r', shape.rows),
@@ -280,22 +295,25 @@ fn ranges(shape: Shape, unrolled: u32) -> Vec<(char, u32)> {
         ('g', reads),
         ('u', 4),
         ('i', 4),
-        ('v', unrolled),
+        ('t', terms),
+        ('v', terms / 4),
         ('p', shape.rows / 4),
     ]
 }
 
-fn fill(name: &str, values: &Values, shape: Shape) -> String {
+/// The template, and four columns of the common operand where they were read by several lanes.
+fn fill(name: &str, values: &Values, shape: Shape, terms: usize) -> String {
     let mut text = template::fill(Source::file(name), values);
-    for q in (0..shape.columns / 4).rev().filter(|_| shape.broadcast > 0) {
-        let each: Vec<String> = (4 * q..4 * q + 4)
-            .map(|column| {
-                let (read, lane) = (column / shape.broadcast, column % shape.broadcast);
-                format!("subgroupBroadcast(read_{read}, {lane}u)")
-            })
-            .collect();
-        text =
-            text.replace(&format!("@broadcast_{q};"), &format!("vec4<f32>({});", each.join(", ")));
+    if shape.broadcast == 0 {
+        return text;
+    }
+    for (term, q) in (0..terms).flat_map(|term| (0..shape.columns / 4).map(move |q| (term, q))) {
+        let column = |column: u32| {
+            let (read, lane) = (column / shape.broadcast, column % shape.broadcast);
+            format!("subgroupBroadcast(read_{term}_{read}, {lane}u)")
+        };
+        let four = [0, 1, 2, 3].map(|i| column(4 * q + i)).join(", ");
+        text = text.replace(&format!("@broadcast_{term}_{q};"), &format!("vec4<f32>({four});"));
     }
     text
 }
