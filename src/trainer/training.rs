@@ -29,6 +29,7 @@ pub struct Training {
     trainer: Trainer,
     /// What is trained, with the parameters it was begun with or that were last judged.
     network: Network,
+    dataset: Dataset,
     held_out: Option<Dataset>,
     session: Box<dyn Session>,
     timetable: Timetable,
@@ -37,6 +38,8 @@ pub struct Training {
     multiplier: f64,
     /// The number of the next step.
     next: u64,
+    /// Steps before this session, which counts its own from 1.
+    earlier: u64,
     /// Steps in the next submission.
     size: usize,
     clock: Instant,
@@ -71,14 +74,16 @@ impl Training {
         let session = engine.start(network, &plan, &dataset).await?;
         Ok(Self {
             network: network.clone(),
+            timetable: Timetable::new(&trainer, dataset.len()),
+            dataset,
             held_out,
             session,
-            timetable: Timetable::new(&trainer, dataset.len()),
             judge: Judge::new(trainer.early_stopping),
             trainer,
             plateau: Plateau::default(),
             multiplier: 1.0,
             next: 1,
+            earlier: 0,
             size: 1,
             clock: Instant::now(),
             epoch: OpenEpoch::default(),
@@ -122,6 +127,27 @@ impl Training {
             Some(best) => Ok(best.clone()),
             None => self.session.parameters().await,
         }
+    }
+
+    /// Goes on from `parameters` with another engine, after the one that it ran on was lost: from the
+    /// beginning of the epoch that was under way. The schedule, the order of the samples and the
+    /// stopping rule go on where they were; what the optimizer knew is lost.
+    ///
+    /// # Errors
+    /// Parameters of another number than the network has, or a device that failed; then nothing has
+    /// changed.
+    pub async fn restart(&mut self, engine: &dyn Engine, parameters: &[f64]) -> Result<()> {
+        let mut network = self.network.clone();
+        network.set_parameters(parameters)?;
+        let plan = self.trainer.plan(&self.dataset);
+        self.session = engine.start(&network, &plan, &self.dataset).await?;
+        self.network = network;
+        self.earlier = self.summary.history.len() as u64 * self.timetable.steps_per_epoch;
+        self.next = self.earlier + 1;
+        self.summary.steps = self.earlier;
+        self.epoch = OpenEpoch::default();
+        self.size = 1;
+        Ok(())
     }
 
     /// Sets the learning rate, before the schedule, of the steps to come.
@@ -205,6 +231,7 @@ impl Training {
         }
         let steps = (self.next..=last)
             .map(|number| self.timetable.step(number, &self.trainer, self.multiplier))
+            .map(|step| Step { number: step.number - self.earlier, ..step })
             .collect();
         self.next = last + 1;
         steps
@@ -224,7 +251,8 @@ impl Training {
         let mut ending = None;
         for (step, loss) in steps.iter().zip(&outcome.losses) {
             if let Some(divergence) = outcome.diverged.filter(|d| d.step <= step.number) {
-                return Err(diverged(divergence, step, &self.summary));
+                let step = Step { number: self.earlier + step.number, ..*step };
+                return Err(diverged(divergence, &step, &self.summary));
             }
             let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };
             self.summary.steps += 1;

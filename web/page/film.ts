@@ -3,8 +3,8 @@
 import { GIFEncoder, applyPalette, quantize } from "gifenc";
 import { shrunk } from "./picture.js";
 
-/** The longest side of a frame, so that a film stays small. */
-const LONGEST = 256;
+/** The side of a square with as many pixels as a frame has at most, so that a film stays small. */
+const SIDE = 256;
 
 /** Frames that are kept: when there are more, every second is dropped. */
 const MOST_FRAMES = 80;
@@ -31,7 +31,7 @@ export class Film {
 
   /** Takes a painting in, if its turn has come. */
   add(frame: ImageData): void {
-    this.#last = shrunk(frame, LONGEST);
+    this.#last = shrunk(frame, SIDE);
     if (this.#seen++ % this.#every !== 0) return;
     this.#frames.push(this.#last);
     if (this.#frames.length > MOST_FRAMES) {

@@ -38,23 +38,24 @@ export async function load(file: Blob, name: string): Promise<Loaded> {
   return { name, width: bitmap.width, height: bitmap.height, bitmap };
 }
 
-/** The picture's pixels, with the longer side at most `side`. */
+/** The picture's pixels: no more of them than a square with that side has. */
 export function pixels({ bitmap, width, height }: Loaded, side: number): ImageData {
   return drawn(bitmap, width, height, side);
 }
 
-/** A picture with its longer side at most `side`. */
+/** A picture with no more pixels than a square with that side. */
 export function shrunk(image: ImageData, side: number): ImageData {
-  if (Math.max(image.width, image.height) <= side) return image;
+  if (image.width * image.height <= side * side) return image;
   const canvas = new OffscreenCanvas(image.width, image.height);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   return drawn(canvas, image.width, image.height, side);
 }
 
 function drawn(source: CanvasImageSource, width: number, height: number, side: number): ImageData {
-  const scale = Math.min(1, side / Math.max(width, height));
-  const w = Math.max(1, Math.round(width * scale));
-  const h = Math.max(1, Math.round(height * scale));
+  // Not by the longer side: a wide picture would become a line.
+  const scale = Math.min(1, side / Math.sqrt(width * height));
+  const w = Math.max(1, Math.floor(Math.min(width * scale, side * side)));
+  const h = Math.max(1, Math.floor(Math.min(height * scale, side * side)));
   const context = new OffscreenCanvas(w, h).getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error("this browser cannot draw pictures.");
   context.imageSmoothingQuality = "high";
@@ -67,6 +68,7 @@ export function show(canvas: HTMLCanvasElement, image: ImageData): void {
   if (canvas.width !== image.width || canvas.height !== image.height) {
     canvas.width = image.width;
     canvas.height = image.height;
+    canvas.classList.toggle("tall", image.height > image.width);
   }
   canvas.getContext("2d")?.putImageData(image, 0, 0);
 }

@@ -6,7 +6,7 @@ use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
     Backend, Control, Ending, Engine, Error, Event, Initialisation, Network, Output, Picture,
-    Result, Subject, Trainer, Training,
+    Result, Subject, Training,
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -30,23 +30,13 @@ pub struct Painter {
 /// A picture with the training run that learns it.
 struct Run {
     picture: Picture,
-    trainer: Trainer,
     training: Training,
-    /// What training runs before this one had done, on devices that were lost.
-    before: Done,
     /// The epochs of this run that were told.
     told: usize,
     /// PSNR of the last painting of the picture's size, in dB.
     psnr: Option<f64>,
     /// Whether the parameters in `network` are those of the last step.
     fresh: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Done {
-    steps: u64,
-    epochs: usize,
-    seconds: f64,
 }
 
 /// The engine, and whether it can be given up.
@@ -199,9 +189,7 @@ impl Painter {
         let training = trainer.begin(engine.engine(), &network, &dataset).await?;
         let run = Run {
             picture,
-            trainer,
             training,
-            before: Done::default(),
             told: 0,
             psnr: None,
             fresh: true,
@@ -286,16 +274,16 @@ impl Painter {
         let summary = run.training.summary();
         let history: Vec<(usize, f64)> = summary.history[run.told..]
             .iter()
-            .map(|epoch| (run.before.epochs + epoch.number as usize, epoch.loss))
+            .map(|epoch| (epoch.number as usize, epoch.loss))
             .collect();
         run.told = summary.history.len();
         Ok(Progress {
-            steps: run.before.steps + summary.steps,
-            epochs: run.before.epochs + summary.history.len(),
+            steps: summary.steps,
+            epochs: summary.history.len(),
             loss: history.last().map(|(_, loss)| *loss).or(last),
             steps_per_second: (summary.steps - steps) as f64 / seconds,
             samples_per_second: (summary.samples - samples) as f64 / seconds,
-            seconds: run.before.seconds + summary.seconds,
+            seconds: summary.seconds,
             done: ending != Ending::Stopped,
             history,
         })
@@ -411,9 +399,7 @@ impl Painter {
     /// A rate that is not above 0.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         let Some(run) = &mut self.run else { return Ok(()) };
-        run.training.set_learning_rate(rate)?;
-        run.trainer.learning_rate = rate;
-        Ok(())
+        run.training.set_learning_rate(rate)
     }
 
     /// Gives the device up, as a reset of the driver would. Nothing on the processor.
@@ -424,7 +410,8 @@ impl Painter {
     }
 
     /// Opens the engine anew after its device was lost, and goes on from the parameters that were last
-    /// read back: by a painting, a thumbnail or a file. What the optimizer knew is lost.
+    /// read back, by a painting, a thumbnail or a file, in the epoch that was under way. What the
+    /// optimizer knew is lost.
     ///
     /// # Errors
     /// No engine.
@@ -432,17 +419,8 @@ impl Painter {
         // Nothing is changed before all of it is there: the device may be lost again meanwhile.
         let engine = Open::new(&self.options).await?;
         if let Some(run) = &mut self.run {
-            let dataset = run.picture.to_dataset(self.subject.centred)?;
-            let summary = run.training.summary();
-            let before = Done {
-                steps: run.before.steps + summary.steps,
-                epochs: run.before.epochs + summary.history.len(),
-                seconds: run.before.seconds + summary.seconds,
-            };
-            let epochs = self.options.epochs.saturating_sub(before.epochs).max(1);
-            let trainer = Trainer { epochs, ..run.trainer.clone() };
-            run.training = trainer.begin(engine.engine(), &self.network, &dataset).await?;
-            (run.before, run.told, run.fresh) = (before, 0, true);
+            run.training.restart(engine.engine(), self.network.parameters()).await?;
+            run.fresh = true;
         }
         self.engine = engine;
         Ok(())
@@ -569,5 +547,11 @@ mod tests {
         block_on(painter.recover()).expect("recovers");
         let second = block_on(painter.train_steps(8)).expect("trains");
         assert!(second.steps > first.steps && second.loss.is_some_and(|l| l < loss));
+        // Once all epochs are done there is nothing to go on with.
+        let last = block_on(painter.train_steps(1000)).expect("trains");
+        block_on(painter.recover()).expect("recovers");
+        let after = block_on(painter.train_steps(1)).expect("trains");
+        assert!(last.done && after.done && after.history.is_empty());
+        assert_eq!((last.steps, last.epochs, after.steps, after.epochs), (240, 60, 240, 60));
     }
 }

@@ -204,6 +204,8 @@ describe("on the processor", () => {
 
   test("what cannot be read is told in a sentence, and the painter lives on", async () => {
     const page = await open(browser, server.url, { backend: "cpu" });
+    await page.click("#step");
+    await page.waitForFunction(() => impasto.painter().progress?.steps > 0 && impasto.state() === "ready");
     // A PNG of 60,000 × 60,000 pixels, as its header has it.
     const header = Buffer.from("89504e470d0a1a0a0000000d494844520000ea600000ea6008020000003d2fb5d1", "hex");
     const files = [
@@ -219,7 +221,9 @@ describe("on the processor", () => {
       await page.evaluate(() => { document.getElementById("message").hidden = true; });
     }
     await shoot(page, "refused");
-    // The picture from before is still there.
+    // The picture from before is still there, and what was learned of it.
+    assert.equal(await page.evaluate(() => impasto.state()), "ready");
+    assert.ok(await page.evaluate(() => impasto.painter().progress.steps > 0));
     await page.click("#reset");
     await settled(page);
     assert.match(await page.getAttribute("#original", "title"), /^logo.jpg/);
@@ -301,15 +305,57 @@ describe("on the processor", () => {
     await settled(page);
     assert.equal(await look(), painted, "the opened network paints something else");
     assert.equal(await page.isDisabled("#run"), true, "there is nothing to learn");
-    // A network from the command line opens too.
+    // A network from the command line opens too, and can be trained on.
     const saved = join(folder, "cli.safetensors");
-    execFileSync(paint, [join(root, "logo.jpg"), "--backend", "cpu", "--epochs", "2", "--quiet", "--save", saved, "-o", join(folder, "c.png")]);
+    const learned = ["--backend", "cpu", "--hidden", "3x48", "--epochs", "9", "--quiet"];
+    execFileSync(paint, [join(root, "logo.jpg"), ...learned, "--save", saved, "-o", join(folder, "c.png")]);
     await page.setInputFiles("#file", saved);
-    await page.waitForTimeout(200);
+    await page.waitForFunction(() => impasto.painter()?.widths.length === 4);
     await settled(page);
-    assert.match(await page.textContent("#message"), /no picture to train it on/);
-    assert.equal(await page.evaluate(() => impasto.state()), "ready");
+    assert.match(await page.textContent("#message"), /choose the picture that it has learned/);
     await shoot(page, "opened");
+    await page.click("#sample");
+    await page.waitForFunction(() => impasto.painter()?.psnr > 0 && impasto.state() === "ready");
+    assert.equal(await page.isDisabled("[name=layers]"), true);
+    const before = await psnr(page);
+    await page.click("#run");
+    await page.waitForFunction(() => (impasto.painter().progress?.epochs ?? 0) >= 3);
+    assert.equal(await page.evaluate(() => impasto.painter().widths.length), 4);
+    // Or not: then it is a new network.
+    await page.uncheck("[name=goesOn]");
+    await page.waitForFunction(() => impasto.painter()?.widths.length === 11);
+    await page.click("#reset");
+    await settled(page);
+    const anew = await psnr(page);
+    assert.ok(before > anew + 3, `${before} dB from the network, ${anew} dB without`);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("what is transparent stays so, and a wide picture is no line", async () => {
+    const page = await open(browser, server.url, { backend: "cpu" });
+    const give = (name, width, height, alpha) =>
+      page.evaluate(async ([name, width, height, alpha]) => {
+        const canvas = new OffscreenCanvas(width, height);
+        const context = canvas.getContext("2d");
+        context.fillStyle = `rgb(200 40 20 / ${alpha})`;
+        context.fillRect(0, 0, width / 2, height);
+        const files = new DataTransfer();
+        files.items.add(new File([await canvas.convertToBlob()], name, { type: "image/png" }));
+        document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: files }));
+      }, [name, width, height, alpha]);
+    await give("half.png", 40, 60, 0.5);
+    await page.waitForFunction(() => impasto.painter()?.subject.channels === 4);
+    await settled(page);
+    await page.click("#run");
+    await page.waitForFunction(() => impasto.painter().psnr > 18);
+    await shoot(page, "transparent");
+    await give("wide.png", 4000, 20, 1);
+    await page.waitForFunction(() => impasto.painter()?.subject.width > 100);
+    await settled(page);
+    const { width, height } = await page.evaluate(() => impasto.painter().subject);
+    assert.ok(width * height <= 10_000 && height >= 5, `${width}×${height}`);
+    await shoot(page, "wide");
     assert.deepEqual(page.errors, []);
     await page.close();
   });

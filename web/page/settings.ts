@@ -1,0 +1,74 @@
+/** The form: the network and how it learns. */
+
+import type { Options } from "../api/index.js";
+
+export class Settings {
+  readonly #form: HTMLFormElement;
+
+  /** `changed` is told of every setting that was changed, with its name. */
+  constructor(form: HTMLFormElement, changed: (name: string) => void) {
+    this.#form = form;
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("change", (event) => changed((event.target as HTMLInputElement).name));
+  }
+
+  /** Whether all of them are within their ranges; if not, the first that is not is marked. */
+  check(): boolean {
+    return this.#form.reportValidity();
+  }
+
+  /** What a painter is made with. */
+  get options(): Options {
+    return {
+      backend: this.#chosen("backend") as NonNullable<Options["backend"]>,
+      hidden: Array<number>(this.#number("layers")).fill(this.#number("width")),
+      activation: this.#chosen("activation") as NonNullable<Options["activation"]>,
+      encoding: this.#chosen("encoding") as NonNullable<Options["encoding"]>,
+      learningRate: this.learningRate,
+      schedule: this.#chosen("schedule") as NonNullable<Options["schedule"]>,
+      batch: this.#number("batch"),
+      epochs: this.epochs,
+      seed: this.#number("seed"),
+    };
+  }
+
+  get epochs(): number {
+    return this.#number("epochs");
+  }
+
+  get learningRate(): number {
+    return this.#number("learningRate");
+  }
+
+  /** A picture is learned in at most this many pixels, squared. */
+  get side(): number {
+    return Number(this.#chosen("side"));
+  }
+
+  /** Whether training goes on from the network that was opened, where there is one. */
+  get goesOn(): boolean {
+    return (this.#control("goesOn") as HTMLInputElement).checked;
+  }
+
+  /** Shows that there is a network to go on from, or none; then what it brings with it is not asked for. */
+  showNetwork(there: boolean): void {
+    const box = this.#control("goesOn") as HTMLInputElement;
+    box.closest("label")!.hidden = !there;
+    if (!there) box.checked = true;
+    for (const name of ["layers", "width", "activation", "encoding"]) {
+      (this.#control(name) as HTMLInputElement).disabled = there && box.checked;
+    }
+  }
+
+  #control(name: string): Element {
+    return this.#form.elements.namedItem(name) as Element;
+  }
+
+  #number(name: string): number {
+    return (this.#control(name) as HTMLInputElement).valueAsNumber;
+  }
+
+  #chosen(name: string): string {
+    return (this.#control(name) as HTMLSelectElement).value;
+  }
+}

@@ -1,0 +1,132 @@
+/** What the page shows: pictures, figures, messages, and which buttons can be pressed. */
+
+import type { Adapter, Progress } from "../api/index.js";
+import { type Loaded, difference, show } from "./picture.js";
+
+/** What the page is doing. */
+export type State = "opening" | "ready" | "training" | "pausing" | "stepping" | "done" | "failed";
+
+/** How much stronger a difference is shown. */
+const STRONGER = 4;
+
+/** Milliseconds at least between two things that a screen reader says of training. */
+const SILENCE = 10_000;
+
+const FIGURES = ["psnr", "loss", "epoch", "steps", "pixels", "time"];
+
+export const of = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
+
+export class View {
+  readonly #original = of<HTMLCanvasElement>("original");
+  readonly #painting = of<HTMLCanvasElement>("painting");
+  readonly #difference = of<HTMLCanvasElement>("difference");
+  readonly #progress = of<HTMLProgressElement>("progress");
+  #spoken = 0;
+
+  /** Another state: `painter` is whether there is one, `picture` whether it has something to learn, `film`
+   * whether there is something to make one of. */
+  enter(state: State, there: { painter: boolean; picture: boolean; film: boolean }): void {
+    document.body.dataset.state = state;
+    const run = of<HTMLButtonElement>("run");
+    run.textContent = state === "training" || state === "pausing" ? "Pause" : state === "done" ? "Done" : "Start";
+    run.disabled = !["ready", "training"].includes(state) || !there.picture;
+    run.title = state === "done" ? "All epochs are done: reset, or ask for more of them." : "";
+    // Not while it steps, so that the focus stays.
+    of<HTMLButtonElement>("step").disabled = !["ready", "stepping"].includes(state) || !there.picture;
+    for (const button of document.querySelectorAll<HTMLButtonElement>(".download, #save")) {
+      button.disabled = !there.painter;
+    }
+    of<HTMLButtonElement>("film").disabled = !there.film;
+    // Nobody knows how long opening takes: with large networks, some seconds.
+    if (state === "opening") this.#progress.removeAttribute("value");
+    else if (!this.#progress.hasAttribute("value")) this.#progress.value = 0;
+    if (state === "opening") this.#badge("none", "Opening the engine …");
+  }
+
+  /** Tells what went wrong, or with no text that all is well. */
+  tell(message: string): void {
+    const box = of("message");
+    box.hidden = message === "";
+    box.textContent = message;
+  }
+
+  /** What a screen reader says. */
+  speak(text: string): void {
+    of("status").textContent = text;
+    this.#spoken = performance.now();
+  }
+
+  /** A new beginning with a picture, in these pixels, or without one. */
+  begin(picture: Loaded | undefined, target: ImageData | undefined): void {
+    for (const id of FIGURES) of(id).textContent = "–";
+    if (picture && target) {
+      show(this.#original, target);
+      const learned = `${target.width}×${target.height}`;
+      const smaller = target.width < picture.width || target.height < picture.height;
+      this.#original.title = `${picture.name}: ${picture.width}×${picture.height} pixels${smaller ? `, learned at ${learned}` : ""}`;
+      of("size").textContent = smaller ? ` at ${learned}` : "";
+    } else {
+      // A saved network has nothing to be compared with.
+      this.#original.title = "";
+      of("size").textContent = "";
+      for (const canvas of [this.#original, this.#difference]) canvas.width = canvas.height = 1;
+    }
+  }
+
+  /** What computes, where `wanted` was asked for. */
+  adapter({ backend, kind, description }: Adapter, wanted: string | undefined): void {
+    if (backend === "gpu") {
+      this.#badge(kind === "software" ? "software" : "gpu", `WebGPU on ${description}`);
+      return;
+    }
+    const why = "gpu" in navigator ? "no GPU is usable here" : "this browser has no WebGPU";
+    this.#badge("cpu", `${description}, in WebAssembly${wanted === "auto" ? `: ${why}` : ""}`);
+  }
+
+  /** Nothing computes. */
+  noAdapter(): void {
+    this.#badge("none", "The engine is not open");
+  }
+
+  /** A painting, and how it compares with the picture, if that can be told. */
+  painting(painting: ImageData, target: ImageData | undefined, psnr: number | null): void {
+    show(this.#painting, painting);
+    if (!target) return;
+    show(this.#difference, difference(target, painting, STRONGER));
+    of("psnr").textContent = quality(psnr);
+  }
+
+  /** How far training is, of so many epochs. */
+  progress(progress: Progress, epochs: number): void {
+    this.#progress.value = Math.min(1, progress.epochs / epochs);
+    of("loss").textContent = progress.loss === null ? "–" : progress.loss.toPrecision(3);
+    of("epoch").textContent = `${progress.epochs}`;
+    of("steps").textContent = count(progress.stepsPerSecond);
+    of("pixels").textContent = count(progress.samplesPerSecond);
+    of("time").textContent = `${progress.seconds.toFixed(progress.seconds < 10 ? 1 : 0)} s`;
+  }
+
+  /** Says it too, from time to time and in the end. */
+  sayProgress(progress: Progress, psnr: number | null): void {
+    if (performance.now() - this.#spoken < SILENCE && !progress.done) return;
+    this.speak(`Epoch ${progress.epochs}, PSNR ${quality(psnr)}.`);
+  }
+
+  #badge(kind: string, text: string): void {
+    const badge = of("adapter");
+    badge.dataset.kind = kind;
+    badge.textContent = text;
+  }
+}
+
+/** A PSNR in words; an exact painting has an infinite one. */
+function quality(psnr: number | null): string {
+  if (psnr === null) return "–";
+  return Number.isFinite(psnr) ? `${psnr.toFixed(1)} dB` : "exact";
+}
+
+/** A rate in a few digits. */
+function count(value: number): string {
+  if (value >= 10_000) return `${Math.round(value / 1000).toLocaleString()} k`;
+  return value >= 100 ? Math.round(value).toLocaleString() : value.toPrecision(3);
+}
