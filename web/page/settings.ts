@@ -56,7 +56,7 @@ export class Settings {
     box.closest("label")!.hidden = !there;
     if (!there) box.checked = true;
     for (const name of ["layers", "width", "activation", "encoding"]) {
-      (this.#control(name) as HTMLInputElement).disabled = there && box.checked;
+      this.#control(name).closest("label")!.hidden = there && box.checked;
     }
   }
 

@@ -316,7 +316,7 @@ describe("on the processor", () => {
     await shoot(page, "opened");
     await page.click("#sample");
     await page.waitForFunction(() => impasto.painter()?.psnr > 0 && impasto.state() === "ready");
-    assert.equal(await page.isDisabled("[name=layers]"), true);
+    assert.equal(await page.isVisible("[name=layers]"), false, "the network has its layers");
     const before = await psnr(page);
     await page.click("#run");
     await page.waitForFunction(() => (impasto.painter().progress?.epochs ?? 0) >= 3);
