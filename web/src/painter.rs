@@ -187,13 +187,7 @@ impl Painter {
         let engine = Open::new(&options).await?;
         let dataset = picture.to_dataset(subject.centred)?;
         let training = trainer.begin(engine.engine(), &network, &dataset).await?;
-        let run = Run {
-            picture,
-            training,
-            told: 0,
-            psnr: None,
-            fresh: true,
-        };
+        let run = Run { picture, training, told: 0, psnr: None, fresh: true };
         Ok(Self { engine, options, subject, network, run: Some(run) })
     }
 

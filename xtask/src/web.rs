@@ -103,7 +103,15 @@ impl Web {
         for (name, features) in MODULES {
             let module = self.compile(&toolchain, features)?;
             let mut bind = self.cargo.command();
-            bind.args(["run", "--release", "--quiet", "--package", "xtask", "--example", "bindgen"]);
+            bind.args([
+                "run",
+                "--release",
+                "--quiet",
+                "--package",
+                "xtask",
+                "--example",
+                "bindgen",
+            ]);
             execute(bind.arg("--").arg(module).arg(self.folder.join("pkg").join(name)))?;
         }
         npm_packages(&self.folder)?;

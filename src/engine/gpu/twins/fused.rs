@@ -24,8 +24,13 @@ fn all_shapes(gpu: &Gpu, layout: &Layout) -> Vec<Shapes> {
     let own = &gpu.abilities;
     let mut all = Vec::new();
     let few = own.broadcast.min(4);
-    let kinds =
-        [(true, own.broadcast, own.vector), (true, few, 4), (true, 0, 8), (true, 0, 4), (false, 0, 8)];
+    let kinds = [
+        (true, own.broadcast, own.vector),
+        (true, few, 4),
+        (true, 0, 8),
+        (true, 0, 4),
+        (false, 0, 8),
+    ];
     for (software, broadcast, vector) in kinds {
         let abilities = Abilities { software, broadcast, vector, ..own.clone() };
         all.extend(shape::candidates(&abilities, layout));
