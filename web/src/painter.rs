@@ -169,7 +169,14 @@ impl Painter {
                 (network, subject)
             }
             Some(saved) => {
-                let (network, _) = load(saved)?;
+                let (network, before) = load(saved)?;
+                if before.classify {
+                    return Err(Error::Invalid(
+                        "a network that tells ink from paper cannot learn colours: open it without \
+                         the picture, or begin anew"
+                            .into(),
+                    ));
+                }
                 let subject = Subject::new(&picture, network.encoding(), false);
                 if network.outputs() != subject.outputs() {
                     return Err(Error::Invalid(format!(
@@ -431,6 +438,7 @@ fn load(saved: &[u8]) -> Result<(Network, Subject)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use impasto::Activation;
     use pollster::block_on;
 
     fn options() -> Options {
@@ -487,6 +495,22 @@ mod tests {
         let more = block_on(Painter::create(options(), flag(), Some(&saved)));
         assert!(block_on(more.expect("a painter").train_steps(1)).is_ok_and(|p| p.steps >= 1));
         assert!(block_on(Painter::open(options(), b"no network")).is_err());
+    }
+
+    #[test]
+    fn networks_of_other_subjects_do_not_learn_the_picture() {
+        let bytes: Vec<u8> = (0..64).flat_map(|i| [4 * i, 4 * i, 4 * i, 128]).collect();
+        let ghost = picture(8, 8, &bytes).expect("a picture");
+        let mut painter = block_on(Painter::create(options(), flag(), None)).expect("a painter");
+        let saved = block_on(painter.save()).expect("saves");
+        assert!(block_on(Painter::create(options(), ghost.clone(), Some(&saved))).is_err());
+        // Two outputs, as that picture has two channels.
+        let network = Network::builder(2).output(2, Activation::Softmax).build().expect("a network");
+        let subject = Subject::new(&ghost, network.encoding(), true);
+        let saved = impasto::encode(&network, &subject.to_metadata().expect("a text"));
+        let saved = saved.expect("a file");
+        assert!(block_on(Painter::open(options(), &saved)).is_ok());
+        assert!(block_on(Painter::create(options(), ghost, Some(&saved))).is_err());
     }
 
     #[test]
