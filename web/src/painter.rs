@@ -505,7 +505,8 @@ mod tests {
         let saved = block_on(painter.save()).expect("saves");
         assert!(block_on(Painter::create(options(), ghost.clone(), Some(&saved))).is_err());
         // Two outputs, as that picture has two channels.
-        let network = Network::builder(2).output(2, Activation::Softmax).build().expect("a network");
+        let network =
+            Network::builder(2).output(2, Activation::Softmax).build().expect("a network");
         let subject = Subject::new(&ghost, network.encoding(), true);
         let saved = impasto::encode(&network, &subject.to_metadata().expect("a text"));
         let saved = saved.expect("a file");
