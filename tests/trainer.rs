@@ -129,8 +129,17 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
         pollster::block_on(training.run(&*engine, &mut stop_after)).unwrap();
         assert!(training.summary().history.len() < 9, "{}", engine.device());
         let learned = pollster::block_on(training.parameters()).unwrap();
-        assert!(pollster::block_on(training.restart(&*engine, &learned[1..])).is_err());
-        pollster::block_on(training.restart(&*engine, &learned)).unwrap();
+        let done = training.summary().history.len();
+        assert!(pollster::block_on(training.restart(&*engine, &learned[1..], done)).is_err());
+        // What came after these parameters is forgotten.
+        let next = |event: &Event| match event {
+            Event::Epoch(_) => Control::Stop,
+            _ => Control::Continue,
+        };
+        pollster::block_on(training.run(&*engine, next)).unwrap();
+        assert!(training.summary().history.len() > done, "{}", engine.device());
+        pollster::block_on(training.restart(&*engine, &learned, done)).unwrap();
+        assert_eq!(training.summary().history.len(), done);
         let ending = pollster::block_on(training.run(&*engine, |_| Control::Continue)).unwrap();
         let learned = pollster::block_on(training.parameters()).unwrap();
         assert_eq!(learned, whole.parameters(), "{}", engine.device());

@@ -129,19 +129,25 @@ impl Training {
         }
     }
 
-    /// Goes on from `parameters` with another engine, after the one that it ran on was lost: from the
-    /// beginning of the epoch that was under way. The schedule, the order of the samples and the
-    /// stopping rule go on where they were; what the optimizer knew is lost.
+    /// Goes on with another engine, after the one that it ran on was lost: from `parameters`, which were
+    /// learned in `epochs` epochs. Those that came after them are forgotten; the schedule, the order of
+    /// the samples and the stopping rule go on, and what the optimizer knew is lost.
     ///
     /// # Errors
     /// Parameters of another number than the network has, or a device that failed; then nothing has
     /// changed.
-    pub async fn restart(&mut self, engine: &dyn Engine, parameters: &[f64]) -> Result<()> {
+    pub async fn restart(
+        &mut self,
+        engine: &dyn Engine,
+        parameters: &[f64],
+        epochs: usize,
+    ) -> Result<()> {
         let mut network = self.network.clone();
         network.set_parameters(parameters)?;
         let plan = self.trainer.plan(&self.dataset);
         self.session = engine.start(&network, &plan, &self.dataset).await?;
         self.network = network;
+        self.summary.history.truncate(epochs);
         self.earlier = self.summary.history.len() as u64 * self.timetable.steps_per_epoch;
         self.next = self.earlier + 1;
         self.summary.steps = self.earlier;

@@ -37,6 +37,18 @@ export interface Source {
   signal?: AbortSignal;
 }
 
+/** Fails if something that must be a whole number is not one, or is out of its range. */
+function whole(what: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new PainterError("Invalid", `${what} is ${value}: it must be a whole number from ${least} to ${most}`);
+}
+
+/** The most steps of a call, and the largest side or layer that is asked for: what has 32 bits. */
+const MOST = 2 ** 32 - 1;
+
+/** Whether it holds bytes. */
+const isBytes = (data: unknown) => data instanceof Uint8Array || data instanceof Uint8ClampedArray;
+
 interface Waiting {
   resolve(answer: unknown): void;
   reject(error: Error): void;
@@ -81,6 +93,14 @@ export class Painter {
    * for a network that the device cannot hold, `Invalid` for options or files that make no sense.
    */
   static async create({ pixels, saved, signal, ...options }: Options & Source): Promise<Painter> {
+    if (pixels) {
+      whole("the picture's width", pixels.width, 1, MOST);
+      whole("the picture's height", pixels.height, 1, MOST);
+      if (!isBytes(pixels.data)) throw new PainterError("Invalid", "the picture's data are no array of bytes");
+    }
+    if (saved && !(saved instanceof Uint8Array)) {
+      throw new PainterError("Invalid", "the saved network is no array of bytes (Uint8Array)");
+    }
     const painter = new Painter();
     const abort = () => painter.dispose();
     signal?.addEventListener("abort", abort);
@@ -142,11 +162,14 @@ export class Painter {
 
   /** Trains at least so many steps. */
   async trainSteps(steps: number): Promise<Progress> {
+    whole("the number of steps", steps, 1, MOST);
     return (this.#progress = await this.#ask({ call: "trainSteps", steps }));
   }
 
   /** Paints; at the picture's own size unless told otherwise. */
   async paint(width = this.#subject.width, height = this.#subject.height): Promise<ImageData> {
+    whole("the painting's width", width, 1, MOST);
+    whole("the painting's height", height, 1, MOST);
     const { data, psnr } = await this.#ask({ call: "paint", width, height });
     this.#psnr = psnr;
     return new ImageData(data, width, height);
@@ -156,7 +179,9 @@ export class Painter {
    * What the neurons of a layer (from 0) put out over the plane, in shades of grey: `size`×`size` bytes a
    * neuron, from its least (0) to its most (255).
    */
-  neurons(layer: number, size: number): Promise<Uint8Array> {
+  async neurons(layer: number, size: number): Promise<Uint8Array> {
+    whole("the layer", layer, 0, MOST);
+    whole("the thumbnails' size", size, 1, MOST);
     return this.#ask({ call: "neurons", layer, size });
   }
 
@@ -180,9 +205,12 @@ export class Painter {
     await this.#ask({ call: "destroy" });
   }
 
-  /** After `DeviceLost`: opens the engine anew and goes on from what was last painted or saved. */
+  /** After `DeviceLost`: opens the engine anew and goes on from what was last painted or saved, to which
+   * `progress` goes back too. */
   async recover(): Promise<void> {
-    this.#adapter = (await this.#ask({ call: "recover" })).adapter;
+    const { adapter, progress } = await this.#ask({ call: "recover" });
+    this.#adapter = adapter;
+    this.#progress = progress ?? undefined;
   }
 
   /** Ends the worker. Calls that are not answered yet fail. */
@@ -194,9 +222,15 @@ export class Painter {
     if (this.#dead) return Promise.reject(this.#dead);
     return new Promise((resolve, reject) => {
       const id = this.#next++;
-      this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
       const message: Numbered = { id, ...request };
-      this.#worker.postMessage(message);
+      try {
+        this.#worker.postMessage(message);
+      } catch (error) {
+        // An option that is a function, say.
+        reject(new PainterError("Invalid", `what was asked cannot be sent to the worker: ${String(error)}`));
+        return;
+      }
+      this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
     });
   }
 

@@ -105,7 +105,7 @@ export interface Answers {
   save: Uint8Array<ArrayBuffer>;
   setLearningRate: null;
   destroy: null;
-  recover: { adapter: Adapter };
+  recover: { adapter: Adapter; progress: Progress | null };
 }
 
 /** A numbered request. */

@@ -23,7 +23,13 @@ async function load() {
   return simd128.Painter;
 }
 
-const engine = load();
+const engine = load().catch((error: unknown) => {
+  const crash = new Error(`the engine did not load: ${error instanceof Error ? error.message : String(error)}`);
+  crash.name = "Crashed";
+  throw crash;
+});
+// Told to whoever asks something.
+engine.catch(() => undefined);
 let painter: Painter | undefined;
 
 function current(): Painter {
@@ -74,9 +80,10 @@ async function answer(request: Request): Promise<unknown> {
     case "destroy":
       current().destroy();
       return null;
-    case "recover":
-      await current().recover();
-      return { adapter: JSON.parse(current().adapter()) };
+    case "recover": {
+      const progress = JSON.parse(await current().recover());
+      return { adapter: JSON.parse(current().adapter()), progress };
+    }
   }
 }
 
@@ -93,7 +100,7 @@ function failure(error: unknown): { name: Kind; message: string } {
   if (error instanceof WebAssembly.RuntimeError) {
     return { name: "Crashed", message: `the engine crashed: ${thrown.message}` };
   }
-  const known = ["NoAdapter", "Gpu", "DeviceLost", "Diverged", "TooLarge"];
+  const known = ["NoAdapter", "Gpu", "DeviceLost", "Diverged", "TooLarge", "Crashed"];
   return { name: (known.includes(thrown.name) ? thrown.name : "Invalid") as Kind, message: thrown.message };
 }
 

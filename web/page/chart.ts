@@ -30,6 +30,9 @@ export class Chart {
 
   /** Takes in finished epochs. */
   add(history: [epoch: number, loss: number][]): void {
+    // What comes anew, after a device was lost, takes the place of what was there.
+    const first = history[0]?.[0] ?? Infinity;
+    this.#points = this.#points.filter(([epoch]) => epoch < first);
     for (const [epoch, loss] of history) {
       if (epoch % this.#every === 0) this.#points.push([epoch, loss, null]);
     }

@@ -1,10 +1,11 @@
 /** The page: who clicks what. */
 
+import type { Painter } from "../api/index.js";
 import { Chart } from "./chart.js";
 import { onFile } from "./incoming.js";
 import { hand } from "./picture.js";
 import { Settings } from "./settings.js";
-import { Studio } from "./studio.js";
+import { Studio, network, painting } from "./studio.js";
 import { Teaching } from "./teaching.js";
 import { View, of } from "./view.js";
 
@@ -15,33 +16,39 @@ const studio: Studio = new Studio({
   teaching: new Teaching(of("layers"), of("neurons"), () => studio.look()),
 });
 
-/** Has a button hand a file out. */
-function hands(button: HTMLButtonElement, name: string, make: () => Promise<Blob | undefined>): void {
+/** Has a button do something; not twice at once, and not while it is marked as disabled. A button that is
+ * disabled for good would lose the focus of whoever works with the keyboard. */
+function click(id: string | HTMLElement, work: () => unknown): void {
+  const button = typeof id === "string" ? of(id) : id;
+  let busy = false;
   button.addEventListener("click", () => {
-    void studio.guarded(async () => {
-      button.disabled = true;
-      try {
-        const file = await make();
-        if (file) hand(file, name);
-      } finally {
-        button.disabled = !studio.painter;
-      }
-    });
+    if (busy || button.getAttribute("aria-disabled") === "true") return;
+    busy = true;
+    void Promise.resolve(work()).finally(() => (busy = false));
   });
 }
 
-of("run").addEventListener("click", () => studio.toggle());
-of("step").addEventListener("click", () => void studio.step());
+/** Has a button hand a file out. */
+function hands(id: string | HTMLElement, name: string, make: (mine: Painter) => Promise<Blob>): void {
+  click(id, async () => {
+    const file = await studio.make(make);
+    if (file) hand(file, name);
+  });
+}
+
+click("run", () => studio.toggle());
+click("step", () => studio.step());
+// Neither waits for what it has begun: the next click begins something else.
 of("reset").addEventListener("click", () => studio.reset());
 of("sample").addEventListener("click", () => void studio.sample());
 onFile(of<HTMLInputElement>("file"), (file, name) => void studio.open(file, name));
 
-for (const button of document.querySelectorAll<HTMLButtonElement>(".download")) {
+for (const button of document.querySelectorAll<HTMLElement>(".download")) {
   const scale = Number(button.dataset.scale);
-  hands(button, scale === 1 ? "painted.png" : `painted-${scale}x.png`, () => studio.painting(scale));
+  hands(button, scale === 1 ? "painted.png" : `painted-${scale}x.png`, (mine) => painting(mine, scale));
 }
-hands(of<HTMLButtonElement>("film"), "painted.gif", () => studio.film());
-hands(of<HTMLButtonElement>("save"), "painted.safetensors", () => studio.network());
+hands("film", "painted.gif", () => studio.film());
+hands("save", "painted.safetensors", network);
 
 // For tests and the curious.
 Object.assign(window, { impasto: { painter: () => studio.painter, state: () => studio.state } });

@@ -8,6 +8,9 @@ const LARGEST_FILE = 64 << 20;
 /** The most pixels that are decoded. */
 const MOST_PIXELS = 1 << 26;
 
+/** The longest side of a canvas: longer ones stay empty in some browser. */
+const LONGEST = 8192;
+
 /** A picture as it was given, and as large as it is learned. */
 export interface Loaded {
   name: string;
@@ -28,7 +31,7 @@ export async function load(file: Blob, name: string): Promise<Loaded> {
     // As the numbers stand in the file, so that a painting can be compared with them.
     bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
-    throw new Error(`${name} is no picture that this browser can read: choose a PNG, JPEG, WebP or GIF.`);
+    throw new Error(`${name} is damaged, or no picture that this browser can read: choose a PNG, JPEG, WebP or GIF.`);
   }
   if (bitmap.width * bitmap.height > MOST_PIXELS) {
     const size = `${bitmap.width}×${bitmap.height}`;
@@ -51,11 +54,16 @@ export function shrunk(image: ImageData, side: number): ImageData {
   return drawn(canvas, image.width, image.height, side);
 }
 
+/** The size of something in the same proportions, with no more pixels than a square with that side. */
+export function fitting({ width, height }: { width: number; height: number }, side: number): { width: number; height: number } {
+  // Not by the longer side alone: a wide picture would become a line.
+  const scale = Math.min(1, side / Math.sqrt(width * height), LONGEST / Math.max(width, height));
+  const fit = (length: number) => Math.max(1, Math.min(Math.floor(length * scale), side * side));
+  return { width: fit(width), height: fit(height) };
+}
+
 function drawn(source: CanvasImageSource, width: number, height: number, side: number): ImageData {
-  // Not by the longer side: a wide picture would become a line.
-  const scale = Math.min(1, side / Math.sqrt(width * height));
-  const w = Math.max(1, Math.floor(Math.min(width * scale, side * side)));
-  const h = Math.max(1, Math.floor(Math.min(height * scale, side * side)));
+  const { width: w, height: h } = fitting({ width, height }, side);
   const context = new OffscreenCanvas(w, h).getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error("this browser cannot draw pictures.");
   context.imageSmoothingQuality = "high";

@@ -18,22 +18,25 @@ export class Settings {
   }
 
   /** What a painter is made with. */
-  get options(): Options {
+  get options(): Required<Pick<Options, "backend" | "epochs">> & Options {
     return {
+      ...(this.#control("layers").disabled ? {} : this.#network),
       backend: this.#chosen("backend") as NonNullable<Options["backend"]>,
-      hidden: Array<number>(this.#number("layers")).fill(this.#number("width")),
-      activation: this.#chosen("activation") as NonNullable<Options["activation"]>,
-      encoding: this.#chosen("encoding") as NonNullable<Options["encoding"]>,
       learningRate: this.learningRate,
       schedule: this.#chosen("schedule") as NonNullable<Options["schedule"]>,
       batch: this.#number("batch"),
-      epochs: this.epochs,
+      epochs: this.#number("epochs"),
       seed: this.#number("seed"),
     };
   }
 
-  get epochs(): number {
-    return this.#number("epochs");
+  /** What a new network is made with. */
+  get #network(): Options {
+    return {
+      hidden: Array<number>(this.#number("layers")).fill(this.#number("width")),
+      activation: this.#chosen("activation") as NonNullable<Options["activation"]>,
+      encoding: this.#chosen("encoding") as NonNullable<Options["encoding"]>,
+    };
   }
 
   get learningRate(): number {
@@ -47,28 +50,30 @@ export class Settings {
 
   /** Whether training goes on from the network that was opened, where there is one. */
   get goesOn(): boolean {
-    return (this.#control("goesOn") as HTMLInputElement).checked;
+    return this.#control("goesOn").checked;
   }
 
   /** Shows that there is a network to go on from, or none; then what it brings with it is not asked for. */
   showNetwork(there: boolean): void {
-    const box = this.#control("goesOn") as HTMLInputElement;
+    const box = this.#control("goesOn");
     box.closest("label")!.hidden = !there;
     if (!there) box.checked = true;
     for (const name of ["layers", "width", "activation", "encoding"]) {
-      this.#control(name).closest("label")!.hidden = there && box.checked;
+      const control = this.#control(name);
+      // Disabled, so that what cannot be seen is not checked either.
+      control.closest("label")!.hidden = control.disabled = there && box.checked;
     }
   }
 
-  #control(name: string): Element {
-    return this.#form.elements.namedItem(name) as Element;
+  #control(name: string): HTMLInputElement {
+    return this.#form.elements.namedItem(name) as HTMLInputElement;
   }
 
   #number(name: string): number {
-    return (this.#control(name) as HTMLInputElement).valueAsNumber;
+    return this.#control(name).valueAsNumber;
   }
 
   #chosen(name: string): string {
-    return (this.#control(name) as HTMLSelectElement).value;
+    return this.#control(name).value;
   }
 }

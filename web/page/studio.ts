@@ -3,13 +3,14 @@
  * view's.
  *
  * A painter can be replaced while something is asked of it, by a reset, another picture or another
- * setting. So whatever waits for one looks afterwards whether it is still the one at hand.
+ * setting. So whatever waits for one looks afterwards whether it is still the one at hand. And what a
+ * visitor chooses takes the place of what is there once it has proved usable, not before.
  */
 
-import { Painter, PainterError } from "../api/index.js";
+import { type Options, Painter, PainterError } from "../api/index.js";
 import type { Chart } from "./chart.js";
 import { Film } from "./film.js";
-import { type Loaded, load, pixels, png } from "./picture.js";
+import { type Loaded, fitting, load, pixels, png } from "./picture.js";
 import type { Settings } from "./settings.js";
 import type { Teaching } from "./teaching.js";
 import type { State, View } from "./view.js";
@@ -24,8 +25,8 @@ const [SHARE, LONGEST_WAIT] = [0.25, 2000];
 /** Milliseconds at least between two paintings. */
 const FRAME = 100;
 
-/** Milliseconds for which a lost device is told. */
-const TOLD = 8000;
+/** Milliseconds for which a lost device is told, and after which one that opens is. */
+const [TOLD, SLOW] = [8000, 500];
 
 /** Devices that are opened again, one after the other, with no training between them. */
 const MOST_LOSSES = 2;
@@ -33,12 +34,18 @@ const MOST_LOSSES = 2;
 /** The largest network that is read, in bytes. */
 const LARGEST_NETWORK = 64 << 20;
 
+/** The side of a square with as many pixels as a network paints at most that has no picture beside it. */
+const SIDE_ALONE = 1024;
+
+const LOST = "The GPU was lost. It is opened again, and training goes on from the last painting; what came after it is lost.";
+
 /** After a turn of training: there is more to do, all is done, or another painter has taken the place of this
  * one. */
 type Outcome = "more" | "done" | "gone";
 
 /** What is worked on: a picture, a network that was opened, which paints in place of a new one, or both. */
 interface Work {
+  name: string;
   picture?: Loaded;
   network?: Uint8Array;
 }
@@ -51,14 +58,20 @@ export class Studio {
   readonly #film = new Film();
 
   #state: State = "opening";
-  #work: Work = {};
   #painter: Painter | undefined;
+  /** What the painter at hand was made with, and works on. */
+  #options: Options = {};
+  #work: Work | undefined;
+  /** What was chosen since, until it has proved usable. */
+  #chosen: Work | undefined;
   /** The picture in the pixels that are learned. */
   #target: ImageData | undefined;
   /** Ends the opening that is under way, which then knows that it is no longer wanted. */
   #opening = new AbortController();
-  /** Counts the choices of a picture or network, so that an older one notices a newer. */
+  /** Numbers what is chosen, and has the number of what was last taken: an older choice that is read
+   * later is no longer wanted. */
   #choices = 0;
+  #taken = 0;
   /** Whether to train on once it is open. */
   #goOn = false;
   #nextPainting = 0;
@@ -94,23 +107,25 @@ export class Studio {
     return states.includes(this.#state);
   }
 
-  /** Does something; what fails is told. */
-  async guarded(work: () => Promise<void>): Promise<void> {
+  /** Tells a failure. */
+  #explain(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    // A picture's message begins with the name of its file.
+    this.#view.tell(error instanceof PainterError ? message.charAt(0).toUpperCase() + message.slice(1) : message);
+  }
+
+  /** Does something with the painter at hand; what fails is told. */
+  async #guarded(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
       // What was asked of a painter that another has taken the place of.
       if (error instanceof PainterError && error.kind === "Disposed") return;
-      const message = error instanceof Error ? error.message : String(error);
-      // A picture's message begins with the name of its file.
-      this.#view.tell(error instanceof PainterError ? message.charAt(0).toUpperCase() + message.slice(1) : message);
+      this.#explain(error);
       if (!(error instanceof PainterError)) return;
-      if (error.kind === "Crashed") {
-        this.#dispose();
-        this.#enter("failed");
-      }
-      // What was learned before is still there to keep; training needs a new beginning.
-      if (error.kind === "Diverged") this.#enter("failed");
+      if (error.kind === "Crashed") this.#dispose();
+      // After a divergence, what was learned before is still there to keep; training needs a new beginning.
+      if (error.kind === "Crashed" || error.kind === "Diverged") this.#fail();
     }
   }
 
@@ -120,113 +135,139 @@ export class Studio {
     this.#painter = undefined;
   }
 
-  /** Begins anew: the picture in the pixels that are learned, a network, an engine. With `careful`, the
-   * painter at hand stays until there is another. Whether what is worked on could be used, whatever else
-   * may have failed. */
-  async begin({ careful = false } = {}): Promise<boolean> {
-    this.#opening.abort();
-    const { signal } = (this.#opening = new AbortController());
-    const { picture, network } = this.#work;
-    const goesOn = network && (!picture || this.#settings.goesOn);
-    this.#settings.showNetwork(Boolean(network));
-    if (!picture && !network) return true;
-    const was = this.#state;
-    if (!careful) this.#dispose();
-    this.#enter("opening");
-    if (!this.#settings.check()) {
-      this.#fail();
-      this.#view.tell("One of the settings is out of range: it is marked.");
-      return true;
-    }
-    this.#view.tell("");
-    const target = picture && pixels(picture, this.#settings.side);
-    if (!careful) this.#clear(target);
-    let usable = true;
-    await this.guarded(async () => {
-      let made: Painter;
-      try {
-        made = await Painter.create({
-          ...this.#settings.options,
-          ...(target && { pixels: target }),
-          ...(goesOn && { saved: network }),
-          signal,
-        });
-      } catch (error) {
-        if (signal.aborted) return;
-        usable = !(error instanceof PainterError && error.kind === "Invalid");
-        if (careful && this.#painter) {
-          this.#enter(was === "done" ? "done" : "ready");
-          this.#named();
-        }
-        throw error;
-      }
-      if (signal.aborted) {
-        made.dispose();
-        return;
-      }
-      if (careful) {
-        this.#dispose();
-        this.#clear(target);
-      }
-      this.#painter = made;
-      this.#named();
-      this.#teaching.open(made.widths);
-      await this.#paint();
-      if (signal.aborted) return;
-      this.#enter("ready");
-      if (!target) {
-        this.#view.tell("This network paints, at any size. To train it on, choose the picture that it has learned, or another.");
-      }
-      this.#view.speak(`Ready, on ${made.adapter.description}.`);
-      const goOn = this.#goOn;
-      this.#goOn = false;
-      if (goOn) this.toggle();
-    });
-    if (!signal.aborted && this.#is("opening")) this.#fail();
-    return usable;
-  }
-
-  /** Forgets what was painted, and shows what is to be learned. */
-  #clear(target: ImageData | undefined): void {
-    this.#film.clear();
-    this.#chart.clear();
-    this.#losses = 0;
-    this.#lostAt = undefined;
-    this.#target = target;
-    this.#view.begin(this.#work.picture, target);
-  }
-
   #fail(): void {
     this.#enter("failed");
     if (!this.#painter) this.#view.noAdapter();
   }
 
-  #named(): void {
-    if (this.#painter) this.#view.adapter(this.#painter.adapter, this.#settings.options.backend);
-  }
-
-  /** Does something with a painter whose device may have been lost while nobody asked it for anything. */
-  async #revived<T>(mine: Painter, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof PainterError) || error.kind !== "DeviceLost") throw error;
-      await mine.recover();
-      if (mine === this.#painter) this.#named();
-      return work();
+  /** Does something with a painter; where its device is lost, opens it again and does it again. */
+  async #surviving<T>(mine: Painter, work: () => Promise<T>): Promise<T> {
+    let lost = false;
+    for (;;) {
+      try {
+        if (lost) {
+          await mine.recover();
+          lost = false;
+          if (mine === this.#painter) {
+            this.#named();
+            if (mine.progress) this.#view.progress(mine.progress, this.#options.epochs);
+          }
+        }
+        return await work();
+      } catch (error) {
+        // Once is bad luck; again and again it is no use to try on.
+        if (!(error instanceof PainterError) || error.kind !== "DeviceLost" || ++this.#losses > MOST_LOSSES) throw error;
+        lost = true;
+        console.warn(error.message);
+        if (mine !== this.#painter) continue;
+        this.#lostAt = performance.now();
+        this.#view.tell(LOST);
+      }
     }
   }
 
-  /** Paints, compares, and shows it. */
-  async #paint(): Promise<void> {
-    const mine = this.#painter;
-    if (!mine) return;
-    const clock = performance.now();
-    const painting = await mine.paint();
-    if (mine !== this.#painter) return;
-    this.#view.painting(painting, this.#target, mine.psnr);
+  #named(): void {
+    if (this.#painter) this.#view.adapter(this.#painter.adapter, this.#options.backend);
+  }
+
+  /** Makes a painter: of what was chosen, which then takes the place of what is there, or else of what
+   * is there, anew. */
+  async begin(): Promise<void> {
+    this.#opening.abort();
+    const { signal } = (this.#opening = new AbortController());
+    const chosen = this.#chosen;
+    const work = chosen ?? this.#work;
+    if (!work) return;
+    const { picture, network } = work;
+    this.#settings.showNetwork(network !== undefined);
+    if (!this.#settings.check()) {
+      this.#view.tell("One of the settings is out of range: it is marked.");
+      if (!this.#painter) this.#fail();
+      return;
+    }
+    const goesOn = network && (!picture || this.#settings.goesOn);
+    const options = this.#settings.options;
+    this.#view.tell("");
+    if (!chosen) this.#dispose();
+    if (!this.#painter) this.#enter("opening");
+    const slow = setTimeout(() => this.#view.tell(`Opening ${work.name} …`), SLOW);
+    let made: Painter | undefined;
+    try {
+      const target = picture && pixels(picture, this.#settings.side);
+      if (!this.#painter) this.#clear(work, target);
+      const mine = (made = await Painter.create({ ...options, ...(target && { pixels: target }), ...(goesOn && { saved: network }), signal }));
+      const { width, height } = target ?? fitting(mine.subject, SIDE_ALONE);
+      const painting = await this.#surviving(mine, () => mine.paint(width, height));
+      if (signal.aborted) {
+        mine.dispose();
+        return;
+      }
+      clearTimeout(slow);
+      this.#view.tell("");
+      this.#chosen = undefined;
+      this.#work = work;
+      this.#dispose();
+      this.#clear(work, target);
+      this.#painter = mine;
+      this.#options = options;
+      this.#show(painting);
+      this.#named();
+      this.#teaching.open(mine.widths);
+      this.#enter("ready");
+    } catch (error) {
+      made?.dispose();
+      if (!signal.aborted) await this.#refuse(chosen, error);
+      return;
+    } finally {
+      clearTimeout(slow);
+    }
+    if (!this.#target) {
+      this.#view.tell("This network paints, at any size. To train it on, choose the picture that it has learned, or another.");
+    }
+    this.#view.speak(`Ready, on ${made.adapter.description}.`);
+    const goOn = this.#goOn;
+    this.#goOn = false;
+    if (goOn) this.toggle();
+    else this.look();
+  }
+
+  /** What was chosen, or a new beginning, has failed: it goes back to what was there. */
+  async #refuse(chosen: Work | undefined, error: unknown): Promise<void> {
+    const unusable = error instanceof PainterError && ["Invalid", "TooLarge", "Crashed"].includes(error.kind);
+    if (chosen && (this.#painter || unusable)) this.#chosen = undefined;
+    const before = this.#work;
+    if (chosen && !this.#chosen && before) {
+      // Where there is no painter any more, a new one.
+      if (!this.#painter) await this.begin();
+      else this.#settings.showNetwork(before.network !== undefined);
+    } else if (!this.#painter) {
+      this.#fail();
+    }
+    this.#explain(error);
+  }
+
+  /** Forgets what was painted, and shows what is to be learned. */
+  #clear(work: Work, target: ImageData | undefined): void {
+    this.#film.clear();
+    this.#chart.clear();
+    this.#losses = 0;
+    this.#lostAt = undefined;
+    this.#target = target;
+    this.#view.begin(work.picture, target);
+  }
+
+  #show(painting: ImageData): void {
+    this.#view.painting(painting, this.#target, this.#painter?.psnr ?? null);
     if (this.#target) this.#film.add(painting);
-    await this.#teaching.draw(mine);
+  }
+
+  /** Paints, compares, and shows it. */
+  async #paint(mine: Painter): Promise<void> {
+    const clock = performance.now();
+    const painting = await this.#surviving(mine, () => mine.paint());
+    if (mine !== this.#painter) return;
+    this.#show(painting);
+    await this.#surviving(mine, () => this.#teaching.draw(mine));
     const now = performance.now();
     this.#nextPainting = now + Math.min(LONGEST_WAIT, Math.max(FRAME, (now - clock) / SHARE));
   }
@@ -235,51 +276,39 @@ export class Studio {
   async #turn(milliseconds: number): Promise<Outcome> {
     const mine = this.#painter;
     if (!mine) return "gone";
-    try {
-      const progress = milliseconds > 0 ? await mine.train(milliseconds) : await mine.trainSteps(1);
+    const progress = await this.#surviving(mine, () => (milliseconds > 0 ? mine.train(milliseconds) : mine.trainSteps(1)));
+    if (mine !== this.#painter) return "gone";
+    this.#losses = 0;
+    this.#view.progress(progress, this.#options.epochs);
+    this.#chart.add(progress.history);
+    if (performance.now() >= this.#nextPainting || progress.done || milliseconds === 0) {
+      await this.#paint(mine);
       if (mine !== this.#painter) return "gone";
-      this.#view.progress(progress, this.#settings.epochs);
-      const painted = performance.now() >= this.#nextPainting || progress.done || milliseconds === 0;
-      if (painted) await this.#paint();
-      if (mine !== this.#painter) return "gone";
-      this.#chart.add(progress.history);
-      if (painted) this.#chart.painted(mine.psnr);
-      this.#losses = 0;
-      if (this.#lostAt !== undefined && performance.now() - this.#lostAt > TOLD) {
-        this.#lostAt = undefined;
-        this.#view.tell("");
-      }
-      this.#view.sayProgress(progress, mine.psnr);
-      return progress.done ? "done" : "more";
-    } catch (error) {
-      // Once is bad luck; again and again it is no use to try on.
-      const lost = error instanceof PainterError && error.kind === "DeviceLost";
-      if (!lost || ++this.#losses > MOST_LOSSES) throw error;
-      this.#lostAt = performance.now();
-      this.#view.tell("The GPU was lost. It is opened again, and training goes on from the last painting; what came after it is lost.");
-      console.warn(error.message);
-      await mine.recover();
-      if (mine !== this.#painter) return "gone";
-      this.#named();
-      return "more";
+      this.#chart.painted(mine.psnr);
     }
+    if (this.#lostAt !== undefined && performance.now() - this.#lostAt > TOLD) {
+      this.#lostAt = undefined;
+      this.#view.tell("");
+    }
+    this.#view.sayProgress(progress, mine.psnr);
+    return progress.done ? "done" : "more";
   }
 
   /** Turn after turn, until someone pauses or all is done. */
-  async #train(): Promise<void> {
-    const mine = this.#painter;
+  async #train(mine: Painter): Promise<void> {
+    this.#losses = 0;
     this.#enter("training");
     this.#view.speak("Training.");
-    await this.guarded(async () => {
+    await this.#guarded(async () => {
       let outcome: Outcome = "more";
       while (this.#is("training") && outcome === "more") outcome = await this.#turn(TURN);
       if (mine !== this.#painter) return;
       if (outcome === "done") this.#enter("done");
       // Paused: what is shown is what was learned.
-      else await this.#paint();
+      else await this.#paint(mine);
     });
     // A failure ends it as a pause does: what was learned is still there.
-    if (mine === this.#painter && this.#is("training", "pausing")) this.#enter(mine ? "ready" : "failed");
+    if (mine === this.#painter && this.#is("training", "pausing")) this.#enter("ready");
   }
 
   /** Starts, or pauses once the turn under way is done. */
@@ -287,22 +316,23 @@ export class Studio {
     if (this.#is("training")) {
       this.#enter("pausing");
       this.#view.speak("Paused.");
-    } else if (this.#is("ready") && this.#target) {
+    } else if (this.#is("ready") && this.#target && this.#painter) {
       this.#view.tell("");
-      void this.#train();
+      void this.#train(this.#painter);
     }
   }
 
   /** One step of training. */
   async step(): Promise<void> {
-    if (!this.#is("ready") || !this.#target) return;
     const mine = this.#painter;
+    if (!this.#is("ready") || !this.#target || !mine) return;
+    this.#losses = 0;
     this.#enter("stepping");
     let outcome = "more" as Outcome;
-    await this.guarded(async () => {
+    await this.#guarded(async () => {
       outcome = await this.#turn(0);
     });
-    if (mine === this.#painter && this.#is("stepping")) this.#enter(outcome === "done" ? "done" : mine ? "ready" : "failed");
+    if (mine === this.#painter && this.#is("stepping")) this.#enter(outcome === "done" ? "done" : "ready");
   }
 
   /** Begins anew with the settings as they are, and waits. */
@@ -313,79 +343,94 @@ export class Studio {
 
   /** A setting was changed. */
   changed(name: string): void {
-    if (name === "learningRate" && this.#painter && this.#is("ready", "training", "pausing", "stepping")) {
-      if (this.#settings.check()) {
-        void this.guarded(async () => this.#painter?.setLearningRate(this.#settings.learningRate));
+    const mine = this.#painter;
+    // Of a run that has diverged, a lower one makes a new beginning.
+    if (name === "learningRate" && mine && !this.#chosen && !this.#is("failed")) {
+      if (!this.#settings.check()) {
+        this.#view.tell("One of the settings is out of range: it is marked.");
         return;
       }
+      this.#view.tell("");
+      if (this.#target) void this.#guarded(() => mine.setLearningRate(this.#settings.learningRate));
+      return;
     }
     // Whoever changes something while it trains wants to see what that does.
-    this.#goOn ||= this.#is("training");
+    this.#goOn = this.#is("training") || (this.#goOn && this.#is("opening"));
     void this.begin();
   }
 
   /** Another layer is to be seen. */
   look(): void {
     const mine = this.#painter;
-    if (mine && !this.#is("training")) void this.guarded(async () => this.#teaching.draw(mine));
+    if (mine && !this.#is("training")) void this.#guarded(() => this.#surviving(mine, () => this.#teaching.draw(mine)));
   }
 
   /** Works on a picture, or with a network. */
   async open(file: Blob, name: string): Promise<void> {
-    const mine = ++this.#choices;
-    const before = this.#work;
-    await this.guarded(async () => {
-      if (name.toLowerCase().endsWith(".safetensors")) {
-        if (file.size > LARGEST_NETWORK) throw new Error(`${name} is larger than any network that is trained here.`);
-        const network = new Uint8Array(await file.arrayBuffer());
-        if (mine !== this.#choices) return;
-        // It paints what it was saved with, until a picture is chosen.
-        this.#work = { network };
-      } else {
-        const picture = await load(file, name);
-        if (mine !== this.#choices) return;
-        const { network } = this.#work;
-        this.#work = { picture, ...(network && this.#settings.goesOn && { network }) };
-      }
-      this.#goOn = false;
-      // What cannot be used does not take the place of what could.
-      const careful = this.#work.network !== undefined;
-      if (!(await this.begin({ careful })) && careful && mine === this.#choices) {
-        this.#work = before;
-        this.#settings.showNetwork(Boolean(before.network));
-      }
-    });
+    await this.#open(++this.#choices, file, name);
   }
 
   /** Works on the picture that lies beside the page. */
   async sample(): Promise<void> {
-    const mine = ++this.#choices;
-    await this.guarded(async () => {
+    const choice = ++this.#choices;
+    try {
       const answer = await fetch("logo.jpg");
       if (!answer.ok) throw new Error(`The sample did not load: ${answer.status} ${answer.statusText}.`);
-      const file = await answer.blob();
-      if (mine === this.#choices) await this.open(file, "logo.jpg");
-    });
+      await this.#open(choice, await answer.blob(), "logo.jpg");
+    } catch (error) {
+      this.#explain(error);
+      if (!this.#painter && !this.#chosen) this.#fail();
+    }
   }
 
-  /** The painting so many times as large, as a PNG file. */
-  async painting(scale: number): Promise<Blob | undefined> {
+  async #open(choice: number, file: Blob, name: string): Promise<void> {
+    let work: Work;
+    try {
+      if (name.toLowerCase().endsWith(".safetensors")) {
+        if (file.size > LARGEST_NETWORK) throw new Error(`${name} is larger than any network that is trained here.`);
+        // It paints what it was saved with, until a picture is chosen.
+        work = { name, network: new Uint8Array(await file.arrayBuffer()) };
+      } else {
+        const picture = await load(file, name);
+        const network = this.#work?.network;
+        work = { name, picture, ...(network && this.#settings.goesOn && { network }) };
+      }
+    } catch (error) {
+      this.#explain(error);
+      return;
+    }
+    if (choice < this.#taken) return;
+    this.#taken = choice;
+    this.#chosen = work;
+    this.#goOn = false;
+    await this.begin();
+  }
+
+  /** Makes a file of what is there; what fails is told. */
+  async make(file: (mine: Painter) => Promise<Blob>): Promise<Blob | undefined> {
     const mine = this.#painter;
-    if (!mine) return undefined;
-    const { width, height } = mine.subject;
-    return png(await this.#revived(mine, () => mine.paint(width * scale, height * scale)));
+    let made: Blob | undefined;
+    if (mine) {
+      await this.#guarded(async () => {
+        made = await this.#surviving(mine, () => file(mine));
+      });
+    }
+    return made;
   }
 
   /** How the painting grew, as a GIF file. */
   film(): Promise<Blob> {
     return this.#film.gif();
   }
+}
 
-  /** The network, as a safetensors file. */
-  async network(): Promise<Blob | undefined> {
-    const mine = this.#painter;
-    if (!mine) return undefined;
-    const bytes = await this.#revived(mine, () => mine.save());
-    return new Blob([bytes], { type: "application/octet-stream" });
-  }
+/** The painting so many times as large, as a PNG file. */
+export async function painting(mine: Painter, scale: number): Promise<Blob> {
+  const { width, height } = mine.subject;
+  return png(await mine.paint(width * scale, height * scale));
+}
+
+/** The network, as a safetensors file. */
+export async function network(mine: Painter): Promise<Blob> {
+  return new Blob([await mine.save()], { type: "application/octet-stream" });
 }

@@ -45,7 +45,8 @@ export class Teaching {
         button.type = "button";
         button.dataset.layer = String(layer);
         button.textContent = layer === widths.length - 1 ? `Output: ${neurons}` : `${layer + 1}: ${neurons}`;
-        button.setAttribute("aria-label", `Layer ${layer + 1}, ${neurons} neurons`);
+        // Begins with what is seen, for those who say it.
+        button.setAttribute("aria-label", `${button.textContent} neurons`);
         button.setAttribute("aria-pressed", String(layer === this.#layer));
         return button;
       }),

@@ -27,16 +27,13 @@ export class View {
    * whether there is something to make one of. */
   enter(state: State, there: { painter: boolean; picture: boolean; film: boolean }): void {
     document.body.dataset.state = state;
-    const run = of<HTMLButtonElement>("run");
+    const run = of("run");
     run.textContent = state === "training" || state === "pausing" ? "Pause" : state === "done" ? "Done" : "Start";
-    run.disabled = !["ready", "training"].includes(state) || !there.picture;
     run.title = state === "done" ? "All epochs are done: reset, or ask for more of them." : "";
-    // Not while it steps, so that the focus stays.
-    of<HTMLButtonElement>("step").disabled = !["ready", "stepping"].includes(state) || !there.picture;
-    for (const button of document.querySelectorAll<HTMLButtonElement>(".download, #save")) {
-      button.disabled = !there.painter;
-    }
-    of<HTMLButtonElement>("film").disabled = !there.film;
+    able(run, ["ready", "training"].includes(state) && there.picture);
+    able(of("step"), state === "ready" && there.picture);
+    for (const button of document.querySelectorAll<HTMLElement>(".download, #save")) able(button, there.painter);
+    able(of("film"), there.film);
     // Nobody knows how long opening takes: with large networks, some seconds.
     if (state === "opening") this.#progress.removeAttribute("value");
     else if (!this.#progress.hasAttribute("value")) this.#progress.value = 0;
@@ -97,12 +94,12 @@ export class View {
   }
 
   /** How far training is, of so many epochs. */
-  progress(progress: Progress, epochs: number): void {
-    this.#progress.value = Math.min(1, progress.epochs / epochs);
+  progress(progress: Progress, epochs = 0): void {
+    this.#progress.value = epochs > 0 ? Math.min(1, progress.epochs / epochs) : 0;
     of("loss").textContent = progress.loss === null ? "–" : progress.loss.toPrecision(3);
     of("epoch").textContent = `${progress.epochs}`;
-    of("steps").textContent = count(progress.stepsPerSecond);
-    of("pixels").textContent = count(progress.samplesPerSecond);
+    of("steps").textContent = progress.stepsPerSecond > 0 ? count(progress.stepsPerSecond) : "–";
+    of("pixels").textContent = progress.samplesPerSecond > 0 ? count(progress.samplesPerSecond) : "–";
     of("time").textContent = `${progress.seconds.toFixed(progress.seconds < 10 ? 1 : 0)} s`;
   }
 
@@ -117,6 +114,11 @@ export class View {
     badge.dataset.kind = kind;
     badge.textContent = text;
   }
+}
+
+/** Marks a button as one that can be pressed, or not. It keeps the focus either way. */
+function able(button: HTMLElement, is: boolean): void {
+  button.setAttribute("aria-disabled", String(!is));
 }
 
 /** A PSNR in words; an exact painting has an infinite one. */

@@ -102,9 +102,9 @@ impl Face {
         self.0.destroy();
     }
 
-    /// Opens the engine anew after its device was lost.
-    pub async fn recover(&mut self) -> Result<()> {
-        self.0.recover().await.map_err(failure)
+    /// Opens the engine anew after its device was lost; progress as JSON.
+    pub async fn recover(&mut self) -> Result<String> {
+        json(&self.0.recover().await.map_err(failure)?)
     }
 }
 

@@ -37,6 +37,25 @@ struct Run {
     psnr: Option<f64>,
     /// Whether the parameters in `network` are those of the last step.
     fresh: bool,
+    /// The epochs in which the parameters in `network` were learned.
+    epochs: usize,
+}
+
+impl Run {
+    /// How far it is, with nothing said of the speed.
+    fn progress(&self) -> Progress {
+        let summary = self.training.summary();
+        Progress {
+            steps: summary.steps,
+            epochs: summary.history.len(),
+            loss: summary.history.last().map(|epoch| epoch.loss),
+            steps_per_second: 0.0,
+            samples_per_second: 0.0,
+            seconds: summary.seconds,
+            done: false,
+            history: Vec::new(),
+        }
+    }
 }
 
 /// The engine, and whether it can be given up.
@@ -181,7 +200,7 @@ impl Painter {
                 if network.outputs() != subject.outputs() {
                     return Err(Error::Invalid(format!(
                         "a network that paints {} channels cannot learn a picture of {}: open it \
-                         without the picture, or begin anew",
+                         without the picture, or begin with a new one",
                         network.outputs(),
                         subject.outputs()
                     )));
@@ -194,7 +213,7 @@ impl Painter {
         let engine = Open::new(&options).await?;
         let dataset = picture.to_dataset(subject.centred)?;
         let training = trainer.begin(engine.engine(), &network, &dataset).await?;
-        let run = Run { picture, training, told: 0, psnr: None, fresh: true };
+        let run = Run { picture, training, told: 0, psnr: None, fresh: true, epochs: 0 };
         Ok(Self { engine, options, subject, network, run: Some(run) })
     }
 
@@ -271,7 +290,8 @@ impl Painter {
         }
         let ending = trained?;
         let Some(run) = &mut self.run else { return Err(Error::Invalid("no run".into())) };
-        let seconds = clock.elapsed().as_secs_f64().max(1e-9);
+        // A browser's clock may stand still for a tenth of a millisecond.
+        let seconds = clock.elapsed().as_secs_f64().max(1e-4);
         let summary = run.training.summary();
         let history: Vec<(usize, f64)> = summary.history[run.told..]
             .iter()
@@ -279,14 +299,12 @@ impl Painter {
             .collect();
         run.told = summary.history.len();
         Ok(Progress {
-            steps: summary.steps,
-            epochs: summary.history.len(),
             loss: history.last().map(|(_, loss)| *loss).or(last),
             steps_per_second: (summary.steps - steps) as f64 / seconds,
             samples_per_second: (summary.samples - samples) as f64 / seconds,
-            seconds: summary.seconds,
             done: ending != Ending::Stopped,
             history,
+            ..run.progress()
         })
     }
 
@@ -295,7 +313,7 @@ impl Painter {
         if let Some(run) = self.run.as_mut().filter(|run| !run.fresh) {
             let parameters = run.training.parameters().await?;
             self.network.set_parameters(&parameters)?;
-            run.fresh = true;
+            (run.fresh, run.epochs) = (true, run.training.summary().history.len());
         }
         Ok(())
     }
@@ -397,10 +415,12 @@ impl Painter {
     /// Sets the learning rate, before the schedule, of the steps to come.
     ///
     /// # Errors
-    /// A rate that is not above 0.
+    /// A rate that is not above 0, or nothing to learn.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
-        let Some(run) = &mut self.run else { return Ok(()) };
-        run.training.set_learning_rate(rate)
+        match &mut self.run {
+            Some(run) => run.training.set_learning_rate(rate),
+            None => Err(Error::Invalid("there is no picture to learn: give one".into())),
+        }
     }
 
     /// Gives the device up, as a reset of the driver would. Nothing on the processor.
@@ -411,20 +431,22 @@ impl Painter {
     }
 
     /// Opens the engine anew after its device was lost, and goes on from the parameters that were last
-    /// read back, by a painting, a thumbnail or a file, in the epoch that was under way. What the
-    /// optimizer knew is lost.
+    /// read back, by a painting, a thumbnail or a file: how far that is, if something is learned. What
+    /// the optimizer knew is lost.
     ///
     /// # Errors
     /// No engine.
-    pub async fn recover(&mut self) -> Result<()> {
+    pub async fn recover(&mut self) -> Result<Option<Progress>> {
         // Nothing is changed before all of it is there: the device may be lost again meanwhile.
         let engine = Open::new(&self.options).await?;
         if let Some(run) = &mut self.run {
-            run.training.restart(engine.engine(), self.network.parameters()).await?;
+            let parameters = self.network.parameters();
+            run.training.restart(engine.engine(), parameters, run.epochs).await?;
+            run.told = run.told.min(run.epochs);
             run.fresh = true;
         }
         self.engine = engine;
-        Ok(())
+        Ok(self.run.as_ref().map(Run::progress))
     }
 }
 
@@ -563,11 +585,15 @@ mod tests {
         let first = block_on(painter.train_steps(8)).expect("trains");
         let loss = first.loss.expect("a loss");
         block_on(painter.paint(8, 8)).expect("paints");
-        block_on(painter.recover()).expect("recovers");
+        // What came after the painting is forgotten.
+        let more = block_on(painter.train_steps(8)).expect("trains");
+        let back = block_on(painter.recover()).expect("recovers").expect("a run");
+        assert!(back.epochs == first.epochs && more.epochs > back.epochs, "{back:?}, {more:?}");
         let second = block_on(painter.train_steps(8)).expect("trains");
         assert!(second.steps > first.steps && second.loss.is_some_and(|l| l < loss));
         // Once all epochs are done there is nothing to go on with.
         let last = block_on(painter.train_steps(1000)).expect("trains");
+        block_on(painter.paint(8, 8)).expect("paints");
         block_on(painter.recover()).expect("recovers");
         let after = block_on(painter.train_steps(1)).expect("trains");
         assert!(last.done && after.done && after.history.is_empty());
