@@ -4,7 +4,7 @@
 
 import { build, context } from "esbuild";
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,12 +14,23 @@ process.chdir(here);
 const shared = { absWorkingDir: here, bundle: true, format: "esm", target: "es2022", minify: true, logLevel: "warning" };
 const worker = { ...shared, entryPoints: { worker: "api/worker.ts" } };
 
+/** What must go with a bundle: our own licences, and those of what is bundled from npm. */
+function licences(packages) {
+  const own = ["LICENSE-MIT", "LICENSE-APACHE"].map((name) => [`impasto (${name})`, `../${name}`]);
+  const others = packages.map(([name, file]) => [name, `node_modules/${name}/${file}`]);
+  return [...own, ...others].map(([name, file]) => `${name}\n\n${readFileSync(file, "utf8")}`).join("\n\n");
+}
+const inWorker = [["wasm-feature-detect", "LICENSE"]];
+const inPage = [...inWorker, ["uplot", "LICENSE"], ["gifenc", "LICENSE.md"]];
+
 for (const folder of ["package", "dist"]) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
   await build({ ...worker, outdir: folder });
   for (const name of ["simd128", "relaxed"]) cpSync(`pkg/${name}/impasto_bg.wasm`, join(folder, `${name}.wasm`));
 }
+writeFileSync("package/licenses.txt", licences(inWorker));
+writeFileSync("dist/licenses.txt", licences(inPage));
 await build({ ...shared, entryPoints: { index: "api/index.ts" }, outdir: "package" });
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.package.json"], { stdio: "inherit" });
 

@@ -6,9 +6,11 @@
  * import { Painter } from "impasto";
  *
  * const painter = await Painter.create({ pixels: context.getImageData(0, 0, 100, 100) });
- * while (!(await painter.train(100)).done) {
+ * let progress;
+ * do {
+ *   progress = await painter.train(100);
  *   context.putImageData(await painter.paint(), 0, 0);
- * }
+ * } while (!progress.done);
  * ```
  */
 
@@ -31,7 +33,8 @@ export class PainterError extends Error {
 export interface Source {
   /** The picture to learn. */
   pixels?: Pixels;
-  /** The bytes of a safetensors file that a painter or `paint --save` wrote. */
+  /** The bytes of a safetensors file that a painter or `paint --save` wrote. Its layers, activation and
+   * encoding are taken in place of those in the options. */
   saved?: Uint8Array;
   /** Ends the opening, which then fails with the kind `Disposed`. */
   signal?: AbortSignal;
@@ -160,7 +163,7 @@ export class Painter {
     return (this.#progress = await this.#ask({ call: "train", milliseconds }));
   }
 
-  /** Trains at least so many steps. */
+  /** Trains at least so many steps, or those that are left. */
   async trainSteps(steps: number): Promise<Progress> {
     whole("the number of steps", steps, 1, MOST);
     return (this.#progress = await this.#ask({ call: "trainSteps", steps }));

@@ -1,6 +1,7 @@
 /** What goes between the page and the worker that holds the engine. */
 
-/** How a network is made and trained. Whatever is left out is as the command `paint` has it. */
+/** How a network is made and trained. Whatever is left out is as the command `paint` has it, but for the
+ * epochs. */
 export interface Options {
   /** Where to compute: a real GPU if there is one and else the processor (`auto`, the default), WebGPU
    * even on a software adapter (`gpu`), or the processor (`cpu`). */
@@ -52,9 +53,13 @@ export interface Adapter {
 export interface Subject {
   width: number;
   height: number;
+  /** 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha. */
   channels: number;
+  /** The value of white: 255 or 65,535. */
   maximum: number;
+  /** Whether places run over [-1, 1] instead of [0, 1]. */
   centred: boolean;
+  /** Whether it tells ink from paper instead of colours (`paint --classify`). */
   classify: boolean;
 }
 

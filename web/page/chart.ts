@@ -91,7 +91,7 @@ export class Chart {
           { ...axis, scale: "psnr", side: 1, size: 68, grid: { show: false }, values: (_, ticks) => ticks.map((t) => `${t} dB`) },
         ],
         series: [
-          { label: "epoch" },
+          { label: "epoch", value: (_, v) => (v == null ? "–" : String(v)) },
           { label: "loss", scale: "loss", stroke: accent!, width: 2, value: (_, v) => short(v) },
           { label: "PSNR", scale: "psnr", stroke: second!, width: 2, spanGaps: true, value: (_, v) => (v == null ? "–" : `${v.toFixed(1)} dB`) },
         ],

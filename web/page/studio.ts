@@ -190,7 +190,7 @@ export class Studio {
     this.#view.tell("");
     if (!chosen) this.#dispose();
     if (!this.#painter) this.#enter("opening");
-    const slow = setTimeout(() => this.#view.tell(`Opening ${work.name} …`), SLOW);
+    const slow = setTimeout(() => this.#view.tell(`Opening ${work.name} …`, "note"), SLOW);
     let made: Painter | undefined;
     try {
       const target = picture && pixels(picture, this.#settings.side);
@@ -222,7 +222,7 @@ export class Studio {
       clearTimeout(slow);
     }
     if (!this.#target) {
-      this.#view.tell("This network paints, at any size. To train it on, choose the picture that it has learned, or another.");
+      this.#view.tell("This network paints, at any size. To train it on, choose the picture that it has learned, or another.", "note");
     }
     this.#view.speak(`Ready, on ${made.adapter.description}.`);
     const goOn = this.#goOn;

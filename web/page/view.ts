@@ -21,6 +21,10 @@ export class View {
   readonly #painting = of<HTMLCanvasElement>("painting");
   readonly #difference = of<HTMLCanvasElement>("difference");
   readonly #progress = of<HTMLProgressElement>("progress");
+  /** Of the last epoch. */
+  #loss: number | null = null;
+  /** Whether there is something to go on with. */
+  #begun = false;
   #spoken = 0;
 
   /** Another state: `painter` is whether there is one, `picture` whether it has something to learn, `film`
@@ -28,8 +32,8 @@ export class View {
   enter(state: State, there: { painter: boolean; picture: boolean; film: boolean }): void {
     document.body.dataset.state = state;
     const run = of("run");
-    run.textContent = state === "training" || state === "pausing" ? "Pause" : state === "done" ? "Done" : "Start";
-    run.title = state === "done" ? "All epochs are done: reset, or ask for more of them." : "";
+    run.textContent = state === "training" || state === "pausing" ? "Pause" : state === "done" ? "Done" : this.#begun ? "Go on" : "Start";
+    run.title = state === "done" ? "All epochs are done. Reset begins anew." : "";
     able(run, ["ready", "training"].includes(state) && there.picture);
     able(of("step"), state === "ready" && there.picture);
     for (const button of document.querySelectorAll<HTMLElement>(".download, #save")) able(button, there.painter);
@@ -40,9 +44,10 @@ export class View {
     if (state === "opening") this.#badge("none", "Opening the engine …");
   }
 
-  /** Tells what went wrong, or with no text that all is well. */
-  tell(message: string): void {
+  /** Tells what went wrong, or what is to be known (`note`), or with no text that all is well. */
+  tell(message: string, kind: "failure" | "note" = "failure"): void {
     const box = of("message");
+    box.dataset.kind = kind;
     box.hidden = message === "";
     box.textContent = message;
   }
@@ -56,6 +61,8 @@ export class View {
   /** A new beginning with a picture, in these pixels, or without one. */
   begin(picture: Loaded | undefined, target: ImageData | undefined): void {
     for (const id of FIGURES) of(id).textContent = "–";
+    this.#loss = null;
+    this.#begun = false;
     if (picture && target) {
       show(this.#original, target);
       const learned = `${target.width}×${target.height}`;
@@ -96,7 +103,10 @@ export class View {
   /** How far training is, of so many epochs. */
   progress(progress: Progress, epochs = 0): void {
     this.#progress.value = epochs > 0 ? Math.min(1, progress.epochs / epochs) : 0;
-    of("loss").textContent = progress.loss === null ? "–" : progress.loss.toPrecision(3);
+    this.#begun = true;
+    // Of a whole epoch, as in the curve; of a step only until there is one.
+    this.#loss = progress.history.at(-1)?.[1] ?? (progress.epochs > 0 ? this.#loss : null);
+    of("loss").textContent = (this.#loss ?? progress.loss)?.toPrecision(3) ?? "–";
     of("epoch").textContent = `${progress.epochs}`;
     of("steps").textContent = progress.stepsPerSecond > 0 ? count(progress.stepsPerSecond) : "–";
     of("pixels").textContent = progress.samplesPerSecond > 0 ? count(progress.samplesPerSecond) : "–";

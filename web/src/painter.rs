@@ -256,7 +256,8 @@ impl Painter {
         self.train_until(|clock, _| clock >= time).await
     }
 
-    /// Trains so many steps more, or some more than that: those that are under way are finished.
+    /// Trains so many steps more, or those that are left, or some more than that: those that are under
+    /// way are finished.
     ///
     /// # Errors
     /// As [`train`](Self::train).
@@ -299,7 +300,7 @@ impl Painter {
             .collect();
         run.told = summary.history.len();
         Ok(Progress {
-            loss: history.last().map(|(_, loss)| *loss).or(last),
+            loss: history.last().map(|(_, loss)| *loss).or(last).or(run.progress().loss),
             steps_per_second: (summary.steps - steps) as f64 / seconds,
             samples_per_second: (summary.samples - samples) as f64 / seconds,
             done: ending != Ending::Stopped,
@@ -375,8 +376,14 @@ impl Painter {
                 "thumbnails of {size} pixels: they have 1 to {LARGEST_THUMBNAIL}"
             )));
         }
+        let layers = self.network.layers().len();
+        if layer >= layers {
+            return Err(Error::Invalid(format!(
+                "there is no layer {layer}: the network has {layers}, from 0 on"
+            )));
+        }
         self.refresh().await?;
-        let part = self.network.first_layers(layer.saturating_add(1))?;
+        let part = self.network.first_layers(layer + 1)?;
         if part.outputs().saturating_mul(size * size) > MOST_PIXELS {
             return Err(Error::Invalid(format!(
                 "thumbnails of {size} pixels for {} neurons: make them smaller",

@@ -113,6 +113,25 @@ describe("on WebGPU", () => {
     await page.waitForFunction(() => impasto.state() === "ready");
     await page.evaluate(() => impasto.painter().destroyDevice());
     await Promise.all([page.waitForEvent("download"), page.click("[data-scale='2']")]);
+    // A step is taken all the same, from where the painting was.
+    const steps = await page.evaluate(() => impasto.painter().progress.steps);
+    await page.evaluate(() => impasto.painter().destroyDevice());
+    await page.click("#step");
+    await page.waitForFunction((steps) => impasto.painter().progress.steps > steps && impasto.state() === "ready", steps);
+    // One that is lost again and again is given up, and opened once more when somebody asks for it.
+    await page.evaluate(() => {
+      const painter = impasto.painter();
+      painter.train = async function (milliseconds) {
+        await this.destroyDevice();
+        return Object.getPrototypeOf(this).train.call(this, milliseconds);
+      };
+    });
+    await page.click("#run");
+    await page.waitForFunction(() => impasto.state() === "ready");
+    await page.evaluate(() => delete impasto.painter().train);
+    const before = await page.evaluate(() => impasto.painter().progress.epochs);
+    await page.click("#run");
+    await page.waitForFunction((before) => impasto.painter().progress.epochs > before, before);
     assert.deepEqual(page.errors, []);
     await page.close();
   });
@@ -230,6 +249,66 @@ describe("on the processor", () => {
     assert.match(await page.getAttribute("#original", "title"), /^logo.jpg/);
     await page.click("#run");
     await page.waitForFunction(() => (impasto.painter()?.progress?.steps ?? 0) > 10);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("neither typos nor refused files take away what was learned", async () => {
+    const page = await open(browser, server.url, { backend: "cpu", layers: "2", width: "16", epochs: "1000000" });
+    const goesOn = async () => {
+      const before = await page.evaluate(() => impasto.painter().progress.epochs);
+      await page.waitForFunction((before) => impasto.painter()?.progress?.epochs > before + 1, before);
+      assert.equal(await page.evaluate(() => impasto.state()), "training");
+    };
+    const change = async (name, value) => {
+      await page.fill(`[name=${name}]`, value);
+      await page.locator(`[name=${name}]`).dispatchEvent("change");
+    };
+    const told = (text) => page.waitForFunction((text) => document.getElementById("message").textContent.includes(text), text);
+    await page.click("#run");
+    await page.waitForFunction(() => impasto.painter().progress?.epochs > 2);
+    const painter = await page.evaluateHandle(() => impasto.painter());
+    await change("width", "0");
+    await told("out of range");
+    await goesOn();
+    // While something is typed, nothing is asked of it.
+    await page.evaluate(() => (document.querySelector("[name=width]").value = "16"));
+    await page.fill("[name=epochs]", "");
+    await goesOn();
+    await page.evaluate(() => (document.querySelector("[name=epochs]").value = "1000000"));
+    const broken = { name: "broken.safetensors", mimeType: "", buffer: Buffer.from("no network") };
+    await page.setInputFiles("#file", broken);
+    await told("no saved network");
+    await goesOn();
+    assert.ok(await page.evaluate((painter) => painter === impasto.painter(), painter));
+    // A new beginning while a file is looked at that will be refused.
+    await page.evaluate(async () => {
+      const files = new DataTransfer();
+      files.items.add(new File(["no network"], "broken.safetensors"));
+      document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: files }));
+      await new Promise((resolve) => setTimeout(resolve));
+      document.getElementById("reset").click();
+    });
+    await told("no saved network");
+    await page.click("#sample");
+    await page.waitForFunction(() => impasto.state() === "ready" && impasto.painter() && document.getElementById("message").hidden);
+    // What is done stays done, whatever the rate of the steps that are not taken any more.
+    await set(page, { epochs: "3" });
+    await page.click("#run");
+    await page.waitForFunction(() => impasto.state() === "done");
+    await change("learningRate", "0.001");
+    await page.waitForTimeout(300);
+    assert.deepEqual(await page.evaluate(() => [impasto.state(), impasto.painter().progress.epochs]), ["done", 3]);
+    // A broken file while the first picture is on its way.
+    const slow = await browser.newPage();
+    await slow.route("**/logo.jpg", async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await route.continue();
+    });
+    await slow.goto(server.url);
+    await slow.setInputFiles("#file", { ...broken, name: "broken.png" });
+    await slow.waitForFunction(() => impasto.state() === "ready");
+    await slow.close();
     assert.deepEqual(page.errors, []);
     await page.close();
   });
@@ -357,6 +436,15 @@ describe("on the processor", () => {
     const { width, height } = await page.evaluate(() => impasto.painter().subject);
     assert.ok(width * height <= 10_000 && height >= 5, `${width}×${height}`);
     await shoot(page, "wide");
+    // Longer than a canvas can be, and opaque.
+    const [long, saved] = ["long.png", "long.safetensors"].map((name) => join(folder, name));
+    const quick = ["--backend", "cpu", "--quiet"];
+    execFileSync(paint, [join(root, "logo.jpg"), ...quick, "--hidden", "1x8", "--epochs", "1", "--save", saved, "-o", join(folder, "l.png")]);
+    execFileSync(paint, ["--repaint", saved, ...quick, "--size", "1x70000", "-o", long]);
+    await page.setInputFiles("#file", long);
+    await page.waitForFunction(() => document.getElementById("original").title.startsWith("long.png"));
+    await settled(page);
+    assert.deepEqual(await page.evaluate(() => [impasto.painter().subject.width, impasto.painter().subject.channels]), [1, 3]);
     assert.deepEqual(page.errors, []);
     await page.close();
   });

@@ -106,7 +106,6 @@ impl Web {
             bind.args([
                 "run",
                 "--release",
-                "--quiet",
                 "--package",
                 "xtask",
                 "--example",

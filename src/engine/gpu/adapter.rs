@@ -7,9 +7,15 @@ use crate::error::{Error, Result};
 pub(super) const SOFTWARE: &str = "software";
 
 /// What to do where there is no adapter at all.
+#[cfg(not(target_arch = "wasm32"))]
 pub const NO_ADAPTER: &str = "there is no GPU adapter: install a graphics driver (on Debian and \
                               Ubuntu the package mesa-vulkan-drivers brings a software one), or \
                               use the CPU engine";
+
+/// What to do where the browser has no adapter.
+#[cfg(target_arch = "wasm32")]
+pub const NO_ADAPTER: &str = "this browser offers no GPU adapter: try another browser or its \
+                              settings for WebGPU, or compute on the processor";
 
 /// Storage buffers that the widest kernel, `adam`, binds: its shape, six operands and the step;
 /// WebGPU's default limit.
