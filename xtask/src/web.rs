@@ -103,14 +103,7 @@ impl Web {
         for (name, features) in MODULES {
             let module = self.compile(&toolchain, features)?;
             let mut bind = self.cargo.command();
-            bind.args([
-                "run",
-                "--release",
-                "--package",
-                "xtask",
-                "--example",
-                "bindgen",
-            ]);
+            bind.args(["run", "--release", "--package", "xtask", "--example", "bindgen"]);
             execute(bind.arg("--").arg(module).arg(self.folder.join("pkg").join(name)))?;
         }
         npm_packages(&self.folder)?;
