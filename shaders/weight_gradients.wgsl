@@ -81,7 +81,7 @@ fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
     let beside = pitch / 4u;
     var at = (values_of(layer) + s * below + first_i) / 4u;
     var row = (values_of(layer + 1u) + s * pitch) / 4u;
-    // Some at a time: what is read for all of them is waited for once.
+    // AT_ONCE is 2 here: what is read for both is waited for once, and at most one is left.
     for (; s + AT_ONCE <= end; s += AT_ONCE) {
         @each t q let w_@t_@q = values[at + @tu * along + @qu];
         @each t p let x_@t_@p = deltas[row + @tu * beside + column_@p];
@@ -89,12 +89,10 @@ fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
         at += AT_ONCE * along;
         row += AT_ONCE * beside;
     }
-    for (; s < end; s++) {
+    if s < end {
         @each q let w_@q = values[at + @qu];
         @each p let x_@p = deltas[row + column_@p];
         @each q i p sum_@q_@i_@p += w_@q[@i] * x_@p;
-        at += along;
-        row += beside;
     }
     @each q i p put(to, first_i + 4u * @qu + @iu, first_j + 4u * @pu, pitch, below, sum_@q_@i_@p);
 }
