@@ -160,6 +160,9 @@ export class Painter {
 
   /** Trains for about so many milliseconds. */
   async train(milliseconds: number): Promise<Progress> {
+    if (!(milliseconds >= 0 && milliseconds <= MOST)) {
+      throw new PainterError("Invalid", `the time to train is ${milliseconds} ms: it must be from 0 to ${MOST}`);
+    }
     return (this.#progress = await this.#ask({ call: "train", milliseconds }));
   }
 

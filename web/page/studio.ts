@@ -28,7 +28,7 @@ const FRAME = 100;
 /** Milliseconds for which a lost device is told, and after which one that opens is. */
 const [TOLD, SLOW] = [8000, 500];
 
-/** Devices that are opened again, one after the other, with no training between them. */
+/** How often something is asked again because the device was lost. */
 const MOST_LOSSES = 2;
 
 /** The largest network that is read, in bytes. */
@@ -37,7 +37,7 @@ const LARGEST_NETWORK = 64 << 20;
 /** The side of a square with as many pixels as a network paints at most that has no picture beside it. */
 const SIDE_ALONE = 1024;
 
-const LOST = "The GPU was lost. It is opened again, and training goes on from the last painting; what came after it is lost.";
+const LOST = "The GPU was lost and is opened again. What was learned after the last painting is lost.";
 
 /** After a turn of training: there is more to do, all is done, or another painter has taken the place of this
  * one. */
@@ -46,8 +46,12 @@ type Outcome = "more" | "done" | "gone";
 /** What is worked on: a picture, a network that was opened, which paints in place of a new one, or both. */
 interface Work {
   name: string;
+  /** The number of its choice. */
+  choice: number;
   picture?: Loaded;
   network?: Uint8Array;
+  /** What was chosen before it and had not proved usable either: what is gone back to if this does not. */
+  before?: Work | undefined;
 }
 
 export class Studio {
@@ -68,17 +72,15 @@ export class Studio {
   #target: ImageData | undefined;
   /** Ends the opening that is under way, which then knows that it is no longer wanted. */
   #opening = new AbortController();
-  /** Numbers what is chosen, and has the number of what was last taken: an older choice that is read
-   * later is no longer wanted. */
+  /** Choices so far. */
   #choices = 0;
-  #taken = 0;
+  /** Whether a new beginning is wanted even if what was chosen is refused. */
+  #anew = false;
   /** Whether to train on once it is open. */
   #goOn = false;
   #nextPainting = 0;
-  /** Devices that were lost with no training between them. */
-  #losses = 0;
-  /** When the device was last lost, while that is still told. */
-  #lostAt: number | undefined;
+  /** The opening of a painter's lost device, for all who wait for it. */
+  #recovery: { mine: Painter; done: Promise<void> } | undefined;
 
   constructor(parts: { view: View; settings: Settings; chart: Chart; teaching: Teaching }) {
     this.#view = parts.view;
@@ -142,28 +144,36 @@ export class Studio {
 
   /** Does something with a painter; where its device is lost, opens it again and does it again. */
   async #surviving<T>(mine: Painter, work: () => Promise<T>): Promise<T> {
-    let lost = false;
-    for (;;) {
+    for (let losses = 0; ; ) {
       try {
-        if (lost) {
-          await mine.recover();
-          lost = false;
-          if (mine === this.#painter) {
-            this.#named();
-            if (mine.progress) this.#view.progress(mine.progress, this.#options.epochs);
-          }
-        }
+        if (losses > 0) await this.#recover(mine);
         return await work();
       } catch (error) {
         // Once is bad luck; again and again it is no use to try on.
-        if (!(error instanceof PainterError) || error.kind !== "DeviceLost" || ++this.#losses > MOST_LOSSES) throw error;
-        lost = true;
+        if (!(error instanceof PainterError) || error.kind !== "DeviceLost" || ++losses > MOST_LOSSES) throw error;
         console.warn(error.message);
-        if (mine !== this.#painter) continue;
-        this.#lostAt = performance.now();
-        this.#view.tell(LOST);
       }
     }
+  }
+
+  /** Opens a painter's device again, once for all who ask at the same time. */
+  async #recover(mine: Painter): Promise<void> {
+    if (this.#recovery?.mine !== mine) {
+      const here = mine === this.#painter;
+      if (here) this.#view.tellFor(TOLD, LOST);
+      const done = mine.recover().then(() => {
+        if (mine !== this.#painter) return;
+        this.#named();
+        if (mine.progress) this.#view.progress(mine.progress, this.#options.epochs);
+      });
+      this.#recovery = { mine, done };
+      // The next loss is another one.
+      const over = () => {
+        if (this.#recovery?.done === done) this.#recovery = undefined;
+      };
+      done.then(over, over);
+    }
+    await this.#recovery?.done;
   }
 
   #named(): void {
@@ -189,12 +199,14 @@ export class Studio {
     const options = this.#settings.options;
     this.#view.tell("");
     if (!chosen) this.#dispose();
-    if (!this.#painter) this.#enter("opening");
     const slow = setTimeout(() => this.#view.tell(`Opening ${work.name} …`, "note"), SLOW);
     let made: Painter | undefined;
     try {
       const target = picture && pixels(picture, this.#settings.side);
-      if (!this.#painter) this.#clear(work, target);
+      if (!this.#painter) {
+        this.#clear(work, target);
+        this.#enter("opening");
+      }
       const mine = (made = await Painter.create({ ...options, ...(target && { pixels: target }), ...(goesOn && { saved: network }), signal }));
       const { width, height } = target ?? fitting(mine.subject, SIDE_ALONE);
       const painting = await this.#surviving(mine, () => mine.paint(width, height));
@@ -205,7 +217,8 @@ export class Studio {
       clearTimeout(slow);
       this.#view.tell("");
       this.#chosen = undefined;
-      this.#work = work;
+      this.#anew = false;
+      this.#work = { ...work, before: undefined };
       this.#dispose();
       this.#clear(work, target);
       this.#painter = mine;
@@ -234,14 +247,15 @@ export class Studio {
   /** What was chosen, or a new beginning, has failed: it goes back to what was there. */
   async #refuse(chosen: Work | undefined, error: unknown): Promise<void> {
     const unusable = error instanceof PainterError && ["Invalid", "TooLarge", "Crashed"].includes(error.kind);
-    if (chosen && (this.#painter || unusable)) this.#chosen = undefined;
-    const before = this.#work;
-    if (chosen && !this.#chosen && before) {
-      // Where there is no painter any more, a new one.
-      if (!this.#painter) await this.begin();
-      else this.#settings.showNetwork(before.network !== undefined);
+    const refused = chosen !== undefined && (this.#painter !== undefined || unusable);
+    if (refused) this.#chosen = chosen.before;
+    if (refused && (this.#chosen || (this.#work && (this.#anew || !this.#painter)))) {
+      this.#anew = false;
+      await this.begin();
     } else if (!this.#painter) {
       this.#fail();
+    } else {
+      this.#settings.showNetwork(this.#work?.network !== undefined);
     }
     this.#explain(error);
   }
@@ -250,8 +264,6 @@ export class Studio {
   #clear(work: Work, target: ImageData | undefined): void {
     this.#film.clear();
     this.#chart.clear();
-    this.#losses = 0;
-    this.#lostAt = undefined;
     this.#target = target;
     this.#view.begin(work.picture, target);
   }
@@ -278,7 +290,6 @@ export class Studio {
     if (!mine) return "gone";
     const progress = await this.#surviving(mine, () => (milliseconds > 0 ? mine.train(milliseconds) : mine.trainSteps(1)));
     if (mine !== this.#painter) return "gone";
-    this.#losses = 0;
     this.#view.progress(progress, this.#options.epochs);
     this.#chart.add(progress.history);
     if (performance.now() >= this.#nextPainting || progress.done || milliseconds === 0) {
@@ -286,17 +297,12 @@ export class Studio {
       if (mine !== this.#painter) return "gone";
       this.#chart.painted(mine.psnr);
     }
-    if (this.#lostAt !== undefined && performance.now() - this.#lostAt > TOLD) {
-      this.#lostAt = undefined;
-      this.#view.tell("");
-    }
     this.#view.sayProgress(progress, mine.psnr);
     return progress.done ? "done" : "more";
   }
 
   /** Turn after turn, until someone pauses or all is done. */
   async #train(mine: Painter): Promise<void> {
-    this.#losses = 0;
     this.#enter("training");
     this.#view.speak("Training.");
     await this.#guarded(async () => {
@@ -326,7 +332,6 @@ export class Studio {
   async step(): Promise<void> {
     const mine = this.#painter;
     if (!this.#is("ready") || !this.#target || !mine) return;
-    this.#losses = 0;
     this.#enter("stepping");
     let outcome = "more" as Outcome;
     await this.#guarded(async () => {
@@ -338,6 +343,7 @@ export class Studio {
   /** Begins anew with the settings as they are, and waits. */
   reset(): void {
     this.#goOn = false;
+    this.#anew = this.#chosen !== undefined;
     void this.begin();
   }
 
@@ -356,6 +362,7 @@ export class Studio {
     }
     // Whoever changes something while it trains wants to see what that does.
     this.#goOn = this.#is("training") || (this.#goOn && this.#is("opening"));
+    this.#anew = this.#chosen !== undefined;
     void this.begin();
   }
 
@@ -389,19 +396,24 @@ export class Studio {
       if (name.toLowerCase().endsWith(".safetensors")) {
         if (file.size > LARGEST_NETWORK) throw new Error(`${name} is larger than any network that is trained here.`);
         // It paints what it was saved with, until a picture is chosen.
-        work = { name, network: new Uint8Array(await file.arrayBuffer()) };
+        work = { name, choice, network: new Uint8Array(await file.arrayBuffer()) };
       } else {
         const picture = await load(file, name);
         const network = this.#work?.network;
-        work = { name, picture, ...(network && this.#settings.goesOn && { network }) };
+        work = { name, choice, picture, ...(network && this.#settings.goesOn && { network }) };
       }
     } catch (error) {
       this.#explain(error);
       return;
     }
-    if (choice < this.#taken) return;
-    this.#taken = choice;
-    this.#chosen = work;
+    const pending = this.#chosen;
+    if (pending && choice < pending.choice) {
+      // Read later than what was chosen after it.
+      if (choice > (pending.before?.choice ?? 0)) pending.before = work;
+      return;
+    }
+    if (choice < (this.#work?.choice ?? 0)) return;
+    this.#chosen = { ...work, before: pending };
     this.#goOn = false;
     await this.begin();
   }

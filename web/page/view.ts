@@ -52,6 +52,14 @@ export class View {
     box.textContent = message;
   }
 
+  /** Tells something for so many milliseconds, or until something else is told. */
+  tellFor(milliseconds: number, message: string): void {
+    this.tell(message);
+    setTimeout(() => {
+      if (of("message").textContent === message) this.tell("");
+    }, milliseconds);
+  }
+
   /** What a screen reader says. */
   speak(text: string): void {
     of("status").textContent = text;

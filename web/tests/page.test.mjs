@@ -113,6 +113,13 @@ describe("on WebGPU", () => {
     await page.waitForFunction(() => impasto.state() === "ready");
     await page.evaluate(() => impasto.painter().destroyDevice());
     await Promise.all([page.waitForEvent("download"), page.click("[data-scale='2']")]);
+    // Two who ask at once wait for the same device.
+    const names = [];
+    page.on("download", (download) => names.push(download.suggestedFilename()));
+    await page.evaluate(() => impasto.painter().destroyDevice());
+    await page.evaluate(() => ["[data-scale='2']", "[data-scale='4']", "#save"].forEach((button) => document.querySelector(button).click()));
+    for (let waited = 0; names.length < 3 && waited < 600; waited++) await page.waitForTimeout(100);
+    assert.equal(names.length, 3, names.join(", "));
     // A step is taken all the same, from where the painting was.
     const steps = await page.evaluate(() => impasto.painter().progress.steps);
     await page.evaluate(() => impasto.painter().destroyDevice());
@@ -290,6 +297,8 @@ describe("on the processor", () => {
       document.getElementById("reset").click();
     });
     await told("no saved network");
+    // The file is refused, the new beginning is made.
+    await page.waitForFunction((painter) => impasto.state() === "ready" && impasto.painter() !== painter, painter);
     await page.click("#sample");
     await page.waitForFunction(() => impasto.state() === "ready" && impasto.painter() && document.getElementById("message").hidden);
     // What is done stays done, whatever the rate of the steps that are not taken any more.
@@ -308,6 +317,11 @@ describe("on the processor", () => {
     await slow.goto(server.url);
     await slow.setInputFiles("#file", { ...broken, name: "broken.png" });
     await slow.waitForFunction(() => impasto.state() === "ready");
+    // One that only the engine refuses, too.
+    await slow.reload();
+    await slow.setInputFiles("#file", broken);
+    await slow.waitForFunction(() => impasto.state() === "ready");
+    assert.match(await slow.getAttribute("#original", "title"), /^logo.jpg/);
     await slow.close();
     assert.deepEqual(page.errors, []);
     await page.close();
