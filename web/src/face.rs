@@ -2,7 +2,8 @@
 //! whose `name` says of which kind it is.
 
 use crate::options::Options;
-use crate::painter::{self, Painter};
+use crate::painter::Painter;
+use crate::pixels;
 use impasto::Error;
 use serde::Serialize;
 use std::time::Duration;
@@ -25,7 +26,7 @@ impl Face {
         saved: Option<Vec<u8>>,
     ) -> Result<Face> {
         let options = Options::parse(&options).map_err(failure)?;
-        let picture = painter::picture(width, height, &rgba).map_err(failure)?;
+        let picture = pixels::picture(width, height, &rgba).map_err(failure)?;
         drop(rgba);
         let created = Painter::create(options, picture, saved.as_deref()).await;
         created.map(Face).map_err(failure)

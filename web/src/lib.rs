@@ -3,6 +3,7 @@
 
 pub mod options;
 pub mod painter;
+pub mod pixels;
 
 #[cfg(target_arch = "wasm32")]
 mod face;

@@ -2,6 +2,7 @@
 //! a browser.
 
 use crate::options::Options;
+use crate::pixels::rgba;
 use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
@@ -124,49 +125,6 @@ pub struct Progress {
     pub history: Vec<(usize, f64)>,
 }
 
-/// The picture in RGBA of 8 bits, row by row: grey and without an alpha channel where it has none.
-///
-/// # Errors
-/// A size out of range, or bytes that do not fit it.
-pub fn picture(width: usize, height: usize, rgba: &[u8]) -> Result<Picture> {
-    Picture::check_size(width, height)?;
-    if rgba.len() != width * height * 4 {
-        return Err(Error::Invalid(format!(
-            "{} bytes are no RGBA picture of {width}×{height} pixels",
-            rgba.len()
-        )));
-    }
-    let pixels = || rgba.as_chunks::<4>().0.iter();
-    let alpha = pixels().any(|p| p[3] != 255);
-    let grey = pixels().all(|p| p[0] == p[1] && p[1] == p[2]);
-    let kept: &[usize] = match (grey, alpha) {
-        (true, false) => &[0],
-        (true, true) => &[0, 3],
-        (false, false) => &[0, 1, 2],
-        (false, true) => &[0, 1, 2, 3],
-    };
-    let values = pixels().flat_map(|p| kept.iter().map(|k| u16::from(p[*k]))).collect();
-    Picture::new(width, height, kept.len(), 255, values)
-}
-
-/// A picture as RGBA of 8 bits.
-fn rgba(picture: &Picture) -> Vec<u8> {
-    let byte = |value: u16| {
-        if picture.maximum() == 255 { value as u8 } else { (value / 257) as u8 }
-    };
-    picture
-        .pixels()
-        .flat_map(|pixel| match *pixel {
-            [grey] => [grey, grey, grey, picture.maximum()],
-            [grey, alpha] => [grey, grey, grey, alpha],
-            [r, g, b] => [r, g, b, picture.maximum()],
-            [r, g, b, alpha, ..] => [r, g, b, alpha],
-            [] => [0; 4],
-        })
-        .map(byte)
-        .collect()
-}
-
 impl Painter {
     /// Makes a network and loads it with the picture, ready to train. `saved` is a network to go on
     /// from, in place of a new one.
@@ -192,7 +150,7 @@ impl Painter {
                 if before.classify {
                     return Err(Error::Invalid(
                         "a network that tells ink from paper cannot learn colours: open it without \
-                         the picture, or begin anew"
+                         the picture, or begin with a new one"
                             .into(),
                     ));
                 }
@@ -467,6 +425,7 @@ fn load(saved: &[u8]) -> Result<(Network, Subject)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixels::picture;
     use impasto::Activation;
     use pollster::block_on;
 
@@ -487,17 +446,6 @@ mod tests {
         let pixel = |i: usize| if i % 8 < 4 { [255, 0, 0, 255] } else { [0, 0, 255, 255] };
         let bytes: Vec<u8> = (0..64).flat_map(pixel).collect();
         picture(8, 8, &bytes).expect("a picture")
-    }
-
-    #[test]
-    fn pictures_keep_the_channels_that_they_need() {
-        let channels = |bytes: &[u8]| picture(1, 1, bytes).map(|p| p.channels()).ok();
-        assert_eq!(channels(&[7, 7, 7, 255]), Some(1));
-        assert_eq!(channels(&[7, 7, 7, 0]), Some(2));
-        assert_eq!(channels(&[7, 8, 7, 255]), Some(3));
-        assert_eq!(channels(&[7, 8, 7, 9]), Some(4));
-        assert_eq!(channels(&[7, 8, 7]), None);
-        assert!(picture(usize::MAX, 2, &[]).is_err());
     }
 
     #[test]

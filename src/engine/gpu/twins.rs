@@ -7,6 +7,8 @@
 //! their result, which WGSL promises for `exp`, `log` and division.
 
 mod fused;
+mod optimizers;
+mod samples;
 
 use super::adapter;
 use super::device::{Gpu, STEP_STRIDE};
@@ -481,225 +483,15 @@ fn loss_sum_notes_the_first_step_that_is_not_finite() {
     }
 }
 
-/// A step with the optimizer's constants.
-fn update_step(number: u32, constants: [[f32; 4]; 3]) -> StepData {
-    StepData { number, constants, ..StepData::in_order(1) }
-}
-
-#[test]
-fn sgd_and_adam() {
-    let (rate, momentum, l2) = (0.125, 0.75, 0.25);
-    on_random_shapes(|gpu, _, _, count, seed| {
-        let [parameters, first] = [1, 2].map(|i| random(seed + i, count));
-        // In two parts, to be added up.
-        let gradient = random(seed, 2 * count);
-        let (one, other) = gradient.split_at(count);
-        let g: Vec<f64> = double(one).iter().zip(double(other)).map(|(a, b)| a + b).collect();
-        let second: Vec<f32> = random(seed + 3, count).into_iter().map(f32::abs).collect();
-        let status = [f32::from_bits(u32::MAX); 2];
-        let previous = vec![f32::NAN; count];
-        for nesterov in [false, true] {
-            let (mut w, mut v) = (double(&parameters), double(&first));
-            reference::sgd(&mut w, &g, &mut v, rate, momentum, nesterov, l2);
-            let flag = f32::from(u8::from(nesterov));
-            let constants = [[rate as f32, momentum as f32, flag, l2 as f32], [0.0; 4], [0.0; 4]];
-            let got = run(
-                gpu,
-                Case {
-                    key: KernelKey::new("sgd"),
-                    shape: vec![count as u32, 2],
-                    buffers: vec![&gradient, &parameters, &first, &previous, &status],
-                    grid: Grid::Elements(count),
-                    step: Some(update_step(1, constants)),
-                },
-            );
-            let sizes = vec![8.0; count];
-            assert_near("sgd parameters", &got[1], &w, &sizes, FEW);
-            assert_eq!(got[3], parameters, "what they were");
-            assert_near("sgd velocity", &got[2], &v, &sizes, FEW);
-        }
-        let [beta1, beta2, keep, epsilon] = [0.875, 0.984_375, 0.968_75, 0.015_625];
-        let (step_size, correction) = (0.5, 2.0);
-        let (mut w, mut m, mut v) = (double(&parameters), double(&first), double(&second));
-        reference::adam(
-            &mut w, &g, &mut m, &mut v, step_size, beta1, beta2, correction, epsilon, keep, l2,
-        );
-        let constants = [
-            [step_size, beta1, 1.0 - beta1, beta2],
-            [1.0 - beta2, correction, epsilon, keep],
-            [l2, 0.0, 0.0, 0.0],
-        ];
-        let got = run(
-            gpu,
-            Case {
-                key: KernelKey::new("adam"),
-                shape: vec![count as u32, 2],
-                buffers: vec![&gradient, &parameters, &first, &second, &previous, &status],
-                grid: Grid::Elements(count),
-                step: Some(update_step(1, constants.map(|row| row.map(|c: f64| c as f32)))),
-            },
-        );
-        // The update is m over at least ε: an error of m is magnified by at most step_size/ε.
-        let update = 8.0 + 8.0 * step_size / epsilon;
-        assert_near("adam parameters", &got[1], &w, &vec![update; count], FEW);
-        assert_eq!(got[4], parameters, "what they were");
-        assert_near("adam first moment", &got[2], &m, &vec![8.0; count], FEW);
-        assert_near("adam second moment", &got[3], &v, &vec![8.0; count], FEW);
-    });
-}
-
-#[test]
-fn optimizers_note_what_is_not_finite_and_stop_after_it() {
-    const NEVER: u32 = u32::MAX;
-    let constants = [[0.5, 0.0, 0.0, 0.0], [0.0; 4], [0.0; 4]];
-    let before = [1.0, 2.0, 3.0];
-    for gpu in adapters() {
-        // Parameters, previous parameters and status after the step of that number.
-        let sgd = |gradient: [f32; 3], status: [u32; 2], number| {
-            let status = status.map(f32::from_bits);
-            let case = Case {
-                key: KernelKey::new("sgd"),
-                shape: vec![3, 1],
-                buffers: vec![&gradient, &before, &[0.0; 3], &[0.0; 3], &status],
-                grid: Grid::Elements(3),
-                step: Some(update_step(number, constants)),
-            };
-            let got = run(&gpu, case);
-            let status: Vec<u32> = got[4].iter().map(|word| word.to_bits()).collect();
-            (got[1].clone(), got[3].clone(), status)
-        };
-        for bad in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
-            let (now, previous, status) = sgd([1.0, bad, 2.0], [NEVER, NEVER], 7);
-            assert_eq!((now[0], now[1].is_finite(), now[2]), (0.5, false, 2.0));
-            assert_eq!((previous, status), (before.to_vec(), vec![NEVER, 7]));
-        }
-        let fine = [1.0; 3];
-        let untouched = |status: [u32; 2]| (before.to_vec(), vec![0.0; 3], status.to_vec());
-        assert_eq!(sgd(fine, [7, NEVER], 7), untouched([7, NEVER]), "a bad loss");
-        assert_eq!(sgd(fine, [NEVER, 6], 7), untouched([NEVER, 6]), "after a bad update");
-        let (now, ..) = sgd(fine, [8, NEVER], 7);
-        assert_eq!(now, [0.5, 1.5, 2.5], "before a bad loss");
-    }
-}
-
-/// A step of `batch` samples from position `first` of `dataset` on, in `order`.
-fn gather_step(dataset: &Dataset, order: Permutation, first: usize, batch: usize) -> StepData {
-    let (part, part_first) = (dataset.part().order.words(), dataset.part().first as u32);
-    let step = StepData { order: order.words(), part, part_first, ..StepData::in_order(batch) };
-    StepData { first: first as u32, ..step }
-}
-
-#[test]
-fn gather_follows_the_permutation_across_segments() {
-    on_random_shapes(|gpu, batch, samples, width, seed| {
-        let rows = random(seed, samples * width);
-        let whole = Dataset::new(rows.clone(), rows.clone(), width, width).expect("samples");
-        let mut datasets = vec![whole.clone()];
-        datasets.extend(whole.split(0.5, seed).ok().map(|(part, _)| part));
-        for dataset in datasets {
-            let batch = batch.min(dataset.len());
-            let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
-            let still = Permutation::identity(dataset.len());
-            for order in [still, Permutation::new(dataset.len(), seed, 3)] {
-                let (expected, _) = reference::gather(&dataset, &order, first, batch);
-                let mut out = vec![f32::NAN; batch * width];
-                let segment = samples.div_ceil(2);
-                for (position, part) in rows.chunks(segment * width).enumerate() {
-                    let shape = [batch, width, 0, position * segment, part.len() / width];
-                    let case = Case {
-                        key: KernelKey::new("gather"),
-                        shape: shape.map(|word| word as u32).to_vec(),
-                        buffers: vec![part, &out],
-                        grid: Grid::Elements(batch),
-                        step: Some(gather_step(&dataset, order, first, batch)),
-                    };
-                    out.clone_from(&run(gpu, case)[1]);
-                }
-                assert_eq!(double(&out), expected);
-            }
-        }
-    });
-}
-
-#[test]
-fn gather_pixels_across_segments() {
-    on_random_shapes(|gpu, batch, width, height, seed| {
-        let channels = (seed % 4 + 1) as usize;
-        let bytes = random(seed, width * height * channels);
-        let bytes = bytes.into_iter().map(|v| (v * 60.0 + 128.0) as u8);
-        let centred = seed % 8 < 4;
-        let dataset =
-            Dataset::from_pixels(width, height, bytes, channels, centred).expect("pixels");
-        let Samples::Pixels(pixels) = dataset.samples() else { unreachable!("made of pixels") };
-        let batch = batch.min(dataset.len());
-        let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
-        let order = Permutation::new(dataset.len(), seed, 3);
-        let (places, colours) = reference::gather(&dataset, &order, first, batch);
-        let words: Vec<f32> = pixels.words.iter().map(|word| f32::from_bits(*word)).collect();
-        let (mut inputs, mut targets) =
-            (vec![f32::NAN; 2 * batch], vec![f32::NAN; channels * batch]);
-        let segment = words.len().div_ceil(2);
-        for (position, part) in words.chunks(segment).enumerate() {
-            let mut shape = [batch, channels, 0, position * segment, part.len(), width]
-                .map(|w| w as u32)
-                .to_vec();
-            shape.extend(pixels.grid.scale.map(f32::to_bits));
-            shape.push(pixels.grid.origin.to_bits());
-            let case = Case {
-                key: KernelKey::new("gather_pixels"),
-                shape,
-                buffers: vec![part, &inputs, &targets],
-                grid: Grid::Elements(batch),
-                step: Some(gather_step(&dataset, order, first, batch)),
-            };
-            let got = run(gpu, case);
-            inputs.clone_from(&got[1]);
-            targets.clone_from(&got[2]);
-        }
-        assert_near("places", &inputs, &places, &vec![2.0; places.len()], 2.0);
-        assert_near("channels", &targets, &colours, &vec![1.0; colours.len()], 4.0);
-    });
-}
-
-#[test]
-fn fourier_encoding() {
-    on_random_shapes(|gpu, batch, _, features, seed| {
-        let inputs = (seed % 4 + 1) as usize;
-        let fourier = Encoding::Fourier { features, scale: 10.0, seed };
-        let octaves = Encoding::Frequency { octaves: features.min(16) };
-        for encoding in [fourier, octaves] {
-            let frequencies = encoding.frequencies(inputs).expect("waves");
-            let features = frequencies.len() / inputs;
-            let x = random(seed, batch * inputs);
-            let mut expected = vec![0.0; batch * 2 * features];
-            reference::fourier_encoding(&double(&x), inputs, &double(&frequencies), &mut expected);
-            let out = vec![0.0; expected.len()];
-            let got = run(
-                gpu,
-                Case {
-                    key: KernelKey::new("fourier_encoding"),
-                    shape: vec![batch as u32, inputs as u32, features as u32],
-                    buffers: vec![&x, &frequencies, &out],
-                    grid: Grid::Elements(batch * features),
-                    step: None,
-                },
-            );
-            // An error of the turns, ε times their terms, is 2π times that in sine and cosine.
-            let mut sizes = Vec::new();
-            for x in x.chunks(inputs) {
-                for b in frequencies.chunks(inputs) {
-                    let terms: f64 = x.iter().zip(b).map(|(x, b)| f64::from((x * b).abs())).sum();
-                    sizes.extend([1.0 + std::f64::consts::TAU * terms; 2]);
-                }
-            }
-            assert_near(encoding.name(), &got[2], &expected, &sizes, inputs as f64 + 1.0);
-        }
-    });
-}
-
 #[test]
 fn every_kernel_has_a_test_here() {
-    let text = [include_str!("twins.rs"), include_str!("twins/fused.rs")].concat();
+    let text = [
+        include_str!("twins.rs"),
+        include_str!("twins/fused.rs"),
+        include_str!("twins/optimizers.rs"),
+        include_str!("twins/samples.rs"),
+    ]
+    .concat();
     let missing: BTreeSet<&str> = SOURCES
         .iter()
         .map(|s| s.name)

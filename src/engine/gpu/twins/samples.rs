@@ -1,0 +1,118 @@
+//! What goes into a network beside its twins: batches of samples, and their encoding.
+
+use super::*;
+
+/// A step of `batch` samples from position `first` of `dataset` on, in `order`.
+fn gather_step(dataset: &Dataset, order: Permutation, first: usize, batch: usize) -> StepData {
+    let (part, part_first) = (dataset.part().order.words(), dataset.part().first as u32);
+    let step = StepData { order: order.words(), part, part_first, ..StepData::in_order(batch) };
+    StepData { first: first as u32, ..step }
+}
+
+#[test]
+fn gather_follows_the_permutation_across_segments() {
+    on_random_shapes(|gpu, batch, samples, width, seed| {
+        let rows = random(seed, samples * width);
+        let whole = Dataset::new(rows.clone(), rows.clone(), width, width).expect("samples");
+        let mut datasets = vec![whole.clone()];
+        datasets.extend(whole.split(0.5, seed).ok().map(|(part, _)| part));
+        for dataset in datasets {
+            let batch = batch.min(dataset.len());
+            let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
+            let still = Permutation::identity(dataset.len());
+            for order in [still, Permutation::new(dataset.len(), seed, 3)] {
+                let (expected, _) = reference::gather(&dataset, &order, first, batch);
+                let mut out = vec![f32::NAN; batch * width];
+                let segment = samples.div_ceil(2);
+                for (position, part) in rows.chunks(segment * width).enumerate() {
+                    let shape = [batch, width, 0, position * segment, part.len() / width];
+                    let case = Case {
+                        key: KernelKey::new("gather"),
+                        shape: shape.map(|word| word as u32).to_vec(),
+                        buffers: vec![part, &out],
+                        grid: Grid::Elements(batch),
+                        step: Some(gather_step(&dataset, order, first, batch)),
+                    };
+                    out.clone_from(&run(gpu, case)[1]);
+                }
+                assert_eq!(double(&out), expected);
+            }
+        }
+    });
+}
+
+#[test]
+fn gather_pixels_across_segments() {
+    on_random_shapes(|gpu, batch, width, height, seed| {
+        let channels = (seed % 4 + 1) as usize;
+        let bytes = random(seed, width * height * channels);
+        let bytes = bytes.into_iter().map(|v| (v * 60.0 + 128.0) as u8);
+        let centred = seed % 8 < 4;
+        let dataset =
+            Dataset::from_pixels(width, height, bytes, channels, centred).expect("pixels");
+        let Samples::Pixels(pixels) = dataset.samples() else { unreachable!("made of pixels") };
+        let batch = batch.min(dataset.len());
+        let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
+        let order = Permutation::new(dataset.len(), seed, 3);
+        let (places, colours) = reference::gather(&dataset, &order, first, batch);
+        let words: Vec<f32> = pixels.words.iter().map(|word| f32::from_bits(*word)).collect();
+        let (mut inputs, mut targets) =
+            (vec![f32::NAN; 2 * batch], vec![f32::NAN; channels * batch]);
+        let segment = words.len().div_ceil(2);
+        for (position, part) in words.chunks(segment).enumerate() {
+            let mut shape = [batch, channels, 0, position * segment, part.len(), width]
+                .map(|w| w as u32)
+                .to_vec();
+            shape.extend(pixels.grid.scale.map(f32::to_bits));
+            shape.push(pixels.grid.origin.to_bits());
+            let case = Case {
+                key: KernelKey::new("gather_pixels"),
+                shape,
+                buffers: vec![part, &inputs, &targets],
+                grid: Grid::Elements(batch),
+                step: Some(gather_step(&dataset, order, first, batch)),
+            };
+            let got = run(gpu, case);
+            inputs.clone_from(&got[1]);
+            targets.clone_from(&got[2]);
+        }
+        assert_near("places", &inputs, &places, &vec![2.0; places.len()], 2.0);
+        assert_near("channels", &targets, &colours, &vec![1.0; colours.len()], 4.0);
+    });
+}
+
+#[test]
+fn fourier_encoding() {
+    on_random_shapes(|gpu, batch, _, features, seed| {
+        let inputs = (seed % 4 + 1) as usize;
+        let fourier = Encoding::Fourier { features, scale: 10.0, seed };
+        let octaves = Encoding::Frequency { octaves: features.min(16) };
+        for encoding in [fourier, octaves] {
+            let frequencies = encoding.frequencies(inputs).expect("waves");
+            let features = frequencies.len() / inputs;
+            let x = random(seed, batch * inputs);
+            let mut expected = vec![0.0; batch * 2 * features];
+            reference::fourier_encoding(&double(&x), inputs, &double(&frequencies), &mut expected);
+            let out = vec![0.0; expected.len()];
+            let got = run(
+                gpu,
+                Case {
+                    key: KernelKey::new("fourier_encoding"),
+                    shape: vec![batch as u32, inputs as u32, features as u32],
+                    buffers: vec![&x, &frequencies, &out],
+                    grid: Grid::Elements(batch * features),
+                    step: None,
+                },
+            );
+            // An error of the turns, ε times their terms, is 2π times that in sine and cosine.
+            let mut sizes = Vec::new();
+            for x in x.chunks(inputs) {
+                for b in frequencies.chunks(inputs) {
+                    let terms: f64 = x.iter().zip(b).map(|(x, b)| f64::from((x * b).abs())).sum();
+                    sizes.extend([1.0 + std::f64::consts::TAU * terms; 2]);
+                }
+            }
+            assert_near(encoding.name(), &got[2], &expected, &sizes, inputs as f64 + 1.0);
+        }
+    });
+}
