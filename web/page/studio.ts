@@ -208,8 +208,12 @@ export class Studio {
         this.#enter("opening");
       }
       const mine = (made = await Painter.create({ ...options, ...(target && { pixels: target }), ...(goesOn && { saved: network }), signal }));
+      // Not wanted any more, it stops at once.
+      const abandon = () => mine.dispose();
+      signal.addEventListener("abort", abandon);
       const { width, height } = target ?? fitting(mine.subject, SIDE_ALONE);
       const painting = await this.#surviving(mine, () => mine.paint(width, height));
+      signal.removeEventListener("abort", abandon);
       if (signal.aborted) {
         mine.dispose();
         return;
@@ -298,7 +302,8 @@ export class Studio {
       this.#chart.painted(mine.psnr);
     }
     this.#view.sayProgress(progress, mine.psnr);
-    return progress.done ? "done" : "more";
+    // A loss while it painted may have set it back.
+    return mine.progress?.done ? "done" : "more";
   }
 
   /** Turn after turn, until someone pauses or all is done. */

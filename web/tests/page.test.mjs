@@ -116,10 +116,19 @@ describe("on WebGPU", () => {
     // Two who ask at once wait for the same device.
     const names = [];
     page.on("download", (download) => names.push(download.suggestedFilename()));
-    await page.evaluate(() => impasto.painter().destroyDevice());
+    await page.evaluate(() => {
+      const painter = impasto.painter();
+      window.recoveries = 0;
+      painter.recover = function () {
+        window.recoveries++;
+        return Object.getPrototypeOf(this).recover.call(this);
+      };
+      return painter.destroyDevice();
+    });
     await page.evaluate(() => ["[data-scale='2']", "[data-scale='4']", "#save"].forEach((button) => document.querySelector(button).click()));
     for (let waited = 0; names.length < 3 && waited < 600; waited++) await page.waitForTimeout(100);
     assert.equal(names.length, 3, names.join(", "));
+    assert.equal(await page.evaluate(() => window.recoveries), 1);
     // A step is taken all the same, from where the painting was.
     const steps = await page.evaluate(() => impasto.painter().progress.steps);
     await page.evaluate(() => impasto.painter().destroyDevice());
@@ -455,6 +464,8 @@ describe("on the processor", () => {
     const quick = ["--backend", "cpu", "--quiet"];
     execFileSync(paint, [join(root, "logo.jpg"), ...quick, "--hidden", "1x8", "--epochs", "1", "--save", saved, "-o", join(folder, "l.png")]);
     execFileSync(paint, ["--repaint", saved, ...quick, "--size", "1x70000", "-o", long]);
+    await page.selectOption("[name=side]", "1024");
+    await settled(page);
     await page.setInputFiles("#file", long);
     await page.waitForFunction(() => document.getElementById("original").title.startsWith("long.png"));
     await settled(page);
