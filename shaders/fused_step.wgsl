@@ -4,7 +4,8 @@
 // A template (src/engine/gpu/template.rs): `@if` keeps or drops lines, and a line that begins with
 // `@each r q` is repeated for every sample r and every four columns q of an invocation. The constants
 // in capitals and the functions that describe the network (depth_of, width_of, pitch_of, weights_of,
-// values_of, activate, slope) are written for one network (src/engine/gpu/specialise.rs).
+// values_of, activate, slope,
+// slopes_of, stores_slope, slope_of_sum) are written for one network (src/engine/gpu/specialise.rs).
 //
 // Level 0 is what goes into layer 0, level l + 1 what layer l puts out. The values of a level are
 // [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The
@@ -73,7 +74,38 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     let width = vec4<u32>(width_of(layer));
     let behind = select(vec4<f32>(0.0), vec4<f32>(1.0), columns == width);
     put(layer + 1u, row, column, select(behind, activate(layer, z), columns < width), true);
+@if stores_slopes
+    if !stores_slope(layer) { return; }
+    let slopes = select(vec4<f32>(0.0), slope_of_sum(layer, z), columns < width);
+    let place = needed_of(layer + 1u, row) + column;
+@if subgroup
+    @each i values[place + @iu] = slopes[@i];
+@else
+    values[place / 4u] = slopes;
+@end
+@end
 }
+
+@if training
+// Where what the backward pass needs of a row starts: in the slopes of a level that stores them, behind
+// the values of all levels, else in its values.
+fn needed_of(level: u32, row: u32) -> u32 {
+@if stores_slopes
+    if level > 0u && stores_slope(level - 1u) {
+        return slopes_of(level) + (first_row + row) * pitch_of(level);
+    }
+@end
+    return place_of(level, row);
+}
+
+// The same of one output.
+fn needed_output(row: u32, j: u32) -> f32 {
+@if stores_slopes
+    if stores_slope(LAYERS - 1u) { return @needed; }
+@end
+    return output_of(row, j);
+}
+@end
 
 @if training
 // Four columns of the deltas of a level, from the gradient with respect to its values.
@@ -81,13 +113,13 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
     if column >= pitch_of(level) { return; }
     let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
     let width = vec4<u32>(width_of(level - 1u));
-    let place = place_of(level, row) + column;
+    let place = needed_of(level, row) + column;
 @if subgroup
-    let y = vec4<f32>(values[place], values[place + 1u], values[place + 2u], values[place + 3u]);
+    let needed = vec4<f32>(values[place], values[place + 1u], values[place + 2u], values[place + 3u]);
 @else
-    let y = values[place / 4u];
+    let needed = values[place / 4u];
 @end
-    let delta = gradient * slope(level - 1u, y);
+    let delta = gradient * slope(level - 1u, needed);
     put(level, row, column, select(vec4<f32>(0.0), delta, columns < width), false);
 }
 @end
@@ -218,6 +250,9 @@ fn main(
 @end
     }
     @sync
+@if slopes_shared
+    storageBarrier();
+@end
 
 @if training
     var loss = 0.0;

@@ -1,232 +1,221 @@
-//! Activations: the one table that all engines read.
+//! Activations, one file each.
 //!
-//! To add one: a variant, its line in [`Activation::value`], [`Activation::derivative`] and
-//! [`Activation::ALL`], its name, and `shaders/activations/NAME.wgsl` with the same two
-//! functions. The tests walk [`Activation::ALL`].
-//!
-//! A derivative is written in terms of the *output* `y = f(z)`, so that an engine keeps one
-//! value for each neuron, not two.
+//! To add one: a file with its formula and its [`About`](crate::family::About), a line in the
+//! `family!` below, and `shaders/activations/NAME.wgsl`, the same in WGSL. The tests walk
+//! [`Activation::ALL`].
 
-use crate::error::{Result, invalid};
-use num_traits::Float;
-use serde::{Deserialize, Serialize};
+use crate::error::Result;
+use crate::family::{self, About, family};
+use crate::number::Number;
 
-/// What a layer applies to its weighted sums `z`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activation {
-    /// `f(z) = z`.
-    Identity,
-    /// `f(z) = max(0, z)`; its derivative at 0 is taken as 0.
-    Relu,
-    /// `f(z) = max(slope·z, z)`. Maas, Hannun & Ng 2013.
-    LeakyRelu {
-        /// The slope left of zero, in [0, 1]; 0.01 is the usual default.
-        slope: f64,
+family! {
+    /// What a layer applies to its weighted sums `z`.
+    Activation, "activation" {
+        identity: Identity as "identity";
+        relu: Relu as "relu";
+        leaky_relu: LeakyRelu as "leaky-relu" { slope: f64 };
+        sigmoid: Sigmoid as "sigmoid";
+        tanh: Tanh as "tanh";
+        softmax: Softmax as "softmax";
+        step: Step as "step";
+        silu: Silu as "silu";
+    }
+}
+
+/// The formula of an activation.
+pub trait Formula: Copy {
+    /// With its default parameters.
+    const DEFAULT: Self;
+    /// Formula, source and parameters.
+    const ABOUT: About;
+    /// Defines `activation(z)`, and `activation_slope(z)` if the backward pass needs a stored slope.
+    const WGSL: &'static str;
+
+    /// `f(z)`.
+    #[must_use]
+    fn value<N: Number>(self, z: N) -> N;
+
+    /// `f′(z)`.
+    #[must_use]
+    fn slope<N: Number>(self, z: N) -> N;
+
+    /// What the backward pass needs of the forward pass.
+    fn backward(self) -> Backward {
+        Backward::Slope
+    }
+}
+
+/// What the backward pass of an activation needs of the forward pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Backward {
+    /// The output `y`: `f(z)` is `z` above 0 and `below·z` elsewhere, so that `f′` is 1 where `y > 0`
+    /// and `below` elsewhere.
+    Rectifier {
+        /// The slope left of 0.
+        below: f64,
     },
-    /// `f(z) = 1 / (1 + e⁻ᶻ)`.
-    Sigmoid,
-    /// `f(z) = tanh z`.
-    Tanh,
-    /// `f(z)ᵢ = e^zᵢ / Σⱼ e^zⱼ` over the neurons of one sample. Output layer only.
-    Softmax,
-    /// `f(z) = 1 if z ≥ 0, else 0`. Forward only: it has no useful gradient.
-    Step,
+    /// The output `y`: `f′ = c₀ + c₁·y + c₂·y²`.
+    Polynomial([f64; 3]),
+    /// The slope `f′(z)`, which the forward pass stores beside the output.
+    Slope,
+    /// The outputs of the whole sample: softmax.
+    Row,
+    /// There is no useful gradient.
+    None,
+}
+
+/// A function of any formula.
+pub(crate) trait Visitor {
+    type Output;
+    fn visit<F: Formula>(self, formula: F) -> Self::Output;
 }
 
 impl Activation {
-    /// Every activation, with its default parameters.
-    pub const ALL: [Self; 7] = [
-        Self::Identity,
-        Self::Relu,
-        Self::LEAKY_RELU,
-        Self::Sigmoid,
-        Self::Tanh,
-        Self::Softmax,
-        Self::Step,
-    ];
-
     /// Leaky ReLU with the usual slope of 0.01.
     pub const LEAKY_RELU: Self = Self::LeakyRelu { slope: 0.01 };
 
-    /// The name used on the command line, in files and for the WGSL snippet.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Relu => "relu",
-            Self::LeakyRelu { .. } => "leaky-relu",
-            Self::Sigmoid => "sigmoid",
-            Self::Tanh => "tanh",
-            Self::Softmax => "softmax",
-            Self::Step => "step",
-        }
-    }
-
-    /// The activation of that [`name`](Self::name), with default parameters.
-    ///
-    /// # Errors
-    /// An unknown name; the message lists those there are.
-    pub fn from_name(name: &str) -> Result<Self> {
-        match Self::ALL.into_iter().find(|a| a.name() == name) {
-            Some(activation) => Ok(activation),
-            None => invalid(format!(
-                "there is no activation '{name}': choose one of {}",
-                Self::ALL.map(Self::name).join(", ")
-            )),
-        }
-    }
-
-    /// `f(z)` of one neuron. [`Softmax`](Self::Softmax) works on whole rows instead
+    /// `f(z)` of one neuron. Softmax works on whole rows instead
     /// ([`softmax`](crate::reference::softmax)); here it is the identity.
-    #[inline]
-    pub fn value<T: Float>(self, z: T) -> T {
-        let (zero, one) = (T::zero(), T::one());
-        match self {
-            Self::Identity | Self::Softmax => z,
-            // Written so that NaN passes through and is noticed, which max(0, NaN) = 0 hides.
-            Self::Relu => {
-                if z < zero {
-                    zero
-                } else {
-                    z
-                }
-            }
-            Self::LeakyRelu { slope } => {
-                if z < zero {
-                    z * number(slope)
-                } else {
-                    z
-                }
-            }
-            Self::Sigmoid => one / (one + (-z).exp()),
-            Self::Tanh => z.tanh(),
-            Self::Step => {
-                if z >= zero {
-                    one
-                } else {
-                    zero
-                }
+    pub fn value(self, z: f64) -> f64 {
+        struct Value(f64);
+        impl Visitor for Value {
+            type Output = f64;
+            fn visit<F: Formula>(self, formula: F) -> f64 {
+                formula.value(self.0)
             }
         }
+        self.visit(Value(z))
     }
 
-    /// `f'(z)` of one neuron, from its output `y = f(z)`.
-    ///
-    /// Zero for [`Step`](Self::Step), which cannot be trained; one for
-    /// [`Softmax`](Self::Softmax), whose gradient works on whole rows
+    /// `f′(z)` of one neuron: 0 for [`Step`](Self::Step), which cannot be trained; 1 for softmax,
+    /// whose gradient works on whole rows
     /// ([`softmax_gradient`](crate::reference::softmax_gradient)).
-    #[inline]
-    pub fn derivative<T: Float>(self, y: T) -> T {
-        let (zero, one) = (T::zero(), T::one());
-        match self {
-            Self::Identity | Self::Softmax => one,
-            Self::Relu => {
-                if y > zero {
-                    one
-                } else {
-                    zero
-                }
+    pub fn slope(self, z: f64) -> f64 {
+        struct Slope(f64);
+        impl Visitor for Slope {
+            type Output = f64;
+            fn visit<F: Formula>(self, formula: F) -> f64 {
+                formula.slope(self.0)
             }
-            Self::LeakyRelu { slope } => {
-                if y > zero {
-                    one
-                } else {
-                    number(slope)
-                }
-            }
-            Self::Sigmoid => y * (one - y),
-            Self::Tanh => one - y * y,
-            Self::Step => zero,
         }
+        self.visit(Slope(z))
     }
 
-    /// The one number an activation may carry, as the WGSL snippet's `activation_parameter`.
-    pub(crate) fn parameter(self) -> f64 {
-        match self {
-            Self::LeakyRelu { slope } => slope,
-            _ => 0.0,
+    /// What the backward pass needs of the forward pass.
+    pub fn backward(self) -> Backward {
+        struct Needs;
+        impl Visitor for Needs {
+            type Output = Backward;
+            fn visit<F: Formula>(self, formula: F) -> Backward {
+                formula.backward()
+            }
         }
+        self.visit(Needs)
     }
 
-    /// The WGSL that defines `activation` and `activation_derivative`; none for softmax, which
-    /// has kernels of its own.
-    pub(crate) fn wgsl(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Softmax => return None,
-            Self::Identity => include_str!("../shaders/activations/identity.wgsl"),
-            Self::Relu => include_str!("../shaders/activations/relu.wgsl"),
-            Self::LeakyRelu { .. } => include_str!("../shaders/activations/leaky-relu.wgsl"),
-            Self::Sigmoid => include_str!("../shaders/activations/sigmoid.wgsl"),
-            Self::Tanh => include_str!("../shaders/activations/tanh.wgsl"),
-            Self::Step => include_str!("../shaders/activations/step.wgsl"),
-        })
+    /// Whether it works on the outputs of a sample together.
+    pub(crate) fn is_row(self) -> bool {
+        self.backward() == Backward::Row
+    }
+
+    /// Whether `f(z) = z`.
+    pub(crate) fn is_identity(self) -> bool {
+        self.backward() == Backward::Rectifier { below: 1.0 }
+    }
+
+    /// Whether the forward pass stores its slopes for the backward pass.
+    pub(crate) fn stores_slope(self) -> bool {
+        self.backward() == Backward::Slope
+    }
+
+    /// The WGSL that defines `activation(z)`, and `activation_slope` of what the backward pass needs:
+    /// of `z` where the forward pass stores the slope, else of the output.
+    pub(crate) fn wgsl(self) -> String {
+        struct Snippet;
+        impl Visitor for Snippet {
+            type Output = &'static str;
+            fn visit<F: Formula>(self, _: F) -> &'static str {
+                F::WGSL
+            }
+        }
+        let snippet = family::wgsl(self.visit(Snippet), &self);
+        let number = |c: f64| format!("{:?}", c as f32);
+        let slope = match self.backward() {
+            Backward::Slope | Backward::Row | Backward::None => return snippet,
+            Backward::Rectifier { below: 1.0 } => "1.0".into(),
+            Backward::Rectifier { below } => format!("select({}, 1.0, y > 0.0)", number(below)),
+            Backward::Polynomial(c) => polynomial(c, number),
+        };
+        format!("{snippet}fn activation_slope(y: f32) -> f32 {{ return {slope}; }}\n")
     }
 
     /// Whether the parameters make sense.
     pub(crate) fn check(self) -> Result<()> {
-        match self {
-            Self::LeakyRelu { slope } if !(0.0..=1.0).contains(&slope) => {
-                invalid(format!("the slope of a leaky ReLU is {slope}: it must lie in [0, 1]"))
-            }
-            _ => Ok(()),
-        }
+        family::check(self.name(), &self.about(), &self)
     }
 }
 
-impl std::fmt::Display for Activation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::LeakyRelu { slope } => write!(f, "leaky-relu({slope})"),
-            other => f.write_str(other.name()),
-        }
-    }
-}
-
-impl std::str::FromStr for Activation {
-    type Err = crate::Error;
-    fn from_str(name: &str) -> Result<Self> {
-        Self::from_name(name)
-    }
-}
-
-/// A parameter in the number type of an engine.
-fn number<T: Float>(value: f64) -> T {
-    // Every Float of this crate (f32, f64) can be made from an f64.
-    T::from(value).unwrap_or_else(T::nan)
+/// `c₀ + c₁·y + c₂·y²` in WGSL, without terms that are 0.
+fn polynomial(c: [f64; 3], number: impl Fn(f64) -> String) -> String {
+    let terms: Vec<String> = ["", " * y", " * y * y"]
+        .into_iter()
+        .zip(c)
+        .filter(|(_, c)| *c != 0.0)
+        .map(|(power, c)| format!("{}{power}", number(c)))
+        .collect();
+    if terms.is_empty() { "0.0".into() } else { terms.join(" + ") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const POINTS: [f64; 10] = [-9.0, -3.0, -0.7, -0.01, -1e-4, 1e-4, 0.02, 0.5, 2.0, 8.0];
+
     #[test]
-    fn derivative_agrees_with_central_differences() {
+    fn slopes_agree_with_central_differences() {
         let h = 1e-5;
         for activation in Activation::ALL {
-            for z in [-3.0, -0.7, -0.01, 0.02, 0.5, 2.0] {
+            for z in POINTS {
                 let difference = (activation.value(z + h) - activation.value(z - h)) / (2.0 * h);
-                let derivative: f64 = activation.derivative(activation.value(z));
-                assert!((difference - derivative).abs() < 1e-9, "{activation} at {z}");
+                let slope = activation.slope(z);
+                assert!(
+                    (difference - slope).abs() < 1e-7,
+                    "{activation} at {z}: {difference} {slope}"
+                );
             }
         }
     }
 
     #[test]
-    fn saturated_sigmoid_and_tanh_stay_finite() {
-        for activation in [Activation::Sigmoid, Activation::Tanh] {
-            for z in [-1e30_f32, -1e4, 1e4, 1e30] {
-                let y = activation.value(z);
-                assert!(y.abs() <= 1.0 && activation.derivative(y) == 0.0, "{activation} at {z}");
-            }
-        }
-    }
-
-    #[test]
-    fn names_round_trip() {
+    fn slopes_follow_from_outputs_where_they_are_said_to() {
         for activation in Activation::ALL {
-            assert_eq!(Activation::from_name(activation.name()).ok(), Some(activation));
+            for z in POINTS {
+                let (y, slope) = (activation.value(z), activation.slope(z));
+                let from_output = match activation.backward() {
+                    Backward::Rectifier { below } if y > 0.0 => 1.0 + 0.0 * below,
+                    Backward::Rectifier { below } => below,
+                    Backward::Polynomial([a, b, c]) => a + b * y + c * y * y,
+                    Backward::Slope | Backward::Row | Backward::None => slope,
+                };
+                assert!((from_output - slope).abs() < 1e-15, "{activation} at {z}");
+            }
         }
-        let message = Activation::from_name("rely").expect_err("unknown").to_string();
-        assert!(message.contains("relu"), "{message}");
+    }
+
+    #[test]
+    fn large_numbers_stay_finite_or_become_large() {
+        for activation in Activation::ALL {
+            for z in [-1e30, -1e4, 1e4] {
+                let (y, slope) = (activation.value(z), activation.slope(z));
+                assert!(!y.is_nan() && !slope.is_nan(), "{activation} at {z}: {y}, {slope}");
+            }
+            assert!(
+                activation.is_row()
+                    || activation.backward() == Backward::None
+                    || activation.value(f64::NAN).is_nan(),
+                "{activation} hides NaN"
+            );
+        }
     }
 }

@@ -15,7 +15,8 @@ use crate::dataset::{Dataset, Permutation};
 use crate::error::{Error, Result, invalid};
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::optimizer::{Optimizer, not_negative};
+use crate::optimizer::Optimizer;
+use crate::schedule::not_negative;
 use std::fmt;
 use std::pin::Pin;
 
@@ -149,7 +150,7 @@ impl Plan {
     /// Whether the plan fits `network` and `dataset`.
     pub(crate) fn check(&self, network: &Network, dataset: &Dataset) -> Result<()> {
         network.check_trainable()?;
-        self.loss.check(network.output_layer().activation)?;
+        self.loss.check_output(network.output_layer().activation)?;
         self.optimizer.check()?;
         not_negative("the L2 penalty", self.l2)?;
         if self.batch_size == 0 {

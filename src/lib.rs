@@ -21,19 +21,22 @@
 //! Three engines compute the same: [`gpu`] through WGSL kernels, [`cpu`] with SIMD on all cores,
 //! and [`mod@reference`], plain f64 loops that say what the other two must give.
 
-mod activation;
+pub mod activation;
 mod checkpoint;
 mod dataset;
 mod encoding;
 mod engine;
 mod error;
+pub mod family;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;
-mod loss;
+pub mod loss;
 mod network;
-mod optimizer;
+pub mod number;
+pub mod optimizer;
 mod picture;
 mod random;
+mod schedule;
 mod subject;
 mod trainer;
 
@@ -52,8 +55,9 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use loss::Loss;
 pub use network::{Builder, Initialisation, Layer, Network};
-pub use optimizer::{Optimizer, Plateau, Schedule, UpdateConstants};
+pub use optimizer::Optimizer;
 pub use picture::{Picture, psnr, ssim};
+pub use schedule::{Plateau, Schedule};
 pub use subject::Subject;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;

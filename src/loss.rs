@@ -1,82 +1,190 @@
-//! Losses: value and gradient.
+//! Losses, one file each: value and gradient.
 //!
 //! The cross-entropies are computed from the last layer's weighted sums (its *logits*), so that
 //! they and their gradients stay finite however sure the network is; the network's own output
 //! activation then only matters for prediction. The others are computed from its outputs.
+//!
+//! To add one: a file with its formula and its [`About`](crate::family::About), a line in the
+//! `family!` below, and `shaders/losses/NAME.wgsl`, the same in WGSL. The tests walk [`Loss::ALL`].
 
 use crate::activation::Activation;
 use crate::error::{Result, invalid};
-use serde::{Deserialize, Serialize};
+use crate::family::{self, About, family};
+use crate::number::Number;
 
-/// What training makes small. `y` are the outputs, `z` the logits, `t` the targets, all
-/// `[batch, outputs]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// `Σ (y − t)² / (batch · outputs)`: PyTorch's `MSELoss`.
-    MeanSquaredError,
-    /// `Σ (y − t)²`, neither averaged nor halved.
-    SquaredErrorSum,
-    /// `−Σ [t ln σ(z) + (1 − t) ln(1 − σ(z))] / (batch · outputs)`: PyTorch's
-    /// `BCEWithLogitsLoss`. Targets lie in [0, 1].
-    BinaryCrossEntropy,
-    /// `−Σ t ln softmax(z) / batch`: PyTorch's `CrossEntropyLoss` with probabilities (or
-    /// one-hot rows) as targets.
-    SoftmaxCrossEntropy,
+family! {
+    /// What training makes small. `y` are the outputs, `z` the logits, `t` the targets, all
+    /// `[batch, outputs]`.
+    Loss, "loss" {
+        mean_squared_error: MeanSquaredError as "mean-squared-error";
+        squared_error_sum: SquaredErrorSum as "squared-error-sum";
+        binary_cross_entropy: BinaryCrossEntropy as "binary-cross-entropy";
+        softmax_cross_entropy: SoftmaxCrossEntropy as "softmax-cross-entropy";
+        huber: Huber as "huber" { delta: f64 };
+    }
+}
+
+/// The formula of a loss.
+pub trait Formula: Copy {
+    /// With its default parameters.
+    const DEFAULT: Self;
+    /// Formula, source and parameters.
+    const ABOUT: About;
+    /// Defines `row_loss(row, outputs, scale)`, the twin of [`row`](Self::row).
+    const WGSL: &'static str;
+    /// What the losses of samples and outputs are divided by.
+    const MEAN: Mean = Mean::Elements;
+    /// The output activation whose gradient this loss folds into its own, reading logits. `None`: the
+    /// loss reads outputs, and the activation's derivative is applied after it.
+    const FOLDED: Option<Activation> = None;
+
+    /// The loss of one sample, times `scale`. The gradient, times `scale`, with respect to `y`
+    /// (outputs, or logits for a folded activation) goes to `delta`.
+    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N;
+}
+
+/// What the sum over samples and outputs is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mean {
+    /// The number of samples times that of outputs.
+    Elements,
+    /// The number of samples.
+    Samples,
+    /// Nothing.
+    Sum,
+}
+
+/// A function of any formula.
+pub(crate) trait Visitor {
+    type Output;
+    fn visit<F: Formula>(self, formula: F) -> Self::Output;
+}
+
+/// The row of a loss that is a sum over outputs: `pair` gives the loss of one output and its
+/// derivative, `(l(y, t), ∂l/∂y)`.
+#[inline(always)]
+pub(crate) fn elementwise<N: Number>(
+    y: &[N],
+    t: &[N],
+    scale: N,
+    delta: &mut [N],
+    pair: impl Fn(N, N) -> (N, N),
+) -> N {
+    let mut loss = scale.of(0.0);
+    for ((y, t), delta) in y.iter().zip(t).zip(delta) {
+        let (value, slope) = pair(*y, *t);
+        loss = loss + scale * value;
+        *delta = scale * slope;
+    }
+    loss
 }
 
 impl Loss {
-    /// Every loss.
-    pub const ALL: [Self; 4] = [
-        Self::MeanSquaredError,
-        Self::SquaredErrorSum,
-        Self::BinaryCrossEntropy,
-        Self::SoftmaxCrossEntropy,
-    ];
-
-    /// The name used in files and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MeanSquaredError => "mean squared error",
-            Self::SquaredErrorSum => "squared error sum",
-            Self::BinaryCrossEntropy => "binary cross-entropy",
-            Self::SoftmaxCrossEntropy => "softmax cross-entropy",
-        }
-    }
-
     /// The output activation whose gradient this loss folds into its own, reading logits.
     /// `None`: the loss reads outputs, and the activation's derivative is applied after it.
     pub(crate) fn folded_activation(self) -> Option<Activation> {
-        match self {
-            Self::MeanSquaredError | Self::SquaredErrorSum => None,
-            Self::BinaryCrossEntropy => Some(Activation::Sigmoid),
-            Self::SoftmaxCrossEntropy => Some(Activation::Softmax),
+        struct Folded;
+        impl Visitor for Folded {
+            type Output = Option<Activation>;
+            fn visit<F: Formula>(self, _: F) -> Self::Output {
+                F::FOLDED
+            }
         }
+        self.visit(Folded)
+    }
+
+    /// What the sum over samples and outputs is divided by.
+    fn mean(self) -> Mean {
+        struct Divisor;
+        impl Visitor for Divisor {
+            type Output = Mean;
+            fn visit<F: Formula>(self, _: F) -> Mean {
+                F::MEAN
+            }
+        }
+        self.visit(Divisor)
     }
 
     /// What the sum over samples and outputs is multiplied by, for `batch` samples.
     pub(crate) fn scale(self, batch: usize, outputs: usize) -> f64 {
-        match self {
-            Self::MeanSquaredError | Self::BinaryCrossEntropy => 1.0 / (batch * outputs) as f64,
-            Self::SquaredErrorSum => 1.0,
-            Self::SoftmaxCrossEntropy => 1.0 / batch as f64,
+        match self.mean() {
+            Mean::Elements => 1.0 / (batch * outputs) as f64,
+            Mean::Samples => 1.0 / batch as f64,
+            Mean::Sum => 1.0,
         }
     }
 
     /// Whether the loss of several batches is the mean of theirs (else it is their sum).
     pub(crate) fn is_mean(self) -> bool {
-        self != Self::SquaredErrorSum
+        self.mean() != Mean::Sum
     }
 
-    /// Whether this loss can train a network that ends in `output`.
-    pub(crate) fn check(self, output: Activation) -> Result<()> {
+    /// The WGSL that defines `row_loss(row, outputs, scale)`.
+    pub(crate) fn wgsl(self) -> String {
+        struct Snippet;
+        impl Visitor for Snippet {
+            type Output = &'static str;
+            fn visit<F: Formula>(self, _: F) -> &'static str {
+                F::WGSL
+            }
+        }
+        family::wgsl(self.visit(Snippet), &self)
+    }
+
+    /// Whether the parameters make sense.
+    pub(crate) fn check(self) -> Result<()> {
+        family::check(self.name(), &self.about(), &self)
+    }
+
+    /// Whether this loss makes sense and can train a network that ends in `output`.
+    pub(crate) fn check_output(self, output: Activation) -> Result<()> {
+        self.check()?;
         match self.folded_activation() {
-            Some(folded) if output != folded && output != Activation::Identity => invalid(format!(
-                "{} is computed from logits, so the output layer must be {folded} or identity, \
-                 not {output}",
-                self.name()
+            Some(folded) if output != folded && !output.is_identity() => invalid(format!(
+                "{self} is computed from logits, so the output layer must be {folded} or identity, \
+                 not {output}"
             )),
             _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loss of one row and its gradient.
+    fn row(loss: Loss, y: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
+        struct Row<'a>(&'a [f64], &'a [f64], &'a mut [f64]);
+        impl Visitor for Row<'_> {
+            type Output = f64;
+            fn visit<F: Formula>(self, formula: F) -> f64 {
+                formula.row(self.0, self.1, 0.5, self.2)
+            }
+        }
+        let mut delta = vec![f64::NAN; y.len()];
+        let value = loss.visit(Row(y, t, &mut delta));
+        (value, delta)
+    }
+
+    #[test]
+    fn gradients_agree_with_central_differences() {
+        let h = 1e-6;
+        let t = [0.25, 0.6, 0.15];
+        for loss in Loss::ALL.iter().copied() {
+            for y in [[0.9, 0.2, 0.4], [3.0, 0.61, -2.0], [0.1, 0.5, 0.2]] {
+                let (_, delta) = row(loss, &y, &t);
+                for j in 0..3 {
+                    let at = |shift: f64| {
+                        let mut moved = y;
+                        moved[j] += shift;
+                        row(loss, &moved, &t).0
+                    };
+                    let difference = (at(h) - at(-h)) / (2.0 * h);
+                    let near = (difference - delta[j]).abs() < 1e-7 * (1.0 + difference.abs());
+                    assert!(near, "{loss} {j} of {y:?}: {difference} {}", delta[j]);
+                }
+            }
         }
     }
 }

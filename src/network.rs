@@ -12,7 +12,7 @@
 //! # Ok::<(), impasto::Error>(())
 //! ```
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Backward};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, invalid};
 use crate::random::gaussian;
@@ -242,11 +242,12 @@ impl Network {
 
     /// An error if the network cannot be trained.
     pub(crate) fn check_trainable(&self) -> Result<()> {
-        match self.layers.iter().position(|l| l.activation == Activation::Step) {
+        match self.layers.iter().position(|l| l.activation.backward() == Backward::None) {
             Some(layer) => invalid(format!(
-                "layer {} uses the step activation, which has no gradient to train with: use \
+                "layer {} uses the {} activation, which has no gradient to train with: use \
                  sigmoid instead, or the perceptron's own learning rule",
-                layer + 1
+                layer + 1,
+                self.layers[layer].activation
             )),
             None => Ok(()),
         }
@@ -345,10 +346,10 @@ impl Builder {
                     "layer {number} has width 0: a layer needs at least 1 neuron"
                 ));
             }
-            if activation == Activation::Softmax && number < self.layers.len() {
+            if activation.is_row() && number < self.layers.len() {
                 return invalid(format!(
-                    "layer {number} is a hidden layer with softmax, which is for the output layer \
-                     only: choose relu, leaky-relu, tanh or sigmoid"
+                    "layer {number} is a hidden layer with {activation}, which is for the output \
+                     layer only: choose relu, leaky-relu, tanh or sigmoid"
                 ));
             }
             activation.check()?;

@@ -33,7 +33,8 @@ use crate::engine::{Engine, Output, Plan, reference};
 use crate::error::{Result, invalid};
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::optimizer::{Optimizer, Schedule, not_negative};
+use crate::optimizer::Optimizer;
+use crate::schedule::{Schedule, not_negative};
 
 /// How to train. `Trainer::default()` is Adam on the mean squared error.
 #[derive(Clone, Debug, PartialEq)]
@@ -269,7 +270,7 @@ impl Trainer {
         self.optimizer.check()?;
         not_negative("the L2 penalty", self.l2)?;
         network.check_trainable()?;
-        self.loss.check(network.output_layer().activation)?;
+        self.loss.check_output(network.output_layer().activation)?;
         if let Some(stopping) = self.early_stopping {
             not_negative("the tolerance of early stopping", stopping.tolerance)?;
         }
@@ -290,7 +291,7 @@ pub async fn evaluate_async(
     loss: Loss,
     dataset: &Dataset,
 ) -> Result<f64> {
-    loss.check(network.output_layer().activation)?;
+    loss.check_output(network.output_layer().activation)?;
     let width = network.outputs();
     if dataset.target_width() != width {
         return invalid(format!(
@@ -300,11 +301,6 @@ pub async fn evaluate_async(
     }
     let wanted =
         if loss.folded_activation().is_some() { Output::Logits } else { Output::Activated };
-    let value = match loss {
-        Loss::MeanSquaredError | Loss::SquaredErrorSum => reference::squared_error,
-        Loss::BinaryCrossEntropy => reference::binary_cross_entropy,
-        Loss::SoftmaxCrossEntropy => reference::softmax_cross_entropy,
-    };
     let scale = loss.scale(dataset.len(), width);
     let mut sum = 0.0;
     // In parts, so that memory does not grow with the dataset.
@@ -315,7 +311,7 @@ pub async fn evaluate_async(
         let outputs = engine.forward(network, &inputs, wanted).await?;
         let mut losses = vec![0.0; targets.len() / width];
         let mut unused = vec![0.0; targets.len()];
-        value(&outputs, &targets, width, scale, &mut losses, &mut unused);
+        reference::loss(loss, &outputs, &targets, width, scale, &mut losses, &mut unused);
         sum += reference::loss_sum(&losses);
     }
     Ok(sum)

@@ -163,18 +163,18 @@ fn the_fixtures_cover_every_activation_loss_and_optimizer() {
     let cases = cases();
     let activations: HashSet<&str> =
         cases.iter().flat_map(|c| c.layers.iter().map(|l| l.activation.as_str())).collect();
-    for activation in Activation::ALL.into_iter().filter(|a| *a != Activation::Step) {
+    for activation in Activation::ALL.iter().filter(|a| **a != Activation::Step) {
         assert!(activations.contains(activation.name()), "{activation}");
     }
     for loss in Loss::ALL {
-        assert!(cases.iter().any(|c| c.loss() == loss), "{loss:?}");
+        assert!(cases.iter().any(|c| c.loss() == *loss), "{loss:?}");
     }
     let kinds = |o: Optimizer| match o {
         Optimizer::Sgd { momentum, nesterov } => (o.name(), momentum > 0.0, nesterov),
         _ => (o.name(), false, false),
     };
     for optimizer in Optimizer::ALL {
-        assert!(cases.iter().any(|c| kinds(c.optimizer()) == kinds(optimizer)), "{optimizer:?}");
+        assert!(cases.iter().any(|c| kinds(c.optimizer()) == kinds(*optimizer)), "{optimizer:?}");
     }
 }
 

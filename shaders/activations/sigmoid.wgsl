@@ -3,4 +3,3 @@ fn activation(z: f32) -> f32 {
     let e = exp(-abs(z));
     return select(1.0, e, z < 0.0) / (1.0 + e);
 }
-fn activation_derivative(y: f32) -> f32 { return y * (1.0 - y); }

@@ -4,4 +4,3 @@ fn activation(z: f32) -> f32 {
     let size = (1.0 - e) / (1.0 + e);
     return select(size, -size, z < 0.0);
 }
-fn activation_derivative(y: f32) -> f32 { return 1.0 - y * y; }

@@ -12,12 +12,14 @@ struct Step {
     number: u32,
     // Samples in it.
     count: u32,
-    // The optimizer's constants, in the order of its kernel.
+    // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
     // What the loss of a sample is multiplied by.
     loss_scale: f32,
     // Where the part starts in its order.
     part_first: u32,
+    // The L2 penalty.
+    l2: f32,
 }
 
 @group(1) @binding(0) var<storage, read> this_step: Step;

@@ -6,13 +6,13 @@
 //! it owns, and updates those (`update`). So a step has two meeting points (`barrier`), whatever
 //! the depth, and is bit-identical from run to run with the same number of threads.
 
-// What is to become vector instructions must be inlined into `pulp`'s function for the processor;
-// and loops over indices of arrays are what the compiler unrolls into registers.
-#![allow(clippy::inline_always, clippy::needless_range_loop)]
+// Loops over indices of arrays are what the compiler unrolls into registers.
+#![allow(clippy::needless_range_loop)]
 
 mod barrier;
 mod elementwise;
 mod kernel;
+mod lanes;
 mod layout;
 mod lines;
 mod losses;
@@ -123,7 +123,7 @@ impl Engine for CpuEngine {
         ready(network.samples_in(inputs).map(|samples| {
             let layout = Layout::of(network, 1);
             let shape = Shape::of(network, &layout);
-            let blocks = layout.blocks(network, Purpose::Prediction);
+            let blocks = layout.blocks(network, Purpose::Prediction, 0);
             let blocks: Vec<_> = blocks.iter().collect();
             let mut outputs = vec![0.0; samples * network.outputs()];
             let rows = shape.tile_rows(samples.div_ceil(self.threads));
@@ -134,10 +134,10 @@ impl Engine for CpuEngine {
             if let Some(pool) = &self.pool {
                 pool.install(|| {
                     let parts = inputs.par_chunks(wide_in).zip(outputs.par_chunks_mut(wide_out));
-                    parts.for_each_init(|| Tile::new(&shape, rows), predict);
+                    parts.for_each_init(|| Tile::new(&shape, rows, Purpose::Prediction), predict);
                 });
             } else {
-                let mut tile = Tile::new(&shape, rows);
+                let mut tile = Tile::new(&shape, rows, Purpose::Prediction);
                 let parts = inputs.chunks(wide_in).zip(outputs.chunks_mut(wide_out));
                 parts.for_each(|part| predict(&mut tile, part));
             }

@@ -174,7 +174,7 @@ impl GpuEngine {
         }
         let rows = layerwise::part_rows(&self.gpu, network, samples)?;
         let parameters = layerwise::upload_parameters(&self.gpu, network).await?;
-        let forward = Forward::new(&self.gpu, network, rows).await?;
+        let forward = Forward::new(&self.gpu, network, rows, false).await?;
         for part in inputs.chunks(rows * network.inputs()) {
             let rows = part.len() / network.inputs();
             let values: Vec<f32> = part.iter().map(|v| *v as f32).collect();

@@ -10,25 +10,28 @@ mod linear;
 mod losses;
 mod optimizers;
 
-pub use elementwise::{activation, activation_gradient, softmax, softmax_gradient};
+pub use elementwise::{
+    activation, activation_gradient, activation_slopes, softmax, softmax_gradient,
+};
 pub use encoding::{fourier_encoding, gather};
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
-pub use losses::{binary_cross_entropy, loss_sum, softmax_cross_entropy, squared_error};
-pub use optimizers::{adam, sgd, update};
+pub use losses::{loss, loss_sum};
+pub use optimizers::update;
 
 use super::{Device, Divergence, Engine, Outcome, Output, Pending, Plan, Session, Step, ready};
-use crate::activation::Activation;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::Network;
 
-/// What a forward pass keeps: the encoded inputs, the outputs of each layer, and the last
-/// layer's logits.
+/// What a forward pass keeps: the encoded inputs, the outputs of each layer with the slopes of its
+/// activation, and the last layer's logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// `values[0]` is what the first layer was given, `values[l + 1]` what layer `l` put out.
     pub values: Vec<Vec<f64>>,
+    /// `slopes[l]` is `f′` of layer `l`'s weighted sums.
+    pub slopes: Vec<Vec<f64>>,
     /// The last layer's weighted sums.
     pub logits: Vec<f64>,
 }
@@ -47,7 +50,7 @@ pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
             out
         }
     };
-    let mut trace = Trace { values: vec![encoded], logits: Vec::new() };
+    let mut trace = Trace { values: vec![encoded], slopes: Vec::new(), logits: Vec::new() };
     for (l, layer) in network.layers().iter().enumerate() {
         let mut z = vec![0.0; batch * layer.fan_out];
         matmul(&trace.values[l], network.weights(l), batch, layer.fan_in, layer.fan_out, &mut z);
@@ -55,7 +58,8 @@ pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
         if l + 1 == network.layers().len() {
             trace.logits.clone_from(&z);
         }
-        if layer.activation == Activation::Softmax {
+        trace.slopes.push(activation_slopes(layer.activation, &z));
+        if layer.activation.is_row() {
             softmax(&mut z, layer.fan_out);
         } else {
             activation(layer.activation, &mut z);
@@ -75,38 +79,16 @@ pub fn loss_gradient(
     scale: f64,
 ) -> (Vec<f64>, Vec<f64>) {
     let output = network.output_layer();
-    let y = &trace.values[trace.values.len() - 1];
+    let folded = loss.folded_activation().is_some();
+    let outputs = &trace.values[trace.values.len() - 1];
+    let y = if folded { &trace.logits } else { outputs };
     let mut losses = vec![0.0; targets.len() / output.fan_out];
     let mut delta = vec![0.0; targets.len()];
-    match loss {
-        Loss::MeanSquaredError | Loss::SquaredErrorSum => {
-            squared_error(y, targets, output.fan_out, scale, &mut losses, &mut delta);
-            if output.activation == Activation::Softmax {
-                softmax_gradient(y, &mut delta, output.fan_out);
-            } else {
-                activation_gradient(output.activation, y, &mut delta);
-            }
-        }
-        Loss::BinaryCrossEntropy => {
-            binary_cross_entropy(
-                &trace.logits,
-                targets,
-                output.fan_out,
-                scale,
-                &mut losses,
-                &mut delta,
-            );
-        }
-        Loss::SoftmaxCrossEntropy => {
-            softmax_cross_entropy(
-                &trace.logits,
-                targets,
-                output.fan_out,
-                scale,
-                &mut losses,
-                &mut delta,
-            );
-        }
+    losses::loss(loss, y, targets, output.fan_out, scale, &mut losses, &mut delta);
+    if !folded && output.activation.is_row() {
+        softmax_gradient(y, &mut delta, output.fan_out);
+    } else if !folded {
+        activation_gradient(&trace.slopes[trace.slopes.len() - 1], &mut delta);
     }
     (losses, delta)
 }
@@ -137,7 +119,7 @@ pub fn backward(network: &Network, trace: &Trace, mut delta: Vec<f64>) -> Vec<f6
                 layer.fan_in,
                 &mut delta_below,
             );
-            activation_gradient(network.layers()[l - 1].activation, below, &mut delta_below);
+            activation_gradient(&trace.slopes[l - 1], &mut delta_below);
             delta = delta_below;
         }
     }
@@ -197,12 +179,12 @@ impl Engine for ReferenceEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).map(|()| {
-            let state = [(); 2].map(|()| vec![0.0; network.parameters().len()]);
+            let states = vec![0.0; plan.optimizer.states() * network.parameters().len()];
             Box::new(ReferenceSession {
                 network: network.clone(),
                 plan: *plan,
                 dataset: dataset.clone(),
-                state,
+                states,
                 diverged: None,
             }) as Box<dyn Session>
         }))
@@ -229,7 +211,8 @@ struct ReferenceSession {
     network: Network,
     plan: Plan,
     dataset: Dataset,
-    state: [Vec<f64>; 2],
+    /// `[states, parameters]`.
+    states: Vec<f64>,
     diverged: Option<Divergence>,
 }
 
@@ -246,10 +229,10 @@ impl ReferenceSession {
             self.diverged = Some(Divergence { step: step.number, in_loss: true });
             return loss;
         }
-        let constants =
-            self.plan.optimizer.constants(self.plan.l2, step.learning_rate, step.number);
+        let Plan { optimizer, l2, .. } = self.plan;
+        let constants = optimizer.constants(step.learning_rate, step.number);
         let mut parameters = self.network.parameters().to_vec();
-        update(constants, &mut parameters, &gradient, &mut self.state);
+        update(optimizer, constants, l2, &mut parameters, &gradient, &mut self.states);
         // Refused if a parameter is not finite: the network keeps what it had before the step.
         if self.network.set_parameters(&parameters).is_err() {
             self.diverged = Some(Divergence { step: step.number, in_loss: false });

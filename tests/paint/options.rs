@@ -134,7 +134,7 @@ fn a_profile_names_every_kernel_of_a_step() {
         let named = adapter.description();
         let run = studio.quick_on(&named, "picture.png --profile --kernels fused");
         let text = run.succeeded().stdout;
-        for kernel in ["fused_step", "weight_gradients", "adam"] {
+        for kernel in ["fused_step", "weight_gradients", "update"] {
             let line = text.lines().find(|line| line.starts_with(kernel)).expect(kernel);
             assert!(line.contains(" µs ") && line.contains(" % "), "{line}");
         }

@@ -550,6 +550,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         kernels.add(other_listings(&network).unwrap(), false).unwrap();
         let named =
             |name: &str| kernels.shaders.iter().filter(|shader| shader.name == name).count();
-        assert_eq!((named("adam"), named("matmul")), (1, 1));
+        assert_eq!((named("update adam"), named("matmul")), (1, 1));
     }
 }

@@ -24,21 +24,34 @@ pub(super) enum After {
     Keep,
     /// `z < 0 ? 0 : z`.
     Relu,
-    /// `z < 0 ? slope·z : z`.
-    LeakyRelu(f32),
-    /// Multiplied by `y > 0 ? 1 : slope`.
-    TimesSlope(Outputs, f32),
-    /// Multiplied by `y(1 − y)`.
-    TimesSigmoid(Outputs),
-    /// Multiplied by `1 − y²`.
-    TimesTanh(Outputs),
+    /// `z < 0 ? below·z : z`.
+    Rectifier(f32),
+    /// Multiplied by `y > 0 ? 1 : below`.
+    TimesRectifier(Beside, f32),
+    /// Multiplied by `a + y(b + c·y)`.
+    TimesPolynomial(Beside, [f32; 3]),
+    /// Multiplied by the numbers themselves.
+    Times(Beside),
 }
 
-/// The outputs `y` of a tile's neurons: where the first stands, and from row to row.
+/// A matrix as large as the tile, the outputs or slopes of its neurons: where its first number is, and
+/// from row to row.
 #[derive(Clone, Copy)]
-pub(super) struct Outputs {
+pub(super) struct Beside {
     pub(super) first: *const f32,
     pub(super) stride: usize,
+}
+
+impl Beside {
+    /// Vector `n` of row `m`.
+    ///
+    /// # Safety
+    /// It must be readable.
+    #[inline(always)]
+    unsafe fn vector<S: Simd>(self, m: usize, n: usize) -> S::f32s {
+        // SAFETY: as the caller promises.
+        unsafe { load::<S>(self.first.add(m * self.stride), n) }
+    }
 }
 
 /// Where the operands of a tile stand: `A(m, k) = a[m·a_row + k·a_column]`,
@@ -61,7 +74,7 @@ pub(super) struct Operands {
 /// # Safety
 /// For all `m < M`, `k < depth`, `n < N·S::F32_LANES`, `A(m, k)` and `B(k, n)` must be readable,
 /// `C(m, n)` readable and writable and overlapping nothing else; a row in `before` as long as a
-/// row of the tile and the outputs in `after` as large as the tile must be readable.
+/// row of the tile and a matrix in `after` as large as the tile must be readable.
 #[inline(always)]
 pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
     simd: S,
@@ -93,7 +106,7 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
 /// `C ← after(before + sums)` for `M` rows and `N` vectors of columns, `C(m, n) = c[m·row + n]`.
 ///
 /// # Safety
-/// As [`tile`], of C, the row before and the outputs.
+/// As [`tile`], of C, the row before and what is beside it.
 #[inline(always)]
 unsafe fn finish<S: Simd, const M: usize, const N: usize>(
     simd: S,
@@ -103,7 +116,7 @@ unsafe fn finish<S: Simd, const M: usize, const N: usize>(
     after: After,
 ) {
     // SAFETY: `c_row` from row to row, all the tile is there, as the caller promises; so are the
-    // row before and the outputs.
+    // row before and what is beside it.
     unsafe {
         match before {
             Before::Nothing => {}
@@ -131,28 +144,30 @@ unsafe fn finish<S: Simd, const M: usize, const N: usize>(
             After::Relu => put::<S, M, N>((c, c_row), sums, |z, _, _| {
                 simd.select_f32s(simd.less_than_f32s(z, zero), zero, z)
             }),
-            After::LeakyRelu(slope) => {
-                let slope = simd.splat_f32s(slope);
+            After::Rectifier(below) => {
+                let below = simd.splat_f32s(below);
                 put::<S, M, N>((c, c_row), sums, |z, _, _| {
-                    let below = simd.mul_f32s(z, slope);
-                    simd.select_f32s(simd.less_than_f32s(z, zero), below, z)
+                    let scaled = simd.mul_f32s(z, below);
+                    simd.select_f32s(simd.less_than_f32s(z, zero), scaled, z)
                 });
             }
-            After::TimesSlope(y, slope) => {
-                let slope = simd.splat_f32s(slope);
+            After::TimesRectifier(y, below) => {
+                let below = simd.splat_f32s(below);
                 put::<S, M, N>((c, c_row), sums, |d, m, n| {
-                    let y = load::<S>(y.first.add(m * y.stride), n);
-                    let above = simd.greater_than_f32s(y, zero);
-                    simd.mul_f32s(d, simd.select_f32s(above, one, slope))
+                    let above = simd.greater_than_f32s(y.vector::<S>(m, n), zero);
+                    simd.mul_f32s(d, simd.select_f32s(above, one, below))
                 });
             }
-            After::TimesSigmoid(y) => put::<S, M, N>((c, c_row), sums, |d, m, n| {
-                let y = load::<S>(y.first.add(m * y.stride), n);
-                simd.mul_f32s(d, simd.mul_f32s(y, simd.sub_f32s(one, y)))
-            }),
-            After::TimesTanh(y) => put::<S, M, N>((c, c_row), sums, |d, m, n| {
-                let y = load::<S>(y.first.add(m * y.stride), n);
-                simd.mul_f32s(d, simd.sub_f32s(one, simd.mul_f32s(y, y)))
+            After::TimesPolynomial(y, coefficients) => {
+                let [a, b, c2] = coefficients.map(|c| simd.splat_f32s(c));
+                put::<S, M, N>((c, c_row), sums, |d, m, n| {
+                    let y = y.vector::<S>(m, n);
+                    let inner = simd.mul_add_e_f32s(c2, y, b);
+                    simd.mul_f32s(d, simd.mul_add_e_f32s(y, inner, a))
+                });
+            }
+            After::Times(slopes) => put::<S, M, N>((c, c_row), sums, |d, m, n| {
+                simd.mul_f32s(d, slopes.vector::<S>(m, n))
             }),
         }
     }

@@ -34,8 +34,8 @@ pub(super) struct Block {
     pub(super) transposed_stride: usize,
     /// The values before the last update, or room for the next.
     pub(super) other: Lines,
-    /// The optimizer's two numbers for each parameter.
-    pub(super) state: [Lines; 2],
+    /// The optimizer's state of each parameter, a vector of it after the other.
+    pub(super) states: Vec<Lines>,
 }
 
 impl Block {
@@ -112,6 +112,13 @@ pub(super) enum Purpose {
     Prediction,
 }
 
+impl Purpose {
+    /// `count` in training, else 0.
+    fn in_training(self, count: usize) -> usize {
+        if self == Self::Training { count } else { 0 }
+    }
+}
+
 /// How a network's parameters are cut into blocks: layer by layer, from the first row on.
 pub(super) struct Layout {
     /// Layer, inputs and columns of each block.
@@ -168,16 +175,17 @@ impl Layout {
         if *layer == 0 { 0 } else { width * stride(inputs.len()) }
     }
 
-    /// Numbers that the blocks and a gradient for each thread take in training.
-    pub(super) fn numbers(&self, threads: usize) -> usize {
+    /// Numbers that the blocks, so many states and a gradient for each thread take in training.
+    pub(super) fn numbers(&self, states: usize, threads: usize) -> usize {
         (0..self.len())
-            .map(|b| self.size(b).saturating_mul(4 + threads) + self.transposed_size(b))
+            .map(|b| self.size(b).saturating_mul(2 + states + threads) + self.transposed_size(b))
             .fold(0, usize::saturating_add)
     }
 
-    /// The blocks with a network's parameters in them.
-    pub(super) fn blocks(&self, network: &Network, purpose: Purpose) -> Vec<Block> {
-        let room = |numbers| Lines::zeros(if purpose == Purpose::Training { numbers } else { 0 });
+    /// The blocks with a network's parameters in them, and in training with room for so many vectors
+    /// of the optimizer's state.
+    pub(super) fn blocks(&self, network: &Network, purpose: Purpose, states: usize) -> Vec<Block> {
+        let room = |numbers| Lines::zeros(purpose.in_training(numbers));
         let block = |(b, (layer, inputs, width)): (usize, &(usize, Range<usize>, usize))| {
             let mut block = Block {
                 #[cfg(test)]
@@ -190,7 +198,7 @@ impl Layout {
                 transposed: room(self.transposed_size(b)),
                 transposed_stride: stride(inputs.len()),
                 other: room(self.size(b)),
-                state: [room(self.size(b)), room(self.size(b))],
+                states: (0..states).map(|_| room(self.size(b))).collect(),
             };
             let from = network.weights(*layer)[inputs.start * width..].chunks_exact(*width);
             let biases = network.biases(*layer);
@@ -234,7 +242,7 @@ mod tests {
             let numbers: Vec<f64> = (0..network.parameters().len()).map(|i| (i + 1) as f64).collect();
             network.set_parameters(&numbers).expect("finite");
             let layout = Layout::of(&network, threads);
-            let blocks = layout.blocks(&network, Purpose::Training);
+            let blocks = layout.blocks(&network, Purpose::Training, 2);
             let mut flat = Vec::new();
             for (b, block) in blocks.iter().enumerate() {
                 flatten(block, &mut flat);

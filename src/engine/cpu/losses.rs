@@ -1,32 +1,58 @@
 //! Losses with their gradients, of one sample in f32.
 
-use crate::activation::Activation;
-use crate::loss::Loss;
+use crate::activation::{Activation, Backward};
+use crate::loss::{Formula, Loss, Visitor};
+
+/// What the loss of one sample is computed from.
+pub(super) struct Row<'a> {
+    /// The outputs, or the logits for a loss that reads those ([`Loss::folded_activation`]).
+    pub(super) y: &'a [f32],
+    /// The slopes of the output activation, where it stores them.
+    pub(super) slopes: &'a [f32],
+    /// The targets.
+    pub(super) t: &'a [f32],
+    pub(super) scale: f32,
+}
 
 /// The loss of one sample; the gradient with respect to the last layer's weighted sums goes to
-/// `delta`. `y` are the outputs, or the logits for a loss that reads those
-/// ([`Loss::folded_activation`]).
+/// `delta`.
 pub(super) fn loss_gradient(
     loss: Loss,
     activation: Activation,
-    scale: f32,
-    y: &[f32],
-    t: &[f32],
+    row: &Row,
     delta: &mut [f32],
 ) -> f32 {
-    match loss {
-        Loss::MeanSquaredError | Loss::SquaredErrorSum => {
-            let loss = squared_error(y, t, scale, delta);
-            match activation {
-                Activation::Softmax => softmax_gradient(y, delta),
-                other => {
-                    delta.iter_mut().zip(y).for_each(|(d, y)| *d *= other.derivative(*y));
-                }
-            }
-            loss
+    let Row { y, slopes, .. } = *row;
+    let value = loss.visit(Gradient { row, delta });
+    if loss.folded_activation().is_some() {
+        return value;
+    }
+    match activation.backward() {
+        Backward::Row => softmax_gradient(y, delta),
+        Backward::Rectifier { below } => {
+            let below = below as f32;
+            delta.iter_mut().zip(y).for_each(|(d, y)| *d *= if *y > 0.0 { 1.0 } else { below });
         }
-        Loss::BinaryCrossEntropy => binary_cross_entropy(y, t, scale, delta),
-        Loss::SoftmaxCrossEntropy => softmax_cross_entropy(y, t, scale, delta),
+        Backward::Polynomial(c) => {
+            let [a, b, c] = c.map(|c| c as f32);
+            delta.iter_mut().zip(y).for_each(|(d, y)| *d *= a + y * (b + c * y));
+        }
+        Backward::Slope => delta.iter_mut().zip(slopes).for_each(|(d, slope)| *d *= slope),
+        Backward::None => delta.fill(0.0),
+    }
+    value
+}
+
+struct Gradient<'a> {
+    row: &'a Row<'a>,
+    delta: &'a mut [f32],
+}
+
+impl Visitor for Gradient<'_> {
+    type Output = f32;
+
+    fn visit<F: Formula>(self, formula: F) -> f32 {
+        formula.row(self.row.y, self.row.t, self.row.scale, self.delta)
     }
 }
 
@@ -34,42 +60,4 @@ pub(super) fn loss_gradient(
 fn softmax_gradient(y: &[f32], delta: &mut [f32]) {
     let dot: f32 = delta.iter().zip(y).map(|(d, y)| d * y).sum();
     delta.iter_mut().zip(y).for_each(|(d, y)| *d = y * (*d - dot));
-}
-
-/// [`squared_error`](crate::reference::squared_error) of one row in f32.
-fn squared_error(y: &[f32], t: &[f32], scale: f32, delta: &mut [f32]) -> f32 {
-    let mut loss = 0.0;
-    for ((y, t), delta) in y.iter().zip(t).zip(delta) {
-        let error = y - t;
-        loss += scale * error * error;
-        *delta = scale * 2.0 * error;
-    }
-    loss
-}
-
-/// [`binary_cross_entropy`](crate::reference::binary_cross_entropy) of one row in f32.
-fn binary_cross_entropy(z: &[f32], t: &[f32], scale: f32, delta: &mut [f32]) -> f32 {
-    let mut loss = 0.0;
-    for ((z, t), delta) in z.iter().zip(t).zip(delta) {
-        let e = (-z.abs()).exp();
-        // NaN must come through, which `max` would hide.
-        let positive = if *z < 0.0 { 0.0 } else { *z };
-        loss += scale * (positive - z * t + e.ln_1p());
-        let sigmoid = if *z < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) };
-        *delta = scale * (sigmoid - t);
-    }
-    loss
-}
-
-/// [`softmax_cross_entropy`](crate::reference::softmax_cross_entropy) of one row in f32.
-fn softmax_cross_entropy(z: &[f32], t: &[f32], scale: f32, delta: &mut [f32]) -> f32 {
-    let largest = z.iter().fold(f32::NEG_INFINITY, |m, z| m.max(*z));
-    let sum: f32 = z.iter().map(|z| (z - largest).exp()).sum();
-    let total: f32 = t.iter().sum();
-    let mut loss = 0.0;
-    for ((z, t), delta) in z.iter().zip(t).zip(delta) {
-        loss += scale * t * (sum.ln() - (z - largest));
-        *delta = scale * (total * (z - largest).exp() / sum - t);
-    }
-    loss
 }

@@ -5,9 +5,9 @@
 //! `X·W`, the gradient of a layer's inputs `D·Wᵀ` (from a transposed copy of `W`) and the
 //! gradient of its weights `Xᵀ·D`. That of its biases is the sum of the rows of `D`.
 
-use super::kernel::{self, FOUR, Operands, Outputs};
+use super::kernel::{self, Beside, FOUR, Operands};
 use super::lines::padded;
-use crate::activation::Activation;
+use crate::activation::{Activation, Backward};
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
 /// The left operand, `[rows, depth]`: element `(m, k)` is `values[m·row + k·column]`.
@@ -70,13 +70,14 @@ pub(super) enum After<'a> {
     Keep,
     /// `f(z)`; only those [`is_fused`] names.
     Activation(Activation),
-    /// Multiplied by `f'`, from the outputs `y`, rows of the stride given.
-    Derivative(Activation, &'a [f32], usize),
+    /// Multiplied by `f′`, from what its backward pass needs: the outputs or the stored slopes, rows of
+    /// the stride given.
+    Derivative(Backward, &'a [f32], usize),
 }
 
 /// Whether [`After::Activation`] can apply it: the others take a pass of their own.
 pub(super) fn is_fused(activation: Activation) -> bool {
-    matches!(activation, Activation::Identity | Activation::Relu | Activation::LeakyRelu { .. })
+    matches!(activation.backward(), Backward::Rectifier { .. })
 }
 
 /// `c ← after(before + a·b)`: `b` is `[a.depth, columns]`, `c` `[a.rows, columns]` in rows of
@@ -107,20 +108,24 @@ pub(super) fn product(
     };
     let after = match rule.after {
         After::Keep => kernel::After::Keep,
-        After::Activation(activation) => match activation {
-            Activation::Relu => kernel::After::Relu,
-            Activation::LeakyRelu { slope } => kernel::After::LeakyRelu(slope as f32),
+        After::Activation(activation) => match activation.backward() {
+            Backward::Rectifier { below: 0.0 } => kernel::After::Relu,
+            Backward::Rectifier { below } if below != 1.0 => kernel::After::Rectifier(below as f32),
             _ => kernel::After::Keep,
         },
-        After::Derivative(activation, y, stride) => {
-            assert!(reach(a.rows, stride) <= y.len());
-            let y = Outputs { first: y.as_ptr(), stride };
-            match activation {
-                Activation::Identity | Activation::Softmax => kernel::After::Keep,
-                Activation::Relu | Activation::Step => kernel::After::TimesSlope(y, 0.0),
-                Activation::LeakyRelu { slope } => kernel::After::TimesSlope(y, slope as f32),
-                Activation::Sigmoid => kernel::After::TimesSigmoid(y),
-                Activation::Tanh => kernel::After::TimesTanh(y),
+        After::Derivative(backward, needed, stride) => {
+            assert!(reach(a.rows, stride) <= needed.len());
+            let beside = Beside { first: needed.as_ptr(), stride };
+            match backward {
+                Backward::Rectifier { below: 1.0 } | Backward::Row => kernel::After::Keep,
+                Backward::Rectifier { below } => {
+                    kernel::After::TimesRectifier(beside, below as f32)
+                }
+                Backward::Polynomial(c) => {
+                    kernel::After::TimesPolynomial(beside, c.map(|c| c as f32))
+                }
+                Backward::Slope => kernel::After::Times(beside),
+                Backward::None => kernel::After::TimesPolynomial(beside, [0.0; 3]),
             }
         }
     };
@@ -228,14 +233,16 @@ impl Job {
                 kernel::Before::Row(first) => kernel::Before::Row(first.add(column)),
                 before => before,
             };
-            let outputs = |y: Outputs| Outputs {
+            let at = |y: Beside| Beside {
                 first: y.first.add(row * y.stride + column),
                 stride: y.stride,
             };
             let after = match self.after {
-                kernel::After::TimesSlope(y, slope) => kernel::After::TimesSlope(outputs(y), slope),
-                kernel::After::TimesSigmoid(y) => kernel::After::TimesSigmoid(outputs(y)),
-                kernel::After::TimesTanh(y) => kernel::After::TimesTanh(outputs(y)),
+                kernel::After::TimesRectifier(y, below) => {
+                    kernel::After::TimesRectifier(at(y), below)
+                }
+                kernel::After::TimesPolynomial(y, c) => kernel::After::TimesPolynomial(at(y), c),
+                kernel::After::Times(slopes) => kernel::After::Times(at(slopes)),
                 after => after,
             };
             (before, after)
@@ -523,13 +530,32 @@ pub(super) mod tests {
                 let got = run(left, Before::Row(&bias), After::Activation(activation));
                 assert_eq!(got, expected, "{activation} {m}×{k}×{n} {arch:?}");
             }
-            for activation in [Activation::Relu, leaky, Activation::Sigmoid, Activation::Tanh] {
-                let mut expected = product_plain.clone();
-                crate::reference::activation_gradient(activation, &y_plain, &mut expected);
-                let after = After::Derivative(activation, &y, stride(n));
+            // Of the outputs or slopes `y`.
+            let derivatives = [
+                Backward::Rectifier { below: 0.0 },
+                Backward::Rectifier { below: 0.25 },
+                Backward::Polynomial([0.0, 1.0, -1.0]),
+                Backward::Polynomial([1.0, 0.0, -1.0]),
+                Backward::Slope,
+            ];
+            for backward in derivatives {
+                let slope = |y: f64| match backward {
+                    Backward::Rectifier { below } => {
+                        if y > 0.0 {
+                            1.0
+                        } else {
+                            below
+                        }
+                    }
+                    Backward::Polynomial([a, b, c]) => a + b * y + c * y * y,
+                    _ => y,
+                };
+                let expected: Vec<f64> =
+                    product_plain.iter().zip(&y_plain).map(|(d, y)| d * slope(*y)).collect();
+                let after = After::Derivative(backward, &y, stride(n));
                 // Wholes times wholes: exact here too, but for the very large.
                 for (got, e) in run(left, Before::Nothing, after).iter().zip(&expected) {
-                    assert!((got - e).abs() <= e.abs() * 2e-7, "{activation} {m}×{k}×{n} {arch:?}");
+                    assert!((got - e).abs() <= e.abs() * 2e-7, "{backward:?} {m}×{k}×{n} {arch:?}");
                 }
             }
         }

@@ -64,7 +64,8 @@ impl CpuSession {
     ) -> Result<Self> {
         let batch = plan.batch_size.min(dataset.len());
         let layout = Layout::of(network, threads);
-        check_memory(network, layout.numbers(threads), threads)?;
+        let states = plan.optimizer.states();
+        check_memory(network, layout.numbers(states, threads), threads)?;
         let shape = Shape::of(network, &layout);
         let rows = shape.tile_rows(shared(batch, threads, 0).len());
         let share = || Share {
@@ -75,12 +76,14 @@ impl CpuSession {
             plan,
             dataset: dataset.clone(),
             blocks: layout
-                .blocks(network, Purpose::Training)
+                .blocks(network, Purpose::Training, states)
                 .into_iter()
                 .map(RwLock::new)
                 .collect(),
             owned: owners(&layout, threads),
-            tiles: (0..threads).map(|_| Mutex::new(Tile::new(&shape, rows))).collect(),
+            tiles: (0..threads)
+                .map(|_| Mutex::new(Tile::new(&shape, rows, Purpose::Training)))
+                .collect(),
             shares: (0..threads).map(|_| RwLock::new(share())).collect(),
             shape,
             diverged: None,
@@ -209,11 +212,11 @@ impl Worker<'_> {
     fn update(&self, step: &Step, shares: &[RwLockReadGuard<Share>]) {
         let session = self.session;
         let plan = &session.plan;
-        let constants = plan.optimizer.constants(plan.l2, step.learning_rate, step.number);
+        let constants = plan.optimizer.constants(step.learning_rate, step.number);
         for b in &session.owned[self.thread] {
             let gradients: Vec<&[f32]> = shares.iter().map(|share| &*share.gradients[*b]).collect();
             let block = &mut *write(&session.blocks[*b]);
-            if !update(session.shape.arch, constants, block, &gradients) {
+            if !update(session.shape.arch, plan.optimizer, constants, plan.l2, block, &gradients) {
                 self.broken.store(true, Ordering::Relaxed);
             }
         }

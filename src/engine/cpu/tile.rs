@@ -1,11 +1,11 @@
 //! A tile of samples on its way through the network, forward and back.
 
-use super::elementwise::{activate, encode};
-use super::layout::{Block, Layout};
+use super::elementwise::{Rows, activate, activate_with_slopes, encode};
+use super::layout::{Block, Layout, Purpose};
 use super::lines::{Lines, stride};
-use super::losses::loss_gradient;
+use super::losses::{Row, loss_gradient};
 use super::product::{After, Before, Left, Right, Rule, is_fused, product, sum_rows};
-use crate::activation::Activation;
+use crate::activation::{Activation, Backward};
 use crate::dataset::{Dataset, Permutation};
 use crate::engine::Output;
 use crate::loss::Loss;
@@ -80,22 +80,29 @@ pub(super) struct Tile {
     targets: Vec<f32>,
     /// `values[0]` is what the first layer is given, `values[l + 1]` what layer `l` puts out.
     values: Vec<Lines>,
+    /// `slopes[l]` is `f′` of layer `l`'s weighted sums, where its activation stores it.
+    slopes: Vec<Lines>,
     delta: Lines,
     delta_below: Lines,
 }
 
 impl Tile {
-    pub(super) fn new(shape: &Shape, rows: usize) -> Self {
-        let room = |width: usize| Lines::zeros(rows * stride(width));
+    pub(super) fn new(shape: &Shape, rows: usize, purpose: Purpose) -> Self {
+        let room = |width: usize| Lines::zeros(if width == 0 { 0 } else { rows * stride(width) });
         let layers = shape.layers.iter().map(|layer| room(layer.fan_out));
         let waves = shape.frequencies.as_ref().map_or(0, |f| f.len() / shape.inputs);
         let raw = if shape.frequencies.is_some() { shape.inputs } else { 0 };
+        let slopes = shape.layers.iter().map(|layer| {
+            let stored = purpose == Purpose::Training && layer.activation.stores_slope();
+            room(if stored { layer.fan_out } else { 0 })
+        });
         Self {
             rows,
             inputs: vec![0.0; rows * raw],
             turns: vec![0.0; waves],
             targets: vec![0.0; rows * shape.outputs],
             values: std::iter::once(room(shape.encoded)).chain(layers).collect(),
+            slopes: slopes.collect(),
             delta: room(shape.widest),
             delta_below: room(shape.widest),
         }
@@ -154,7 +161,7 @@ impl Tile {
             let is_last = l + 1 == shape.layers.len();
             let activation = match output {
                 Output::Logits if is_last => Activation::Identity,
-                _ => layer.activation,
+                Output::Logits | Output::Activated => layer.activation,
             };
             let blocks = &blocks[shape.blocks[l].clone()];
             let Some(last) = blocks.last() else { continue };
@@ -175,8 +182,11 @@ impl Tile {
                 product(arch, x, weights, rule, layer.fan_out, (z, z_stride));
             }
             if !is_fused(activation) {
-                for z in z.chunks_exact_mut(z_stride).take(rows) {
-                    activate(arch, activation, &mut z[..layer.fan_out]);
+                let rows = Rows { values: z, count: rows, width: layer.fan_out, stride: z_stride };
+                // Room for them is there in training alone.
+                match &mut *self.slopes[l] {
+                    [] => activate(arch, activation, rows),
+                    slopes => activate_with_slopes(arch, activation, rows, slopes),
                 }
             }
         }
@@ -216,14 +226,21 @@ impl Tile {
         self.forward(shape, blocks, rows, if logits { Output::Logits } else { Output::Activated });
         let (outputs, stride) = (shape.outputs, stride(shape.outputs));
         let activation = shape.output_activation();
-        let y = self.values[shape.layers.len()].chunks_exact(stride);
+        let last = shape.layers.len() - 1;
         let t = self.targets.chunks_exact(outputs);
         let delta = self.delta.chunks_exact_mut(stride);
         let mut sum = 0.0;
-        for ((y, t), delta) in y.zip(t).zip(delta).take(rows) {
+        for (i, (t, delta)) in t.zip(delta).take(rows).enumerate() {
             let (delta, padding) = delta.split_at_mut(outputs);
             padding.fill(0.0);
-            sum += f64::from(loss_gradient(loss, activation, scale, &y[..outputs], t, delta));
+            let place = i * stride..i * stride + outputs;
+            let row = Row {
+                y: &self.values[last + 1][place.clone()],
+                slopes: self.slopes[last].get(place).unwrap_or_default(),
+                t,
+                scale,
+            };
+            sum += f64::from(loss_gradient(loss, activation, &row, delta));
         }
         sum
     }
@@ -258,11 +275,15 @@ impl Tile {
                     sum_rows(arch, upstream, rows, width, accumulate, biases);
                 }
                 if l > 0 {
-                    let activation = shape.layers[l - 1].activation;
-                    let y = &below[inputs.start..];
+                    let backward = shape.layers[l - 1].activation.backward();
+                    let needed = match backward {
+                        Backward::Slope => &*self.slopes[l - 1],
+                        _ => below,
+                    };
+                    let needed = &needed[inputs.start..];
                     let rule = Rule {
                         before: Before::Nothing,
-                        after: After::Derivative(activation, y, below_stride),
+                        after: After::Derivative(backward, needed, below_stride),
                     };
                     let delta = Left::new(upstream.0, rows, layer.fan_out, upstream.1);
                     let transposed = Right {

@@ -1,8 +1,10 @@
 //! The table of the kernels: one file in `shaders/` each, and what it binds.
 
 use super::device::Gpu;
-use crate::activation::Activation;
+use crate::activation::{Activation, Backward};
 use crate::error::Result;
+use crate::loss::Loss;
+use crate::optimizer::Optimizer;
 use std::sync::Arc;
 
 /// How a kernel uses a storage buffer.
@@ -25,12 +27,13 @@ enum Needs {
     Order,
     /// The order of samples and a picture's pixels too.
     Pixels,
-    /// An activation's snippet too.
-    Activation,
+    /// The formula of an activation or a loss too.
+    Formula,
+    /// `shared/step.wgsl` and the formula of an optimizer too.
+    Optimizer,
     /// `shared/sine.wgsl` too.
     Sine,
     /// What calls the kernel's function for each row.
-    LossRows,
     SoftmaxRows,
     SoftmaxGradientRows,
     /// A template: `specialise.rs` writes the whole text.
@@ -67,16 +70,14 @@ pub(super) static SOURCES: &[Source] = sources! {
     "matmul_tn": Tile, [Read, Read, Write];
     "bias_add": Index, [Read, Write];
     "bias_gradient": Index, [Read, Write];
-    "activation": Activation, [Write];
-    "activation_gradient": Activation, [Read, Write];
+    "activation": Formula, [Write];
+    "activation_with_slopes": Formula, [Write, Write];
+    "activation_gradient": Formula, [Read, Write];
     "softmax": SoftmaxRows, [Write];
     "softmax_gradient": SoftmaxGradientRows, [Read, Write];
-    "squared_error": LossRows, [Read, Read, Write, Write];
-    "binary_cross_entropy": LossRows, [Read, Read, Write, Write];
-    "softmax_cross_entropy": LossRows, [Read, Read, Write, Write];
+    "loss": Formula, [Read, Read, Write, Write];
     "loss_sum": Step, [Read, Write, Write];
-    "sgd": Step, [Read, Write, Write, Write, Write];
-    "adam": Step, [Read, Write, Write, Write, Write, Write];
+    "update": Optimizer, [Read, Write, Write, Write, Write];
     "fused_step": Specialisation, [Read, Read, Read, Read, Write, Write, Write];
     "weight_gradients": Specialisation, [Read, Read, Read, Write, Write, Write];
 };
@@ -111,41 +112,94 @@ pub(super) const PIXELS: &str = include_str!("../../../shaders/shared/pixels.wgs
 /// The sine of a number of turns.
 pub(super) const SINE: &str = include_str!("../../../shaders/shared/sine.wgsl");
 
+/// The shared files that a formula may name in a line `#import NAME`.
+const IMPORTS: [(&str, &str); 2] =
+    [("sine", SINE), ("erf", include_str!("../../../shaders/shared/erf.wgsl"))];
+
+/// The text with what it imports before it, each file once.
+fn imported(text: &str) -> String {
+    let is_import = |line: &&str| line.starts_with("#import ");
+    let wanted: Vec<&str> = text.lines().filter(is_import).map(|line| line[8..].trim()).collect();
+    if wanted.is_empty() {
+        return text.to_string();
+    }
+    let files = IMPORTS
+        .into_iter()
+        .filter(|(name, file)| wanted.contains(name) && !text.contains(file))
+        .map(|(_, file)| file);
+    let rest = text.lines().filter(|line| !is_import(line));
+    let lines: Vec<&str> = files.chain(rest).collect();
+    lines.join("\n") + "\n"
+}
+
 /// Which kernel, specialised how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct KernelKey {
     name: &'static str,
-    /// Name and parameter (as bits) of the activation, for a kernel that applies one.
-    activation: Option<(&'static str, u64)>,
-    /// The whole text of a kernel written for one network.
+    /// The name of the formula that it computes, if it is written for one.
+    formula: &'static str,
+    /// The WGSL of that formula, or the whole text of a kernel written for one network.
     text: Option<Arc<str>>,
 }
 
 impl KernelKey {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, activation: None, text: None }
+        Self { name, formula: "", text: None }
     }
 
-    pub(super) fn with(name: &'static str, activation: Activation) -> Self {
-        let activation = Some((activation.name(), activation.parameter().to_bits()));
-        Self { name, activation, text: None }
+    /// A kernel that applies an activation or its slope.
+    pub(super) fn activation(name: &'static str, activation: Activation) -> Self {
+        Self { name, formula: activation.name(), text: Some(activation.wgsl().into()) }
+    }
+
+    /// The kernel that computes a loss.
+    pub(super) fn loss(loss: Loss) -> Self {
+        Self { name: "loss", formula: loss.name(), text: Some(loss.wgsl().into()) }
+    }
+
+    /// The kernel that updates the parameters.
+    pub(super) fn update(optimizer: Optimizer) -> Self {
+        Self { name: "update", formula: optimizer.name(), text: Some(optimizer.wgsl().into()) }
     }
 }
 
-/// Every kernel that is not written for one network, with each activation if it applies one.
+/// Every kernel that is not written for one network, with each formula if it computes one.
 pub(super) fn general() -> impl Iterator<Item = KernelKey> {
-    SOURCES.iter().flat_map(|source| match source.needs {
-        Needs::Specialisation => Vec::new(),
-        Needs::Activation => Activation::ALL
+    let elementwise = Activation::ALL.iter().copied().filter(|activation| !activation.is_row());
+    let activations = elementwise.flat_map(|activation| {
+        let gradient =
+            (activation.backward() != Backward::None).then(|| KernelKey::gradient(activation));
+        let with_slopes = activation
+            .stores_slope()
+            .then(|| KernelKey::activation("activation_with_slopes", activation));
+        [Some(KernelKey::activation("activation", activation)), with_slopes, gradient]
             .into_iter()
-            .filter(|activation| activation.wgsl().is_some())
-            .map(|activation| KernelKey::with(source.name, activation))
-            .collect(),
-        _ => vec![KernelKey::new(source.name)],
-    })
+            .flatten()
+    });
+    let plain = SOURCES
+        .iter()
+        .filter(|source| {
+            !matches!(source.needs, Needs::Specialisation | Needs::Formula | Needs::Optimizer)
+        })
+        .map(|source| KernelKey::new(source.name));
+    plain
+        .chain(activations)
+        .chain(Loss::ALL.iter().copied().map(KernelKey::loss))
+        .chain(Optimizer::ALL.iter().copied().map(KernelKey::update))
 }
 
 impl KernelKey {
+    /// The kernel that multiplies by the slopes of an activation, from its outputs or from the slopes
+    /// that the forward pass stored.
+    pub(super) fn gradient(activation: Activation) -> Self {
+        let name = "activation_gradient";
+        if activation.stores_slope() {
+            let stored = "fn activation_slope(slope: f32) -> f32 { return slope; }\n";
+            return Self { name, formula: "stored slopes", text: Some(stored.into()) };
+        }
+        Self::activation(name, activation)
+    }
+
     fn source(&self) -> Option<&'static Source> {
         SOURCES.iter().find(|source| source.name == self.name)
     }
@@ -155,14 +209,6 @@ impl KernelKey {
         self.source().map_or(String::new(), |source| source.text(&self))
     }
 
-    /// The pipeline-overridable constant that the kernel declares, if it does.
-    pub(super) fn constant(&self) -> Option<(&'static str, f64)> {
-        let (name, parameter) = self.activation?;
-        let known = Activation::ALL.into_iter().find(|activation| activation.name() == name)?;
-        let declared = known.wgsl()?.contains("override activation_parameter");
-        declared.then_some(("activation_parameter", f64::from_bits(parameter)))
-    }
-
     /// Whether wgpu is told to leave its checks out.
     pub(super) fn is_trusted(&self) -> bool {
         self.source().is_some_and(|source| source.needs == Needs::Specialisation)
@@ -170,14 +216,14 @@ impl KernelKey {
 
     /// A kernel written for one network.
     pub(super) fn specialised(name: &'static str, text: String) -> Self {
-        Self { name, activation: None, text: Some(text.into()) }
+        Self { name, formula: "", text: Some(text.into()) }
     }
 }
 
 impl std::fmt::Display for KernelKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)?;
-        self.activation.map_or(Ok(()), |(activation, _)| write!(f, " {activation}"))
+        if self.formula.is_empty() { Ok(()) } else { write!(f, " {}", self.formula) }
     }
 }
 
@@ -213,7 +259,6 @@ impl Kernel {
                 count: None,
             })
             .collect();
-        let constants: Vec<(&str, f64)> = key.constant().into_iter().collect();
         let what = format!("compiling the kernel '{name}'");
         let made = gpu.guarded(&what, |device| {
             let label = Some(name);
@@ -235,9 +280,9 @@ impl Kernel {
                 module: &module,
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: &constants,
                     // Every kernel writes what it reads of its workgroup's memory.
                     zero_initialize_workgroup_memory: false,
+                    ..Default::default()
                 },
                 cache: gpu.pipelines.cache(),
             });
@@ -250,7 +295,10 @@ impl Kernel {
 
 impl Source {
     fn reads_step(&self) -> bool {
-        matches!(self.needs, Needs::Step | Needs::Order | Needs::Pixels | Needs::Specialisation)
+        matches!(
+            self.needs,
+            Needs::Step | Needs::Order | Needs::Pixels | Needs::Optimizer | Needs::Specialisation
+        )
     }
 
     /// The file with the shared pieces it needs before it, or what was made of it for one network.
@@ -263,22 +311,17 @@ impl Source {
             Needs::Order => vec![index, STEP, PERMUTATION],
             Needs::Pixels => vec![index, STEP, PERMUTATION, PIXELS],
             Needs::Sine => vec![index, SINE],
-            Needs::LossRows => vec![index, include_str!("../../../shaders/shared/loss_rows.wgsl")],
             Needs::SoftmaxRows => {
                 vec![index, include_str!("../../../shaders/shared/softmax_rows.wgsl")]
             }
             Needs::SoftmaxGradientRows => {
                 vec![index, include_str!("../../../shaders/shared/softmax_gradient_rows.wgsl")]
             }
-            Needs::Activation => {
-                let name = key.activation.map_or("identity", |(name, _)| name);
-                let known =
-                    Activation::ALL.into_iter().find(|activation| activation.name() == name);
-                vec![index, known.and_then(Activation::wgsl).unwrap_or_default()]
-            }
-            Needs::Specialisation => return key.text.as_deref().unwrap_or_default().to_string(),
+            Needs::Formula => vec![index, key.text.as_deref().unwrap_or_default()],
+            Needs::Optimizer => vec![index, STEP, key.text.as_deref().unwrap_or_default()],
+            Needs::Specialisation => return imported(key.text.as_deref().unwrap_or_default()),
         };
-        [&shared[..], &[self.text]].concat().join("\n")
+        imported(&[&shared[..], &[self.text]].concat().join("\n"))
     }
 
     /// The file as it stands.

@@ -6,7 +6,6 @@ use super::kernels::KernelKey;
 use super::recorder::{Grid, Recorder};
 use super::samples::Stored;
 use super::session::State;
-use super::specialise::loss_kernel;
 use crate::activation::Activation;
 use crate::dataset::Dataset;
 use crate::engine::Output;
@@ -71,7 +70,7 @@ impl<'a> Layerwise<'a> {
             loss,
             rows,
             samples: Stored::upload(gpu, dataset).await?,
-            forward: Forward::new(gpu, network, rows).await?,
+            forward: Forward::new(gpu, network, rows, true).await?,
             backward: Backward::new(gpu, network, rows).await?,
         })
     }
@@ -114,10 +113,17 @@ pub(super) struct Forward {
     /// `values[0]`, `[rows, fan_in]`, is what the first layer is given, `values[l + 1]`,
     /// `[rows, fan_out]`, what layer `l` puts out.
     pub(super) values: Vec<wgpu::Buffer>,
+    /// `slopes[l]`, `[rows, fan_out]`, is `f′` of layer `l`'s weighted sums, where training needs it.
+    slopes: Vec<Option<wgpu::Buffer>>,
 }
 
 impl Forward {
-    pub(super) async fn new(gpu: &Gpu, network: &Network, rows: usize) -> Result<Self> {
+    pub(super) async fn new(
+        gpu: &Gpu,
+        network: &Network,
+        rows: usize,
+        training: bool,
+    ) -> Result<Self> {
         let inputs = gpu.storage("inputs of a batch", rows * network.inputs()).await?;
         let (frequencies, first) = match network.encoding().frequencies(network.inputs()) {
             None => (None, inputs.clone()),
@@ -127,17 +133,28 @@ impl Forward {
                 (Some(frequencies), gpu.storage("encoded inputs", rows * width).await?)
             }
         };
-        let mut values = vec![first];
+        let (mut values, mut slopes) = (vec![first], Vec::new());
         for (l, layer) in network.layers().iter().enumerate() {
             let label = format!("values of layer {}", l + 1);
             values.push(gpu.storage(&label, rows * layer.fan_out).await?);
+            slopes.push(if training && layer.activation.stores_slope() {
+                let label = format!("slopes of layer {}", l + 1);
+                Some(gpu.storage(&label, rows * layer.fan_out).await?)
+            } else {
+                None
+            });
         }
-        Ok(Self { inputs, frequencies, values })
+        Ok(Self { inputs, frequencies, values, slopes })
     }
 
     /// What the last layer puts out, `[rows, outputs]`.
     pub(super) fn outputs(&self) -> &wgpu::Buffer {
         &self.values[self.values.len() - 1]
+    }
+
+    /// What the backward pass needs of layer `l`: its stored slopes, or its outputs.
+    fn needed(&self, l: usize) -> &wgpu::Buffer {
+        self.slopes[l].as_ref().unwrap_or(&self.values[l + 1])
     }
 
     /// Records a forward pass of `rows` samples, whose inputs are there.
@@ -184,7 +201,8 @@ impl Forward {
                 .await?;
             let last = l + 1 == network.layers().len();
             if !(last && output == Output::Logits) {
-                record_activation(recorder, activation, rows, fan_out, &self.values[l + 1]).await?;
+                let (z, slopes) = (&self.values[l + 1], self.slopes[l].as_ref());
+                record_activation(recorder, activation, rows, fan_out, z, slopes).await?;
             }
         }
         Ok(())
@@ -286,7 +304,8 @@ impl Backward {
                 let (operations, numbers) = product_cost(rows, fan_in, fan_out);
                 recorder.costing(operations, numbers);
                 let activation = network.layers()[l - 1].activation;
-                record_gradient(recorder, activation, rows, fan_in, below, delta_below).await?;
+                let needed = forward.needed(l - 1);
+                record_gradient(recorder, activation, rows, fan_in, needed, delta_below).await?;
                 std::mem::swap(&mut delta, &mut delta_below);
             }
         }
@@ -305,11 +324,10 @@ impl Backward {
         let rows = part.rows.len();
         let outputs = network.outputs();
         let scale = loss.scale(part.batch, outputs) as f32;
-        let kernel = loss_kernel(loss);
         let y = forward.outputs();
         recorder
             .call(
-                KernelKey::new(kernel),
+                KernelKey::loss(loss),
                 &[rows as u32, outputs as u32, scale.to_bits()],
                 &[y, &self.targets, &self.losses, &self.deltas[0]],
                 Grid::Elements(rows),
@@ -317,56 +335,60 @@ impl Backward {
             .await?;
         if loss.folded_activation().is_none() {
             let activation = network.output_layer().activation;
-            record_gradient(recorder, activation, rows, outputs, y, &self.deltas[0]).await?;
+            let needed = forward.needed(network.layers().len() - 1);
+            record_gradient(recorder, activation, rows, outputs, needed, &self.deltas[0]).await?;
         }
         Ok(())
     }
 }
 
-/// Records an activation in place; nothing for the identity.
+/// Records an activation in place, which stores its slopes where there is a buffer for them; nothing
+/// for the identity.
 async fn record_activation(
     recorder: &mut Recorder<'_>,
     activation: Activation,
     rows: usize,
     width: usize,
     z: &wgpu::Buffer,
+    slopes: Option<&wgpu::Buffer>,
 ) -> Result<()> {
     let count = rows * width;
-    match activation {
-        Activation::Identity => Ok(()),
-        Activation::Softmax => {
-            let shape = [rows as u32, width as u32];
-            recorder.call(KernelKey::new("softmax"), &shape, &[z], Grid::Elements(rows)).await
-        }
-        other => {
-            let key = KernelKey::with("activation", other);
-            recorder.call(key, &[count as u32], &[z], Grid::Elements(count)).await
-        }
+    if activation.is_identity() {
+        return Ok(());
     }
+    if activation.is_row() {
+        let shape = [rows as u32, width as u32];
+        return recorder.call(KernelKey::new("softmax"), &shape, &[z], Grid::Elements(rows)).await;
+    }
+    let (name, buffers) = match slopes {
+        None => ("activation", vec![z]),
+        Some(slopes) => ("activation_with_slopes", vec![z, slopes]),
+    };
+    let key = KernelKey::activation(name, activation);
+    recorder.call(key, &[count as u32], &buffers, Grid::Elements(count)).await
 }
 
-/// Records what takes a gradient from the outputs `y` of an activation to its inputs, in place.
+/// Records what takes a gradient from the outputs of an activation to its inputs, in place; `needed`
+/// are the outputs, or the slopes where the activation stores them.
 async fn record_gradient(
     recorder: &mut Recorder<'_>,
     activation: Activation,
     rows: usize,
     width: usize,
-    y: &wgpu::Buffer,
+    needed: &wgpu::Buffer,
     delta: &wgpu::Buffer,
 ) -> Result<()> {
     let count = rows * width;
-    match activation {
-        Activation::Identity => Ok(()),
-        Activation::Softmax => {
-            let key = KernelKey::new("softmax_gradient");
-            let shape = [rows as u32, width as u32];
-            recorder.call(key, &shape, &[y, delta], Grid::Elements(rows)).await
-        }
-        other => {
-            let key = KernelKey::with("activation_gradient", other);
-            recorder.call(key, &[count as u32], &[y, delta], Grid::Elements(count)).await
-        }
+    if activation.is_identity() {
+        return Ok(());
     }
+    if activation.is_row() {
+        let key = KernelKey::new("softmax_gradient");
+        let shape = [rows as u32, width as u32];
+        return recorder.call(key, &shape, &[needed, delta], Grid::Elements(rows)).await;
+    }
+    let key = KernelKey::gradient(activation);
+    recorder.call(key, &[count as u32], &[needed, delta], Grid::Elements(count)).await
 }
 
 /// Operations of one of a layer's three products, and the numbers it has to read and write.

@@ -8,7 +8,6 @@ use super::specialise::{self, Layout, Purpose, Samples};
 use crate::engine::{Output, Plan};
 use crate::error::{Result, invalid};
 use crate::network::Network;
-use crate::optimizer::Optimizer;
 
 /// A kernel as the engine compiles it.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +16,7 @@ pub struct Listing {
     pub name: String,
     /// Its whole text, entry point `main`.
     pub wgsl: String,
-    /// Pipeline-overridable constants.
+    /// Pipeline-overridable constants that the text declares; the engine's own kernels declare none.
     pub constants: Vec<(String, f64)>,
     /// Whether it is compiled without checks of indices and loops.
     pub trusted: bool,
@@ -77,10 +76,9 @@ fn candidates(layout: &Layout) -> Vec<Shapes> {
 }
 
 fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing {
-    let constants = key.constant().map(|(name, value)| (name.to_string(), value));
     Listing {
         name,
-        constants: constants.into_iter().collect(),
+        constants: Vec::new(),
         trusted: key.is_trusted(),
         wgsl: key.into_text(),
         dispatch,
@@ -134,10 +132,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
         }),
     );
 
-    let update = KernelKey::new(match plan.optimizer {
-        Optimizer::Sgd { .. } => "sgd",
-        Optimizer::Adam { .. } | Optimizer::AdamW { .. } => "adam",
-    });
+    let update = KernelKey::update(plan.optimizer);
     let parameters = layout.parameters();
     let update = listing(
         update.to_string(),

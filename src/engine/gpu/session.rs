@@ -13,7 +13,7 @@ use crate::dataset::{Dataset, Part, Permutation};
 use crate::engine::{Divergence, Outcome, Pending, Plan, Session, Step};
 use crate::error::{Result, invalid};
 use crate::network::Network;
-use crate::optimizer::{Optimizer, UpdateConstants};
+use crate::optimizer::Optimizer;
 use std::sync::Arc;
 
 /// The most steps in a submission: the slots of the loss buffer. Fewer where buffers are small.
@@ -38,8 +38,9 @@ pub(super) struct StepData {
     pub(super) constants: [[f32; 4]; 3],
     pub(super) loss_scale: f32,
     pub(super) part_first: u32,
+    pub(super) l2: f32,
     /// Up to the next slice.
-    pub(super) unused: [u32; 38],
+    pub(super) unused: [u32; 37],
 }
 
 impl StepData {
@@ -61,8 +62,9 @@ pub(super) struct State {
     pub(super) parameters: wgpu::Buffer,
     /// The parameters before the last step.
     previous: wgpu::Buffer,
-    optimizer: [wgpu::Buffer; 2],
-    /// Numbers in each of these.
+    /// The optimizer's state, `[states, count]`.
+    states: wgpu::Buffer,
+    /// Parameters with their padding.
     count: usize,
     /// The loss of each step of a submission.
     pub(super) sums: wgpu::Buffer,
@@ -71,15 +73,19 @@ pub(super) struct State {
 }
 
 impl State {
-    /// For `parameters` of `count` numbers that change, and `slots` steps in a submission.
-    async fn new(gpu: &Gpu, parameters: wgpu::Buffer, count: usize, slots: usize) -> Result<Self> {
+    /// For `parameters` of `count` numbers that change, so many states of each, and `slots` steps in a
+    /// submission.
+    async fn new(
+        gpu: &Gpu,
+        parameters: wgpu::Buffer,
+        count: usize,
+        states: usize,
+        slots: usize,
+    ) -> Result<Self> {
         Ok(Self {
             parameters,
             previous: gpu.storage("parameters before the last step", count).await?,
-            optimizer: [
-                gpu.storage("optimizer state 1", count).await?,
-                gpu.storage("optimizer state 2", count).await?,
-            ],
+            states: gpu.storage("optimizer state", states * count).await?,
             count,
             sums: gpu.storage("losses of the steps", slots).await?,
             status: gpu.upload("first steps that diverged", &[NEVER; 2]).await?,
@@ -94,17 +100,11 @@ impl State {
         gradient: &wgpu::Buffer,
         slices: usize,
     ) -> Result<()> {
-        let [first, second] = &self.optimizer;
-        let (parameters, previous, status) = (&self.parameters, &self.previous, &self.status);
-        let (kernel, buffers) = match optimizer {
-            Optimizer::Sgd { .. } => ("sgd", vec![gradient, parameters, first, previous, status]),
-            Optimizer::Adam { .. } | Optimizer::AdamW { .. } => {
-                ("adam", vec![gradient, parameters, first, second, previous, status])
-            }
-        };
+        let Self { parameters, states, previous, status, .. } = self;
+        let buffers = [gradient, parameters, states, previous, status];
         let shape = [self.count as u32, slices as u32];
         let grid = Grid::Elements(self.count.div_ceil(UPDATED));
-        recorder.call(KernelKey::new(kernel), &shape, &buffers, grid).await?;
+        recorder.call(KernelKey::update(optimizer), &shape, &buffers, grid).await?;
         // About ten operations, parameters, their copy and the state, read and written.
         let (operations, numbers) = ((slices + 10) * self.count, (slices + 7) * self.count);
         recorder.costing(operations as f64, numbers as f64);
@@ -151,12 +151,13 @@ impl GpuSession {
         }
         let rest = Some(samples % batch).filter(|rest| *rest > 0);
         let counts = std::iter::once(batch).chain(rest);
+        let states = plan.optimizer.states();
         let mut plans = Vec::new();
         let (state, places);
         if fused {
             let layout = Layout::new(network, batch);
             let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-            state = State::new(gpu, parameters, layout.parameters(), slots).await?;
+            state = State::new(gpu, parameters, layout.parameters(), states, slots).await?;
             places = Some(layout.places().collect());
             let source = fused::Source::of(gpu, dataset).await?;
             let trial = Trial { network, loss: plan.loss, batch, source: &source };
@@ -177,7 +178,7 @@ impl GpuSession {
             layerwise::part_rows(gpu, network, batch)?;
             let parameters = layerwise::upload_parameters(gpu, network).await?;
             let count = network.parameters().len();
-            state = State::new(gpu, parameters, count, slots).await?;
+            state = State::new(gpu, parameters, count, states, slots).await?;
             places = None;
             let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
             for count in counts {
@@ -253,8 +254,7 @@ impl GpuSession {
     }
 
     pub(super) fn data(&self, slot: usize, step: &Step) -> StepData {
-        let constants =
-            self.plan.optimizer.constants(self.plan.l2, step.learning_rate, step.number);
+        let constants = self.plan.optimizer.constants(step.learning_rate, step.number);
         StepData {
             order: self.plan.order(self.samples, step.epoch).words(),
             part: self.dataset_part.order.words(),
@@ -262,10 +262,11 @@ impl GpuSession {
             slot: slot as u32,
             number: step.number as u32,
             count: step.count as u32,
-            constants: words(constants),
+            constants: bytemuck::cast(constants.map(|c| c as f32)),
             loss_scale: self.plan.loss.scale(step.count, self.outputs) as f32,
             part_first: self.dataset_part.first as u32,
-            unused: [0; 38],
+            l2: self.plan.l2 as f32,
+            unused: [0; 37],
         }
     }
 }
@@ -309,31 +310,14 @@ impl Session for GpuSession {
     }
 
     fn device_bytes(&self) -> Option<u64> {
-        let State { parameters, previous, optimizer, sums, status, .. } = &self.state;
-        let [first, second] = optimizer;
-        let own = [&self.steps, parameters, previous, first, second, sums, status];
+        let State { parameters, previous, states, sums, status, .. } = &self.state;
+        let own = [&self.steps, parameters, previous, states, sums, status];
         let bound = self.plans.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
         let mut held: Vec<&wgpu::Buffer> = own.into_iter().chain(bound).collect();
         held.sort_unstable();
         held.dedup();
         Some(held.into_iter().map(wgpu::Buffer::size).sum())
     }
-}
-
-/// The constants in the order in which the optimizer's kernel reads them.
-fn words(constants: UpdateConstants) -> [[f32; 4]; 3] {
-    let words = match constants {
-        UpdateConstants::Sgd { learning_rate, momentum, nesterov, l2 } => {
-            [[learning_rate, momentum, f64::from(u8::from(nesterov)), l2], [0.0; 4], [0.0; 4]]
-        }
-        UpdateConstants::Adam { step_size, beta1, beta2, correction, epsilon, keep, l2 } => [
-            [step_size, beta1, 1.0 - beta1, beta2],
-            // A number too small for the device would be 0, and padding 0/0.
-            [1.0 - beta2, correction, epsilon.max(f64::from(f32::MIN_POSITIVE)), keep],
-            [l2, 0.0, 0.0, 0.0],
-        ],
-    };
-    words.map(|row| row.map(|word| word as f32))
 }
 
 /// What the status buffer says.

@@ -4,7 +4,7 @@
 use super::kernels::{KernelKey, PERMUTATION, PIXELS, SINE, STEP, Source};
 use super::shape::{Shape, TILE_SPACING};
 use super::template::{self, Values};
-use crate::activation::Activation;
+use crate::activation::{Activation, Backward};
 use crate::dataset::Grid;
 use crate::encoding::Encoding;
 use crate::engine::Output;
@@ -27,6 +27,10 @@ pub(super) struct Layout {
     pub(super) weights: Vec<usize>,
     /// Where each level's values start, and where they all end.
     pub(super) values: Vec<usize>,
+    /// Where the slopes of each level start, behind all values; 0 for a level that stores none.
+    pub(super) slopes: Vec<usize>,
+    /// Numbers in the values and slopes of all levels.
+    end: usize,
 }
 
 impl Layout {
@@ -46,7 +50,15 @@ impl Layout {
             starts
         };
         let weights = sums(&mut pitches.windows(2).map(|pair| pair[0] * pair[1]));
-        Self { rows, widths, values: sums(&mut pitches.iter().map(|p| rows * p)), pitches, weights }
+        let values = sums(&mut pitches.iter().map(|p| rows * p));
+        let mut end = values[widths.len()];
+        let mut slopes = vec![0];
+        for (layer, pitch) in network.layers().iter().zip(&pitches[1..]) {
+            let stored = layer.activation.stores_slope();
+            slopes.push(if stored { end } else { 0 });
+            end += if stored { rows * pitch } else { 0 };
+        }
+        Self { rows, widths, pitches, weights, values, slopes, end }
     }
 
     pub(super) fn layers(&self) -> usize {
@@ -58,9 +70,9 @@ impl Layout {
         self.weights[self.layers()]
     }
 
-    /// Numbers in the values of all levels.
+    /// Numbers in the values and slopes of all levels.
     pub(super) fn all_values(&self) -> usize {
-        self.values[self.layers() + 1]
+        self.end
     }
 
     /// The longest row above level 0.
@@ -201,7 +213,16 @@ pub(super) fn step(
         at_once(shape)
     );
     text += &tables(layout);
-    text += &activations(network, purpose);
+    let training = matches!(purpose, Purpose::Training(_));
+    let applied = applied(network, purpose);
+    let stores_slopes = training && applied.iter().any(|activation| activation.stores_slope());
+    text += &activations(&applied, training);
+    if stores_slopes {
+        text += &table("slopes_of", &layout.slopes);
+    }
+    // An invocation reads slopes of the output level that another one stored.
+    let slopes_shared =
+        stores_slopes && cooperative && applied.last().is_some_and(|a| a.stores_slope());
     text += &finish(network, purpose);
     let [inputs, deltas] = if cooperative {
         ["tile[row_@r * TILE_FOURS + k / 4u + @vu]"; 2]
@@ -210,25 +231,28 @@ pub(super) fn step(
     };
     // Where something is broadcast, numbers are read one by one.
     let single = shape.broadcast > 0;
-    let element = |array: &str| {
+    let element = |array: &str, place: &str| {
         if single {
-            format!("{array}[place_of(LAYERS, row) + j]")
+            format!("{array}[{place}(LAYERS, row) + j]")
         } else {
-            format!("{array}[place_of(LAYERS, row) / 4u + j / 4u][j % 4u]")
+            format!("{array}[{place}(LAYERS, row) / 4u + j / 4u][j % 4u]")
         }
     };
     let values = Values {
         conditions: vec![
             ("cooperative", cooperative),
-            ("training", matches!(purpose, Purpose::Training(_))),
+            ("training", training),
+            ("stores_slopes", stores_slopes),
+            ("slopes_shared", slopes_shared),
             ("subgroup", shape.broadcast > 0),
             ("encoded", network.encoding() != Encoding::Identity),
         ],
         texts: vec![
             ("number", number_type(shape)),
             // The longer name first: each is replaced wherever it stands.
-            ("output_delta", element("deltas")),
-            ("output", element("values")),
+            ("output_delta", element("deltas", "place_of")),
+            ("needed", element("values", "needed_of")),
+            ("output", element("values", "place_of")),
             ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
             // The longer name first: each is replaced wherever it stands.
             ("inputs", inputs.into()),
@@ -413,66 +437,102 @@ fn block_table(blocks: &[usize]) -> String {
     text + "}\n"
 }
 
-/// The functions that apply a layer's activation and its derivative to four numbers.
-fn activations(network: &Network, purpose: Purpose) -> String {
+/// The activations that the layers apply to single numbers.
+fn applied(network: &Network, purpose: Purpose) -> Vec<Activation> {
     let last = network.layers().len() - 1;
-    let applied: Vec<Activation> = network
-        .layers()
-        .iter()
-        .enumerate()
-        .map(|(l, layer)| match (purpose, layer.activation) {
-            // The loss or the prediction does that to whole rows, or works on logits.
-            (_, Activation::Softmax) => Activation::Identity,
-            (Purpose::Prediction(Output::Logits), _) if l == last => Activation::Identity,
-            (Purpose::Training(loss), _) if l == last && loss.folded_activation().is_some() => {
-                Activation::Identity
-            }
-            (_, other) => other,
-        })
-        .collect();
+    let each = network.layers().iter().enumerate().map(|(l, layer)| match purpose {
+        // The loss or the prediction does that to whole rows, or works on logits.
+        _ if layer.activation.is_row() => Activation::Identity,
+        Purpose::Prediction(Output::Logits) if l == last => Activation::Identity,
+        Purpose::Training(loss) if l == last && loss.folded_activation().is_some() => {
+            Activation::Identity
+        }
+        Purpose::Prediction(_) | Purpose::Training(_) => layer.activation,
+    });
+    each.collect()
+}
+
+/// The functions that compute with the activations of the layers, of four numbers each: `activate`
+/// from weighted sums, and for training `slope` from what the backward pass needs; `slope_of_sum` and
+/// `stores_slope` where some layer stores its slopes.
+fn activations(applied: &[Activation], training: bool) -> String {
     let mut distinct: Vec<Activation> = Vec::new();
-    for activation in &applied {
+    for activation in applied {
         if !distinct.contains(activation) {
             distinct.push(*activation);
         }
     }
     let mut text = String::new();
     for (n, activation) in distinct.iter().enumerate() {
-        let constant = format!("const parameter_{n}: f32 = {:?};", activation.parameter() as f32);
-        text += &activation
-            .wgsl()
-            .unwrap_or_default()
-            .replace("override activation_parameter: f32;", &constant)
-            .replace("activation_parameter", &format!("parameter_{n}"))
-            .replace("fn activation(", &format!("fn activation_{n}("))
-            .replace("fn activation_derivative(", &format!("fn derivative_{n}("));
+        text += &numbered(&activation.wgsl(), n);
     }
-    let mut choose = |function: &str, called: &str| {
-        let _ = writeln!(text, "fn {function}(layer: u32, v: vec4<f32>) -> vec4<f32> {{");
+    let by_layer = |head: &str, value: &dyn Fn(Activation, usize) -> String| {
+        let mut text = format!("fn {head} {{\n");
         let mut layer = 0;
         while layer < applied.len() {
-            let n = distinct.iter().position(|a| *a == applied[layer]).unwrap_or(0);
-            let next = (layer..applied.len()).find(|l| applied[*l] != applied[layer]);
-            let each: Vec<String> =
-                ["x", "y", "z", "w"].iter().map(|c| format!("{called}_{n}(v.{c})")).collect();
-            let value = format!("vec4<f32>({})", each.join(", "));
+            let activation = applied[layer];
+            let n = distinct.iter().position(|a| *a == activation).unwrap_or(0);
+            let next = (layer..applied.len()).find(|l| applied[*l] != activation);
+            let value = value(activation, n);
             let _ = match next {
                 Some(next) => writeln!(text, "    if layer < {next}u {{ return {value}; }}"),
                 None => writeln!(text, "    return {value};"),
             };
             layer = next.unwrap_or(applied.len());
         }
-        text += "}\n";
+        text + "}\n"
     };
-    choose("activate", "activation");
-    choose("slope", "derivative");
+    let four = |function: &str, n: usize| {
+        let each = ["x", "y", "z", "w"].map(|c| format!("{function}_{n}(v.{c})"));
+        format!("vec4<f32>({})", each.join(", "))
+    };
+    let vectors = |name: &str| format!("{name}(layer: u32, v: vec4<f32>) -> vec4<f32>");
+    text += &by_layer(&vectors("activate"), &|_, n| four("activation", n));
+    if !training {
+        return text;
+    }
+    text += &by_layer(&vectors("slope"), &|activation, n| match activation.backward() {
+        Backward::Slope => "v".into(),
+        Backward::None => "vec4<f32>()".into(),
+        _ => four("activation_slope", n),
+    });
+    if applied.iter().any(|activation| activation.stores_slope()) {
+        text += &by_layer(&vectors("slope_of_sum"), &|activation, n| {
+            if activation.stores_slope() { four("activation_slope", n) } else { "v".into() }
+        });
+        text += &by_layer("stores_slope(layer: u32) -> bool", &|activation, _| {
+            activation.stores_slope().to_string()
+        });
+    }
+    text
+}
+
+/// The snippet with `_n` behind the name of every function that it defines.
+fn numbered(snippet: &str, n: usize) -> String {
+    let mut text = snippet.to_string();
+    let names: Vec<&str> = snippet
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("fn ")?.split_once('('))
+        .map(|(name, _)| name)
+        .collect();
+    for name in names {
+        let (call, mut renamed, mut rest) = (format!("{name}("), String::new(), text.as_str());
+        while let Some(at) = rest.find(&call) {
+            let within =
+                rest[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_');
+            let suffix = if within { String::new() } else { format!("_{n}") };
+            renamed.extend([&rest[..at], name, &suffix, "("]);
+            rest = &rest[at + call.len()..];
+        }
+        text = renamed + rest;
+    }
     text
 }
 
 /// The function that does what is left to do for a row of the output level.
 fn finish(network: &Network, purpose: Purpose) -> String {
     let activation = network.output_layer().activation;
-    let softmax = activation == Activation::Softmax;
+    let softmax = activation.is_row();
     let pad = "    for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }\n";
     match purpose {
         Purpose::Prediction(output) => {
@@ -486,7 +546,6 @@ fn finish(network: &Network, purpose: Purpose) -> String {
             .concat()
         }
         Purpose::Training(loss) => {
-            let kernel = loss_kernel(loss);
             let folded = loss.folded_activation().is_some();
             let (before, after) = match (folded, softmax) {
                 (true, _) => ("", ""),
@@ -497,12 +556,12 @@ fn finish(network: &Network, purpose: Purpose) -> String {
                 (false, false) => (
                     "",
                     "    for (var j = 0u; j < OUTPUTS; j++) {\n        \
-                     let y = vec4<f32>(output_of(row, j));\n        \
-                     set_delta(row, j, delta_of(row, j) * slope(LAYERS - 1u, y).x);\n    }\n",
+                     let needed = vec4<f32>(needed_output(row, j));\n        \
+                     set_delta(row, j, delta_of(row, j) * slope(LAYERS - 1u, needed).x);\n    }\n",
                 ),
             };
             [
-                Source::file(kernel),
+                loss.wgsl().as_str(),
                 if before.is_empty() { "" } else { Source::file("softmax") },
                 if before.is_empty() { "" } else { Source::file("softmax_gradient") },
                 "fn finish_row(row: u32, scale: f32) -> f32 {\n",
@@ -514,14 +573,5 @@ fn finish(network: &Network, purpose: Purpose) -> String {
             ]
             .concat()
         }
-    }
-}
-
-/// The kernel that computes a loss row by row.
-pub(super) fn loss_kernel(loss: Loss) -> &'static str {
-    match loss {
-        Loss::MeanSquaredError | Loss::SquaredErrorSum => "squared_error",
-        Loss::BinaryCrossEntropy => "binary_cross_entropy",
-        Loss::SoftmaxCrossEntropy => "softmax_cross_entropy",
     }
 }

@@ -16,10 +16,11 @@ use super::kernels::{KernelKey, SOURCES};
 use super::readback::floats;
 use super::recorder::{Grid, Recorder, play_steps};
 use super::session::StepData;
-use crate::activation::Activation;
+use crate::activation::{Activation, Backward};
 use crate::dataset::{Dataset, Permutation, Samples};
 use crate::encoding::Encoding;
 use crate::engine::reference;
+use crate::loss::Loss;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rand::rngs::ChaCha8Rng;
@@ -262,30 +263,16 @@ fn bias_add_and_bias_gradient() {
     });
 }
 
-/// Every activation but softmax, which has kernels of its own.
+/// Every activation but softmax, which has kernels of its own, and one with another parameter.
 fn elementwise() -> impl Iterator<Item = Activation> {
     let settable = Activation::LeakyRelu { slope: 0.1 };
-    Activation::ALL.into_iter().filter(|a| *a != Activation::Softmax).chain([settable])
+    let all = Activation::ALL.iter().copied().filter(|activation| !activation.is_row());
+    all.chain([settable])
 }
 
 #[test]
 fn activations_and_their_gradients() {
-    let extremes = [
-        0.0,
-        -0.0,
-        1e-30,
-        -1e-30,
-        20.0,
-        -20.0,
-        90.0,
-        -90.0,
-        1e4,
-        -1e4,
-        1e30,
-        -1e30,
-        f32::MAX,
-        f32::MIN,
-    ];
+    let extremes = [0.0, -0.0, 1e-30, -1e-30, 20.0, -20.0, 90.0, -90.0, 1e4, -1e4, 1e30, -1e30];
     for gpu in adapters() {
         for activation in elementwise() {
             for count in [1, 257, 1000] {
@@ -293,35 +280,47 @@ fn activations_and_their_gradients() {
                     extremes.iter().copied().chain(random(count as u64, count)).collect();
                 let mut expected = double(&z);
                 reference::activation(activation, &mut expected);
-                let got = run(
-                    &gpu,
-                    Case {
-                        key: KernelKey::with("activation", activation),
-                        shape: vec![z.len() as u32],
-                        buffers: vec![&z],
-                        grid: Grid::Elements(z.len()),
-                        step: None,
-                    },
-                );
+                let slopes = reference::activation_slopes(activation, &double(&z));
+                let zeros = vec![0.0; z.len()];
+                let case = |key, buffers| Case {
+                    key,
+                    shape: vec![z.len() as u32],
+                    buffers,
+                    grid: Grid::Elements(z.len()),
+                    step: None,
+                };
                 // An absolute error of a few ε, relative where the value is large.
-                let sizes: Vec<f64> = expected.iter().map(|y| y.abs().max(1.0)).collect();
-                assert_near(activation.name(), &got[0], &expected, &sizes, FEW);
-
+                let sizes = |expected: &[f64]| -> Vec<f64> {
+                    expected.iter().map(|y| y.abs().max(1.0)).collect()
+                };
+                let near = |what: &str, got: &[f32], expected: &[f64]| {
+                    let what = format!("{activation}, {what}");
+                    assert_near(&what, got, expected, &sizes(expected), FEW);
+                };
+                let got =
+                    run(&gpu, case(KernelKey::activation("activation", activation), vec![&z]));
+                near("value", &got[0], &expected);
                 let y: Vec<f32> = expected.iter().map(|y| *y as f32).collect();
+                let stored: Vec<f32> = slopes.iter().map(|slope| *slope as f32).collect();
+                let needed = if activation.stores_slope() {
+                    let key = KernelKey::activation("activation_with_slopes", activation);
+                    let got = run(&gpu, case(key, vec![&z, &zeros]));
+                    near("value beside its slope", &got[0], &expected);
+                    near("slope", &got[1], &slopes);
+                    &stored
+                } else {
+                    &y
+                };
+                if activation.backward() == Backward::None {
+                    continue;
+                }
                 let delta = random(7, y.len());
                 let mut expected = double(&delta);
-                reference::activation_gradient(activation, &double(&y), &mut expected);
-                let got = run(
-                    &gpu,
-                    Case {
-                        key: KernelKey::with("activation_gradient", activation),
-                        shape: vec![y.len() as u32],
-                        buffers: vec![&y, &delta],
-                        grid: Grid::Elements(y.len()),
-                        step: None,
-                    },
-                );
-                assert_near(activation.name(), &got[1], &expected, &vec![4.0; y.len()], FEW);
+                reference::activation_gradient(&slopes, &mut expected);
+                let key = KernelKey::gradient(activation);
+                let got = run(&gpu, case(key, vec![needed, &delta]));
+                let sizes: Vec<f64> = expected.iter().map(|e| e.abs().max(4.0)).collect();
+                assert_near(activation.name(), &got[1], &expected, &sizes, FEW);
             }
         }
     }
@@ -364,48 +363,54 @@ fn softmax_and_its_gradient() {
     });
 }
 
-type LossTwin = fn(&[f64], &[f64], usize, f64, &mut [f64], &mut [f64]);
+/// How much larger the operands are made to see how a result depends on them.
+const NUDGE: f64 = 1.0 / 4096.0;
+
+/// The size that the rounding errors of a result are relative to: the result's own, and what operands
+/// that are larger by a part ε change, over ε; at least `least`.
+fn conditioned(exact: &[f64], nudged: &[f64], least: f64) -> Vec<f64> {
+    let size = |(e, n): (&f64, &f64)| (e.abs() + (n - e).abs() / NUDGE).max(least);
+    exact.iter().zip(nudged).map(size).collect()
+}
 
 #[test]
 fn losses_and_their_gradients() {
-    let twins: [(&str, LossTwin); 3] = [
-        ("squared_error", reference::squared_error),
-        ("binary_cross_entropy", reference::binary_cross_entropy),
-        ("softmax_cross_entropy", reference::softmax_cross_entropy),
-    ];
     on_random_shapes(|gpu, batch, _, outputs, seed| {
-        for (name, twin) in twins {
+        for loss in Loss::ALL.iter().copied() {
             for magnitude in [1.0, 5e3] {
                 let z: Vec<f32> =
                     random(seed, batch * outputs).into_iter().map(|z| z * magnitude).collect();
                 let t: Vec<f32> =
                     random(seed + 1, batch * outputs).into_iter().map(|t| t / 4.0 + 0.5).collect();
                 let scale = 1.0_f32 / batch as f32;
-                let (mut losses, mut delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
-                twin(&double(&z), &double(&t), outputs, scale.into(), &mut losses, &mut delta);
-                assert!(losses.iter().chain(&delta).all(|v| v.is_finite()));
+                let twin = |grown: f64| {
+                    let (mut losses, mut delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
+                    let z: Vec<f64> = double(&z).into_iter().map(|z| z * grown).collect();
+                    let scale = scale.into();
+                    reference::loss(loss, &z, &double(&t), outputs, scale, &mut losses, &mut delta);
+                    (losses, delta)
+                };
+                let ((losses, delta), nudged) = (twin(1.0), twin(1.0 + NUDGE));
+                assert!(losses.iter().chain(&delta).all(|v| v.is_finite()), "{loss}");
                 let (got_losses, got_delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
                 let got = run(
                     gpu,
                     Case {
-                        key: KernelKey::new(name),
+                        key: KernelKey::loss(loss),
                         shape: vec![batch as u32, outputs as u32, scale.to_bits()],
                         buffers: vec![&z, &t, &got_losses, &got_delta],
                         grid: Grid::Elements(batch),
                         step: None,
                     },
                 );
-                // Each term of a row is at most this large before it is scaled.
-                let largest = 2.0 * f64::from(magnitude) + 8.0;
-                let largest = if name == "squared_error" { largest * largest } else { largest };
-                let size = f64::from(scale) * largest;
+                // Terms of both signs may cancel in a row.
+                let least = f64::from(scale) * outputs as f64;
+                let terms = least * f64::from(magnitude);
                 let units = FEW + outputs as f64;
-                assert_near(name, &got[2], &losses, &vec![size * outputs as f64; batch], units);
-                // Gradients are at most twice the error, or the sum of a row's targets.
-                let slope =
-                    if name == "squared_error" { 2.0 * largest.sqrt() } else { outputs as f64 };
-                let sizes = vec![f64::from(scale) * slope; delta.len()];
-                assert_near(name, &got[3], &delta, &sizes, units);
+                let sizes = conditioned(&losses, &nudged.0, terms);
+                assert_near(&format!("{loss}"), &got[2], &losses, &sizes, units);
+                let sizes = conditioned(&delta, &nudged.1, least);
+                assert_near(&format!("gradient of {loss}"), &got[3], &delta, &sizes, units);
             }
         }
     });
@@ -416,12 +421,12 @@ fn cross_entropies_stay_finite_at_extreme_logits() {
     for gpu in adapters() {
         let z: Vec<f32> = vec![1e4, -1e4, -1e4, 1e4, 1e30, -1e30, 0.0, 0.0];
         let t: Vec<f32> = vec![0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.5];
-        for name in ["binary_cross_entropy", "softmax_cross_entropy"] {
+        for name in [Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy] {
             let (losses, delta) = (vec![f32::NAN; 4], vec![f32::NAN; 8]);
             let got = run(
                 &gpu,
                 Case {
-                    key: KernelKey::new(name),
+                    key: KernelKey::loss(name),
                     shape: vec![4, 2, 1.0_f32.to_bits()],
                     buffers: vec![&z, &t, &losses, &delta],
                     grid: Grid::Elements(4),

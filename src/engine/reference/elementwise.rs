@@ -9,11 +9,15 @@ pub fn activation(f: Activation, z: &mut [f64]) {
     }
 }
 
-/// Activation gradient in place: `delta[i] ← delta[i]·f'(z[i])`, with `f'` written in terms of
-/// the output `y[i] = f(z[i])`.
-pub fn activation_gradient(f: Activation, y: &[f64], delta: &mut [f64]) {
-    for (delta, y) in delta.iter_mut().zip(y) {
-        *delta *= f.derivative(*y);
+/// Slopes of an activation: `f′(z[i])`.
+pub fn activation_slopes(f: Activation, z: &[f64]) -> Vec<f64> {
+    z.iter().map(|z| f.slope(*z)).collect()
+}
+
+/// Activation gradient in place: `delta[i] ← delta[i]·slopes[i]`.
+pub fn activation_gradient(slopes: &[f64], delta: &mut [f64]) {
+    for (delta, slope) in delta.iter_mut().zip(slopes) {
+        *delta *= slope;
     }
 }
 

@@ -118,7 +118,7 @@ fn assert_close(what: &str, got: &[f32], expected: &[f64], units: f64) {
 
 /// Networks of every depth, with widths that are and are no multiple of any block.
 fn networks() -> Vec<(Network, Loss)> {
-    use Activation::{Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh};
+    use Activation::{Identity, LeakyRelu, Relu, Sigmoid, Silu, Softmax, Tanh};
     let network = |inputs, hidden: &[usize], activation, outputs, last, encoding| {
         Network::builder(inputs)
             .hidden(hidden, activation)
@@ -140,6 +140,8 @@ fn networks() -> Vec<(Network, Loss)> {
         (network(2, &[], Relu, 1, Sigmoid, plain), Loss::BinaryCrossEntropy),
         (network(2, &[127, 31], Tanh, 128, Identity, wide), Loss::MeanSquaredError),
         (network(1, &[8; 12], Tanh, 1, Tanh, plain), Loss::MeanSquaredError),
+        (network(2, &[33, 64], Silu, 3, Silu, plain), Loss::MeanSquaredError),
+        (network(2, &[100], Silu, 3, Identity, waves), Loss::Huber { delta: 0.25 }),
     ]
 }
 

@@ -1,89 +1,92 @@
 //! The optimizers beside their twins.
 
 use super::*;
+use crate::optimizer::Optimizer;
 
 /// A step with the optimizer's constants.
-fn update_step(number: u32, constants: [[f32; 4]; 3]) -> StepData {
-    StepData { number, constants, ..StepData::in_order(1) }
+fn update_step(number: u32, optimizer: Optimizer, rate: f64, l2: f64) -> StepData {
+    let constants = optimizer.constants(rate, number.into()).map(|c| c as f32);
+    let constants = bytemuck::cast(constants);
+    StepData { number, constants, l2: l2 as f32, ..StepData::in_order(1) }
+}
+
+/// Every optimizer, and some with other parameters. An ε of some size keeps rounding errors of small
+/// gradients from being divided by them.
+fn optimizers() -> Vec<Optimizer> {
+    let mut all = Optimizer::ALL.to_vec();
+    for text in [
+        "sgd:momentum=0.75",
+        "sgd:momentum=0.75,nesterov=true",
+        "adam:beta1=0.875,beta2=0.984375,epsilon=0.015625",
+        "adamw:beta1=0.875,beta2=0.984375,epsilon=0.015625,weight_decay=0.25",
+    ] {
+        all.push(text.parse().expect("a known optimizer"));
+    }
+    all
 }
 
 #[test]
-fn sgd_and_adam() {
-    let (rate, momentum, l2) = (0.125, 0.75, 0.25);
+fn every_optimizer_updates_as_its_twin() {
     on_random_shapes(|gpu, _, _, count, seed| {
-        let [parameters, first] = [1, 2].map(|i| random(seed + i, count));
+        let parameters = random(seed + 1, count);
         // In two parts, to be added up.
         let gradient = random(seed, 2 * count);
         let (one, other) = gradient.split_at(count);
         let g: Vec<f64> = double(one).iter().zip(double(other)).map(|(a, b)| a + b).collect();
-        let second: Vec<f32> = random(seed + 3, count).into_iter().map(f32::abs).collect();
         let status = [f32::from_bits(u32::MAX); 2];
         let previous = vec![f32::NAN; count];
-        for nesterov in [false, true] {
-            let (mut w, mut v) = (double(&parameters), double(&first));
-            reference::sgd(&mut w, &g, &mut v, rate, momentum, nesterov, l2);
-            let flag = f32::from(u8::from(nesterov));
-            let constants = [[rate as f32, momentum as f32, flag, l2 as f32], [0.0; 4], [0.0; 4]];
-            let got = run(
-                gpu,
-                Case {
-                    key: KernelKey::new("sgd"),
-                    shape: vec![count as u32, 2],
-                    buffers: vec![&gradient, &parameters, &first, &previous, &status],
-                    grid: Grid::Elements(count),
-                    step: Some(update_step(1, constants)),
-                },
-            );
-            let sizes = vec![8.0; count];
-            assert_near("sgd parameters", &got[1], &w, &sizes, FEW);
-            assert_eq!(got[3], parameters, "what they were");
-            assert_near("sgd velocity", &got[2], &v, &sizes, FEW);
+        let (rate, l2) = (0.125, 0.25);
+        for optimizer in optimizers() {
+            // Positive, as means of squares are.
+            let states: Vec<f32> =
+                random(seed + 2, count * optimizer.states()).into_iter().map(f32::abs).collect();
+            for number in [1, 30] {
+                let step = update_step(number, optimizer, rate, l2);
+                let constants = optimizer.constants(rate, number.into());
+                let twin = |grown: f64| {
+                    let (mut w, mut states) = (double(&parameters), double(&states));
+                    let g: Vec<f64> = g.iter().map(|g| g * grown).collect();
+                    reference::update(optimizer, constants, l2, &mut w, &g, &mut states);
+                    (w, states)
+                };
+                let ((w, after), nudged) = (twin(1.0), twin(1.0 + NUDGE));
+                let got = run(
+                    gpu,
+                    Case {
+                        key: KernelKey::update(optimizer),
+                        shape: vec![count as u32, 2],
+                        buffers: vec![&gradient, &parameters, &states, &previous, &status],
+                        grid: Grid::Elements(count),
+                        step: Some(step),
+                    },
+                );
+                let what = format!("{optimizer} at update {number}");
+                let near = |part: &str, got: &[f32], exact: &[f64], nudged: &[f64]| {
+                    let sizes = conditioned(exact, nudged, 8.0);
+                    assert_near(&format!("{part} of {what}"), got, exact, &sizes, FEW);
+                };
+                near("parameters", &got[1], &w, &nudged.0);
+                near("state", &got[2], &after, &nudged.1);
+                assert_eq!(got[3], parameters, "what they were, {what}");
+            }
         }
-        let [beta1, beta2, keep, epsilon] = [0.875, 0.984_375, 0.968_75, 0.015_625];
-        let (step_size, correction) = (0.5, 2.0);
-        let (mut w, mut m, mut v) = (double(&parameters), double(&first), double(&second));
-        reference::adam(
-            &mut w, &g, &mut m, &mut v, step_size, beta1, beta2, correction, epsilon, keep, l2,
-        );
-        let constants = [
-            [step_size, beta1, 1.0 - beta1, beta2],
-            [1.0 - beta2, correction, epsilon, keep],
-            [l2, 0.0, 0.0, 0.0],
-        ];
-        let got = run(
-            gpu,
-            Case {
-                key: KernelKey::new("adam"),
-                shape: vec![count as u32, 2],
-                buffers: vec![&gradient, &parameters, &first, &second, &previous, &status],
-                grid: Grid::Elements(count),
-                step: Some(update_step(1, constants.map(|row| row.map(|c: f64| c as f32)))),
-            },
-        );
-        // The update is m over at least ε: an error of m is magnified by at most step_size/ε.
-        let update = 8.0 + 8.0 * step_size / epsilon;
-        assert_near("adam parameters", &got[1], &w, &vec![update; count], FEW);
-        assert_eq!(got[4], parameters, "what they were");
-        assert_near("adam first moment", &got[2], &m, &vec![8.0; count], FEW);
-        assert_near("adam second moment", &got[3], &v, &vec![8.0; count], FEW);
     });
 }
 
 #[test]
 fn optimizers_note_what_is_not_finite_and_stop_after_it() {
     const NEVER: u32 = u32::MAX;
-    let constants = [[0.5, 0.0, 0.0, 0.0], [0.0; 4], [0.0; 4]];
     let before = [1.0, 2.0, 3.0];
     for gpu in adapters() {
         // Parameters, previous parameters and status after the step of that number.
         let sgd = |gradient: [f32; 3], status: [u32; 2], number| {
             let status = status.map(f32::from_bits);
             let case = Case {
-                key: KernelKey::new("sgd"),
+                key: KernelKey::update(Optimizer::SGD),
                 shape: vec![3, 1],
                 buffers: vec![&gradient, &before, &[0.0; 3], &[0.0; 3], &status],
                 grid: Grid::Elements(3),
-                step: Some(update_step(number, constants)),
+                step: Some(update_step(number, Optimizer::SGD, 0.5, 0.0)),
             };
             let got = run(&gpu, case);
             let status: Vec<u32> = got[4].iter().map(|word| word.to_bits()).collect();
@@ -100,5 +103,32 @@ fn optimizers_note_what_is_not_finite_and_stop_after_it() {
         assert_eq!(sgd(fine, [NEVER, 6], 7), untouched([NEVER, 6]), "after a bad update");
         let (now, ..) = sgd(fine, [8, NEVER], 7);
         assert_eq!(now, [0.5, 1.5, 2.5], "before a bad loss");
+    }
+}
+
+#[test]
+fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
+    for gpu in adapters() {
+        for gradient in [0.0, 1e-30, 1e-20, 1e-18, 1e-10, 1.0] {
+            for epsilon in [1e-30, 1e-20, 1e-8, 1.0] {
+                let adam = Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon };
+                let (mut w, mut states, g) = (vec![0.5], vec![0.0; 2], [gradient]);
+                for number in 1..=10 {
+                    let status = [f32::from_bits(u32::MAX); 2];
+                    let case = Case {
+                        key: KernelKey::update(adam),
+                        shape: vec![1, 1],
+                        buffers: vec![&g, &w, &states, &[0.0], &status],
+                        grid: Grid::Elements(1),
+                        step: Some(update_step(number, adam, 0.01, 0.0)),
+                    };
+                    let got = run(&gpu, case);
+                    (w, states) = (got[1].clone(), got[2].clone());
+                }
+                // Ten steps of at most the learning rate each.
+                let moved = (w[0] - 0.5).abs();
+                assert!(moved < 0.101, "gradient {gradient}, ε {epsilon}: moved by {moved}");
+            }
+        }
     }
 }

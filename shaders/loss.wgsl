@@ -1,5 +1,5 @@
-// A loss as a kernel of its own: one invocation a row of y (outputs or logits), t (targets) and delta,
-// all [batch, outputs]; losses is [batch].
+// A loss: one invocation a row of y (outputs or logits), t (targets) and delta, all [batch, outputs];
+// losses is [batch]. `row_loss` comes from losses/NAME.wgsl.      Twin: reference::loss
 struct Shape { batch: u32, outputs: u32, scale: f32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;

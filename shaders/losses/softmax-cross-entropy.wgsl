@@ -1,6 +1,6 @@
 // Softmax cross-entropy of a row from logits: Σⱼ scale·t[j]·(l − z[j]) with
 // l = m + ln Σₖ e^(z[k] − m), m = maxₖ z[k]; delta = scale·(T·softmax(z)[j] − t[j]), T = Σⱼ t[j]; the
-// gradient with respect to the logits z.      Twin: reference::softmax_cross_entropy
+// gradient with respect to the logits z.      Twin: loss::softmax_cross_entropy
 fn row_loss(row: u32, outputs: u32, scale: f32) -> f32 {
     var largest = output_of(row, 0u);
     var total = 0.0;

@@ -1,6 +1,7 @@
-// Stochastic gradient descent with momentum: g ← g + l2·w, v ← momentum·v + g, w ← w − rate·v, or
-// with Nesterov w ← w − rate·(g + momentum·v).      Twin: reference::sgd
-// parameters, gradient and velocity are flat. One invocation for a few parameters.
+// One update of every parameter: g ← Σₛ gradient[s] + l2·w, then the optimizer's formula,
+// `updated` of optimizers/NAME.wgsl.      Twin: reference::update
+// gradient is [slices, count], parameters and previous are [count], state is [STATES, count]. One
+// invocation for a few parameters.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
 // updated, so that previous then has the parameters from before that update.
 struct Shape { count: u32, slices: u32 }
@@ -8,9 +9,15 @@ struct Shape { count: u32, slices: u32 }
 @group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
 @group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
-@group(0) @binding(3) var<storage, read_write> velocity: array<f32>;
+@group(0) @binding(3) var<storage, read_write> states: array<f32>;
 @group(0) @binding(4) var<storage, read_write> previous: array<f32>;
 @group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 2>;
+
+// The root of a mean of squares, which counts as at least 2⁻¹¹⁶: a device may flush a smaller one
+// to 0, and divided by a tiny ε alone, a gradient's mean would leap.
+fn root(square: f32) -> f32 {
+    return sqrt(max(square, 1.2037062e-35));
+}
 
 @compute @workgroup_size(256)
 fn main(
@@ -19,10 +26,8 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     if atomicLoad(&status[0]) <= this_step.number || atomicLoad(&status[1]) < this_step.number { return; }
-    let rate = this_step.constants[0].x;
-    let momentum = this_step.constants[0].y;
-    let nesterov = this_step.constants[0].z != 0.0;
-    let l2 = this_step.constants[0].w;
+    let c = constants();
+    let l2 = this_step.l2;
     // A few parameters an invocation, far apart: the constants are read once for all of them.
     let stride = workgroups.x * workgroups.y * 256u;
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
@@ -30,12 +35,17 @@ fn main(
         for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
         let old = parameters[i];
         g += l2 * old;
-        let v = momentum * velocity[i] + g;
-        let direction = select(v, g + momentum * v, nesterov);
-        let w = old - rate * direction;
+        var state: array<f32, STATES>;
+        for (var s = 0u; s < STATES; s++) { state[s] = states[s * shape.count + i]; }
+        let w = updated(c, g, old, &state);
         previous[i] = old;
-        velocity[i] = v;
         parameters[i] = w;
-        if !is_finite(w) { atomicMin(&status[1], this_step.number); }
+        var finite = is_finite(w);
+        for (var s = 0u; s < STATES; s++) {
+            states[s * shape.count + i] = state[s];
+            // An infinite second moment would freeze the parameter without a word.
+            finite = finite && is_finite(state[s]);
+        }
+        if !finite { atomicMin(&status[1], this_step.number); }
     }
 }

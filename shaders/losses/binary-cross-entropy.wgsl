@@ -1,6 +1,6 @@
 // Binary cross-entropy of a row from logits: Σⱼ scale·[max(z, 0) − z·t + ln(1 + e^−|z|)],
 // delta = scale·(σ(z) − t), the gradient with respect to the logits z.
-// Twin: reference::binary_cross_entropy
+// Twin: loss::binary_cross_entropy
 fn row_loss(row: u32, outputs: u32, scale: f32) -> f32 {
     var loss = 0.0;
     for (var j = 0u; j < outputs; j++) {

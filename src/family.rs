@@ -1,0 +1,341 @@
+//! What the families of formulas share: activations, losses and optimizers.
+//!
+//! A family is a folder with one file for each formula, and one line for each in the `family!` of
+//! the folder's module. The macro writes the enum, its list and the dispatch. Names, parameters and
+//! their ranges come from the formula's own file ([`About`]); parsing and checking go through
+//! serde, so that the command line, files and messages agree.
+
+use crate::error::{Error, Result, invalid};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// What the reference page says of a component.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// The formula.
+    pub formula: &'static str,
+    /// Where it was published.
+    pub source: &'static str,
+    /// What PyTorch calls it; empty where PyTorch does not have it.
+    pub pytorch: &'static str,
+    /// Its parameters, in the order of their fields.
+    pub parameters: &'static [Parameter],
+}
+
+/// A parameter of a component.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name, that of the field.
+    pub name: &'static str,
+    /// What it is.
+    pub meaning: &'static str,
+    /// What it may be.
+    pub range: Range,
+}
+
+/// The numbers that a parameter may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Range {
+    /// Above 0.
+    Positive,
+    /// 0 or more.
+    NotNegative,
+    /// From 0 to 1, both included.
+    Unit,
+    /// From 0 to below 1.
+    Fraction,
+    /// Above 0 and at most 1.
+    Share,
+    /// True or false.
+    Switch,
+}
+
+impl Range {
+    fn contains(self, x: f64) -> bool {
+        match self {
+            Self::Positive => x > 0.0,
+            Self::NotNegative => x >= 0.0,
+            Self::Unit => (0.0..=1.0).contains(&x),
+            Self::Fraction => (0.0..1.0).contains(&x),
+            Self::Share => x > 0.0 && x <= 1.0,
+            Self::Switch => true,
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Positive => "above 0",
+            Self::NotNegative => "0 or more",
+            Self::Unit => "in [0, 1]",
+            Self::Fraction => "in [0, 1)",
+            Self::Share => "in (0, 1]",
+            Self::Switch => "true or false",
+        })
+    }
+}
+
+/// The parameters of a component by name; none for one without.
+pub(crate) fn parameters(component: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(component) {
+        Ok(Value::Object(tagged)) => match tagged.into_iter().next() {
+            Some((_, Value::Object(parameters))) => parameters,
+            _ => Map::new(),
+        },
+        _ => Map::new(),
+    }
+}
+
+/// Whether all parameters are in their ranges.
+pub(crate) fn check(name: &str, about: &About, component: &impl Serialize) -> Result<()> {
+    let values = parameters(component);
+    for Parameter { name: parameter, range, .. } in about.parameters {
+        // JSON has no infinity and no NaN: serde writes them as null.
+        let value = match values.get(*parameter) {
+            Some(Value::Bool(_)) => continue,
+            Some(value) => value.as_f64(),
+            None => None,
+        };
+        match value {
+            Some(value) if range.contains(value) => {}
+            Some(value) => {
+                return invalid(format!("{parameter} of {name} is {value}: it must be {range}"));
+            }
+            None => {
+                return invalid(format!(
+                    "{parameter} of {name} is not a finite number: it must be {range}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The component that `text` names, as `name` or `name:parameter=value,parameter=value`.
+/// Parameters that are not named have their defaults.
+pub(crate) fn parse<T>(
+    family: &str,
+    all: &[T],
+    name_of: impl Fn(T) -> &'static str,
+    text: &str,
+) -> Result<T>
+where
+    T: Copy + Serialize + DeserializeOwned,
+{
+    let (name, settings) = text.split_once(':').unwrap_or((text, ""));
+    let Some(default) = all.iter().copied().find(|component| name_of(*component) == name) else {
+        let names: Vec<&str> = all.iter().map(|component| name_of(*component)).collect();
+        return invalid(format!(
+            "there is no {family} '{name}': choose one of {}",
+            names.join(", ")
+        ));
+    };
+    let mut values = parameters(&default);
+    for setting in settings.split(',').filter(|setting| !setting.is_empty()) {
+        let Some((key, value)) = setting.split_once('=') else {
+            return invalid(format!("'{setting}' sets no parameter: write {name}:parameter=value"));
+        };
+        let known: Vec<String> = values.keys().cloned().collect();
+        let Some(slot) = values.get_mut(key.trim()) else {
+            let has = if known.is_empty() { "none".into() } else { known.join(", ") };
+            return invalid(format!("{name} has no parameter '{}': it has {has}", key.trim()));
+        };
+        let wanted = if slot.is_boolean() { "true or false" } else { "a number" };
+        let read = match value.trim() {
+            "true" => Some(Value::Bool(true)),
+            "false" => Some(Value::Bool(false)),
+            number => number.parse().ok().and_then(serde_json::Number::from_f64).map(Value::Number),
+        };
+        match read.filter(|read| read.is_boolean() == slot.is_boolean()) {
+            Some(read) => *slot = read,
+            None => {
+                return invalid(format!(
+                    "{} of {name} is '{}': it must be {wanted}",
+                    key.trim(),
+                    value.trim()
+                ));
+            }
+        }
+    }
+    if values.is_empty() {
+        return Ok(default);
+    }
+    let tagged = Value::Object(Map::from_iter([(name.to_string(), Value::Object(values))]));
+    serde_json::from_value(tagged).map_err(|error| Error::Invalid(format!("{text}: {error}")))
+}
+
+/// Writes a component as [`parse`] reads it.
+pub(crate) fn write(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    component: &impl Serialize,
+) -> fmt::Result {
+    f.write_str(name)?;
+    for (i, (parameter, value)) in parameters(component).iter().enumerate() {
+        write!(f, "{}{parameter}={value}", if i == 0 { ':' } else { ',' })?;
+    }
+    Ok(())
+}
+
+/// The snippet of WGSL with `${parameter}` replaced by the parameters' values.
+pub(crate) fn wgsl(snippet: &str, component: &impl Serialize) -> String {
+    let mut text = snippet.to_string();
+    for (parameter, value) in parameters(component) {
+        let value = match value {
+            Value::Bool(value) => value.to_string(),
+            value => format!("{:?}", value.as_f64().unwrap_or_default() as f32),
+        };
+        text = text.replace(&format!("${{{parameter}}}"), &value);
+    }
+    text
+}
+
+/// Defines a family: its modules, its enum, the list of all, names, parsing and the dispatch to the
+/// formulas. Each line is `module: Type as "name";` or
+/// `module: Type as "name" { parameter: kind, … };`, where
+/// `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it.
+macro_rules! family {
+    (
+        $(#[$meta:meta])*
+        $Family:ident, $family:literal {
+            $($module:ident: $Type:ident as $name:literal $({ $($field:ident: $kind:ty),+ })?;)+
+        }
+    ) => {
+        $(pub mod $module;)+
+
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[non_exhaustive]
+        pub enum $Family {
+            $(
+                #[doc = concat!("See [`", stringify!($Type), "`](", stringify!($module), "::", stringify!($Type), ").")]
+                #[serde(rename = $name)]
+                $Type $({ $(
+                    #[doc = concat!("See [`", stringify!($Type), "::", stringify!($field), "`](", stringify!($module), "::", stringify!($Type), "::", stringify!($field), ").")]
+                    $field: $kind
+                ),+ })?,
+            )+
+        }
+
+        impl $Family {
+            #[doc = concat!("Every ", $family, ", with its default parameters.")]
+            pub const ALL: &'static [Self] = &[
+                $(Self::$Type $({ $($field: <$module::$Type as Formula>::DEFAULT.$field),+ })?),+
+            ];
+
+            /// The name used on the command line and in files.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$Type { .. } => $name),+ }
+            }
+
+            /// Formula, source and parameters.
+            pub fn about(self) -> crate::family::About {
+                match self { $(Self::$Type { .. } => <$module::$Type as Formula>::ABOUT),+ }
+            }
+
+            /// Calls `visitor` with the formula.
+            #[inline(always)]
+            pub(crate) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
+                match self {
+                    $(Self::$Type $({ $($field),+ })? => {
+                        visitor.visit($module::$Type $({ $($field),+ })?)
+                    })+
+                }
+            }
+
+            #[doc = concat!("The ", $family, " that `text` names: its [`name`](Self::name), alone or with parameters as in")]
+            /// `name:parameter=value,parameter=value`. Parameters that are not named have their
+            /// defaults.
+            ///
+            /// # Errors
+            /// An unknown name or parameter (the message lists those there are), or a value out of its
+            /// range.
+            pub fn from_name(text: &str) -> crate::Result<Self> {
+                let parsed = crate::family::parse($family, Self::ALL, Self::name, text)?;
+                parsed.check()?;
+                Ok(parsed)
+            }
+        }
+
+        impl std::str::FromStr for $Family {
+            type Err = crate::Error;
+            fn from_str(text: &str) -> crate::Result<Self> {
+                Self::from_name(text)
+            }
+        }
+
+        impl std::fmt::Display for $Family {
+            /// The form that [`from_name`](Self::from_name) reads.
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                crate::family::write(f, self.name(), self)
+            }
+        }
+    };
+}
+pub(crate) use family;
+
+#[cfg(test)]
+mod tests {
+    use crate::{Activation, Loss, Optimizer};
+    use serde::Serialize;
+    use std::fmt::Display;
+
+    /// Names, text and files agree for each component.
+    fn round_trips<T>(all: &[T], name: impl Fn(T) -> &'static str)
+    where
+        T: Copy + Display + PartialEq + std::fmt::Debug + Serialize,
+        T: std::str::FromStr<Err = crate::Error>,
+    {
+        for component in all.iter().copied() {
+            assert_eq!(name(component).parse().ok(), Some(component));
+            assert_eq!(component.to_string().parse().ok(), Some(component));
+            let json = serde_json::to_string(&component).expect("components are plain data");
+            assert!(json.contains(&format!("\"{}\"", name(component))), "{json}");
+        }
+    }
+
+    #[test]
+    fn names_parameters_and_files_agree() {
+        round_trips(Activation::ALL, Activation::name);
+        round_trips(Loss::ALL, Loss::name);
+        round_trips(Optimizer::ALL, Optimizer::name);
+    }
+
+    #[test]
+    fn mistakes_are_reported_with_what_there_is() {
+        let message = |text: &str| Activation::from_name(text).expect_err("refused").to_string();
+        assert!(message("rely").contains("relu, leaky-relu"), "{}", message("rely"));
+        assert!(message("leaky-relu:slop=1").contains("it has slope"));
+        assert!(message("relu:slope=1").contains("it has none"));
+        assert!(message("leaky-relu:slope").contains("parameter=value"));
+        assert!(message("leaky-relu:slope=x").contains("'x'"));
+        assert!(message("leaky-relu:slope=2").contains("slope of leaky-relu is 2"));
+        assert!(message("leaky-relu:slope=NaN").contains("number"));
+        assert!(Optimizer::from_name("sgd:nesterov=0.5").is_err());
+        let sgd = Optimizer::from_name("sgd:momentum=0.9,nesterov=true").expect("both are there");
+        assert_eq!(sgd, Optimizer::Sgd { momentum: 0.9, nesterov: true });
+    }
+
+    #[test]
+    fn parameters_are_described_in_the_order_of_their_fields() {
+        let check = |about: crate::family::About, parameters: Vec<String>| {
+            let mut described: Vec<&str> = about.parameters.iter().map(|p| p.name).collect();
+            described.sort_unstable();
+            assert_eq!(described, parameters);
+            assert!(!about.formula.is_empty() && !about.source.is_empty());
+        };
+        let names = |map: serde_json::Map<String, serde_json::Value>| map.keys().cloned().collect();
+        for a in Activation::ALL {
+            check(a.about(), names(super::parameters(a)));
+        }
+        for l in Loss::ALL {
+            check(l.about(), names(super::parameters(l)));
+        }
+        for o in Optimizer::ALL {
+            check(o.about(), names(super::parameters(o)));
+        }
+    }
+}
