@@ -6,6 +6,8 @@
 
 #[path = "paint/canvas.rs"]
 mod canvas;
+#[path = "common/environment.rs"]
+mod environment;
 #[path = "paint/options.rs"]
 mod options;
 #[path = "paint/outputs.rs"]
@@ -39,6 +41,7 @@ use std::time::Instant;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
+    environment::prepare();
     let options = Options::parse();
     match run(&options) {
         Ok(interrupted) if interrupted => ExitCode::from(INTERRUPTED),

@@ -26,7 +26,7 @@ const FILE: &str = "cache/tuning.json";
 /// Paints with that `IMPASTO_CACHE`, relative to the studio.
 fn paint(studio: &Studio, adapter: &Device, cache: &str, options: &str) -> Run {
     let arguments = format!("{PAINTING} {options}");
-    let mut command = Command::new(studio::program());
+    let mut command = Command::new(common::example("paint"));
     command
         .args(arguments.split_whitespace())
         .current_dir(studio.path(""))

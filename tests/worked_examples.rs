@@ -26,6 +26,7 @@ mod xor;
 use common::engines;
 use impasto::{Control, Dataset, Engine, Loss, Trainer, reference};
 use std::ops::Range;
+use std::process::Command;
 
 /// How far a number may be off, in units of the engine's machine epsilon ε.
 ///
@@ -218,4 +219,16 @@ fn a_wrong_line_of_the_table_is_named() {
         assert!(message.contains("line 3") && message.contains(wrong), "{message}");
     }
     assert!(spam::parse("a,b\n").unwrap_err().to_string().contains("line 1"));
+}
+
+/// One of the programs stands for all of them, which share their `main`.
+#[test]
+fn drivers_do_not_complain_of_a_missing_runtime_folder() {
+    let output = Command::new(common::example("neuron"))
+        .args(["--backend", "auto"])
+        .env_remove("XDG_RUNTIME_DIR")
+        .output()
+        .expect("started");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(output.status.success() && !output.stdout.is_empty());
 }

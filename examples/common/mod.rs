@@ -8,6 +8,8 @@ macro_rules! say {
     }};
 }
 
+mod environment;
+
 use clap::{CommandFactory, FromArgMatches, Parser};
 use impasto::{Backend, Device, Engine, Result};
 use std::process::ExitCode;
@@ -23,6 +25,7 @@ struct Options {
 /// The whole `main` of an example: opens the engine that the command line asks for, prints what
 /// it runs on, and lets the example `show` itself. `about` is the headline of `--help`.
 pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode {
+    environment::prepare();
     let matches = Options::command().about(about).get_matches();
     let options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let shown = impasto::open(options.backend, None).and_then(|engine| {

@@ -4,6 +4,7 @@ use impasto::cpu::CpuEngine;
 use impasto::gpu::{self, GpuEngine, Kernels};
 use impasto::reference::ReferenceEngine;
 use impasto::{Device, Engine};
+use std::path::PathBuf;
 
 /// Every engine there is: the reference, the CPU, and the GPU engine on every adapter.
 pub fn engines() -> Vec<Box<dyn Engine>> {
@@ -43,4 +44,19 @@ pub fn adapters() -> Vec<Device> {
 /// Opens an adapter by its whole description.
 pub fn open(adapter: &Device) -> GpuEngine {
     pollster::block_on(GpuEngine::open(Some(&adapter.description()))).expect("the adapter opens")
+}
+
+/// A built example: tests run from `target/<profile>/deps`, examples are in
+/// `target/<profile>/examples`.
+pub fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this test's own path");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("a target folder");
+    let program = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        program.is_file(),
+        "there is no {}: run all tests at once, or build it with `cargo build --example {name}` \
+         and the flags of this test",
+        program.display()
+    );
+    program
 }

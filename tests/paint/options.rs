@@ -67,6 +67,15 @@ fn adapters_are_listed_or_said_to_be_missing() {
 }
 
 #[test]
+fn drivers_do_not_complain_of_a_missing_runtime_folder() {
+    let studio = Studio::new();
+    studio.run("--list-adapters").succeeded();
+    for invalid in ["", "not/absolute"] {
+        studio.run_with(("XDG_RUNTIME_DIR", invalid), "--list-adapters").succeeded();
+    }
+}
+
+#[test]
 fn every_backend_paints() {
     for (name, expected) in
         [("cpu", &["cpu"][..]), ("reference", &["reference"]), ("auto", &["cpu", "gpu"])]

@@ -1,5 +1,6 @@
 //! A folder of its own to run the program in, and what came of a run.
 
+use crate::common;
 use impasto::Picture;
 use serde_json::Value;
 use std::fmt;
@@ -77,12 +78,14 @@ impl Studio {
     }
 
     fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(common::example("paint"));
         command
             .args(arguments.split_whitespace())
             .current_dir(self.0.path())
             .env_remove("IMPASTO_ADAPTER")
             .env("IMPASTO_CACHE", "")
+            // As on a machine without a desktop, where Mesa complains unless the program sets it.
+            .env_remove("XDG_RUNTIME_DIR")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -94,11 +97,16 @@ impl Studio {
         finish(self.start(arguments), arguments)
     }
 
+    /// Runs the program with these arguments and one more environment variable.
+    pub fn run_with(&self, variable: (&str, &str), arguments: &str) -> Run {
+        let started = self.command(arguments).env(variable.0, variable.1).spawn();
+        finish(started.expect("started"), arguments)
+    }
+
     /// [`quick`](Self::quick) on the GPU engine, on the adapter of that description.
     pub fn quick_on(&self, adapter: &str, arguments: &str) -> Run {
         let arguments = quick(&format!("{arguments} --backend gpu"));
-        let started = self.command(&arguments).env("IMPASTO_ADAPTER", adapter).spawn();
-        finish(started.expect("started"), &arguments)
+        self.run_with(("IMPASTO_ADAPTER", adapter), &arguments)
     }
 
     /// Runs the program with these arguments, and where they do not say otherwise, for a short
@@ -117,21 +125,6 @@ pub fn quick(arguments: &str) -> String {
         }
     }
     all
-}
-
-/// The built example: tests run from `target/<profile>/deps`, examples lie in
-/// `target/<profile>/examples`.
-pub fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("this test's own path");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("a target folder");
-    let program = profile.join("examples").join(format!("paint{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        program.is_file(),
-        "there is no {}: run all tests at once, or build it with `cargo build --example paint` \
-         and the flags of this test",
-        program.display()
-    );
-    program
 }
 
 /// Waits for the program to end.

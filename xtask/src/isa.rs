@@ -15,7 +15,7 @@ use crate::workspace::Cargo;
 ///
 /// When cargo cannot be started.
 pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
-    let cargo = Cargo::new()?;
+    let cargo = Cargo::new();
     let status = cargo
         .command()
         // Files are named from where the user stands.

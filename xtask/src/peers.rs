@@ -148,14 +148,14 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let mine = own_options(&options.extra)?;
 
-    let cargo = Cargo::new()?;
+    let cargo = Cargo::new();
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let samples = folder.path().join("samples");
     let (count, constant_loss) = work::write_samples(&root.join(work::PICTURE), &samples)?;
     let roster = roster::gather(&cargo, &root, options)?;
     let threads = threads(options.threads);
     let adapter = options.adapter.as_deref();
-    let mut contest = Contest::new(roster, &cargo, folder.path(), threads, count);
+    let mut contest = Contest::new(roster, folder.path(), threads, count);
     for &batch in &options.batches {
         contest.open(&work::job(&samples, batch, threads, adapter), &mine);
     }
@@ -280,7 +280,6 @@ impl Seat {
 /// Everyone, and the time.
 struct Contest<'a> {
     roster: Roster,
-    cargo: &'a Cargo,
     /// For whatever is needed only until the end.
     folder: &'a Path,
     threads: usize,
@@ -293,16 +292,9 @@ struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    fn new(
-        roster: Roster,
-        cargo: &'a Cargo,
-        folder: &'a Path,
-        threads: usize,
-        samples: usize,
-    ) -> Self {
+    fn new(roster: Roster, folder: &'a Path, threads: usize, samples: usize) -> Self {
         Self {
             roster,
-            cargo,
             folder,
             threads,
             samples,
@@ -355,7 +347,7 @@ impl<'a> Contest<'a> {
         let cache = self.folder.join(format!("cache-{}-{}", member.name, job.batch));
         std::fs::create_dir(&cache)
             .with_context(|| format!("cannot create {}", cache.display()))?;
-        let mut command = member.command(self.cargo, self.threads, &cache);
+        let mut command = member.command(self.threads, &cache);
         let mut contestant = Contestant::start(member.name, &mut command)?;
         let first = contestant.turn(job)?;
         Ok((contestant, first))

@@ -17,7 +17,7 @@ use crate::workspace::{Cargo, gpu_is_required};
 /// When cargo cannot be started, or the Vulkan driver is required and cannot be had.
 pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
     install::vulkan_driver()?;
-    let cargo = Cargo::new()?;
+    let cargo = Cargo::new();
     let status = cargo
         .command()
         .args(["test", "--release", "--workspace"])

@@ -45,7 +45,7 @@ pub struct Options {
 ///
 /// When a tool is missing and cannot be had, or one fails.
 pub fn run(options: &Options) -> Result<()> {
-    let web = Web::new()?;
+    let web = Web::new();
     web.build()?;
     if options.test {
         web.test()?;
@@ -68,7 +68,7 @@ pub fn run(options: &Options) -> Result<()> {
 ///
 /// As [`run`].
 pub fn test() -> Result<()> {
-    let web = Web::new()?;
+    let web = Web::new();
     web.build()?;
     web.test()
 }
@@ -90,9 +90,9 @@ struct Web {
 }
 
 impl Web {
-    fn new() -> Result<Self> {
+    fn new() -> Self {
         let root = root();
-        Ok(Self { cargo: Cargo::new()?, folder: root.join("web"), root })
+        Self { cargo: Cargo::new(), folder: root.join("web"), root }
     }
 
     fn build(&self) -> Result<()> {

@@ -27,10 +27,9 @@ impl Member {
     /// How it is started. `threads` also for libraries that ask the environment alone. `cache` is
     /// an empty folder: with kernels that were compiled, or shapes that were found, on another day,
     /// the first epoch would not be one.
-    pub fn command(&self, cargo: &Cargo, threads: usize, cache: &Path) -> Command {
+    pub fn command(&self, threads: usize, cache: &Path) -> Command {
         let mut command = Command::new(&self.program[0]);
         command.args(&self.program[1..]).arg(self.name);
-        share_environment(cargo, &mut command);
         for variable in
             ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"]
         {
@@ -133,15 +132,6 @@ impl Roster {
                 Ok([executable(&root.join("target/peers/cargo"), "release", folder)])
             });
         built.map_err(|error| self.leave_out(name, &error)).ok()
-    }
-}
-
-/// Gives a program the environment that cargo is started with, so that it finds the drivers.
-pub fn share_environment(cargo: &Cargo, command: &mut Command) {
-    for (name, value) in cargo.command().get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
     }
 }
 

@@ -63,8 +63,7 @@ pub fn run(options: &Options) -> Result<()> {
     let output = options.output.clone().unwrap_or_else(|| root.clone());
     ensure!(options.minutes >= 0.0, "{} minutes: it must be 0 or more", options.minutes);
     let mut results = Results::load(&results_file(&output))?;
-    let cargo = Cargo::new()?;
-    let program = roster::build_impasto(&cargo)?;
+    let program = roster::build_impasto(&Cargo::new())?;
 
     let engines = if options.no_gpu { vec![false] } else { vec![false, true] };
     let threads = threads(options.threads);
@@ -90,7 +89,7 @@ pub fn run(options: &Options) -> Result<()> {
                 batch: BATCH,
                 seconds: seconds.max(SHORTEST),
             };
-            points.push(point(&cargo, &root, &program, series, size));
+            points.push(point(&root, &program, series, size));
         }
     }
     if points.iter().all(|point| point.cost.is_err()) {
@@ -104,7 +103,7 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Measures one size and prints a line about it. That it cannot be measured is a result too.
-fn point(cargo: &Cargo, root: &Path, program: &Path, series: &str, size: Size) -> Point {
+fn point(root: &Path, program: &Path, series: &str, size: Size) -> Point {
     print!(
         "{} engine, {}×{} pixels, {} layers of {}: ",
         if size.gpu { "GPU" } else { "CPU" },
@@ -115,7 +114,7 @@ fn point(cargo: &Cargo, root: &Path, program: &Path, series: &str, size: Size) -
     );
     // Progress that cannot be shown is no reason to stop.
     let _ = std::io::stdout().flush();
-    let cost = measure(cargo, root, program, &size).map_err(|error| format!("{error:#}"));
+    let cost = measure(root, program, &size).map_err(|error| format!("{error:#}"));
     match &cost {
         Ok(cost) => println!("{:.3} µs a sample, {} steps", cost.sample_s * 1e6, cost.steps),
         Err(reason) => println!("{reason}"),
@@ -123,9 +122,8 @@ fn point(cargo: &Cargo, root: &Path, program: &Path, series: &str, size: Size) -
     Point { series: series.into(), size, cost }
 }
 
-fn measure(cargo: &Cargo, root: &Path, program: &Path, size: &Size) -> Result<Cost> {
+fn measure(root: &Path, program: &Path, size: &Size) -> Result<Cost> {
     let mut command = Command::new(program);
-    roster::share_environment(cargo, &mut command);
     let mut child = command
         .arg("scaling")
         .current_dir(root)
