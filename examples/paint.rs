@@ -20,7 +20,6 @@ mod progress;
 mod report;
 
 use canvas::Canvas;
-use clap::Parser;
 use impasto::{
     Backend, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Picture, Result,
     Subject, Summary, Trainer,
@@ -42,7 +41,7 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     environment::prepare();
-    let options = Options::parse();
+    let options = Options::read();
     match run(&options) {
         Ok(interrupted) if interrupted => ExitCode::from(INTERRUPTED),
         Ok(_) => ExitCode::SUCCESS,
@@ -60,11 +59,6 @@ fn run(options: &Options) -> Result<bool> {
     if options.list_adapters {
         list_adapters();
         return Ok(false);
-    }
-    if options.size.is_some() && options.repaint.is_none() {
-        return Err(Error::Invalid(
-            "--size is for --repaint: while learning, the painting has the picture's size".into(),
-        ));
     }
     match &options.repaint {
         Some(saved) => {

@@ -1,17 +1,23 @@
 //! The command line. The names are an interface that scripts rely on.
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use impasto::gpu::Kernels;
 use impasto::{Activation, Backend, Encoding, Error, Schedule};
 use std::path::PathBuf;
 use std::str::FromStr;
+
+/// What clap derives would ask for IMAGE and --repaint at once, although they exclude each other.
+const USAGE: &str = "paint [OPTIONS] <IMAGE>
+       paint [OPTIONS] --repaint <FILE.safetensors>
+       paint --list-adapters";
 
 /// Trains a network that maps a pixel's place to its colour, and repaints the picture with it.
 ///
 /// Writes the painting, and beside it a sheet with the original, the painting and their
 /// difference times 4; with --classify or --repaint the painting alone. Ctrl-C stops training and paints what was learned so far.
 #[derive(Debug, Parser)]
-#[command(name = "paint", version)]
+#[command(name = "paint", version, override_usage = USAGE)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Options {
     /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; grey or colour, alpha, 8 or 16 bits
@@ -54,11 +60,11 @@ pub struct Options {
     pub activation: Activation,
 
     /// How often training goes through all pixels
-    #[arg(long, default_value_t = 80)]
+    #[arg(long, default_value_t = 80, allow_negative_numbers = true)]
     pub epochs: usize,
 
     /// Pixels in a training step
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, allow_negative_numbers = true)]
     pub batch: usize,
 
     /// Learning rate of Adam, before the schedule
@@ -71,7 +77,7 @@ pub struct Options {
     pub schedule: Schedule,
 
     /// Seed of the first parameters and of the order of pixels: the same seed, the same painting
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
 
     /// Where the painting goes; the comparison sheet goes beside it
@@ -105,13 +111,41 @@ pub struct Options {
     pub repaint: Option<PathBuf>,
 
     /// With --repaint: the size to paint at [default: that of the picture it learned]
-    #[arg(long, value_name = "WIDTHxHEIGHT", requires = "repaint")]
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
     pub size: Option<Size>,
 
     /// Learn two classes instead, ink (r+g+b up to 600) and paper, and paint the predicted class
     /// of each pixel beside the expected one
     #[arg(long)]
     pub classify: bool,
+}
+
+impl Options {
+    /// The command line's options. What makes no sense there is reported with the usage, and ends the
+    /// program.
+    pub fn read() -> Self {
+        let options = Self::parse();
+        if let Err(reason) = options.check() {
+            Self::command().error(ErrorKind::ArgumentConflict, reason).exit();
+        }
+        options
+    }
+
+    /// What clap cannot check by itself.
+    fn check(&self) -> Result<(), String> {
+        if self.size.is_some() && self.repaint.is_none() && !self.list_adapters {
+            return Err(
+                "--size is for --repaint: while learning, the painting has the picture's size"
+                    .into(),
+            );
+        }
+        if self.profile && matches!(self.backend, Backend::Cpu | Backend::Reference) {
+            return Err("--profile times the kernels of the GPU engine: it cannot be used with \
+                        --backend cpu or reference"
+                .into());
+        }
+        Ok(())
+    }
 }
 
 /// The widths of the hidden layers.

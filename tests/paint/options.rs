@@ -137,7 +137,7 @@ fn both_kinds_of_kernels_paint_alike() {
 #[test]
 fn a_profile_names_every_kernel_of_a_step() {
     let studio = Studio::with_picture();
-    studio.quick("picture.png --profile").failed_saying(&["--profile", "GPU engine"]);
+    studio.quick("picture.png --profile").misused_saying(&["--profile", "GPU engine"]);
     assert_eq!(studio.names(), ["picture.png"], "refused before training");
     for adapter in common::adapters() {
         let named = adapter.description();

@@ -162,7 +162,6 @@ fn options_that_make_no_sense() {
         ("--activation step", &["step", "sigmoid"]),
         ("--hidden 1000x100000", &["100000", "narrower"]),
         ("--adapter no-such-adapter", &["no-such-adapter", "gpu"]),
-        ("--size 3x3", &["--size", "--repaint"]),
     ] {
         without_a_trace(&studio, &format!("picture.png {options}")).failed_saying(words);
     }
@@ -189,10 +188,13 @@ fn options_that_cannot_be_read() {
         ("--hidden 8,,8", &["--hidden", "10x100"]),
         ("--hidden 99999999x1", &["99999999x1", "--hidden", "1000"]),
         ("--epochs many", &["many", "--epochs"]),
-        ("--epochs -3", &["-3"]),
+        ("--epochs -3", &["-3", "--epochs"]),
+        ("--batch -3", &["-3", "--batch"]),
         ("--batch 1.5", &["1.5", "--batch"]),
         ("--learning-rate fast", &["fast", "--learning-rate"]),
-        ("--seed -1", &["-1"]),
+        ("--seed -1", &["-1", "--seed"]),
+        ("--size 3x3", &["--size", "--repaint"]),
+        ("--profile", &["--profile", "GPU engine", "--backend cpu"]),
         ("--backend tpu", &["tpu", "auto, gpu, cpu, reference"]),
         ("--activation swish", &["swish", "relu, leaky-relu"]),
         ("--schedule linear", &["linear", "constant, cosine, step, inverse, plateau"]),
@@ -205,6 +207,58 @@ fn options_that_cannot_be_read() {
     }
     let run = studio.run("");
     run.misused_saying(&["IMAGE"]);
+}
+
+#[test]
+fn usage_is_the_same_in_errors_as_in_help() {
+    let studio = Studio::with_picture();
+    let usage = |text: &str| {
+        let (_, rest) = text.split_once("\nUsage: ").expect("a usage");
+        rest.split("\n\n").next().unwrap().to_string()
+    };
+    let help = usage(&studio.run("--help").succeeded().stdout);
+    for way in ["paint [OPTIONS] <IMAGE>", "paint [OPTIONS] --repaint <FILE.safetensors>"] {
+        assert!(help.lines().any(|line| line.trim() == way), "{help}");
+    }
+    for arguments in [
+        "",
+        "--quiet",
+        "--size 3x3",
+        "picture.png --size 3x3",
+        "picture.png --repaint net.safetensors",
+        "--repaint net.safetensors --learning-rate 1 --seed 3",
+        "picture.png --colour blue",
+        "picture.png another.png",
+    ] {
+        let run = studio.run(arguments).misused_saying(&[]);
+        assert_eq!(usage(&run.stderr), help, "{run}");
+    }
+    // What excludes each other is never asked for at once.
+    let run = studio.run("--size 3x3");
+    assert!(!run.stderr.contains("  --repaint <FILE.safetensors>\n  <IMAGE>\n"), "{run}");
+}
+
+#[test]
+fn mistakes_are_found_before_an_engine_is_opened() {
+    let studio = Studio::with_picture();
+    studio.quick("picture.png --save net.safetensors").succeeded();
+    for (arguments, words) in [
+        ("nothere.jpg", &["nothere.jpg"][..]),
+        ("picture.png --epochs 0", &["epochs"]),
+        ("picture.png --output nowhere/duck.png", &["nowhere/duck.png"]),
+        ("picture.png --report nowhere/run.json", &["nowhere/run.json"]),
+        ("--repaint nothere", &["nothere"]),
+        ("--repaint net.safetensors --output nowhere/duck.png", &["nowhere/duck.png"]),
+        ("--repaint net.safetensors --size 100000x100000", &["100000×100000"]),
+    ] {
+        // Opening an engine would fail too.
+        let run = studio.run(&format!("{arguments} --backend gpu --adapter no-such-adapter"));
+        assert_eq!(run.failed_saying(words).stdout, "", "{arguments}");
+    }
+    for backend in ["cpu", "reference"] {
+        let run = studio.run(&format!("picture.png --profile --backend {backend}"));
+        assert_eq!(run.misused_saying(&["--profile", backend]).stdout, "");
+    }
 }
 
 #[test]
