@@ -164,6 +164,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
             report.set_result(judged);
             if !options.quiet {
                 print_line(judged);
+                outputs.removal().into_iter().for_each(print_line);
             }
         }
         Ok(None) if !options.quiet => print_line("painting interrupted: no picture was written"),
@@ -232,6 +233,7 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
             subject.width,
             subject.height
         ));
+        outputs.removal().into_iter().for_each(print_line);
     }
     Ok(())
 }

@@ -15,7 +15,8 @@ const USAGE: &str = "paint [OPTIONS] <IMAGE>
 /// Trains a network that maps a pixel's place to its colour, and repaints the picture with it.
 ///
 /// Writes the painting, and beside it a sheet with the original, the painting and their
-/// difference times 4; with --classify or --repaint the painting alone. Ctrl-C stops training and paints what was learned so far.
+/// difference times 4; with --classify or --repaint the painting alone, and an older sheet of that
+/// name is removed. Ctrl-C stops training and paints what was learned so far.
 #[derive(Debug, Parser)]
 #[command(name = "paint", version, override_usage = USAGE)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
@@ -80,7 +81,7 @@ pub struct Options {
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
 
-    /// Where the painting goes; the comparison sheet goes beside it
+    /// Where the painting goes; the comparison sheet goes beside it, as painted-comparison.png
     #[arg(long, short, default_value = "painted.png", value_name = "FILE")]
     pub output: PathBuf,
 

@@ -4,6 +4,7 @@ use crate::canvas::{painted_kind, sheet_size};
 use crate::options::Options;
 use impasto::{Error, Picture, Result, Subject, files};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Where the pictures go.
 pub struct Outputs {
@@ -11,6 +12,8 @@ pub struct Outputs {
     pub picture: PathBuf,
     /// The comparison sheet, if one is made.
     sheet: Option<PathBuf>,
+    /// Where no sheet is made: the file with a sheet's name, which would show an older painting.
+    outdated: Option<PathBuf>,
 }
 
 impl Outputs {
@@ -18,8 +21,8 @@ impl Outputs {
     /// another or of an input.
     pub fn check(options: &Options, subject: Subject) -> Result<Self> {
         let picture = options.output.clone();
-        let sheet =
-            (options.repaint.is_none() && !subject.classify).then(|| sheet_beside(&picture));
+        let beside = sheet_beside(&picture);
+        let sheet = (options.repaint.is_none() && !subject.classify).then(|| beside.clone());
         let (channels, maximum) = painted_kind(subject);
         let size = if subject.classify && options.repaint.is_none() {
             sheet_size(subject, 2)
@@ -56,17 +59,33 @@ impl Outputs {
             }
             taken.push((role, place));
         }
-        Ok(Self { picture, sheet })
+        let is_older_sheet = sheet.is_none()
+            && fs::metadata(&beside).is_ok_and(|found| found.is_file())
+            && files::place(&beside).is_ok_and(|place| taken.iter().all(|(_, p)| *p != place));
+        Ok(Self { picture, sheet, outdated: is_older_sheet.then_some(beside) })
     }
 
-    /// Writes the painting.
+    /// Writes the painting. Where it gets no sheet, an older one is removed.
     pub fn write_picture(&self, picture: &Picture) -> Result<()> {
-        picture.save(&self.picture)
+        picture.save(&self.picture)?;
+        let Some(path) = &self.outdated else { return Ok(()) };
+        match fs::remove_file(path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::File { action: "remove", path: path.clone(), source })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes the comparison sheet.
     pub fn write_sheet(&self, sheet: &Picture) -> Result<()> {
         self.sheet.as_ref().map_or(Ok(()), |path| sheet.save(path))
+    }
+
+    /// The line that names the sheet that [`write_picture`](Self::write_picture) removed, if any.
+    pub fn removal(&self) -> Option<String> {
+        let path = self.outdated.as_ref()?;
+        Some(format!("removed the older {}, which showed another painting", path.display()))
     }
 
     /// The names, for people.

@@ -253,6 +253,42 @@ fn an_existing_painting_is_replaced() {
 }
 
 #[test]
+fn an_older_sheet_does_not_stay_beside_a_painting_that_has_none() {
+    for arguments in ["picture.png --classify", "--repaint net.safetensors --backend cpu"] {
+        let studio = Studio::with_picture();
+        studio.quick("picture.png --save net.safetensors").succeeded();
+        studio.put_bytes("other-comparison.png", b"kept");
+        let run = if arguments.starts_with("--") { Studio::run } else { Studio::quick };
+        let said = run(&studio, arguments).succeeded().stdout;
+        assert!(said.contains("removed the older painted-comparison.png"), "{said}");
+        assert_eq!(
+            studio.names(),
+            ["net.safetensors", "other-comparison.png", "painted.png", "picture.png"]
+        );
+        let again = run(&studio, arguments).succeeded().stdout;
+        assert!(!again.contains("removed"), "{again}");
+    }
+}
+
+#[test]
+fn a_sheet_that_is_an_input_or_another_output_is_not_removed() {
+    let studio = Studio::new();
+    studio.put("painted-comparison.png", &crate::pictures::stones(24, 18));
+    studio.quick("painted-comparison.png --classify").succeeded();
+    assert_eq!(studio.picture("painted-comparison.png").width(), 24);
+    let arguments = "painted-comparison.png --classify -o a.png --report a-comparison.png";
+    studio.quick(arguments).succeeded();
+    assert!(studio.json("a-comparison.png")["result"]["accuracy"].is_f64());
+    std::fs::create_dir(studio.path("b-comparison.png")).unwrap();
+    studio.quick("painted-comparison.png --classify -o b.png").succeeded();
+    assert!(studio.path("b-comparison.png").is_dir());
+    // Nor is it where nothing was painted.
+    studio.put_bytes("painted.png", b"kept");
+    studio.run("nothere.jpg --classify").failed_saying(&["nothere.jpg"]);
+    assert_eq!(studio.picture("painted-comparison.png").width(), 24);
+}
+
+#[test]
 fn quiet_is_quiet() {
     let studio = Studio::with_picture();
     for arguments in ["picture.png --quiet --save net.safetensors", "picture.png -q --classify"] {
