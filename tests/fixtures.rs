@@ -1,5 +1,5 @@
 //! The reference, and through it every engine, against PyTorch: forward values, losses, gradients
-//! and parameters after 1, 10 and 100 steps, made once by `fixtures/make.py`.
+//! and parameters after 1, 10 and 100 steps, made once by `fixtures/make`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared module has more than this file needs")]
