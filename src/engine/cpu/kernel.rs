@@ -26,16 +26,16 @@ pub(super) enum After {
     Relu,
     /// `z < 0 ? below·z : z`.
     Rectifier(f32),
-    /// Multiplied by `y > 0 ? 1 : below`.
-    TimesRectifier(Beside, f32),
-    /// Multiplied by `a + y(b + c·y)`.
-    TimesPolynomial(Beside, [f32; 3]),
-    /// Multiplied by the numbers themselves.
-    Times(Beside),
+    /// Multiplied by `y > 0 ? 1 : below`, `y` beside the tile.
+    TimesRectifier(f32),
+    /// Multiplied by `a + y(b + c·y)`, `y` beside the tile.
+    TimesPolynomial([f32; 3]),
+    /// Multiplied by the numbers beside the tile.
+    Times,
 }
 
 /// A matrix as large as the tile, the outputs or slopes of its neurons: where its first number is, and
-/// from row to row.
+/// from row to row. Only what multiplies by it reads it.
 #[derive(Clone, Copy)]
 pub(super) struct Beside {
     pub(super) first: *const f32,
@@ -81,6 +81,7 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
     at: Operands,
     before: Before,
     after: After,
+    beside: Beside,
 ) {
     let mut sums = [[simd.splat_f32s(0.0); N]; M];
     for k in 0..at.depth {
@@ -100,7 +101,7 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
         }
     }
     // SAFETY: as the caller promises.
-    unsafe { finish(simd, (at.c, at.c_row), sums, before, after) };
+    unsafe { finish(simd, (at.c, at.c_row), sums, before, after, beside) };
 }
 
 /// `C ← after(before + sums)` for `M` rows and `N` vectors of columns, `C(m, n) = c[m·row + n]`.
@@ -114,6 +115,7 @@ unsafe fn finish<S: Simd, const M: usize, const N: usize>(
     mut sums: [[S::f32s; N]; M],
     before: Before,
     after: After,
+    beside: Beside,
 ) {
     // SAFETY: `c_row` from row to row, all the tile is there, as the caller promises; so are the
     // row before and what is beside it.
@@ -151,23 +153,23 @@ unsafe fn finish<S: Simd, const M: usize, const N: usize>(
                     simd.select_f32s(simd.less_than_f32s(z, zero), scaled, z)
                 });
             }
-            After::TimesRectifier(y, below) => {
+            After::TimesRectifier(below) => {
                 let below = simd.splat_f32s(below);
                 put::<S, M, N>((c, c_row), sums, |d, m, n| {
-                    let above = simd.greater_than_f32s(y.vector::<S>(m, n), zero);
+                    let above = simd.greater_than_f32s(beside.vector::<S>(m, n), zero);
                     simd.mul_f32s(d, simd.select_f32s(above, one, below))
                 });
             }
-            After::TimesPolynomial(y, coefficients) => {
+            After::TimesPolynomial(coefficients) => {
                 let [a, b, c2] = coefficients.map(|c| simd.splat_f32s(c));
                 put::<S, M, N>((c, c_row), sums, |d, m, n| {
-                    let y = y.vector::<S>(m, n);
+                    let y = beside.vector::<S>(m, n);
                     let inner = simd.mul_add_e_f32s(c2, y, b);
                     simd.mul_f32s(d, simd.mul_add_e_f32s(y, inner, a))
                 });
             }
-            After::Times(slopes) => put::<S, M, N>((c, c_row), sums, |d, m, n| {
-                simd.mul_f32s(d, slopes.vector::<S>(m, n))
+            After::Times => put::<S, M, N>((c, c_row), sums, |d, m, n| {
+                simd.mul_f32s(d, beside.vector::<S>(m, n))
             }),
         }
     }
@@ -190,6 +192,7 @@ pub(super) unsafe fn narrow_tile<S: Simd, const M: usize>(
     turned: [*const f32; FOUR],
     before: Before,
     after: After,
+    beside: Beside,
 ) {
     let zero = simd.splat_f32s(0.0);
     let mut parts = [[zero; FOUR]; M];
@@ -225,7 +228,7 @@ pub(super) unsafe fn narrow_tile<S: Simd, const M: usize>(
         sums[m][0] = vector::<S>(sum);
     }
     // SAFETY: as the caller promises.
-    unsafe { finish(simd, (at.c, at.c_row), sums, before, after) };
+    unsafe { finish(simd, (at.c, at.c_row), sums, before, after, beside) };
 }
 
 /// As [`tile`], of the first `rows` of `V` vectors of rows and at most [`FOUR`] columns: vectors go
@@ -242,6 +245,7 @@ pub(super) unsafe fn narrow_turned_tile<S: Simd, const V: usize>(
     rows: usize,
     before: Before,
     after: After,
+    beside: Beside,
 ) {
     let mut sums = [[simd.splat_f32s(0.0); FOUR]; V];
     for k in 0..at.depth {
@@ -270,7 +274,7 @@ pub(super) unsafe fn narrow_turned_tile<S: Simd, const V: usize>(
                     // SAFETY: this row of C is there, as the caller promises.
                     unsafe {
                         let c = at.c.add(row * at.c_row);
-                        finish(simd, (c, at.c_row), [[vector::<S>(four)]], before, after);
+                        finish(simd, (c, at.c_row), [[vector::<S>(four)]], before, after, beside);
                     }
                 }
             }

@@ -106,6 +106,7 @@ pub(super) fn product(
         }
         Before::There => kernel::Before::Tile,
     };
+    let mut beside = Beside { first: std::ptr::null(), stride: 0 };
     let after = match rule.after {
         After::Keep => kernel::After::Keep,
         After::Activation(activation) => match activation.backward() {
@@ -115,17 +116,13 @@ pub(super) fn product(
         },
         After::Derivative(backward, needed, stride) => {
             assert!(reach(a.rows, stride) <= needed.len());
-            let beside = Beside { first: needed.as_ptr(), stride };
+            beside = Beside { first: needed.as_ptr(), stride };
             match backward {
                 Backward::Rectifier { below: 1.0 } | Backward::Row => kernel::After::Keep,
-                Backward::Rectifier { below } => {
-                    kernel::After::TimesRectifier(beside, below as f32)
-                }
-                Backward::Polynomial(c) => {
-                    kernel::After::TimesPolynomial(beside, c.map(|c| c as f32))
-                }
-                Backward::Slope => kernel::After::Times(beside),
-                Backward::None => kernel::After::TimesPolynomial(beside, [0.0; 3]),
+                Backward::Rectifier { below } => kernel::After::TimesRectifier(below as f32),
+                Backward::Polynomial(c) => kernel::After::TimesPolynomial(c.map(|c| c as f32)),
+                Backward::Slope => kernel::After::Times,
+                Backward::None => kernel::After::TimesPolynomial([0.0; 3]),
             }
         }
     };
@@ -149,7 +146,7 @@ pub(super) fn product(
             Narrow::Along(turned.as_ptr(), stride)
         })
     };
-    let job = Job { at, rows: a.rows, columns, before, after, narrow };
+    let job = Job { at, rows: a.rows, columns, before, after, beside, narrow };
     match arch {
         #[cfg(target_arch = "x86_64")]
         Arch::V4(v4) => Simd::vectorize(v4, Cut { job, half: *v4 }),
@@ -218,35 +215,24 @@ struct Job {
     columns: usize,
     before: kernel::Before,
     after: kernel::After,
+    beside: Beside,
     narrow: Option<Narrow>,
 }
 
 impl Job {
-    /// What goes before some rows of a column on, and after.
+    /// What goes before some rows from a column on, and what is beside them.
     ///
     /// # Safety
     /// The row and the column must be within C.
-    unsafe fn rule_at(&self, row: usize, column: usize) -> (kernel::Before, kernel::After) {
-        // SAFETY: what the rule names is as large as C.
-        unsafe {
-            let before = match self.before {
-                kernel::Before::Row(first) => kernel::Before::Row(first.add(column)),
-                before => before,
-            };
-            let at = |y: Beside| Beside {
-                first: y.first.add(row * y.stride + column),
-                stride: y.stride,
-            };
-            let after = match self.after {
-                kernel::After::TimesRectifier(y, below) => {
-                    kernel::After::TimesRectifier(at(y), below)
-                }
-                kernel::After::TimesPolynomial(y, c) => kernel::After::TimesPolynomial(at(y), c),
-                kernel::After::Times(slopes) => kernel::After::Times(at(slopes)),
-                after => after,
-            };
-            (before, after)
-        }
+    unsafe fn rule_at(&self, row: usize, column: usize) -> (kernel::Before, Beside) {
+        let before = match self.before {
+            // SAFETY: the row is as long as those of C.
+            kernel::Before::Row(first) => kernel::Before::Row(unsafe { first.add(column) }),
+            before => before,
+        };
+        let Beside { first, stride } = self.beside;
+        // Wrapping, since there may be nothing beside C, which is then not read.
+        (before, Beside { first: first.wrapping_add(row * stride + column), stride })
     }
 }
 
@@ -268,7 +254,7 @@ struct Cut<H> {
 impl<H: Simd> WithSimd for Cut<H> {
     type Output = ();
 
-    /// Panels of three vectors of columns.
+    /// Panels of three vectors of columns, of two where there are few registers.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { job, half } = self;
@@ -290,7 +276,8 @@ impl<H: Simd> WithSimd for Cut<H> {
                 panel::<H, 1>(half, job, column)
             } else if left <= one {
                 panel::<S, 1>(simd, job, column)
-            } else if left <= 2 * one || left == four {
+            } else if left <= 2 * one || left == four || (registers::<S>() < 32 && !BROWSER) {
+                // With 16 registers, 4 × 3 sums leave too few for the rest: the compiler stores one.
                 panel::<S, 2>(simd, job, column)
             } else {
                 panel::<S, 3>(simd, job, column)
@@ -325,14 +312,14 @@ fn narrow_turned<S: Simd>(simd: S, job: Job, column: usize) {
                 c: job.at.c.add(row * job.at.c_row + column),
                 ..job.at
             };
-            let (before, after) = job.rule_at(row, column);
+            let (before, beside) = job.rule_at(row, column);
             row += if left > 3 * S::F32_LANES {
                 let rows = left.min(4 * S::F32_LANES);
-                kernel::narrow_turned_tile::<S, 4>(simd, at, rows, before, after);
+                kernel::narrow_turned_tile::<S, 4>(simd, at, rows, before, job.after, beside);
                 rows
             } else {
                 let rows = left.min(S::F32_LANES);
-                kernel::narrow_turned_tile::<S, 1>(simd, at, rows, before, after);
+                kernel::narrow_turned_tile::<S, 1>(simd, at, rows, before, job.after, beside);
                 rows
             };
         }
@@ -353,12 +340,12 @@ fn narrow_along<S: Simd>(simd: S, job: Job, column: usize, turned: [*const f32; 
                 c: job.at.c.add(row * job.at.c_row + column),
                 ..job.at
             };
-            let (before, after) = job.rule_at(row, column);
+            let (before, beside) = job.rule_at(row, column);
             row += if job.rows - row >= 4 {
-                kernel::narrow_tile::<S, 4>(simd, at, turned, before, after);
+                kernel::narrow_tile::<S, 4>(simd, at, turned, before, job.after, beside);
                 4
             } else {
-                kernel::narrow_tile::<S, 1>(simd, at, turned, before, after);
+                kernel::narrow_tile::<S, 1>(simd, at, turned, before, job.after, beside);
                 1
             };
         }
@@ -433,7 +420,7 @@ impl Strip {
             // part) and depth; `row + M`, `column` and its `N` vectors (no more than the columns
             // left, rounded up to whole vectors) and `first + depth` are within them.
             unsafe {
-                let (before, after) = self.job.rule_at(self.row, self.column);
+                let (before, beside) = self.job.rule_at(self.row, self.column);
                 let at = Operands {
                     a: at.a.add(self.row * at.a_row + self.first * at.a_column),
                     b: at.b.add(self.first * at.b_row + self.column),
@@ -441,7 +428,7 @@ impl Strip {
                     depth: self.depth,
                     ..at
                 };
-                kernel::tile::<S, M, N>(simd, at, before, after);
+                kernel::tile::<S, M, N>(simd, at, before, self.job.after, beside);
             }
             self.row += M;
         }
