@@ -39,6 +39,10 @@ pub trait Number:
     #[must_use]
     fn exp(self) -> Self;
 
+    /// `eˢᵉˡᶠ − 1`, accurate also near 0.
+    #[must_use]
+    fn exp_m1(self) -> Self;
+
     /// The natural logarithm of a number above 0.
     #[must_use]
     fn ln(self) -> Self;
@@ -129,6 +133,9 @@ impl Number for f64 {
     }
     fn exp(self) -> Self {
         f64::exp(self)
+    }
+    fn exp_m1(self) -> Self {
+        f64::exp_m1(self)
     }
     fn ln(self) -> Self {
         f64::ln(self)

@@ -230,6 +230,18 @@ impl<S: Simd> Number for Lanes<S> {
         p * power(one) * power(other)
     }
 
+    /// A polynomial near 0, where the difference of nearly equal numbers would lose digits.
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        let p = self.step(self.all(1.994_487_4e-4), 1.398_218_6e-3);
+        let p = p.step(self, 8.333_236e-3);
+        let p = p.step(self, 4.166_579_2e-2);
+        let p = p.step(self, 1.666_666_7e-1);
+        let p = p.step(self, 5e-1);
+        let near = p.times_plus(self * self, self);
+        self.abs().below(self.all(0.5), near, self.exp() - self.all(1.0))
+    }
+
     /// To within 2 units in the last place, of normal numbers; −∞ below them.
     ///
     /// With x = 2ᵏ·m and m from √½ to √2: k·ln 2 + ln m, ln m by the series of FreeBSD's `logf` in
@@ -371,7 +383,7 @@ impl Number for f32 {
     fn over(self, divisor: Self) -> Self {
         self / divisor
     }
-    single!(exp, ln, ln_1p, tanh, erf, root, flushed);
+    single!(exp, exp_m1, ln, ln_1p, tanh, erf, root, flushed);
 }
 
 #[cfg(test)]
@@ -413,6 +425,23 @@ mod tests {
         for x in [-88.0_f32, -95.0, -103.0] {
             assert!((f64::from(Number::exp(x)) - f64::from(x).exp()).abs() <= 1.5e-45, "{x}");
         }
+    }
+
+    #[test]
+    fn exp_m1_is_within_a_few_units() {
+        let worst = worst(-20.0, 80.0, Number::exp_m1, f64::exp_m1).max(worst(
+            -1.0,
+            1.0,
+            Number::exp_m1,
+            f64::exp_m1,
+        ));
+        assert!(worst < 4.0, "{worst}");
+        for x in [1e-30_f32, -1e-10, 0.0] {
+            assert_eq!(Number::exp_m1(x), x);
+        }
+        assert_eq!([-1e4, -1e30, f32::NEG_INFINITY].map(Number::exp_m1), [-1.0; 3]);
+        assert_eq!(Number::exp_m1(f32::INFINITY), f32::INFINITY);
+        assert!(Number::exp_m1(f32::NAN).is_nan());
     }
 
     #[test]

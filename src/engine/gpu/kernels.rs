@@ -113,8 +113,12 @@ pub(super) const PIXELS: &str = include_str!("../../../shaders/shared/pixels.wgs
 pub(super) const SINE: &str = include_str!("../../../shaders/shared/sine.wgsl");
 
 /// The shared files that a formula may name in a line `#import NAME`.
-const IMPORTS: [(&str, &str); 2] =
-    [("sine", SINE), ("erf", include_str!("../../../shaders/shared/erf.wgsl"))];
+const IMPORTS: [(&str, &str); 4] = [
+    ("sine", SINE),
+    ("erf", include_str!("../../../shaders/shared/erf.wgsl")),
+    ("exp_m1", include_str!("../../../shaders/shared/exp_m1.wgsl")),
+    ("ln_1p", include_str!("../../../shaders/shared/ln_1p.wgsl")),
+];
 
 /// The text with what it imports before it, each file once.
 fn imported(text: &str) -> String {
