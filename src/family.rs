@@ -277,6 +277,15 @@ macro_rules! family {
 }
 pub(crate) use family;
 
+/// A component of the fixtures, as in `{"name": "huber", "delta": 0.5}`, in the form that [`parse`]
+/// reads.
+#[cfg(test)]
+pub(crate) fn text_of(component: &Value) -> String {
+    let set = component.as_object().into_iter().flatten().filter(|(key, _)| *key != "name");
+    let settings: Vec<String> = set.map(|(key, value)| format!("{key}={value}")).collect();
+    format!("{}:{}", component["name"].as_str().unwrap_or_default(), settings.join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{Activation, Loss, Optimizer};
