@@ -19,6 +19,7 @@ family! {
         softmax: Softmax as "softmax";
         step: Step as "step";
         silu: Silu as "silu";
+        gelu: Gelu as "gelu";
     }
 }
 
