@@ -20,6 +20,7 @@ family! {
         step: Step as "step";
         silu: Silu as "silu";
         gelu: Gelu as "gelu";
+        gelu_tanh: GeluTanh as "gelu-tanh";
     }
 }
 
