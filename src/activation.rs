@@ -21,6 +21,7 @@ family! {
         silu: Silu as "silu";
         gelu: Gelu as "gelu";
         gelu_tanh: GeluTanh as "gelu-tanh";
+        elu: Elu as "elu" { alpha: f64 };
     }
 }
 
