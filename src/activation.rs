@@ -22,6 +22,7 @@ family! {
         gelu: Gelu as "gelu";
         gelu_tanh: GeluTanh as "gelu-tanh";
         elu: Elu as "elu" { alpha: f64 };
+        mish: Mish as "mish";
     }
 }
 
