@@ -23,6 +23,7 @@ family! {
         gelu_tanh: GeluTanh as "gelu-tanh";
         elu: Elu as "elu" { alpha: f64 };
         mish: Mish as "mish";
+        softplus: Softplus as "softplus" { beta: f64 };
     }
 }
 
