@@ -24,6 +24,7 @@ family! {
         elu: Elu as "elu" { alpha: f64 };
         mish: Mish as "mish";
         softplus: Softplus as "softplus" { beta: f64 };
+        squareplus: Squareplus as "squareplus" { b: f64 };
     }
 }
 
