@@ -25,6 +25,7 @@ family! {
         mish: Mish as "mish";
         softplus: Softplus as "softplus" { beta: f64 };
         squareplus: Squareplus as "squareplus" { b: f64 };
+        exponential: Exponential as "exponential";
     }
 }
 
