@@ -26,6 +26,7 @@ family! {
         softplus: Softplus as "softplus" { beta: f64 };
         squareplus: Squareplus as "squareplus" { b: f64 };
         exponential: Exponential as "exponential";
+        sine: Sine as "sine" { omega: f64 };
     }
 }
 
