@@ -27,6 +27,7 @@ family! {
         squareplus: Squareplus as "squareplus" { b: f64 };
         exponential: Exponential as "exponential";
         sine: Sine as "sine" { omega: f64 };
+        finer: Finer as "finer" { omega: f64 };
     }
 }
 
