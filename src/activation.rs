@@ -28,6 +28,7 @@ family! {
         exponential: Exponential as "exponential";
         sine: Sine as "sine" { omega: f64 };
         finer: Finer as "finer" { omega: f64 };
+        gaussian: Gaussian as "gaussian" { sigma: f64 };
     }
 }
 
