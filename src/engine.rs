@@ -150,7 +150,7 @@ impl Plan {
     /// Whether the plan fits `network` and `dataset`.
     pub(crate) fn check(&self, network: &Network, dataset: &Dataset) -> Result<()> {
         network.check_trainable()?;
-        self.loss.check_output(network.output_layer().activation)?;
+        self.loss.check_output(network.output_layer().activation, network.outputs())?;
         self.optimizer.check()?;
         not_negative("the L2 penalty", self.l2)?;
         if self.batch_size == 0 {

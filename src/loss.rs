@@ -37,6 +37,8 @@ pub trait Formula: Copy {
     /// The output activation whose gradient this loss folds into its own, reading logits. `None`: the
     /// loss reads outputs, and the activation's derivative is applied after it.
     const FOLDED: Option<Activation> = None;
+    /// The fewest outputs it is computed from.
+    const LEAST_OUTPUTS: usize = 1;
 
     /// The loss of one sample, times `scale`. The gradient, times `scale`, with respect to `y`
     /// (outputs, or logits for a folded activation) goes to `delta`.
@@ -93,6 +95,18 @@ impl Loss {
         self.visit(Folded)
     }
 
+    /// The fewest outputs it is computed from.
+    pub(crate) fn least_outputs(self) -> usize {
+        struct Least;
+        impl Visitor for Least {
+            type Output = usize;
+            fn visit<F: Formula>(self, _: F) -> usize {
+                F::LEAST_OUTPUTS
+            }
+        }
+        self.visit(Least)
+    }
+
     /// What the sum over samples and outputs is divided by.
     fn mean(self) -> Mean {
         struct Divisor;
@@ -136,9 +150,16 @@ impl Loss {
         family::check(self.name(), &self.about(), &self)
     }
 
-    /// Whether this loss makes sense and can train a network that ends in `output`.
-    pub(crate) fn check_output(self, output: Activation) -> Result<()> {
+    /// Whether this loss makes sense and can train a network that ends in so many `outputs` with the
+    /// activation `output`.
+    pub(crate) fn check_output(self, output: Activation, outputs: usize) -> Result<()> {
         self.check()?;
+        let least = self.least_outputs();
+        if outputs < least {
+            return invalid(format!(
+                "{self} is computed from at least {least} outputs, and the network has {outputs}"
+            ));
+        }
         match self.folded_activation() {
             Some(folded) if output != folded && !output.is_identity() => invalid(format!(
                 "{self} is computed from logits, so the output layer must be {folded} or identity, \
@@ -150,41 +171,4 @@ impl Loss {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The loss of one row and its gradient.
-    fn row(loss: Loss, y: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
-        struct Row<'a>(&'a [f64], &'a [f64], &'a mut [f64]);
-        impl Visitor for Row<'_> {
-            type Output = f64;
-            fn visit<F: Formula>(self, formula: F) -> f64 {
-                formula.row(self.0, self.1, 0.5, self.2)
-            }
-        }
-        let mut delta = vec![f64::NAN; y.len()];
-        let value = loss.visit(Row(y, t, &mut delta));
-        (value, delta)
-    }
-
-    #[test]
-    fn gradients_agree_with_central_differences() {
-        let h = 1e-6;
-        let t = [0.25, 0.6, 0.15];
-        for loss in Loss::ALL.iter().copied() {
-            for y in [[0.9, 0.2, 0.4], [3.0, 0.61, -2.0], [0.1, 0.5, 0.2]] {
-                let (_, delta) = row(loss, &y, &t);
-                for j in 0..3 {
-                    let at = |shift: f64| {
-                        let mut moved = y;
-                        moved[j] += shift;
-                        row(loss, &moved, &t).0
-                    };
-                    let difference = (at(h) - at(-h)) / (2.0 * h);
-                    let near = (difference - delta[j]).abs() < 1e-7 * (1.0 + difference.abs());
-                    assert!(near, "{loss} {j} of {y:?}: {difference} {}", delta[j]);
-                }
-            }
-        }
-    }
-}
+pub(crate) mod tests;

@@ -270,7 +270,7 @@ impl Trainer {
         self.optimizer.check()?;
         not_negative("the L2 penalty", self.l2)?;
         network.check_trainable()?;
-        self.loss.check_output(network.output_layer().activation)?;
+        self.loss.check_output(network.output_layer().activation, network.outputs())?;
         if let Some(stopping) = self.early_stopping {
             not_negative("the tolerance of early stopping", stopping.tolerance)?;
         }
@@ -291,7 +291,7 @@ pub async fn evaluate_async(
     loss: Loss,
     dataset: &Dataset,
 ) -> Result<f64> {
-    loss.check_output(network.output_layer().activation)?;
+    loss.check_output(network.output_layer().activation, network.outputs())?;
     let width = network.outputs();
     if dataset.target_width() != width {
         return invalid(format!(
