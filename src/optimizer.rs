@@ -36,7 +36,7 @@ pub trait Formula: Copy {
     const DEFAULT: Self;
     /// Formula, source and parameters.
     const ABOUT: About;
-    /// Numbers of state for each parameter, all 0 before the first update.
+    /// Numbers of state for each parameter.
     const STATES: usize;
     /// The names of its constants, in order.
     const CONSTANTS: &'static [&'static str];
@@ -45,6 +45,11 @@ pub trait Formula: Copy {
 
     /// The constants of update `t`, counted from 1, at a learning rate.
     fn constants(self, rate: f64, t: u64) -> Constants<f64>;
+
+    /// The state before the first update: 0 unless the formula says otherwise.
+    fn initial(self) -> State<f64> {
+        [0.0; MOST_STATES]
+    }
 
     /// The new value of a parameter `w` with gradient `g`; its state changes too.
     fn update<N: Number>(c: &Constants<N>, g: N, w: N, state: &mut State<N>) -> N;
@@ -90,6 +95,18 @@ impl Optimizer {
             }
         }
         self.visit(States)
+    }
+
+    /// The state of each parameter before the first update, [`states`](Self::states) numbers.
+    pub fn initial(self) -> Vec<f64> {
+        struct Initial;
+        impl Visitor for Initial {
+            type Output = Vec<f64>;
+            fn visit<F: Formula>(self, formula: F) -> Vec<f64> {
+                formula.initial()[..F::STATES].to_vec()
+            }
+        }
+        self.visit(Initial)
     }
 
     /// The constants of update `t`, counted from 1, at a learning rate.

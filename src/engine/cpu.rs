@@ -123,7 +123,7 @@ impl Engine for CpuEngine {
         ready(network.samples_in(inputs).map(|samples| {
             let layout = Layout::of(network, 1);
             let shape = Shape::of(network, &layout);
-            let blocks = layout.blocks(network, Purpose::Prediction, 0);
+            let blocks = layout.blocks(network, Purpose::Prediction, &[]);
             let blocks: Vec<_> = blocks.iter().collect();
             let mut outputs = vec![0.0; samples * network.outputs()];
             let rows = shape.tile_rows(samples.div_ceil(self.threads));

@@ -16,7 +16,7 @@ pub use elementwise::{
 pub use encoding::{fourier_encoding, gather};
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
-pub use optimizers::update;
+pub use optimizers::{initial_states, update};
 
 use super::{Device, Divergence, Engine, Outcome, Output, Pending, Plan, Session, Step, ready};
 use crate::dataset::Dataset;
@@ -179,7 +179,7 @@ impl Engine for ReferenceEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).map(|()| {
-            let states = vec![0.0; plan.optimizer.states() * network.parameters().len()];
+            let states = initial_states(plan.optimizer, network.parameters().len());
             Box::new(ReferenceSession {
                 network: network.clone(),
                 plan: *plan,

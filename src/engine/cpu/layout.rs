@@ -182,10 +182,17 @@ impl Layout {
             .fold(0, usize::saturating_add)
     }
 
-    /// The blocks with a network's parameters in them, and in training with room for so many vectors
-    /// of the optimizer's state.
-    pub(super) fn blocks(&self, network: &Network, purpose: Purpose, states: usize) -> Vec<Block> {
+    /// The blocks with a network's parameters in them, and in training with a vector of the
+    /// optimizer's state for each of `states`, filled with that number.
+    pub(super) fn blocks(&self, network: &Network, purpose: Purpose, states: &[f64]) -> Vec<Block> {
         let room = |numbers| Lines::zeros(purpose.in_training(numbers));
+        let filled = |numbers, value: f64| {
+            let mut lines = room(numbers);
+            if value != 0.0 {
+                lines.fill(value as f32);
+            }
+            lines
+        };
         let block = |(b, (layer, inputs, width)): (usize, &(usize, Range<usize>, usize))| {
             let mut block = Block {
                 #[cfg(test)]
@@ -198,7 +205,7 @@ impl Layout {
                 transposed: room(self.transposed_size(b)),
                 transposed_stride: stride(inputs.len()),
                 other: room(self.size(b)),
-                states: (0..states).map(|_| room(self.size(b))).collect(),
+                states: states.iter().map(|value| filled(self.size(b), *value)).collect(),
             };
             let from = network.weights(*layer)[inputs.start * width..].chunks_exact(*width);
             let biases = network.biases(*layer);
@@ -242,7 +249,7 @@ mod tests {
             let numbers: Vec<f64> = (0..network.parameters().len()).map(|i| (i + 1) as f64).collect();
             network.set_parameters(&numbers).expect("finite");
             let layout = Layout::of(&network, threads);
-            let blocks = layout.blocks(&network, Purpose::Training, 2);
+            let blocks = layout.blocks(&network, Purpose::Training, &[0.0; 2]);
             let mut flat = Vec::new();
             for (b, block) in blocks.iter().enumerate() {
                 flatten(block, &mut flat);

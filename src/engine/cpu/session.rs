@@ -64,8 +64,8 @@ impl CpuSession {
     ) -> Result<Self> {
         let batch = plan.batch_size.min(dataset.len());
         let layout = Layout::of(network, threads);
-        let states = plan.optimizer.states();
-        check_memory(network, layout.numbers(states, threads), threads)?;
+        let states = plan.optimizer.initial();
+        check_memory(network, layout.numbers(states.len(), threads), threads)?;
         let shape = Shape::of(network, &layout);
         let rows = shape.tile_rows(shared(batch, threads, 0).len());
         let share = || Share {
@@ -76,7 +76,7 @@ impl CpuSession {
             plan,
             dataset: dataset.clone(),
             blocks: layout
-                .blocks(network, Purpose::Training, states)
+                .blocks(network, Purpose::Training, &states)
                 .into_iter()
                 .map(RwLock::new)
                 .collect(),

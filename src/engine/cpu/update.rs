@@ -130,7 +130,7 @@ mod tests {
             for gradient in [0.0, 1e-30, 1e-20, 1e-18, 1e-10, 1.0, 1e15] {
                 for epsilon in [1e-300, 1e-30, 1e-20, 1e-8, 1.0, 1e38, 1e300] {
                     let adam = Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon };
-                    let mut blocks = Layout::of(&network, 1).blocks(&network, Purpose::Training, 2);
+                    let mut blocks = Layout::of(&network, 1).blocks(&network, Purpose::Training, &[0.0; 2]);
                     let block = &mut blocks[0];
                     let before = block.values[0];
                     let gradients = vec![gradient; block.values.len()];

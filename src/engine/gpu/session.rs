@@ -73,19 +73,25 @@ pub(super) struct State {
 }
 
 impl State {
-    /// For `parameters` of `count` numbers that change, so many states of each, and `slots` steps in a
+    /// For `parameters` of `count` numbers that change by `optimizer`, and `slots` steps in a
     /// submission.
     async fn new(
         gpu: &Gpu,
         parameters: wgpu::Buffer,
         count: usize,
-        states: usize,
+        optimizer: Optimizer,
         slots: usize,
     ) -> Result<Self> {
+        let initial = optimizer.initial();
+        let states = gpu.storage("optimizer state", initial.len() * count).await?;
+        if initial.iter().any(|value| *value != 0.0) {
+            let each = initial.iter().flat_map(|value| std::iter::repeat_n(*value as f32, count));
+            gpu.write(&states, bytemuck::cast_slice(&each.collect::<Vec<f32>>()));
+        }
         Ok(Self {
             parameters,
             previous: gpu.storage("parameters before the last step", count).await?,
-            states: gpu.storage("optimizer state", states * count).await?,
+            states,
             count,
             sums: gpu.storage("losses of the steps", slots).await?,
             status: gpu.upload("first steps that diverged", &[NEVER; 2]).await?,
@@ -151,13 +157,12 @@ impl GpuSession {
         }
         let rest = Some(samples % batch).filter(|rest| *rest > 0);
         let counts = std::iter::once(batch).chain(rest);
-        let states = plan.optimizer.states();
         let mut plans = Vec::new();
         let (state, places);
         if fused {
             let layout = Layout::new(network, batch);
             let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-            state = State::new(gpu, parameters, layout.parameters(), states, slots).await?;
+            state = State::new(gpu, parameters, layout.parameters(), plan.optimizer, slots).await?;
             places = Some(layout.places().collect());
             let source = fused::Source::of(gpu, dataset).await?;
             let trial = Trial { network, loss: plan.loss, batch, source: &source };
@@ -178,7 +183,7 @@ impl GpuSession {
             layerwise::part_rows(gpu, network, batch)?;
             let parameters = layerwise::upload_parameters(gpu, network).await?;
             let count = network.parameters().len();
-            state = State::new(gpu, parameters, count, states, slots).await?;
+            state = State::new(gpu, parameters, count, plan.optimizer, slots).await?;
             places = None;
             let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
             for count in counts {

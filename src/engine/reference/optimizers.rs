@@ -2,11 +2,17 @@
 
 use crate::optimizer::{Constants, Formula, MOST_STATES, Optimizer, Visitor};
 
+/// The states of `count` parameters before the first update, `[Optimizer::states, count]`.
+pub fn initial_states(optimizer: Optimizer, count: usize) -> Vec<f64> {
+    let initial = optimizer.initial().into_iter();
+    initial.flat_map(|value| std::iter::repeat_n(value, count)).collect()
+}
+
 /// One update: `g ← g + l2·w`, then the formula of [`optimizer`](crate::optimizer) with these
 /// [`constants`](Optimizer::constants).
 ///
-/// `parameters` and `gradient` are `[count]`; `states` are `[Optimizer::states, count]`, all 0 before
-/// the first update.
+/// `parameters` and `gradient` are `[count]`; `states` are `[Optimizer::states, count]`,
+/// [`initial_states`] before the first update.
 pub fn update(
     optimizer: Optimizer,
     constants: Constants<f64>,
