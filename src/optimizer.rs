@@ -18,6 +18,9 @@ family! {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod tables;
+
 /// The most state vectors of an optimizer.
 pub(crate) const MOST_STATES: usize = 3;
 
@@ -177,6 +180,14 @@ mod tests {
             assert!(bad.check().is_err(), "{bad:?}");
         }
         assert!(Optimizer::ALL.iter().all(|o| o.check().is_ok()));
+    }
+
+    #[test]
+    fn the_fixtures_have_a_table_for_every_optimizer() {
+        let tables = tables::all();
+        for optimizer in Optimizer::ALL {
+            assert!(tables.iter().any(|table| table.name() == optimizer.name()), "{optimizer}");
+        }
     }
 
     #[test]

@@ -119,9 +119,78 @@ fn update_rows<S: Simd, F: Formula>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cpu::layout::{Layout, Purpose};
+    use crate::engine::cpu::layout::{Layout, Purpose, flatten};
     use crate::engine::cpu::product::tests::levels;
+    use crate::engine::reference;
+    use crate::optimizer::tables::{Table, tables};
     use crate::{Activation, Network, Optimizer};
+
+    /// The parameters after each gradient of a table, on the reference, with gradients that are larger
+    /// by a part `grown`.
+    fn exact(optimizer: Optimizer, table: &Table, grown: f64) -> Vec<Vec<f64>> {
+        let mut w = table.parameters.clone();
+        let mut states = reference::initial_states(optimizer, w.len());
+        let after = (1..).zip(&table.gradients).map(|(t, gradient)| {
+            let gradient: Vec<f64> = gradient.iter().map(|g| g * (1.0 + grown)).collect();
+            let constants = optimizer.constants(table.learning_rate, t);
+            reference::update(optimizer, constants, table.l2, &mut w, &gradient, &mut states);
+            w.clone()
+        });
+        after.collect()
+    }
+
+    /// The same in f32, as a block of a network with three weights and a bias.
+    fn in_blocks(arch: Arch, optimizer: Optimizer, table: &Table) -> Vec<Vec<f64>> {
+        let mut network =
+            Network::builder(3).output(1, Activation::Identity).build().expect("3 → 1");
+        network.set_parameters(&table.parameters).expect("four parameters");
+        let states = optimizer.initial();
+        let mut blocks = Layout::of(&network, 1).blocks(&network, Purpose::Training, &states);
+        let block = &mut blocks[0];
+        let after = (1..).zip(&table.gradients).map(|(t, gradient)| {
+            // The padding may contain anything.
+            let mut padded = vec![f32::NAN; block.values.len()];
+            for (row, g) in gradient.iter().enumerate() {
+                padded[row * block.stride] = *g as f32;
+            }
+            let constants = optimizer.constants(table.learning_rate, t);
+            assert!(update(arch, optimizer, constants, table.l2, block, &[&padded]));
+            let mut flat = Vec::new();
+            flatten(block, &mut flat);
+            flat
+        });
+        after.collect()
+    }
+
+    #[test]
+    fn every_optimizer_agrees_with_its_tables() {
+        const NUDGE: f64 = 1.0 / 4096.0;
+        for (optimizer, table) in tables() {
+            let (expected, nudged) =
+                (exact(optimizer, &table, 0.0), exact(optimizer, &table, NUDGE));
+            for arch in levels() {
+                let got = in_blocks(arch, optimizer, &table);
+                for i in 0..table.parameters.len() {
+                    let (mut before, mut way) = (table.parameters[i], 0.0);
+                    for t in 0..expected.len() {
+                        let (got, expected) = (got[t][i], expected[t][i]);
+                        way += (expected - before).abs();
+                        before = expected;
+                        // What rounding errors are relative to: the parameter, the way to it, and
+                        // what larger gradients change of it; each update adds a unit or two.
+                        let size = expected.abs() + way + (nudged[t][i] - expected).abs() / NUDGE;
+                        let tolerance = 16.0 * f64::from(f32::EPSILON) * size;
+                        assert!(
+                            (got - expected).abs() <= tolerance,
+                            "{arch:?}, {}, parameter {i} after {}: {got}, not {expected} ± {tolerance:e}",
+                            table.text(),
+                            t + 1
+                        );
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
@@ -130,7 +199,8 @@ mod tests {
             for gradient in [0.0, 1e-30, 1e-20, 1e-18, 1e-10, 1.0, 1e15] {
                 for epsilon in [1e-300, 1e-30, 1e-20, 1e-8, 1.0, 1e38, 1e300] {
                     let adam = Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon };
-                    let mut blocks = Layout::of(&network, 1).blocks(&network, Purpose::Training, &[0.0; 2]);
+                    let mut blocks =
+                        Layout::of(&network, 1).blocks(&network, Purpose::Training, &[0.0; 2]);
                     let block = &mut blocks[0];
                     let before = block.values[0];
                     let gradients = vec![gradient; block.values.len()];

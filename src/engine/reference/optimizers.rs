@@ -49,3 +49,26 @@ impl Visitor for Update<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimizer::tables::tables;
+
+    #[test]
+    fn every_optimizer_agrees_with_its_tables() {
+        for (optimizer, table) in tables() {
+            let mut w = table.parameters.clone();
+            let mut states = initial_states(optimizer, w.len());
+            for (t, (gradient, after)) in (1..).zip(table.gradients.iter().zip(&table.after)) {
+                let constants = optimizer.constants(table.learning_rate, t);
+                update(optimizer, constants, table.l2, &mut w, gradient, &mut states);
+                for (got, expected) in w.iter().zip(after) {
+                    // f64 rounding, which a dozen updates add up.
+                    let near = (got - expected).abs() <= 1e-13 * expected.abs().max(1.0);
+                    assert!(near, "{} after {t}: {got}, not {expected}", table.text());
+                }
+            }
+        }
+    }
+}
