@@ -101,7 +101,9 @@ impl Run {
     /// A rate of 0.1 for mean losses. A sum over the batch has gradients that are larger by what a
     /// mean divides by, and momentum adds up ten of them: so the rate is divided by these. Optimizers
     /// that divide a gradient by its size have an epsilon that is no less than their rate: without
-    /// that, rounding errors of gradients near 0 would decide where they go.
+    /// that, rounding errors of gradients near 0 would decide where they go. Where signs of gradients
+    /// decide that, a few steps are compared, since with every step it becomes likelier that one of
+    /// them is as near 0 as a rounding error.
     fn new(network: Network, dataset: Dataset, loss: Loss, optimizer: Optimizer) -> Self {
         let batch_size = 8;
         let sum = (batch_size * network.outputs()) as f64;
@@ -110,8 +112,9 @@ impl Run {
             Optimizer::Sgd { momentum, .. } => (rate * (1.0 - momentum), optimizer),
             other => (0.01, format!("{}:epsilon=0.01", other.name()).parse().unwrap_or(other)),
         };
+        let takes_signs = optimizer.name() == "lion";
         let trainer = Trainer {
-            epochs: 17,
+            epochs: if takes_signs { 2 } else { 17 },
             batch_size,
             learning_rate,
             loss,
