@@ -10,6 +10,8 @@ mod adapter;
 mod browser;
 mod cache;
 mod device;
+#[cfg(test)]
+mod faults;
 mod fused;
 mod kernels;
 mod layerwise;
@@ -185,7 +187,7 @@ impl GpuEngine {
             let mut encoder = self.gpu.encoder("forward pass");
             recorder::play(&self.gpu, &mut encoder, &dispatches);
             let size = rows * network.outputs() * 4;
-            let read = self.gpu.read(encoder, &[(forward.outputs(), size as u64)], "outputs")?;
+            let read = self.gpu.read(encoder, &[(forward.outputs(), 0..size as u64)], "outputs")?;
             let bytes = read.await?;
             outputs.extend(readback::floats(&bytes).map(f64::from));
         }
@@ -225,7 +227,7 @@ impl GpuEngine {
             let mut encoder = gpu.encoder("forward pass");
             recorder::play_steps(gpu, &mut encoder, &group, std::iter::once(dispatches.as_slice()));
             let size = (count * network.outputs() * 4) as u64;
-            let read = gpu.read(encoder, &[(&fused.results, size)], "outputs")?;
+            let read = gpu.read(encoder, &[(&fused.results, 0..size)], "outputs")?;
             outputs.extend(readback::floats(&read.await?).map(f64::from));
         }
         Ok(outputs)

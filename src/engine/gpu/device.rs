@@ -67,11 +67,16 @@ pub(super) struct Gpu {
 }
 
 impl Gpu {
+    /// Opens an adapter with every limit it has: what the engine needs of them was checked, and
+    /// larger buffers mean fewer parts.
     pub(super) async fn open(candidate: Candidate) -> Result<Self> {
+        let limits = candidate.adapter.limits();
+        Self::open_with(candidate, limits).await
+    }
+
+    /// Opens an adapter with these limits.
+    pub(super) async fn open_with(candidate: Candidate, limits: wgpu::Limits) -> Result<Self> {
         let Candidate { adapter, device: info } = candidate;
-        // Every limit the adapter has: what the engine needs of them was checked, and larger
-        // buffers mean fewer parts.
-        let limits = adapter.limits();
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE;
@@ -199,27 +204,19 @@ impl Gpu {
         what: &str,
         make: impl FnOnce(&wgpu::Device) -> T,
     ) -> Result<T> {
-        let filters = [
-            wgpu::ErrorFilter::OutOfMemory,
-            wgpu::ErrorFilter::Validation,
-            wgpu::ErrorFilter::Internal,
-        ];
-        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let scopes = Scopes::push(&self.device);
         let made = make(&self.device);
-        // Popped in the reverse order, all before the first wait.
-        let [memory, validation, internal] = scopes;
-        let internal = internal.pop();
-        let validation = validation.pop();
-        let memory = memory.pop();
-        let errors = [internal.await, validation.await, memory.await];
-        match errors.into_iter().flatten().next() {
-            Some(error) => {
-                // A lost device is the better reason, if that is what it is.
-                self.check()?;
-                Err(Error::Gpu { what: what.to_string(), reason: one_line(&error) })
-            }
+        match scopes.pop().await {
+            Some(error) => Err(self.failure(what, &error)),
             None => Ok(made),
         }
+    }
+
+    /// The error that says that the driver refused `what`, or that the device is lost, which is the
+    /// better reason if that is what it is.
+    pub(super) fn failure(&self, what: &str, error: &wgpu::Error) -> Error {
+        let refused = Error::Gpu { what: what.to_string(), reason: one_line(error) };
+        self.check().err().unwrap_or(refused)
     }
 
     /// A buffer of `count` 32-bit numbers, all zero.
@@ -311,6 +308,34 @@ impl Gpu {
     pub(super) fn remember(&self) {
         if self.unsaved.swap(false, Ordering::Relaxed) {
             self.pipelines.save(&self.cache);
+        }
+    }
+}
+
+/// Error scopes for whatever a driver can say against what is asked of it. They hold for the thread
+/// that pushed them, which must pop them before it waits for anything.
+pub(super) struct Scopes([wgpu::ErrorScopeGuard; 3]);
+
+impl Scopes {
+    pub(super) fn push(device: &wgpu::Device) -> Self {
+        let filters = [
+            wgpu::ErrorFilter::OutOfMemory,
+            wgpu::ErrorFilter::Validation,
+            wgpu::ErrorFilter::Internal,
+        ];
+        Self(filters.map(|filter| device.push_error_scope(filter)))
+    }
+
+    /// The first error since the scopes were pushed.
+    pub(super) fn pop(self) -> impl Future<Output = Option<wgpu::Error>> + 'static + use<> {
+        // In the reverse order, all before the first wait.
+        let [memory, validation, internal] = self.0;
+        let internal = internal.pop();
+        let validation = validation.pop();
+        let memory = memory.pop();
+        async move {
+            let errors = [internal.await, validation.await, memory.await];
+            errors.into_iter().flatten().next()
         }
     }
 }

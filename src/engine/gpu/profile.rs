@@ -51,7 +51,7 @@ impl GpuSession {
             let mut encoder = gpu.encoder("timed step");
             play_timed(gpu, &mut encoder, &self.step_group, 0, dispatches, &times);
             encoder.resolve_query_set(&times, 0..queries, &resolved, 0);
-            let bytes = gpu.read(encoder, &[(&resolved, size)], "times")?.await?;
+            let bytes = gpu.read(encoder, &[(&resolved, 0..size)], "times")?.await?;
             let ticks: Vec<u64> = bytes.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
             if number <= STEPS as u64 {
                 continue;

@@ -1,8 +1,9 @@
 //! From the device back to the host, without blocking.
 
-use super::device::Gpu;
+use super::device::{Gpu, Scopes};
 use crate::error::{Error, Result};
 use futures_intrusive::channel::shared::oneshot_channel;
+use std::ops::Range;
 use std::sync::Arc;
 #[cfg(not(target_arch = "wasm32"))]
 use std::{
@@ -10,26 +11,31 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+/// The most bytes that are read back at once: more is no faster and takes the host's memory twice.
+const PART_BYTES: u64 = 64 << 20;
+
 impl Gpu {
-    /// Submits `encoder` and copies the first so many bytes of some buffers behind it, one after
-    /// the other. The future is ready when the device is done; it borrows nothing.
+    /// Submits `encoder` and copies pieces of some buffers behind it, one after the other. The future
+    /// is ready when the device is done; it borrows nothing. An error of what is submitted here
+    /// comes from the future and leaves the device usable.
     pub(super) fn read(
         self: &Arc<Self>,
         mut encoder: wgpu::CommandEncoder,
-        sources: &[(&wgpu::Buffer, u64)],
+        sources: &[(&wgpu::Buffer, Range<u64>)],
         what: &'static str,
     ) -> Result<impl Future<Output = Result<Vec<u8>>> + 'static + use<>> {
         self.check()?;
-        let size = sources.iter().map(|(_, size)| size).sum();
+        let scopes = Scopes::push(&self.device);
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(what),
-            size,
+            size: sources.iter().map(|(_, bytes)| bytes.end - bytes.start).sum(),
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         let mut offset = 0;
-        for (source, size) in sources {
-            encoder.copy_buffer_to_buffer(source, 0, &staging, offset, *size);
+        for (source, bytes) in sources {
+            let size = bytes.end - bytes.start;
+            encoder.copy_buffer_to_buffer(source, bytes.start, &staging, offset, size);
             offset += size;
         }
         let submission = self.queue.submit([encoder.finish()]);
@@ -42,13 +48,17 @@ impl Gpu {
             // Nobody listens any more if the future was dropped.
             let _ = sender.send(mapped);
         });
+        let refused = scopes.pop();
         self.waiter.wait_for(&self.device, submission);
         let gpu = Arc::clone(self);
         Ok(async move {
+            let what = format!("reading back the {what}");
+            if let Some(error) = refused.await {
+                return Err(gpu.failure(&what, &error));
+            }
             let mapped = receiver.receive().await;
             gpu.check()?;
-            let failed =
-                |reason: String| Error::Gpu { what: format!("reading back the {what}"), reason };
+            let failed = |reason: String| Error::Gpu { what: what.clone(), reason };
             match mapped {
                 Some(Ok(())) => {}
                 Some(Err(error)) => return Err(failed(error.to_string())),
@@ -60,6 +70,22 @@ impl Gpu {
             staging.unmap();
             Ok(bytes)
         })
+    }
+
+    /// The first `size` bytes of a buffer, read in parts that fit in one of the device's buffers.
+    pub(super) async fn read_in_parts(
+        self: &Arc<Self>,
+        source: &wgpu::Buffer,
+        size: u64,
+        what: &'static str,
+    ) -> Result<Vec<u8>> {
+        let part = (self.largest_buffer().min(PART_BYTES) / 4 * 4).max(4);
+        let mut all = Vec::with_capacity(size as usize);
+        for first in (0..size).step_by(part as usize) {
+            let bytes = first..size.min(first + part);
+            all.extend(self.read(self.encoder(what), &[(source, bytes)], what)?.await?);
+        }
+        Ok(all)
     }
 }
 

@@ -240,7 +240,8 @@ impl GpuSession {
         self.gpu.write(&self.steps, bytemuck::cast_slice(&data));
         let mut encoder = self.gpu.encoder("training steps");
         play_steps(&self.gpu, &mut encoder, &self.step_group, played.into_iter());
-        let sources = [(&self.state.status, 8), (&self.state.sums, 4 * steps.len() as u64)];
+        let sums = 0..4 * steps.len() as u64;
+        let sources = [(&self.state.status, 0..8), (&self.state.sums, sums)];
         let read = self.gpu.read(encoder, &sources, "losses of the steps")?;
         Ok(async move {
             let bytes = read.await?;
@@ -295,18 +296,15 @@ impl Session for GpuSession {
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
-        let State { parameters, previous, status, count, .. } = &self.state;
-        let size = 4 * *count as u64;
-        let sources = [(status, 8), (parameters, size), (previous, size)];
-        let read = self.gpu.read(self.gpu.encoder("parameters"), &sources, "parameters");
         Box::pin(async move {
-            let bytes = read?.await?;
-            let (status, both) = bytes.split_at(8);
-            let (now, previous) = both.split_at(size as usize);
-            let undone =
-                divergence(bytemuck::pod_read_unaligned(status)).is_some_and(|d| !d.in_loss);
-            let stored: Vec<f64> =
-                floats(if undone { previous } else { now }).map(f64::from).collect();
+            let State { parameters, previous, status, count, .. } = &self.state;
+            let what = "status of the run";
+            let read = self.gpu.read(self.gpu.encoder(what), &[(status, 0..8)], what)?;
+            let status: [u32; 2] = bytemuck::pod_read_unaligned(&read.await?);
+            let undone = divergence(status).is_some_and(|diverged| !diverged.in_loss);
+            let learned = if undone { previous } else { parameters };
+            let bytes = self.gpu.read_in_parts(learned, 4 * *count as u64, "parameters").await?;
+            let stored: Vec<f64> = floats(&bytes).map(f64::from).collect();
             Ok(match &self.places {
                 None => stored,
                 Some(places) => places.iter().map(|place| stored[*place]).collect(),

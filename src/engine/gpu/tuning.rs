@@ -147,7 +147,7 @@ async fn measure(gpu: &Arc<Gpu>, shapes: Shapes, trial: &Trial<'_>) -> Result<f6
             play_steps(gpu, &mut encoder, &group, std::iter::once(dispatches.as_slice()));
         }
         let begun = Instant::now();
-        gpu.read(encoder, &[(&sums, 4)], "losses of the steps")?.await?;
+        gpu.read(encoder, &[(&sums, 0..4)], "losses of the steps")?.await?;
         Ok(begun.elapsed().as_secs_f64())
     };
     // The first is compiled on the way, the second tells how many are worth measuring.

@@ -93,7 +93,7 @@ fn run(gpu: &Arc<Gpu>, case: Case) -> Vec<Vec<f32>> {
         let sources: Vec<_> = buffers
             .iter()
             .zip(&case.buffers)
-            .map(|(b, values)| (b, 4 * values.len() as u64))
+            .map(|(b, values)| (b, 0..4 * values.len() as u64))
             .collect();
         gpu.read(encoder, &sources, "operands")?.await
     };
@@ -112,7 +112,7 @@ fn assert_near(what: &str, got: &[f32], expected: &[f64], sizes: &[f64], units: 
     }
 }
 
-fn random(seed: u64, count: usize) -> Vec<f32> {
+pub(super) fn random(seed: u64, count: usize) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| random.random::<f32>() * 4.0 - 2.0).collect()
 }

@@ -17,6 +17,7 @@ use crate::gpu::shape::{self, Abilities, Shapes};
 use crate::gpu::specialise::{Layout, Purpose};
 use crate::loss::Loss;
 use crate::network::Network;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Every shape that is tried on any device, as far as this one can run it.
@@ -59,7 +60,7 @@ impl Pass<'_> {
         let purpose = Purpose::Prediction(output);
         fused.record(&mut recorder, network, &parameters, count, purpose).await?;
         let size = 4 * (count * network.outputs()) as u64;
-        self.play(recorder, &[(&fused.results, size)]).await
+        self.play(recorder, &[(&fused.results, 0..size)]).await
     }
 
     async fn train(&self, loss: Loss) -> Result<(f32, Vec<f32>)> {
@@ -76,7 +77,7 @@ impl Pass<'_> {
         fused.record(&mut recorder, network, &parameters, count, Purpose::Training(loss)).await?;
         fused.record_gradients(&mut recorder, count, [&sums, &status]).await?;
         let size = 4 * (fused.slices() * layout.parameters()) as u64;
-        let got = self.play(recorder, &[(&sums, 8), (&fused.gradient, size)]).await?;
+        let got = self.play(recorder, &[(&sums, 0..8), (&fused.gradient, 0..size)]).await?;
         let slices = got[2..].chunks(layout.parameters());
         let mut gradient = vec![0.0; layout.parameters()];
         for slice in slices {
@@ -92,7 +93,7 @@ impl Pass<'_> {
     async fn play(
         &self,
         recorder: Recorder<'_>,
-        sources: &[(&wgpu::Buffer, u64)],
+        sources: &[(&wgpu::Buffer, Range<u64>)],
     ) -> Result<Vec<f32>> {
         let gpu = self.gpu;
         let dispatches = recorder.finish("test").await?;
