@@ -21,8 +21,8 @@ mod report;
 
 use canvas::Canvas;
 use impasto::{
-    Backend, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Picture, Result,
-    Subject, Summary, Trainer,
+    Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Picture, Result, Subject,
+    Summary, Trainer,
 };
 use options::Options;
 use outputs::Outputs;
@@ -96,10 +96,17 @@ fn open(options: &Options) -> Result<(Box<dyn Engine>, f64)> {
     };
     let engine = wanted.open()?;
     if !options.quiet {
-        let fallback = options.backend == Backend::Auto && engine.device().backend == "cpu";
-        print_line(format!("{}{}", engine.device(), if fallback { ": no usable GPU" } else { "" }));
+        print_line(engine.device());
     }
+    print_notes(options, &*engine, 0);
     Ok((engine, clock.elapsed().as_secs_f64()))
+}
+
+/// Prints what the engine chose for the user since it had `shown` notes.
+fn print_notes(options: &Options, engine: &dyn Engine, shown: usize) {
+    if !options.quiet {
+        engine.notes().iter().skip(shown).for_each(|note| print_line(format!("note: {note}")));
+    }
 }
 
 /// The usual way: learn a picture, paint it, compare.
@@ -141,7 +148,9 @@ fn train_and_paint(options: &Options) -> Result<bool> {
             engine.device()
         )));
     }
+    let known = engine.notes().len();
     let trained = train(options, &trainer, &*engine, &mut network, &dataset)?;
+    print_notes(options, &*engine, known);
     let mut report = Report::new(&*engine, &network, options.seed);
     report.set_image(&canvas);
     report.set_training(&trained.summary, opening, options.batch.min(dataset.len()));
@@ -158,7 +167,9 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     // written costs the others.
     let saved = options.save.as_ref().map_or(Ok(()), |path| save(path, &network, subject));
     let brush = Brush::start(options, Some(&trained.interrupted));
+    let known = engine.notes().len();
     let painted = canvas.paint(&*engine, &network, &outputs, brush);
+    print_notes(options, &*engine, known);
     match &painted {
         Ok(Some(judged)) => {
             report.set_result(judged);
@@ -220,7 +231,9 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     }
     let (engine, opening) = open(options)?;
     // Nobody listens for Ctrl-C here, so that it ends the program, which has written nothing yet.
+    let known = engine.notes().len();
     let painted = canvas::paint(subject, &*engine, network, Brush::start(options, None))?;
+    print_notes(options, &*engine, known);
     let Some(picture) = painted else { return Ok(()) };
     outputs.write_picture(&picture)?;
     let mut report = Report::new(&*engine, network, options.seed);

@@ -49,6 +49,12 @@ pub trait Engine {
         output: Output,
     ) -> Pending<'a, Vec<f64>>;
 
+    /// What the user should know of choices that were made for them so far: why no GPU is used, or
+    /// which kernels a driver refused and what is used in their place.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How long each kernel of a full training step takes on the device; nothing of the network is
     /// changed.
     ///
@@ -370,8 +376,10 @@ impl Options {
             Backend::Reference => return Ok(Box::new(reference::ReferenceEngine::new())),
             Backend::Gpu => gpu::GpuEngine::open(adapter).await?,
             Backend::Auto => match gpu::GpuEngine::open_real_gpu().await {
-                Some(engine) => engine,
-                None => return Ok(Box::new(cpu::CpuEngine::new(None)?)),
+                Ok(engine) => engine,
+                Err(reason) => {
+                    return Ok(Box::new(cpu::CpuEngine::new(None)?.with_note(reason.to_string())));
+                }
             },
         };
         Ok(Box::new(opened.with_kernels(self.kernels).with_tuning(self.tune)))

@@ -11,7 +11,7 @@ macro_rules! say {
 mod environment;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use impasto::{Backend, Device, Engine, Result};
+use impasto::{Backend, Engine, Result};
 use std::process::ExitCode;
 
 /// The command line of a worked example.
@@ -29,7 +29,7 @@ pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode
     let matches = Options::command().about(about).get_matches();
     let options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let shown = impasto::open(options.backend, None).and_then(|engine| {
-        introduce(options.backend, engine.device());
+        introduce(&*engine);
         show(&*engine)
     });
     match shown {
@@ -42,9 +42,12 @@ pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode
 }
 
 /// Says what the numbers below come from, and how far they can be trusted.
-fn introduce(wanted: Backend, device: &Device) {
-    let fallback = wanted == Backend::Auto && device.backend == "cpu";
-    say!("{device}{}", if fallback { ": no usable GPU" } else { "" });
+fn introduce(engine: &dyn Engine) {
+    let device = engine.device();
+    say!("{device}");
+    for note in engine.notes() {
+        say!("note: {note}");
+    }
     if device.backend != "reference" {
         say!("(f32: about six decimals are right; --backend reference computes in f64)");
     }

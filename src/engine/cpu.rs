@@ -37,6 +37,7 @@ pub struct CpuEngine {
     threads: usize,
     /// What predicts, if there is more than one thread: a browser's worker has no others.
     pool: Option<rayon::ThreadPool>,
+    notes: Vec<String>,
 }
 
 impl CpuEngine {
@@ -66,7 +67,15 @@ impl CpuEngine {
             driver: String::new(),
             api: "",
         };
-        Ok(Self { device, threads, pool })
+        Ok(Self { device, threads, pool, notes: Vec::new() })
+    }
+}
+
+impl CpuEngine {
+    /// The same engine, which was chosen for the reason that `note` gives.
+    pub(crate) fn with_note(mut self, note: String) -> Self {
+        self.notes.push(note);
+        self
     }
 }
 
@@ -100,6 +109,10 @@ fn simd() -> &'static str {
 impl Engine for CpuEngine {
     fn device(&self) -> &Device {
         &self.device
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     fn start<'a>(

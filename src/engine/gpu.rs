@@ -39,6 +39,7 @@ use self::fused::{Fused, Source};
 use self::layerwise::Forward;
 use self::recorder::Recorder;
 use self::session::StepData;
+use self::shape::Shapes;
 use self::specialise::{Layout, Purpose};
 use super::{Device, Engine, KernelTime, Output, Pending, Plan, Session};
 use crate::dataset::Dataset;
@@ -108,16 +109,18 @@ impl GpuEngine {
         Ok(Self { gpu: Arc::new(Gpu::open(candidate).await?), choice: Choice::default() })
     }
 
-    /// Opens the best real GPU, if there is one that works.
-    pub async fn open_real_gpu() -> Option<Self> {
-        for candidate in adapter::find().await {
-            if candidate.device.device_type != adapter::SOFTWARE
-                && let Ok(gpu) = Gpu::open(candidate).await
-            {
-                return Some(Self { gpu: Arc::new(gpu), choice: Choice::default() });
-            }
+    /// Opens the best real GPU that works.
+    ///
+    /// # Errors
+    /// There is no adapter but software ones, or none of the real ones can be opened; the message
+    /// says why.
+    pub async fn open_real_gpu() -> Result<Self> {
+        let found = adapter::find().await;
+        let (gpu, refused) = adapter::open_first(found, Gpu::open).await?;
+        for reason in refused {
+            gpu.note(reason);
         }
-        None
+        Ok(Self { gpu: Arc::new(gpu), choice: Choice::default() })
     }
 
     /// The same engine with no buffer larger than `bytes`, as a small device would have it. Large
@@ -168,11 +171,10 @@ impl GpuEngine {
             return Ok(outputs);
         }
         let rows = samples.min(fused::PREDICTED);
-        if self.choice.kernels != Kernels::Layerwise && fused::fits_rows(&self.gpu, network, rows) {
-            return self.forward_fused(network, inputs, output, rows).await;
-        }
-        if self.choice.kernels == Kernels::Fused {
-            return invalid(fused::UNFIT);
+        let fits = fused::fits_rows(&self.gpu, network, rows);
+        let work = self.forward_fused(network, inputs, output, rows);
+        if let Some(outputs) = fused::attempt(&self.gpu, self.choice.kernels, fits, work).await? {
+            return Ok(outputs);
         }
         let rows = layerwise::part_rows(&self.gpu, network, samples)?;
         let parameters = layerwise::upload_parameters(&self.gpu, network).await?;
@@ -207,8 +209,14 @@ impl GpuEngine {
         let gpu = &self.gpu;
         let layout = Layout::new(network, rows);
         let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-        let shapes = fused::usual(&gpu.candidates(&layout))?;
         let source = Source::inputs(gpu, network, rows).await?;
+        let candidates = gpu.candidates(&layout);
+        let steps = candidates.iter().map(|shapes| shapes.step);
+        let purpose = Purpose::Prediction(output);
+        let step = fused::first_compiled(gpu, steps, |shape| {
+            fused::pass_kernel(network, rows, shape, source.samples, purpose)
+        });
+        let shapes = Shapes { step: step.await?, ..fused::usual(&candidates)? };
         let to = source.buffers[0].clone();
         let fused = Fused::new(gpu, network, rows, shapes, source, false).await?;
         let steps = gpu.storage("steps", device::STEP_STRIDE as usize / 4).await?;
@@ -221,7 +229,6 @@ impl GpuEngine {
             let step = StepData::in_order(count);
             gpu.write(&steps, bytemuck::bytes_of(&step));
             let mut recorder = Recorder::new(gpu);
-            let purpose = Purpose::Prediction(output);
             fused.record(&mut recorder, network, &parameters, count, purpose).await?;
             let dispatches = recorder.finish("forward pass").await?;
             let mut encoder = gpu.encoder("forward pass");
@@ -265,6 +272,10 @@ impl Engine for GpuEngine {
                 session::GpuSession::start(&self.gpu, network, plan, dataset, self.choice).await?;
             session.profile().await
         })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.gpu.notes()
     }
 
     fn forward<'a>(

@@ -84,7 +84,11 @@ fn every_backend_paints() {
         let run = studio.quick(&format!("picture.png --backend {name} --report run.json"));
         let backend = studio.json("run.json")["engine"]["backend"].as_str().unwrap().to_string();
         assert!(expected.contains(&backend.as_str()), "{name}: {backend}");
-        assert!(run.succeeded().stdout.contains(&format!("{backend} engine on ")), "{name}");
+        let said = run.succeeded().stdout;
+        assert!(said.contains(&format!("{backend} engine on ")), "{name}");
+        // Why no GPU is used, where one would have been taken.
+        let without = name == "auto" && backend == "cpu";
+        assert_eq!(said.contains("note: no GPU can be used; there is "), without, "{said}");
         assert_eq!(
             studio.names(),
             ["painted-comparison.png", "painted.png", "picture.png", "run.json"]
@@ -128,7 +132,10 @@ fn both_kinds_of_kernels_paint_alike() {
         assert!(quality.unwrap() > 50.0, "{named}");
         let wide = studio.quick_on(&named, "picture.png --kernels fused --hidden 200");
         wide.failed_saying(&["at most 128 neurons", "layerwise"]);
-        studio.quick_on(&named, "picture.png --kernels auto --hidden 200 --no-tune").succeeded();
+        let wide = studio.quick_on(&named, "picture.png --kernels auto --hidden 200 --no-tune");
+        let said = wide.succeeded().stdout;
+        let note = "note: the fused kernels take layers of at most 128 neurons";
+        assert!(said.contains(note) && said.contains("the layerwise kernels are used"), "{said}");
     }
     let refused = Studio::with_picture().quick("picture.png --kernels fused");
     refused.failed_saying(&["for the GPU engine"]);

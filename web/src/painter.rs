@@ -72,7 +72,7 @@ impl Open {
             return Ok(Self::Other(wanted.open_async().await?));
         }
         let opened = match wanted.backend {
-            Backend::Auto => GpuEngine::open_real_gpu().await,
+            Backend::Auto => GpuEngine::open_real_gpu().await.ok(),
             _ => Some(GpuEngine::open(None).await?),
         };
         Ok(match opened {

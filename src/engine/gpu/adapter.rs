@@ -70,6 +70,27 @@ pub(super) async fn choose(name: Option<&str>) -> Result<Candidate> {
     })
 }
 
+/// The first real GPU that can be opened, with what others said against it.
+pub(super) async fn open_first<T>(
+    found: Vec<Candidate>,
+    open: impl AsyncFn(Candidate) -> Result<T>,
+) -> Result<(T, Vec<String>)> {
+    let listed: Vec<String> = found.iter().map(|c| c.device.description()).collect();
+    let mut refused = Vec::new();
+    for candidate in found.into_iter().filter(|c| c.device.device_type != SOFTWARE) {
+        match open(candidate).await {
+            Ok(opened) => return Ok((opened, refused)),
+            Err(error) => refused.push(error.to_string()),
+        }
+    }
+    let available = match (refused.is_empty(), listed.is_empty()) {
+        (false, _) => refused.join("; "),
+        (true, false) => format!("there is only {}", listed.join("; ")),
+        (true, true) => NO_ADAPTER.into(),
+    };
+    Err(Error::NoAdapter { wanted: "no GPU can be used".into(), available })
+}
+
 /// Whether the adapter can run every kernel.
 fn is_able(adapter: &wgpu::Adapter) -> bool {
     let limits = adapter.limits();

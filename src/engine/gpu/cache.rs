@@ -31,6 +31,12 @@ impl Cache {
         Self { folder }
     }
 
+    /// One that remembers nothing.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { folder: None }
+    }
+
     /// A browser has no files.
     #[cfg(target_arch = "wasm32")]
     pub(super) fn of_the_user() -> Self {

@@ -64,7 +64,18 @@ pub(super) struct Gpu {
     unsaved: AtomicBool,
     failures: Arc<Mutex<Failures>>,
     counts: Mutex<Counts>,
+    notes: Mutex<Vec<String>>,
+    /// Which kernels a test has the driver refuse.
+    #[cfg(test)]
+    pub(super) refuses: Mutex<Option<Refuses>>,
 }
+
+/// Whether a test has the driver refuse a kernel.
+#[cfg(test)]
+pub(super) type Refuses = Box<dyn Fn(&KernelKey) -> bool + Send>;
+
+/// The most notes that are kept: a driver that refuses something usually does so again.
+const MOST_NOTES: usize = 100;
 
 impl Gpu {
     /// Opens an adapter with every limit it has: what the engine needs of them was checked, and
@@ -142,6 +153,9 @@ impl Gpu {
             unsaved: AtomicBool::new(false),
             failures,
             counts: Mutex::default(),
+            notes: Mutex::default(),
+            #[cfg(test)]
+            refuses: Mutex::default(),
             device,
         })
     }
@@ -153,6 +167,19 @@ impl Gpu {
 
     pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
         add(&mut lock(&self.counts));
+    }
+
+    /// What the user should know of the choices made so far.
+    pub(super) fn notes(&self) -> Vec<String> {
+        lock(&self.notes).clone()
+    }
+
+    /// Adds a note for the user, once.
+    pub(super) fn note(&self, note: String) {
+        let mut notes = lock(&self.notes);
+        if !notes.contains(&note) && notes.len() < MOST_NOTES {
+            notes.push(note);
+        }
     }
 
     /// Writes to the beginning of a buffer.
@@ -298,10 +325,26 @@ impl Gpu {
         if let Some(kernel) = lock(&self.kernels).get(&key) {
             return Ok(Arc::clone(kernel));
         }
+        #[cfg(test)]
+        if lock(&self.refuses).as_ref().is_some_and(|refuses| refuses(&key)) {
+            let what = format!("compiling the kernel '{key}'");
+            return Err(Error::Gpu { what, reason: "a test refuses it".into() });
+        }
         let kernel = Arc::new(Kernel::compile(self, &key).await?);
         lock(&self.kernels).insert(key, Arc::clone(&kernel));
         self.unsaved.store(true, Ordering::Relaxed);
         Ok(kernel)
+    }
+
+    /// An error of one way to compute something, after which another way can be tried.
+    ///
+    /// # Errors
+    /// Any other error, such as that of a lost device.
+    pub(super) fn refusal(&self, error: Error) -> Result<Error> {
+        match error {
+            Error::Gpu { .. } | Error::TooLarge { .. } => self.check().map(|()| error),
+            other => Err(other),
+        }
     }
 
     /// Remembers what the driver compiled, if there is anything new.

@@ -1,19 +1,25 @@
 //! What happens on devices that are small, or whose driver refuses something.
 
+use super::adapter::{self, Candidate};
+use super::cache::Cache;
 use super::device::Gpu;
+use super::kernels::KernelKey;
 use super::session::GpuSession;
+use super::shape::{Shape, Shapes};
+use super::specialise::Layout;
 use super::twins::random;
-use super::{Choice, adapter};
+use super::{Choice, GpuEngine, Kernels};
 use crate::activation::Activation;
 use crate::dataset::Dataset;
-use crate::engine::{Plan, Session, Step};
+use crate::engine::{Device, Engine, Outcome, Output, Plan, Session, Step};
+use crate::error::{Result, invalid};
 use crate::network::Network;
 use crate::trainer::Trainer;
 use std::sync::Arc;
 
 /// Every adapter as a device with buffers of at most so many bytes.
 fn small_devices(largest_buffer: u64) -> Vec<Arc<Gpu>> {
-    let open = |candidate: adapter::Candidate| {
+    let open = |candidate: Candidate| {
         let limits = wgpu::Limits {
             max_buffer_size: largest_buffer,
             max_storage_buffer_binding_size: largest_buffer,
@@ -82,4 +88,115 @@ fn a_read_that_the_driver_refuses_is_an_error_and_leaves_the_device_usable() {
         let bytes = pollster::block_on(work).expect("the device still works");
         assert_eq!(bytes, bytemuck::cast_slice::<f32, u8>(&[1.0, 1.0]), "{}", gpu.info);
     }
+}
+
+/// Every adapter as a device that refuses some kernels and remembers nothing from earlier runs.
+fn refusing<F: Fn(&KernelKey) -> bool + Send + 'static>(
+    refuses: impl Fn(&Gpu) -> F,
+) -> Vec<Arc<Gpu>> {
+    let open = |candidate| {
+        let mut gpu = pollster::block_on(Gpu::open(candidate)).expect("opens");
+        gpu.cache = Cache::none();
+        let refuses = refuses(&gpu);
+        *gpu.refuses.lock().expect("unlocked") = Some(Box::new(refuses));
+        Arc::new(gpu)
+    };
+    pollster::block_on(adapter::find()).into_iter().map(open).collect()
+}
+
+/// Hidden layers and samples that are enough work for a search.
+const HIDDEN: [usize; 2] = [20, 20];
+const SAMPLES: usize = 3_000;
+
+/// A step of training and a prediction on a device.
+fn train_and_predict(gpu: &Arc<Gpu>, choice: Choice) -> Result<(Outcome, Vec<f64>)> {
+    let (network, plan, dataset) = task(&HIDDEN, SAMPLES);
+    pollster::block_on(async {
+        let mut session = GpuSession::start(gpu, &network, &plan, &dataset, choice).await?;
+        let outcome = session.train(&[step(1, SAMPLES)])?.await?;
+        let engine = GpuEngine { gpu: Arc::clone(gpu), choice };
+        Ok((outcome, engine.forward(&network, &[0.5, 0.25], Output::Activated).await?))
+    })
+}
+
+#[test]
+fn a_shape_that_the_driver_refuses_is_passed_over() {
+    let usual = |gpu: &Gpu| {
+        let (network, ..) = task(&HIDDEN, 1);
+        gpu.candidates(&Layout::new(&network, SAMPLES))[0]
+    };
+    // Of each kernel the shape that is taken unmeasured, told by its rows and columns.
+    let refuses = |gpu: &Gpu| {
+        let Shapes { step, gradients, .. } = usual(gpu);
+        let lines = [("fused_step", step), ("weight_gradients", gradients)].map(|(name, shape)| {
+            let Shape { rows, columns, .. } = shape;
+            (name, format!("const ROWS: u32 = {rows}u;\nconst COLUMNS: u32 = {columns}u;\n"))
+        });
+        move |key: &KernelKey| {
+            lines.iter().any(|(name, line)| {
+                key.to_string() == *name && key.clone().into_text().contains(line)
+            })
+        }
+    };
+    for tune in [false, true] {
+        for gpu in refusing(refuses) {
+            let choice = Choice { kernels: Kernels::Fused, tune };
+            let (outcome, output) = train_and_predict(&gpu, choice).expect("another shape");
+            assert!(outcome.losses[0].is_finite() && output.len() == 3, "{}", gpu.info);
+            let notes = gpu.notes();
+            let refused = ["fused_step", "weight_gradients"]
+                .map(|name| format!("compiling the kernel '{name}': a test refuses it; another"));
+            assert!(notes.iter().all(|n| refused.iter().any(|r| n.contains(r))), "{notes:?}");
+            assert!(refused.iter().all(|r| notes.iter().any(|n| n.contains(r))), "{notes:?}");
+        }
+    }
+}
+
+#[test]
+fn the_layerwise_kernels_take_over_from_refused_ones() {
+    for name in ["fused_step", "weight_gradients"] {
+        for gpu in refusing(|_| move |key: &KernelKey| key.to_string() == name) {
+            let forced = Choice { kernels: Kernels::Fused, tune: false };
+            let error = train_and_predict(&gpu, forced).expect_err(name).to_string();
+            assert!(error.contains(name) && error.contains("a test refuses it"), "{error}");
+            for tune in [false, true] {
+                let auto = Choice { kernels: Kernels::Auto, tune };
+                let (outcome, output) = train_and_predict(&gpu, auto).expect(name);
+                assert!(outcome.losses[0].is_finite() && output.len() == 3, "{name}");
+            }
+            let notes = gpu.notes();
+            let note = "a test refuses it: the layerwise kernels are used";
+            assert!(notes.iter().any(|n| n.contains(name) && n.ends_with(note)), "{notes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_gpu_that_cannot_be_opened_is_passed_over_and_reported() {
+    let software = || pollster::block_on(adapter::find()).into_iter().take(1);
+    let gpu = |name: &'static str| {
+        software().map(move |candidate| {
+            let adapter = name.to_string();
+            let device = Device { adapter, device_type: "discrete GPU", ..candidate.device };
+            Candidate { device, ..candidate }
+        })
+    };
+    // Opens an adapter that is called good.
+    let open = async |candidate: Candidate| match candidate.device.adapter.as_str() {
+        "good" => Ok("opened"),
+        name => invalid(format!("{name} is asleep")),
+    };
+    let first = |found: Vec<Candidate>| pollster::block_on(adapter::open_first(found, open));
+    if software().count() == 0 {
+        return;
+    }
+    let opened = first(gpu("bad").chain(gpu("good")).chain(gpu("worse")).collect());
+    assert_eq!(opened.expect("one works"), ("opened", vec!["bad is asleep".to_string()]));
+    let none = first(gpu("bad").chain(software()).collect()).expect_err("none works");
+    assert_eq!(none.to_string(), "no GPU can be used; bad is asleep");
+    let none = first(software().collect()).expect_err("none is a GPU").to_string();
+    let listed = software().map(|c| c.device.description()).collect::<String>();
+    assert_eq!(none, format!("no GPU can be used; there is only {listed}"));
+    let none = first(Vec::new()).expect_err("there is none").to_string();
+    assert_eq!(none, format!("no GPU can be used; {}", adapter::NO_ADAPTER));
 }

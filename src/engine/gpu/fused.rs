@@ -1,14 +1,17 @@
 //! The fused path: a training step in three dispatches, a prediction in one, for networks whose
 //! hidden layers are at most 128 wide.
 
+use super::Kernels;
 use super::device::Gpu;
+use super::kernels::KernelKey;
 use super::recorder::{Grid, Recorder};
 use super::samples::{Segments, Stored};
-use super::shape::Shapes;
+use super::shape::{Shape, Shapes};
 use super::specialise::{self, Layout, Purpose, Samples};
 use crate::dataset::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::network::Network;
+use std::fmt::Display;
 
 /// The widest layer above the inputs.
 pub(super) const WIDEST: usize = 128;
@@ -22,9 +25,14 @@ fn slack(layout: &Layout) -> usize {
     longest * layout.widest()
 }
 
-/// What to say to who asks for these kernels in vain.
+/// Why the fused kernels cannot take a network.
 pub(super) const UNFIT: &str = "the fused kernels take layers of at most 128 neurons, and a batch \
-                                and a dataset that fit in a buffer each: choose the layerwise ones";
+                                and a dataset that fit in a buffer each";
+
+/// The error for a user who chose the fused kernels where they cannot be used, for that reason.
+pub(super) fn forced(reason: &str) -> String {
+    format!("{reason}: choose the layerwise kernels")
+}
 
 /// Whether the fused kernels can train this network, `rows` samples at a time.
 pub(super) fn fits(gpu: &Gpu, network: &Network, dataset: &Dataset, rows: usize) -> bool {
@@ -71,7 +79,93 @@ pub(super) async fn upload_parameters(
 
 /// The shapes that are usually good, of those a device can run.
 pub(super) fn usual(candidates: &[Shapes]) -> Result<Shapes> {
-    candidates.first().copied().ok_or_else(|| Error::Invalid(UNFIT.into()))
+    candidates.first().copied().ok_or_else(unfit)
+}
+
+fn unfit() -> Error {
+    Error::Invalid(forced(UNFIT))
+}
+
+/// The first of some shapes in which the driver compiles a kernel. Those it refuses are noted.
+///
+/// # Errors
+/// The last refusal, if it refuses all, or another failure of the device.
+pub(super) async fn first_compiled(
+    gpu: &Gpu,
+    shapes: impl IntoIterator<Item = Shape>,
+    kernel: impl Fn(Shape) -> KernelKey,
+) -> Result<Shape> {
+    let mut tried = Vec::new();
+    let mut refused = unfit();
+    for shape in shapes {
+        if tried.contains(&shape) {
+            continue;
+        }
+        tried.push(shape);
+        match gpu.kernel(kernel(shape)).await {
+            Ok(_) => return Ok(shape),
+            Err(error) => refused = skipped(gpu, error, shape)?,
+        }
+    }
+    Err(refused)
+}
+
+/// The error of a shape that is passed over for it, noted for the user.
+///
+/// # Errors
+/// The error, if no other shape can be expected to work.
+pub(super) fn skipped(gpu: &Gpu, error: Error, shape: impl Display) -> Result<Error> {
+    let refused = gpu.refusal(error)?;
+    gpu.note(format!("{refused}; another shape than {shape} is used"));
+    Ok(refused)
+}
+
+/// What the fused kernels make, if they are chosen and can be used; `None` if the layerwise kernels
+/// are to be used, and a note says why.
+///
+/// # Errors
+/// What was chosen cannot be done, or the device failed.
+pub(super) async fn attempt<T>(
+    gpu: &Gpu,
+    kernels: Kernels,
+    fits: bool,
+    work: impl Future<Output = Result<T>>,
+) -> Result<Option<T>> {
+    let reason = match kernels {
+        Kernels::Layerwise => return Ok(None),
+        Kernels::Fused if !fits => return Err(unfit()),
+        Kernels::Fused => return work.await.map(Some),
+        Kernels::Auto if !fits => UNFIT.to_string(),
+        Kernels::Auto => match work.await {
+            Ok(made) => return Ok(Some(made)),
+            Err(error) => gpu.refusal(error)?.to_string(),
+        },
+    };
+    gpu.note(format!("{reason}: the layerwise kernels are used"));
+    Ok(None)
+}
+
+/// The kernel of a pass through the network in tiles of that shape, for `rows` samples at most.
+pub(super) fn pass_kernel(
+    network: &Network,
+    rows: usize,
+    shape: Shape,
+    samples: Samples,
+    purpose: Purpose,
+) -> KernelKey {
+    specialise::step(network, &padded_layout(network, rows, shape), shape, samples, purpose)
+}
+
+/// The kernel of the gradients after a pass for `rows` samples at most.
+pub(super) fn gradients_kernel(network: &Network, rows: usize, shapes: Shapes) -> KernelKey {
+    let Shapes { step, gradients, slice } = shapes;
+    let layout = padded_layout(network, rows, step);
+    specialise::weight_gradients(&layout, gradients, slice as usize, step)
+}
+
+/// Where everything is for `rows` samples and what fills their last tile.
+fn padded_layout(network: &Network, rows: usize, shape: Shape) -> Layout {
+    Layout::new(network, rows.next_multiple_of(shape.tile() as usize))
 }
 
 /// Where a batch's samples stand: the buffers of bindings 2 and 3.
@@ -84,9 +178,7 @@ pub(super) struct Source {
 impl Source {
     /// The samples of a dataset.
     pub(super) async fn of(gpu: &Gpu, dataset: &Dataset) -> Result<Self> {
-        let whole = |segments: Segments| {
-            segments.buffers.into_iter().next().ok_or_else(|| Error::Invalid(UNFIT.into()))
-        };
+        let whole = |segments: Segments| segments.buffers.into_iter().next().ok_or_else(unfit);
         Ok(match Stored::upload(gpu, dataset).await? {
             Stored::Table { inputs: (inputs, _), targets: (targets, _) } => {
                 Self { samples: Samples::Table, buffers: [whole(inputs)?, whole(targets)?] }
@@ -129,9 +221,8 @@ impl Fused {
         source: Source,
         training: bool,
     ) -> Result<Self> {
-        // The last tile is whole, whatever the batch.
-        let rows = rows.next_multiple_of(shapes.step.tile() as usize);
-        let layout = Layout::new(network, rows);
+        let layout = padded_layout(network, rows, shapes.step);
+        let rows = layout.rows;
         let frequencies = network.encoding().frequencies(network.inputs()).unwrap_or_default();
         let values = layout.all_values() + slack(&layout);
         let losses = rows.div_ceil(shapes.step.rows as usize);

@@ -1,6 +1,6 @@
 //! The text of the kernels, for tools that look at what a compiler makes of them.
 
-use super::fused::{PREDICTED, UNFIT, usual};
+use super::fused::{PREDICTED, UNFIT, forced, usual};
 use super::kernels::{self, KernelKey};
 use super::session::UPDATED;
 use super::shape::{self, Abilities, Shape, Shapes};
@@ -47,7 +47,7 @@ pub struct Dispatch {
 pub fn listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
     let candidates = candidates(&Layout::new(network, plan.batch_size));
     if candidates.is_empty() {
-        return invalid(UNFIT);
+        return invalid(forced(UNFIT));
     }
     Ok(candidates.into_iter().map(|shapes| step(network, plan, shapes)).collect())
 }
@@ -63,7 +63,7 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
     let shape = usual(&candidates(&layout))?.step;
     let purpose = Purpose::Prediction(Output::Activated);
     let prediction = specialise::step(network, &layout, shape, Samples::Table, purpose);
-    let name = format!("fused_step, predicting, {}", describe(shape));
+    let name = format!("fused_step, predicting, {shape}");
     let general = kernels::general().map(|key| listing(key.to_string(), key, None));
     Ok(std::iter::once(listing(name, prediction, None)).chain(general).collect())
 }
@@ -85,11 +85,6 @@ fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing 
     }
 }
 
-fn describe(shape: Shape) -> String {
-    let Shape { lanes, groups, rows, columns, .. } = shape;
-    format!("{lanes}×{groups} invocations of {rows}×{columns}")
-}
-
 /// The three dispatches of a training step.
 fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
     let count = plan.batch_size;
@@ -106,7 +101,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
     );
     let (flops, numbers) = layout.pass_cost(count, true);
     let pass = listing(
-        format!("fused_step, {}", describe(shapes.step)),
+        format!("fused_step, {}", shapes.step),
         pass,
         Some(Dispatch {
             workgroups: [count.div_ceil(tile) as u32, 1, 1],
@@ -121,7 +116,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
     let (flops, numbers) = layout.gradient_cost(count, slices);
     let samples = specialise::samples_at_once(shapes.gradients);
     let gradients = listing(
-        format!("weight_gradients, {}", describe(shapes.gradients)),
+        format!("weight_gradients, {}", shapes.gradients),
         gradients,
         Some(Dispatch {
             // One more adds up the losses.

@@ -1,5 +1,6 @@
 //! A training run on a device.
 
+use super::Choice;
 use super::device::{Gpu, STEP_STRIDE};
 use super::fused::{self, Fused};
 use super::kernels::KernelKey;
@@ -8,7 +9,6 @@ use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
 use super::specialise::{Layout, Purpose};
 use super::tuning::{self, Trial};
-use super::{Choice, Kernels};
 use crate::dataset::{Dataset, Part, Permutation};
 use crate::engine::{Divergence, Outcome, Pending, Plan, Session, Step};
 use crate::error::{Result, invalid};
@@ -118,6 +118,71 @@ impl State {
     }
 }
 
+/// What a training run is made for.
+struct Task<'a> {
+    gpu: &'a Arc<Gpu>,
+    network: &'a Network,
+    plan: &'a Plan,
+    dataset: &'a Dataset,
+    slots: usize,
+    /// Samples of a full batch, and of what is left at the end of an epoch.
+    counts: &'a [usize],
+}
+
+/// What one kind of kernels needs for a training run.
+struct Recorded {
+    state: State,
+    places: Option<Vec<usize>>,
+    plans: Vec<StepPlan>,
+}
+
+impl Task<'_> {
+    async fn record_fused(&self, tune: bool) -> Result<Recorded> {
+        let Self { gpu, network, plan, dataset, slots, counts } = *self;
+        let batch = counts[0];
+        let layout = Layout::new(network, batch);
+        let parameters = fused::upload_parameters(gpu, network, &layout).await?;
+        let state = State::new(gpu, parameters, layout.parameters(), plan.optimizer, slots).await?;
+        let source = fused::Source::of(gpu, dataset).await?;
+        let trial = Trial { network, loss: plan.loss, batch, source: &source };
+        let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
+        let fused = Fused::new(gpu, network, batch, shapes, source, true).await?;
+        let mut plans = Vec::new();
+        for count in counts {
+            let mut recorder = Recorder::new(gpu);
+            let purpose = Purpose::Training(plan.loss);
+            fused.record(&mut recorder, network, &state.parameters, *count, purpose).await?;
+            fused.record_gradients(&mut recorder, *count, [&state.sums, &state.status]).await?;
+            let (gradient, slices) = (&fused.gradient, fused.slices());
+            state.record_update(&mut recorder, plan.optimizer, gradient, slices).await?;
+            let dispatches = recorder.finish("training step").await?;
+            plans.push(StepPlan { count: *count, dispatches });
+        }
+        Ok(Recorded { state, places: Some(layout.places().collect()), plans })
+    }
+
+    async fn record_layerwise(&self) -> Result<Recorded> {
+        let Self { gpu, network, plan, dataset, slots, counts } = *self;
+        let batch = counts[0];
+        // Before anything is made: whether a single sample fits.
+        layerwise::part_rows(gpu, network, batch)?;
+        let parameters = layerwise::upload_parameters(gpu, network).await?;
+        let count = network.parameters().len();
+        let state = State::new(gpu, parameters, count, plan.optimizer, slots).await?;
+        let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
+        let mut plans = Vec::new();
+        for count in counts {
+            let mut recorder = Recorder::new(gpu);
+            layerwise.record_step(&mut recorder, &state, *count).await?;
+            let gradient = layerwise.gradient();
+            state.record_update(&mut recorder, plan.optimizer, gradient, 1).await?;
+            let dispatches = recorder.finish("training step").await?;
+            plans.push(StepPlan { count: *count, dispatches });
+        }
+        Ok(Recorded { state, places: None, plans })
+    }
+}
+
 /// A training run on a device.
 pub(super) struct GpuSession {
     pub(super) gpu: Arc<Gpu>,
@@ -150,51 +215,16 @@ impl GpuSession {
         let slots = SLOTS.min(gpu.largest_buffer() / STEP_STRIDE).max(1) as usize;
         let steps = gpu.storage("steps", slots * STEP_STRIDE as usize / 4).await?;
         let step_group = gpu.step_group(&steps).await?;
-        let Choice { kernels, tune } = choice;
-        let fused = kernels != Kernels::Layerwise && fused::fits(gpu, network, dataset, batch);
-        if kernels == Kernels::Fused && !fused {
-            return invalid(fused::UNFIT);
-        }
         let rest = Some(samples % batch).filter(|rest| *rest > 0);
-        let counts = std::iter::once(batch).chain(rest);
-        let mut plans = Vec::new();
-        let (state, places);
-        if fused {
-            let layout = Layout::new(network, batch);
-            let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-            state = State::new(gpu, parameters, layout.parameters(), plan.optimizer, slots).await?;
-            places = Some(layout.places().collect());
-            let source = fused::Source::of(gpu, dataset).await?;
-            let trial = Trial { network, loss: plan.loss, batch, source: &source };
-            let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
-            let fused = Fused::new(gpu, network, batch, shapes, source, true).await?;
-            for count in counts {
-                let mut recorder = Recorder::new(gpu);
-                let purpose = Purpose::Training(plan.loss);
-                fused.record(&mut recorder, network, &state.parameters, count, purpose).await?;
-                fused.record_gradients(&mut recorder, count, [&state.sums, &state.status]).await?;
-                let (gradient, slices) = (&fused.gradient, fused.slices());
-                state.record_update(&mut recorder, plan.optimizer, gradient, slices).await?;
-                let dispatches = recorder.finish("training step").await?;
-                plans.push(StepPlan { count, dispatches });
-            }
-        } else {
-            // Before anything is made: whether a single sample fits.
-            layerwise::part_rows(gpu, network, batch)?;
-            let parameters = layerwise::upload_parameters(gpu, network).await?;
-            let count = network.parameters().len();
-            state = State::new(gpu, parameters, count, plan.optimizer, slots).await?;
-            places = None;
-            let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
-            for count in counts {
-                let mut recorder = Recorder::new(gpu);
-                layerwise.record_step(&mut recorder, &state, count).await?;
-                let gradient = layerwise.gradient();
-                state.record_update(&mut recorder, plan.optimizer, gradient, 1).await?;
-                let dispatches = recorder.finish("training step").await?;
-                plans.push(StepPlan { count, dispatches });
-            }
-        }
+        let counts: Vec<usize> = std::iter::once(batch).chain(rest).collect();
+        let task = Task { gpu, network, plan, dataset, slots, counts: &counts };
+        let fits = fused::fits(gpu, network, dataset, batch);
+        let work = task.record_fused(choice.tune);
+        let recorded = match fused::attempt(gpu, choice.kernels, fits, work).await? {
+            Some(recorded) => recorded,
+            None => task.record_layerwise().await?,
+        };
+        let Recorded { state, places, plans } = recorded;
         gpu.check()?;
         gpu.remember();
         Ok(Self {

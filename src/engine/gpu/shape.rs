@@ -51,6 +51,13 @@ impl Shape {
     }
 }
 
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { lanes, groups, rows, columns, .. } = self;
+        write!(f, "{lanes}×{groups} invocations of {rows}×{columns}")
+    }
+}
+
 /// The shapes of the two kernels that compute products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Shapes {

@@ -55,10 +55,10 @@ fn key(gpu: &Gpu, layout: &Layout, batch: usize) -> String {
 }
 
 /// The shapes to take for a run: those remembered, or those found to be the fastest now, or, without
-/// `search`, those that are usually good.
+/// `search`, those that are usually good. Shapes that the driver refuses are passed over.
 ///
 /// # Errors
-/// A device that failed.
+/// A driver that refuses all shapes, or a device that failed.
 pub(super) async fn shapes(
     gpu: &Arc<Gpu>,
     cache: &Cache,
@@ -71,7 +71,7 @@ pub(super) async fn shapes(
     let usual = fused::usual(&candidates)?;
     let products = batch as f64 * network.parameters().len() as f64;
     if !search || products < WORTHWHILE {
-        return Ok(usual);
+        return compiled(gpu, &candidates, trial).await;
     }
     let key = key(gpu, &layout, batch);
     if let Some(shapes) = gpu.found.lock().ok().and_then(|found| found.get(&key).copied()) {
@@ -85,7 +85,8 @@ pub(super) async fn shapes(
             && shapes.slice == usual.slice
     };
     if let Some(shapes) = found.0.get(&key).copied().filter(possible) {
-        return Ok(shapes);
+        let first = [&[shapes], candidates.as_slice()].concat();
+        return compiled(gpu, &first, trial).await;
     }
     let best = search_among(gpu, &candidates, trial).await?;
     if let Ok(mut found) = gpu.found.lock() {
@@ -101,27 +102,48 @@ pub(super) async fn shapes(
     Ok(best)
 }
 
-/// The fastest of some shapes, each kernel's for itself, as far as the time allows to try them.
+/// The first shapes that the driver compiles, each kernel's by itself.
+async fn compiled(gpu: &Gpu, candidates: &[Shapes], trial: &Trial<'_>) -> Result<Shapes> {
+    let Trial { network, loss, batch, source } = *trial;
+    let first = fused::usual(candidates)?;
+    let steps = candidates.iter().map(|shapes| shapes.step);
+    let step = fused::first_compiled(gpu, steps, |shape| {
+        fused::pass_kernel(network, batch, shape, source.samples, Purpose::Training(loss))
+    });
+    let shapes = Shapes { step: step.await?, ..first };
+    let gradients = candidates.iter().map(|shapes| shapes.gradients);
+    let gradients = fused::first_compiled(gpu, gradients, |shape| {
+        fused::gradients_kernel(network, batch, Shapes { gradients: shape, ..shapes })
+    });
+    Ok(Shapes { gradients: gradients.await?, ..shapes })
+}
+
+/// The fastest of some shapes, each kernel's by itself, as far as the time allows to try them. Those
+/// that the driver refuses are passed over.
 async fn search_among(gpu: &Arc<Gpu>, candidates: &[Shapes], trial: &Trial<'_>) -> Result<Shapes> {
     let begun = Instant::now();
-    let mut best = fused::usual(candidates)?;
-    let mut fastest = measure(gpu, best, trial).await?;
-    let (first, first_took) = (candidates[0], begun.elapsed());
-    for tried in &candidates[1..] {
-        // A candidate differs from the first in one of the two kernels.
-        let (shapes, size) = if tried.step == first.step {
+    let first = compiled(gpu, candidates, trial).await?;
+    let (mut best, mut fastest) = (first, measure(gpu, first, trial).await?);
+    let first_took = begun.elapsed();
+    for tried in candidates {
+        // A candidate differs from the first of them in one of the two kernels.
+        let (shapes, size, shape) = if tried.step == candidates[0].step {
             let size = tried.gradients.sums() / first.gradients.sums();
-            (Shapes { gradients: tried.gradients, ..best }, size)
+            (Shapes { gradients: tried.gradients, ..best }, size, tried.gradients)
         } else {
-            (Shapes { step: tried.step, ..best }, tried.step.sums() / first.step.sums())
+            let size = tried.step.sums() / first.step.sums();
+            (Shapes { step: tried.step, ..best }, size, tried.step)
         };
         // What is compiled grows with the sums that an invocation has.
-        if begun.elapsed() + first_took.mul_f64(size) > BUDGET {
+        if shapes == best || begun.elapsed() + first_took.mul_f64(size) > BUDGET {
             continue;
         }
-        let took = measure(gpu, shapes, trial).await?;
-        if took < fastest {
-            (best, fastest) = (shapes, took);
+        match measure(gpu, shapes, trial).await {
+            Ok(took) if took < fastest => (best, fastest) = (shapes, took),
+            Ok(_) => {}
+            Err(error) => {
+                fused::skipped(gpu, error, shape)?;
+            }
         }
     }
     Ok(best)
