@@ -203,6 +203,28 @@ fn a_prediction_is_one_dispatch() {
     }
 }
 
+#[test]
+fn a_further_part_of_a_prediction_is_one_upload_and_one_submission() {
+    let network = network(2, 16);
+    for adapter in common::adapters() {
+        // 8,192 samples a part; and a small device, where a part has 256.
+        let fused = common::open(&adapter).with_kernels(Kernels::Fused);
+        let layerwise = common::open(&adapter).with_kernels(Kernels::Layerwise);
+        for (engine, rows) in [(fused, 8_192), (layerwise.with_largest_buffer(1 << 14), 256)] {
+            let predict = |parts: usize| {
+                let inputs = vec![0.5; 2 * (parts * rows + 1)];
+                asked(&engine, || drop(engine.predict(&network, &inputs).unwrap()))
+            };
+            let (few, many) = (predict(2), predict(5));
+            let what = format!("{few:?}, then {many:?} on {}", engine.device());
+            assert_eq!((many.submissions - few.submissions, few.submissions), (3, 3), "{what}");
+            assert_eq!(many.readbacks - few.readbacks, 3, "{what}");
+            // The kernels and all they bind are made once a call.
+            assert_eq!(many.uploads - few.uploads, 3, "{what}");
+        }
+    }
+}
+
 /// The device memory of a run.
 fn device_bytes(
     engine: &dyn Engine,

@@ -17,8 +17,10 @@ mod kernels;
 mod layerwise;
 mod listing;
 mod pipelines;
+mod prediction;
 mod profile;
 mod readback;
+mod recent;
 mod recorder;
 mod samples;
 mod session;
@@ -35,12 +37,6 @@ pub use device::Counts;
 pub use listing::{Dispatch, Listing, listings, other_listings};
 
 use self::device::Gpu;
-use self::fused::{Fused, Source};
-use self::layerwise::Forward;
-use self::recorder::Recorder;
-use self::session::StepData;
-use self::shape::Shapes;
-use self::specialise::{Layout, Purpose};
 use super::{Device, Engine, KernelTime, Output, Pending, Plan, Session};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, invalid};
@@ -166,78 +162,17 @@ impl GpuEngine {
     ) -> Result<Vec<f64>> {
         self.gpu.check()?;
         let samples = network.samples_in(inputs)?;
-        let mut outputs = Vec::with_capacity(samples * network.outputs());
         if samples == 0 {
-            return Ok(outputs);
+            return Ok(Vec::new());
         }
-        let rows = samples.min(fused::PREDICTED);
-        let fits = fused::fits_rows(&self.gpu, network, rows);
-        let work = self.forward_fused(network, inputs, output, rows);
-        if let Some(outputs) = fused::attempt(&self.gpu, self.choice.kernels, fits, work).await? {
-            return Ok(outputs);
-        }
-        let rows = layerwise::part_rows(&self.gpu, network, samples)?;
-        let parameters = layerwise::upload_parameters(&self.gpu, network).await?;
-        let forward = Forward::new(&self.gpu, network, rows, false).await?;
-        for part in inputs.chunks(rows * network.inputs()) {
-            let rows = part.len() / network.inputs();
-            let values: Vec<f32> = part.iter().map(|v| *v as f32).collect();
-            self.gpu.write(&forward.inputs, bytemuck::cast_slice(&values));
-            let mut recorder = Recorder::new(&self.gpu);
-            forward.record(&mut recorder, network, &parameters, rows, output).await?;
-            let dispatches = recorder.finish("forward pass").await?;
-            let mut encoder = self.gpu.encoder("forward pass");
-            recorder::play(&self.gpu, &mut encoder, &dispatches);
-            let size = rows * network.outputs() * 4;
-            let read = self.gpu.read(encoder, &[(forward.outputs(), 0..size as u64)], "outputs")?;
-            let bytes = read.await?;
-            outputs.extend(readback::floats(&bytes).map(f64::from));
-        }
-        Ok(outputs)
-    }
-}
-
-impl GpuEngine {
-    /// A prediction by the fused kernels, `rows` samples at a time.
-    async fn forward_fused(
-        &self,
-        network: &Network,
-        inputs: &[f64],
-        output: Output,
-        rows: usize,
-    ) -> Result<Vec<f64>> {
         let gpu = &self.gpu;
-        let layout = Layout::new(network, rows);
-        let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-        let source = Source::inputs(gpu, network, rows).await?;
-        let candidates = gpu.candidates(&layout);
-        let steps = candidates.iter().map(|shapes| shapes.step);
-        let purpose = Purpose::Prediction(output);
-        let step = fused::first_compiled(gpu, steps, |shape| {
-            fused::pass_kernel(network, rows, shape, source.samples, purpose)
-        });
-        let shapes = Shapes { step: step.await?, ..fused::usual(&candidates)? };
-        let to = source.buffers[0].clone();
-        let fused = Fused::new(gpu, network, rows, shapes, source, false).await?;
-        let steps = gpu.storage("steps", device::STEP_STRIDE as usize / 4).await?;
-        let group = gpu.step_group(&steps).await?;
-        let mut outputs = Vec::new();
-        for part in inputs.chunks(rows * network.inputs()) {
-            let count = part.len() / network.inputs();
-            let values: Vec<f32> = part.iter().map(|v| *v as f32).collect();
-            gpu.write(&to, bytemuck::cast_slice(&values));
-            let step = StepData::in_order(count);
-            gpu.write(&steps, bytemuck::bytes_of(&step));
-            let mut recorder = Recorder::new(gpu);
-            fused.record(&mut recorder, network, &parameters, count, purpose).await?;
-            let dispatches = recorder.finish("forward pass").await?;
-            let mut encoder = gpu.encoder("forward pass");
-            recorder::play_steps(gpu, &mut encoder, &group, std::iter::once(dispatches.as_slice()));
-            let size = (count * network.outputs() * 4) as u64;
-            let read = gpu.read(encoder, &[(&fused.results, 0..size)], "outputs")?;
-            outputs.extend(readback::floats(&read.await?).map(f64::from));
-        }
-        Ok(outputs)
+        let fits = fused::fits_rows(gpu, network, samples.min(fused::PREDICTED));
+        let work = fused::predict(gpu, network, samples, output);
+        let prediction = match fused::attempt(gpu, self.choice.kernels, fits, work).await? {
+            Some(prediction) => prediction,
+            None => layerwise::predict(gpu, network, samples, output).await?,
+        };
+        prediction.run(gpu, inputs).await
     }
 }
 

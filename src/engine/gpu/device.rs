@@ -5,11 +5,11 @@ use super::cache::Cache;
 use super::kernels::{Kernel, KernelKey};
 use super::pipelines::Pipelines;
 use super::readback::Waiter;
+use super::recent::Recent;
 use super::shape::{self, Abilities, Shapes};
 use super::specialise::Layout;
 use crate::engine::Device;
 use crate::error::{Error, Result};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,7 +51,7 @@ pub(super) struct Gpu {
     /// Layout of the bind group that holds the current step.
     pub(super) step_layout: wgpu::BindGroupLayout,
     /// The shapes that a search found, also where nothing can be remembered on disk.
-    pub(super) found: Mutex<HashMap<String, Shapes>>,
+    pub(super) found: Mutex<Recent<String, Shapes>>,
     /// What is remembered from run to run.
     pub(super) cache: Cache,
     /// What the driver compiled, now and before.
@@ -59,7 +59,7 @@ pub(super) struct Gpu {
     /// What decides the shapes of the fused kernels.
     pub(super) abilities: Abilities,
     largest_buffer: AtomicU64,
-    kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
+    kernels: Mutex<Recent<KernelKey, Arc<Kernel>>>,
     /// Whether a kernel was compiled since the last were remembered.
     unsaved: AtomicBool,
     failures: Arc<Mutex<Failures>>,
@@ -73,6 +73,10 @@ pub(super) struct Gpu {
 /// Whether a test has the driver refuse a kernel.
 #[cfg(test)]
 pub(super) type Refuses = Box<dyn Fn(&KernelKey) -> bool + Send>;
+
+/// The most compiled kernels, and the most networks with found shapes, that an engine remembers. A
+/// search tries about ten kernels, and a network trains and predicts with three or four.
+pub(super) const MOST_KERNELS: usize = 128;
 
 /// The most notes that are kept: a driver that refuses something usually does so again.
 const MOST_NOTES: usize = 100;
@@ -144,12 +148,12 @@ impl Gpu {
             info,
             limits,
             step_layout,
-            found: Mutex::default(),
+            found: Mutex::new(Recent::new(MOST_KERNELS)),
             pipelines: Pipelines::load(&device, &adapter.get_info(), &cache),
             cache,
             abilities,
             largest_buffer: AtomicU64::new(largest.min(LARGEST_BUFFER)),
-            kernels: Mutex::default(),
+            kernels: Mutex::new(Recent::new(MOST_KERNELS)),
             unsaved: AtomicBool::new(false),
             failures,
             counts: Mutex::default(),
@@ -321,17 +325,17 @@ impl Gpu {
     }
 
     /// The compiled kernel, from the cache if it was asked for before.
-    pub(super) async fn kernel(&self, key: KernelKey) -> Result<Arc<Kernel>> {
-        if let Some(kernel) = lock(&self.kernels).get(&key) {
-            return Ok(Arc::clone(kernel));
+    pub(super) async fn kernel(&self, key: &KernelKey) -> Result<Arc<Kernel>> {
+        if let Some(kernel) = lock(&self.kernels).get(key) {
+            return Ok(kernel);
         }
         #[cfg(test)]
-        if lock(&self.refuses).as_ref().is_some_and(|refuses| refuses(&key)) {
+        if lock(&self.refuses).as_ref().is_some_and(|refuses| refuses(key)) {
             let what = format!("compiling the kernel '{key}'");
             return Err(Error::Gpu { what, reason: "a test refuses it".into() });
         }
-        let kernel = Arc::new(Kernel::compile(self, &key).await?);
-        lock(&self.kernels).insert(key, Arc::clone(&kernel));
+        let kernel = Arc::new(Kernel::compile(self, key).await?);
+        lock(&self.kernels).insert(key.clone(), Arc::clone(&kernel));
         self.unsaved.store(true, Ordering::Relaxed);
         Ok(kernel)
     }
@@ -347,10 +351,16 @@ impl Gpu {
         }
     }
 
+    /// How many compiled kernels are remembered.
+    #[cfg(test)]
+    pub(super) fn kernels_held(&self) -> usize {
+        lock(&self.kernels).len()
+    }
+
     /// Remembers what the driver compiled, if there is anything new.
     pub(super) fn remember(&self) {
         if self.unsaved.swap(false, Ordering::Relaxed) {
-            self.pipelines.save(&self.cache);
+            self.pipelines.save(&self.device, &self.cache);
         }
     }
 }
@@ -384,7 +394,7 @@ impl Scopes {
 }
 
 /// Locks, whoever may have panicked with the lock: the data are valid at every moment.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

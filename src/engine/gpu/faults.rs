@@ -2,12 +2,12 @@
 
 use super::adapter::{self, Candidate};
 use super::cache::Cache;
-use super::device::Gpu;
+use super::device::{Gpu, MOST_KERNELS};
 use super::kernels::KernelKey;
 use super::session::GpuSession;
 use super::shape::{Shape, Shapes};
 use super::specialise::Layout;
-use super::twins::random;
+use super::twins::{adapters, random};
 use super::{Choice, GpuEngine, Kernels};
 use crate::activation::Activation;
 use crate::dataset::Dataset;
@@ -168,6 +168,23 @@ fn the_layerwise_kernels_take_over_from_refused_ones() {
             let note = "a test refuses it: the layerwise kernels are used";
             assert!(notes.iter().any(|n| n.contains(name) && n.ends_with(note)), "{notes:?}");
         }
+    }
+}
+
+#[test]
+fn only_the_kernels_used_last_are_kept() {
+    let kernel = |n: usize| {
+        let text = format!("const N: u32 = {n}u;\n@compute @workgroup_size(1)\nfn main() {{}}\n");
+        KernelKey::specialised("weight_gradients", text)
+    };
+    for gpu in adapters() {
+        for n in 0..3 * MOST_KERNELS {
+            let compiled = pollster::block_on(gpu.kernel(&kernel(n))).expect("compiles");
+            // The one used before is still there.
+            let used = pollster::block_on(gpu.kernel(&kernel(n))).expect("compiles");
+            assert!(Arc::ptr_eq(&compiled, &used));
+        }
+        assert_eq!(gpu.kernels_held(), MOST_KERNELS, "{}", gpu.info);
     }
 }
 

@@ -4,12 +4,15 @@
 use super::Kernels;
 use super::device::Gpu;
 use super::kernels::KernelKey;
-use super::recorder::{Grid, Recorder};
+use super::prediction::{self, Prediction};
+use super::recorder::{Grid, Pass, Recorder};
 use super::samples::{Segments, Stored};
 use super::shape::{Shape, Shapes};
 use super::specialise::{self, Layout, Purpose, Samples};
 use crate::dataset::{self, Dataset};
+use crate::engine::Output;
 use crate::error::{Error, Result};
+use crate::loss::Loss;
 use crate::network::Network;
 use std::fmt::Display;
 
@@ -86,7 +89,8 @@ fn unfit() -> Error {
     Error::Invalid(forced(UNFIT))
 }
 
-/// The first of some shapes in which the driver compiles a kernel. Those it refuses are noted.
+/// The first of some shapes in which the driver compiles a kernel, with that kernel. Those it refuses
+/// are noted.
 ///
 /// # Errors
 /// The last refusal, if it refuses all, or another failure of the device.
@@ -94,7 +98,7 @@ pub(super) async fn first_compiled(
     gpu: &Gpu,
     shapes: impl IntoIterator<Item = Shape>,
     kernel: impl Fn(Shape) -> KernelKey,
-) -> Result<Shape> {
+) -> Result<(Shape, KernelKey)> {
     let mut tried = Vec::new();
     let mut refused = unfit();
     for shape in shapes {
@@ -102,8 +106,9 @@ pub(super) async fn first_compiled(
             continue;
         }
         tried.push(shape);
-        match gpu.kernel(kernel(shape)).await {
-            Ok(_) => return Ok(shape),
+        let key = kernel(shape);
+        match gpu.kernel(&key).await {
+            Ok(_) => return Ok((shape, key)),
             Err(error) => refused = skipped(gpu, error, shape)?,
         }
     }
@@ -156,6 +161,29 @@ pub(super) fn pass_kernel(
     specialise::step(network, &padded_layout(network, rows, shape), shape, samples, purpose)
 }
 
+/// The kernels of a pass, and of the gradients after it if it is for training.
+pub(super) struct Keys {
+    pub(super) pass: KernelKey,
+    pub(super) gradients: Option<KernelKey>,
+}
+
+impl Keys {
+    /// Those that train `rows` samples at most.
+    pub(super) fn training(
+        network: &Network,
+        rows: usize,
+        shapes: Shapes,
+        samples: Samples,
+        loss: Loss,
+    ) -> Self {
+        let purpose = Purpose::Training(loss);
+        Self {
+            pass: pass_kernel(network, rows, shapes.step, samples, purpose),
+            gradients: Some(gradients_kernel(network, rows, shapes)),
+        }
+    }
+}
+
 /// The kernel of the gradients after a pass for `rows` samples at most.
 pub(super) fn gradients_kernel(network: &Network, rows: usize, shapes: Shapes) -> KernelKey {
     let Shapes { step, gradients, slice } = shapes;
@@ -198,10 +226,42 @@ impl Source {
     }
 }
 
+/// A prediction of `samples` samples.
+pub(super) async fn predict(
+    gpu: &Gpu,
+    network: &Network,
+    samples: usize,
+    output: Output,
+) -> Result<Prediction> {
+    let rows = samples.min(PREDICTED);
+    let layout = Layout::new(network, rows);
+    let parameters = upload_parameters(gpu, network, &layout).await?;
+    let source = Source::inputs(gpu, network, rows).await?;
+    let inputs = source.buffers[0].clone();
+    let candidates = gpu.candidates(&layout);
+    let steps = candidates.iter().map(|shapes| shapes.step);
+    let (step, pass) = first_compiled(gpu, steps, |shape| {
+        pass_kernel(network, rows, shape, source.samples, Purpose::Prediction(output))
+    })
+    .await?;
+    let shapes = Shapes { step, ..usual(&candidates)? };
+    let keys = Keys { pass, gradients: None };
+    let fused = Fused::new(gpu, network, rows, shapes, source, keys).await?;
+    let mut passes = Vec::new();
+    for count in prediction::counts(samples, rows) {
+        let mut recorder = Recorder::new(gpu);
+        fused.record(&mut recorder, &parameters, count).await?;
+        passes.push(Pass { count, dispatches: recorder.finish("forward pass").await? });
+    }
+    let widths = [network.inputs(), network.outputs()];
+    Prediction::new(gpu, [&inputs, &fused.results], widths, passes).await
+}
+
 /// The buffers of a pass through the network.
 pub(super) struct Fused {
     layout: Layout,
     shapes: Shapes,
+    keys: Keys,
     source: Source,
     frequencies: wgpu::Buffer,
     values: wgpu::Buffer,
@@ -219,7 +279,7 @@ impl Fused {
         rows: usize,
         shapes: Shapes,
         source: Source,
-        training: bool,
+        keys: Keys,
     ) -> Result<Self> {
         let layout = padded_layout(network, rows, shapes.step);
         let rows = layout.rows;
@@ -227,7 +287,7 @@ impl Fused {
         let values = layout.all_values() + slack(&layout);
         let losses = rows.div_ceil(shapes.step.rows as usize);
         let slices = rows.div_ceil(shapes.slice as usize);
-        let (results, losses, gradient) = if training {
+        let (results, losses, gradient) = if keys.gradients.is_some() {
             (values, losses, slices * layout.parameters())
         } else {
             (rows * network.outputs(), 1, 1)
@@ -240,6 +300,7 @@ impl Fused {
             gradient: gpu.storage("gradient", gradient).await?,
             layout,
             shapes,
+            keys,
             source,
         })
     }
@@ -253,20 +314,16 @@ impl Fused {
     pub(super) async fn record(
         &self,
         recorder: &mut Recorder<'_>,
-        network: &Network,
         parameters: &wgpu::Buffer,
         count: usize,
-        purpose: Purpose,
     ) -> Result<()> {
-        let step = self.shapes.step;
-        let key = specialise::step(network, &self.layout, step, self.source.samples, purpose);
         let [inputs, targets] = &self.source.buffers;
         let (frequencies, values) = (&self.frequencies, &self.values);
         let buffers =
             [parameters, inputs, targets, frequencies, values, &self.results, &self.losses];
-        let grid = Grid::Workgroups(count.div_ceil(step.tile() as usize), 1);
-        recorder.call(key, &[], &buffers, grid).await?;
-        let back = matches!(purpose, Purpose::Training(_));
+        let grid = Grid::Workgroups(count.div_ceil(self.shapes.step.tile() as usize), 1);
+        recorder.call(self.keys.pass.clone(), &[], &buffers, grid).await?;
+        let back = self.keys.gradients.is_some();
         let (operations, numbers) = self.layout.pass_cost(count, back);
         recorder.costing(operations, numbers);
         Ok(())
@@ -279,10 +336,10 @@ impl Fused {
         count: usize,
         [sums, status]: [&wgpu::Buffer; 2],
     ) -> Result<()> {
-        let Shapes { step, gradients, slice } = self.shapes;
-        let key = specialise::weight_gradients(&self.layout, gradients, slice as usize, step);
+        let Some(key) = self.keys.gradients.clone() else { return Ok(()) };
         let buffers = [&self.values, &self.results, &self.losses, &self.gradient, sums, status];
-        let grid = Grid::Workgroups(self.layout.all_blocks(gradients) + 1, self.slices());
+        let grid =
+            Grid::Workgroups(self.layout.all_blocks(self.shapes.gradients) + 1, self.slices());
         recorder.call(key, &[], &buffers, grid).await?;
         let (operations, numbers) = self.layout.gradient_cost(count, self.slices());
         recorder.costing(operations, numbers);

@@ -288,7 +288,7 @@ impl Kernel {
                     zero_initialize_workgroup_memory: false,
                     ..Default::default()
                 },
-                cache: gpu.pipelines.cache(),
+                cache: gpu.pipelines.cache().as_ref(),
             });
             (pipeline, layout)
         });

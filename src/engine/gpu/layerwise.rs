@@ -3,7 +3,8 @@
 
 use super::device::Gpu;
 use super::kernels::KernelKey;
-use super::recorder::{Grid, Recorder};
+use super::prediction::{self, Prediction};
+use super::recorder::{Grid, Pass, Recorder};
 use super::samples::Stored;
 use super::session::State;
 use crate::activation::Activation;
@@ -104,15 +105,35 @@ impl<'a> Layerwise<'a> {
     }
 }
 
+/// A prediction of `samples` samples.
+pub(super) async fn predict(
+    gpu: &Gpu,
+    network: &Network,
+    samples: usize,
+    output: Output,
+) -> Result<Prediction> {
+    let rows = part_rows(gpu, network, samples)?;
+    let parameters = upload_parameters(gpu, network).await?;
+    let forward = Forward::new(gpu, network, rows, false).await?;
+    let mut passes = Vec::new();
+    for count in prediction::counts(samples, rows) {
+        let mut recorder = Recorder::new(gpu);
+        forward.record(&mut recorder, network, &parameters, count, output).await?;
+        passes.push(Pass { count, dispatches: recorder.finish("forward pass").await? });
+    }
+    let widths = [network.inputs(), network.outputs()];
+    Prediction::new(gpu, [&forward.inputs, forward.outputs()], widths, passes).await
+}
+
 /// The buffers of a forward pass of up to so many rows.
 pub(super) struct Forward {
     /// `[rows, inputs]`, before the encoding.
-    pub(super) inputs: wgpu::Buffer,
+    inputs: wgpu::Buffer,
     /// `[features, inputs]`, where there is an encoding.
     frequencies: Option<wgpu::Buffer>,
     /// `values[0]`, `[rows, fan_in]`, is what the first layer is given, `values[l + 1]`,
     /// `[rows, fan_out]`, what layer `l` puts out.
-    pub(super) values: Vec<wgpu::Buffer>,
+    values: Vec<wgpu::Buffer>,
     /// `slopes[l]`, `[rows, fan_out]`, is `f′` of layer `l`'s weighted sums, where training needs it.
     slopes: Vec<Option<wgpu::Buffer>>,
 }
@@ -148,7 +169,7 @@ impl Forward {
     }
 
     /// What the last layer puts out, `[rows, outputs]`.
-    pub(super) fn outputs(&self) -> &wgpu::Buffer {
+    fn outputs(&self) -> &wgpu::Buffer {
         &self.values[self.values.len() - 1]
     }
 

@@ -1,11 +1,17 @@
 //! What drivers compiled before, where wgpu can hand it to them again.
 
 use super::cache::Cache;
+use super::device::lock;
 use super::kernels::fnv;
+use std::sync::Mutex;
+
+/// The most bytes of compiled kernels that are kept for the next of their kind: nothing can be taken
+/// out of a driver's cache, so a fuller one is given up for an empty one.
+const MOST_BYTES: usize = 16 << 20;
 
 /// A driver's compiled kernels, in memory and on disk.
 pub(super) struct Pipelines {
-    cache: Option<wgpu::PipelineCache>,
+    cache: Mutex<Option<wgpu::PipelineCache>>,
     file: String,
 }
 
@@ -15,34 +21,49 @@ impl Pipelines {
         let key = wgpu::util::pipeline_cache_key(info)
             .filter(|_| device.features().contains(wgpu::Features::PIPELINE_CACHE));
         let Some(key) = key else {
-            return Self { cache: None, file: String::new() };
+            return Self { cache: Mutex::default(), file: String::new() };
         };
         let file = format!("{key}_{:08x}.bin", fnv(info.driver_info.bytes()) as u32);
         let data = folder.read(&file).and_then(|file| checked(&file));
-        let descriptor = wgpu::PipelineCacheDescriptor {
-            label: Some("pipelines"),
-            data: data.as_deref(),
-            fallback: true,
-        };
         // SAFETY: the data are what `get_data` returned on this adapter with this driver: the file is
         // named after both, and a checksum keeps out what was cut short or changed by accident. wgpu
         // and the driver compare their own headers too.
-        let cache = unsafe { device.create_pipeline_cache(&descriptor) };
-        Self { cache: Some(cache), file }
+        let cache = unsafe { create(device, data.as_deref()) };
+        Self { cache: Mutex::new(Some(cache)), file }
     }
 
     /// What pipelines are made with.
-    pub(super) fn cache(&self) -> Option<&wgpu::PipelineCache> {
-        self.cache.as_ref()
+    pub(super) fn cache(&self) -> Option<wgpu::PipelineCache> {
+        lock(&self.cache).clone()
     }
 
     /// Writes down what is there now.
-    pub(super) fn save(&self, folder: &Cache) {
-        if let Some(data) = self.cache.as_ref().and_then(wgpu::PipelineCache::get_data) {
-            let checksum = fnv(data.iter().copied()).to_le_bytes();
-            folder.write(&self.file, &[checksum.as_slice(), &data].concat());
-        }
+    pub(super) fn save(&self, device: &wgpu::Device, folder: &Cache) {
+        self.save_at_most(MOST_BYTES, device, folder);
     }
+
+    fn save_at_most(&self, most: usize, device: &wgpu::Device, folder: &Cache) {
+        let mut cache = lock(&self.cache);
+        let Some(data) = cache.as_ref().and_then(wgpu::PipelineCache::get_data) else { return };
+        if data.len() > most {
+            // SAFETY: there are no data.
+            *cache = Some(unsafe { create(device, None) });
+            return;
+        }
+        let checksum = fnv(data.iter().copied()).to_le_bytes();
+        folder.write(&self.file, &[checksum.as_slice(), &data].concat());
+    }
+}
+
+/// A driver's cache with these data.
+///
+/// # Safety
+/// The data must come from such a cache of the same adapter and driver.
+unsafe fn create(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
+    let descriptor =
+        wgpu::PipelineCacheDescriptor { label: Some("pipelines"), data, fallback: true };
+    // SAFETY: as the caller promises.
+    unsafe { device.create_pipeline_cache(&descriptor) }
 }
 
 /// The data behind their checksum, if it is right.
@@ -54,6 +75,23 @@ fn checked(file: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::twins::adapters;
+
+    #[test]
+    fn a_full_cache_is_given_up() {
+        for gpu in adapters() {
+            let save = |most| {
+                gpu.pipelines.save_at_most(most, &gpu.device, &Cache::none());
+                gpu.pipelines.cache()
+            };
+            let before = gpu.pipelines.cache();
+            assert_eq!(save(MOST_BYTES), before);
+            let after = save(0);
+            let has_data = before.as_ref().is_some_and(|cache| cache.get_data().is_some());
+            assert_eq!(after != before, has_data, "{}", gpu.info);
+            assert_eq!(after.is_some(), before.is_some(), "{}", gpu.info);
+        }
+    }
 
     #[test]
     fn only_what_was_written_whole_is_read() {

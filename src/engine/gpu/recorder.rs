@@ -91,6 +91,12 @@ impl Dispatch {
     }
 }
 
+/// The dispatches of a step or a prediction of so many samples.
+pub(super) struct Pass {
+    pub(super) count: usize,
+    pub(super) dispatches: Vec<Dispatch>,
+}
+
 /// A call that has no bind group yet.
 struct Call {
     kernel: Arc<Kernel>,
@@ -120,7 +126,7 @@ impl<'a> Recorder<'a> {
         buffers: &[&wgpu::Buffer],
         grid: Grid,
     ) -> Result<()> {
-        let kernel = self.gpu.kernel(key).await?;
+        let kernel = self.gpu.kernel(&key).await?;
         let workgroups = grid.workgroups(self.gpu, &kernel)?;
         // Of an elementwise kernel: a number of each operand for every element.
         let elements = if let Grid::Elements(count) = grid { count } else { 0 };
@@ -187,15 +193,6 @@ impl<'a> Recorder<'a> {
         };
         self.gpu.guarded(&format!("binding the buffers of the {label}"), bind).await
     }
-}
-
-/// Plays dispatches that read no step.
-pub(super) fn play(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]) {
-    let mut pass = begin(encoder, None);
-    for dispatch in dispatches {
-        add(&mut pass, dispatch);
-    }
-    gpu.count(|counts| counts.dispatches += dispatches.len() as u64);
 }
 
 /// Plays the dispatches of several steps in one pass; step `i` finds its data in slice `i` of the

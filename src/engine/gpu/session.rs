@@ -2,12 +2,13 @@
 
 use super::Choice;
 use super::device::{Gpu, STEP_STRIDE};
-use super::fused::{self, Fused};
+use super::fused::{self, Fused, Keys};
 use super::kernels::KernelKey;
 use super::layerwise::{self, Layerwise};
+use super::prediction;
 use super::readback::floats;
-use super::recorder::{Dispatch, Grid, Recorder, play_steps};
-use super::specialise::{Layout, Purpose};
+use super::recorder::{Dispatch, Grid, Pass, Recorder, play_steps};
+use super::specialise::Layout;
 use super::tuning::{self, Trial};
 use crate::dataset::{Dataset, Part, Permutation};
 use crate::engine::{Divergence, Outcome, Pending, Plan, Session, Step};
@@ -49,12 +50,6 @@ impl StepData {
         let still = Permutation::identity(count).words();
         Self { order: still, part: still, count: count as u32, ..bytemuck::Zeroable::zeroed() }
     }
-}
-
-/// The dispatches of a step with so many samples.
-struct StepPlan {
-    count: usize,
-    dispatches: Vec<Dispatch>,
 }
 
 /// The buffers of a run that the kernels change, whichever they are.
@@ -133,7 +128,7 @@ struct Task<'a> {
 struct Recorded {
     state: State,
     places: Option<Vec<usize>>,
-    plans: Vec<StepPlan>,
+    plans: Vec<Pass>,
 }
 
 impl Task<'_> {
@@ -146,17 +141,17 @@ impl Task<'_> {
         let source = fused::Source::of(gpu, dataset).await?;
         let trial = Trial { network, loss: plan.loss, batch, source: &source };
         let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
-        let fused = Fused::new(gpu, network, batch, shapes, source, true).await?;
+        let keys = Keys::training(network, batch, shapes, source.samples, plan.loss);
+        let fused = Fused::new(gpu, network, batch, shapes, source, keys).await?;
         let mut plans = Vec::new();
         for count in counts {
             let mut recorder = Recorder::new(gpu);
-            let purpose = Purpose::Training(plan.loss);
-            fused.record(&mut recorder, network, &state.parameters, *count, purpose).await?;
+            fused.record(&mut recorder, &state.parameters, *count).await?;
             fused.record_gradients(&mut recorder, *count, [&state.sums, &state.status]).await?;
             let (gradient, slices) = (&fused.gradient, fused.slices());
             state.record_update(&mut recorder, plan.optimizer, gradient, slices).await?;
             let dispatches = recorder.finish("training step").await?;
-            plans.push(StepPlan { count: *count, dispatches });
+            plans.push(Pass { count: *count, dispatches });
         }
         Ok(Recorded { state, places: Some(layout.places().collect()), plans })
     }
@@ -177,7 +172,7 @@ impl Task<'_> {
             let gradient = layerwise.gradient();
             state.record_update(&mut recorder, plan.optimizer, gradient, 1).await?;
             let dispatches = recorder.finish("training step").await?;
-            plans.push(StepPlan { count: *count, dispatches });
+            plans.push(Pass { count: *count, dispatches });
         }
         Ok(Recorded { state, places: None, plans })
     }
@@ -198,7 +193,7 @@ pub(super) struct GpuSession {
     pub(super) steps: wgpu::Buffer,
     pub(super) step_group: wgpu::BindGroup,
     /// For a full batch, and for what is left at the end of an epoch.
-    plans: Vec<StepPlan>,
+    plans: Vec<Pass>,
 }
 
 impl GpuSession {
@@ -215,8 +210,7 @@ impl GpuSession {
         let slots = SLOTS.min(gpu.largest_buffer() / STEP_STRIDE).max(1) as usize;
         let steps = gpu.storage("steps", slots * STEP_STRIDE as usize / 4).await?;
         let step_group = gpu.step_group(&steps).await?;
-        let rest = Some(samples % batch).filter(|rest| *rest > 0);
-        let counts: Vec<usize> = std::iter::once(batch).chain(rest).collect();
+        let counts: Vec<usize> = prediction::counts(samples, batch).collect();
         let task = Task { gpu, network, plan, dataset, slots, counts: &counts };
         let fits = fused::fits(gpu, network, dataset, batch);
         let work = task.record_fused(choice.tune);

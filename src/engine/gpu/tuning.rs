@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use super::device::Gpu;
-use super::fused::{self, Fused, Source};
+use super::fused::{self, Fused, Keys, Source};
 use super::kernels;
 use super::recorder::{Recorder, play_steps};
 use super::session::StepData;
@@ -74,7 +74,7 @@ pub(super) async fn shapes(
         return compiled(gpu, &candidates, trial).await;
     }
     let key = key(gpu, &layout, batch);
-    if let Some(shapes) = gpu.found.lock().ok().and_then(|found| found.get(&key).copied()) {
+    if let Some(shapes) = gpu.found.lock().ok().and_then(|mut found| found.get(&key)) {
         return Ok(shapes);
     }
     let found: Found = cache.read_json(FILE).unwrap_or_default();
@@ -110,12 +110,12 @@ async fn compiled(gpu: &Gpu, candidates: &[Shapes], trial: &Trial<'_>) -> Result
     let step = fused::first_compiled(gpu, steps, |shape| {
         fused::pass_kernel(network, batch, shape, source.samples, Purpose::Training(loss))
     });
-    let shapes = Shapes { step: step.await?, ..first };
+    let shapes = Shapes { step: step.await?.0, ..first };
     let gradients = candidates.iter().map(|shapes| shapes.gradients);
     let gradients = fused::first_compiled(gpu, gradients, |shape| {
         fused::gradients_kernel(network, batch, Shapes { gradients: shape, ..shapes })
     });
-    Ok(Shapes { gradients: gradients.await?, ..shapes })
+    Ok(Shapes { gradients: gradients.await?.0, ..shapes })
 }
 
 /// The fastest of some shapes, each kernel's by itself, as far as the time allows to try them. Those
@@ -154,11 +154,12 @@ async fn measure(gpu: &Arc<Gpu>, shapes: Shapes, trial: &Trial<'_>) -> Result<f6
     let Trial { network, loss, batch, source } = *trial;
     let layout = Layout::new(network, batch);
     let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-    let fused = Fused::new(gpu, network, batch, shapes, source.clone(), true).await?;
+    let keys = Keys::training(network, batch, shapes, source.samples, loss);
+    let fused = Fused::new(gpu, network, batch, shapes, source.clone(), keys).await?;
     let sums = gpu.storage("losses of the steps", 1).await?;
     let status = gpu.storage("first steps that diverged", 2).await?;
     let mut recorder = Recorder::new(gpu);
-    fused.record(&mut recorder, network, &parameters, batch, Purpose::Training(loss)).await?;
+    fused.record(&mut recorder, &parameters, batch).await?;
     fused.record_gradients(&mut recorder, batch, [&sums, &status]).await?;
     let dispatches = recorder.finish("measured step").await?;
     let steps = gpu.upload("steps", &[StepData::in_order(batch)]).await?;

@@ -42,7 +42,7 @@ const SIZES: [usize; 12] = [1, 2, 3, 7, 8, 9, 31, 33, 100, 127, 129, 257];
 
 /// Opens every adapter; without one, says so loudly. Where `IMPASTO_REQUIRE_GPU` is set, one beyond
 /// OpenGL must be there, or a Vulkan driver that broke would go unnoticed.
-fn adapters() -> Vec<Arc<Gpu>> {
+pub(super) fn adapters() -> Vec<Arc<Gpu>> {
     let found = pollster::block_on(adapter::find());
     let required = std::env::var("IMPASTO_REQUIRE_GPU").is_ok_and(|v| !v.is_empty() && v != "0");
     let modern = found.iter().any(|candidate| candidate.device.api != "OpenGL");

@@ -9,7 +9,7 @@ use crate::encoding::Encoding;
 use crate::engine::{Output, reference};
 use crate::error::Result;
 use crate::gpu::device::{Gpu, STEP_STRIDE};
-use crate::gpu::fused::{self, Fused, Source};
+use crate::gpu::fused::{self, Fused, Keys, Source};
 use crate::gpu::readback::floats;
 use crate::gpu::recorder::{Recorder, play_steps};
 use crate::gpu::session::StepData;
@@ -55,10 +55,12 @@ impl Pass<'_> {
         let layout = Layout::new(network, count);
         let parameters = fused::upload_parameters(gpu, network, &layout).await?;
         let source = Source::of(gpu, self.dataset).await?;
-        let fused = Fused::new(gpu, network, count, self.shapes, source, false).await?;
-        let mut recorder = Recorder::new(gpu);
         let purpose = Purpose::Prediction(output);
-        fused.record(&mut recorder, network, &parameters, count, purpose).await?;
+        let pass = fused::pass_kernel(network, count, self.shapes.step, source.samples, purpose);
+        let keys = Keys { pass, gradients: None };
+        let fused = Fused::new(gpu, network, count, self.shapes, source, keys).await?;
+        let mut recorder = Recorder::new(gpu);
+        fused.record(&mut recorder, &parameters, count).await?;
         let size = 4 * (count * network.outputs()) as u64;
         self.play(recorder, &[(&fused.results, 0..size)]).await
     }
@@ -70,11 +72,12 @@ impl Pass<'_> {
         let layout = Layout::new(network, capacity);
         let parameters = fused::upload_parameters(gpu, network, &layout).await?;
         let source = Source::of(gpu, self.dataset).await?;
-        let fused = Fused::new(gpu, network, capacity, self.shapes, source, true).await?;
+        let keys = Keys::training(network, capacity, self.shapes, source.samples, loss);
+        let fused = Fused::new(gpu, network, capacity, self.shapes, source, keys).await?;
         let sums = gpu.storage("sums", 2).await?;
         let status = gpu.upload("status", &[u32::MAX; 2]).await?;
         let mut recorder = Recorder::new(gpu);
-        fused.record(&mut recorder, network, &parameters, count, Purpose::Training(loss)).await?;
+        fused.record(&mut recorder, &parameters, count).await?;
         fused.record_gradients(&mut recorder, count, [&sums, &status]).await?;
         let size = 4 * (fused.slices() * layout.parameters()) as u64;
         let got = self.play(recorder, &[(&sums, 0..8), (&fused.gradient, 0..size)]).await?;
