@@ -11,7 +11,6 @@ use impasto::reference::ReferenceEngine;
 use impasto::{
     Activation, Control, Dataset, Encoding, Engine, Network, Optimizer, Plan, Step, Trainer,
 };
-use std::task::{Context, Poll, Waker};
 
 /// Dispatches of a step by the fused kernels.
 const FUSED: u64 = 3;
@@ -118,34 +117,6 @@ fn an_epoch_layer_by_layer_is_one_submission_too() {
             let steps = 600_usize.div_ceil(batch) as u64;
             assert!(counts.dispatches <= most * steps, "{counts:?}, batch {batch}");
             assert_eq!((counts.submissions, counts.uploads, counts.readbacks), (1, 1, 1));
-        }
-    }
-}
-
-#[test]
-fn training_returns_before_the_device_is_done() {
-    let dataset = picture(100, 100);
-    let network = network(4, 48);
-    let plan = plan(&dataset, 1_000);
-    for engine in common::gpu_engines() {
-        // OpenGL's software drivers compute where they are called.
-        if engine.device().api == "OpenGL" {
-            continue;
-        }
-        let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
-        // Not the first, for which a driver may have to compile.
-        let outcome = session.train(&epoch(dataset.len(), 1_000, 1)).unwrap();
-        pollster::block_on(outcome).unwrap();
-        let mut outcomes = Vec::new();
-        for number in 2..=4 {
-            outcomes.push(session.train(&epoch(dataset.len(), 1_000, number)).unwrap());
-        }
-        // All are under way, and the last cannot be done yet.
-        let last = outcomes.last_mut().unwrap();
-        let polled = last.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(matches!(polled, Poll::Pending), "{} was waited for", engine.device());
-        for outcome in outcomes {
-            assert_eq!(pollster::block_on(outcome).unwrap().losses.len(), 10);
         }
     }
 }

@@ -31,7 +31,7 @@ fn small_devices(largest_buffer: u64) -> Vec<Arc<Gpu>> {
 }
 
 /// A network, how it is trained, and its samples.
-fn task(hidden: &[usize], samples: usize) -> (Network, Plan, Dataset) {
+pub(super) fn task(hidden: &[usize], samples: usize) -> (Network, Plan, Dataset) {
     let network = Network::builder(2)
         .hidden(hidden, Activation::Relu)
         .output(3, Activation::Identity)
@@ -44,7 +44,7 @@ fn task(hidden: &[usize], samples: usize) -> (Network, Plan, Dataset) {
 }
 
 /// A step of all samples.
-fn step(number: u64, count: usize) -> Step {
+pub(super) fn step(number: u64, count: usize) -> Step {
     Step { number, epoch: number, first: 0, count, learning_rate: 1e-3 }
 }
 

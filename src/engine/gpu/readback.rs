@@ -1,10 +1,14 @@
 //! From the device back to the host, without blocking.
 
+#[cfg(test)]
+use super::device::lock;
 use super::device::{Gpu, Scopes};
 use crate::error::{Error, Result};
 use futures_intrusive::channel::shared::oneshot_channel;
 use std::ops::Range;
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::Mutex;
 #[cfg(not(target_arch = "wasm32"))]
 use std::{
     sync::mpsc,
@@ -96,6 +100,9 @@ impl Gpu {
 pub(super) struct Waiter {
     #[cfg(not(target_arch = "wasm32"))]
     thread: Option<(mpsc::Sender<wgpu::SubmissionIndex>, JoinHandle<()>)>,
+    /// While a test has it locked, the thread waits for nothing, and no callback is called.
+    #[cfg(test)]
+    gate: Arc<Mutex<()>>,
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -103,8 +110,14 @@ impl Waiter {
     pub(super) fn new(device: &wgpu::Device) -> Self {
         let (sender, submissions) = mpsc::channel();
         let device = device.clone();
+        #[cfg(test)]
+        let gate = Arc::<Mutex<()>>::default();
+        #[cfg(test)]
+        let gate_of_the_thread = Arc::clone(&gate);
         let wait = move || {
             for submission in submissions {
+                #[cfg(test)]
+                drop(lock(&gate_of_the_thread));
                 // What fails here also fails the mapping, which reports it.
                 let _ = device.poll(wgpu::PollType::Wait {
                     submission_index: Some(submission),
@@ -113,7 +126,11 @@ impl Waiter {
             }
         };
         let thread = thread::Builder::new().name("impasto-gpu-wait".into()).spawn(wait);
-        Self { thread: thread.ok().map(|thread| (sender, thread)) }
+        Self {
+            thread: thread.ok().map(|thread| (sender, thread)),
+            #[cfg(test)]
+            gate,
+        }
     }
 
     fn wait_for(&self, device: &wgpu::Device, submission: wgpu::SubmissionIndex) {
@@ -148,4 +165,34 @@ impl Waiter {
 /// The floats in a device's bytes.
 pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.chunks_exact(4).map(bytemuck::pod_read_unaligned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Outcome, Pending, Session};
+    use crate::gpu::Choice;
+    use crate::gpu::faults::{step, task};
+    use crate::gpu::session::GpuSession;
+    use crate::gpu::twins::adapters;
+    use std::task::{Context, Poll, Waker};
+
+    #[test]
+    fn training_returns_before_the_device_is_known_to_be_done() {
+        let (network, plan, dataset) = task(&[8], 10);
+        for gpu in adapters() {
+            let start = GpuSession::start(&gpu, &network, &plan, &dataset, Choice::default());
+            let mut session = pollster::block_on(start).expect("starts");
+            let closed = lock(&gpu.waiter.gate);
+            let mut start = |number| session.train(&[step(number, 10)]).expect("starts");
+            let mut outcomes: [Pending<'static, Outcome>; 3] = [1, 2, 3].map(&mut start);
+            // However fast the device is, it was not asked whether it is done with the last.
+            let polled = outcomes[2].as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(polled, Poll::Pending), "{} was waited for", gpu.info);
+            drop(closed);
+            for outcome in outcomes {
+                assert_eq!(pollster::block_on(outcome).expect("trains").losses.len(), 1);
+            }
+        }
+    }
 }

@@ -28,8 +28,7 @@ fn optimizers() -> Vec<Optimizer> {
 /// The least size that rounding errors are relative to: that of the gradient's terms.
 const LEAST: f64 = 8.0;
 
-#[test]
-fn every_optimizer_updates_as_its_twin() {
+pub(super) fn every_optimizer_updates_as_its_twin() {
     on_random_shapes(|gpu, _, _, count, seed| {
         let parameters = random(seed + 1, count);
         // In two parts, to be added up.
@@ -90,8 +89,7 @@ fn every_optimizer_updates_as_its_twin() {
     });
 }
 
-#[test]
-fn optimizers_note_what_is_not_finite_and_stop_after_it() {
+pub(super) fn optimizers_note_what_is_not_finite_and_stop_after_it() {
     const NEVER: u32 = u32::MAX;
     let before = [1.0, 2.0, 3.0];
     for gpu in adapters() {
@@ -123,8 +121,7 @@ fn optimizers_note_what_is_not_finite_and_stop_after_it() {
     }
 }
 
-#[test]
-fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
+pub(super) fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
     for gpu in adapters() {
         for gradient in [0.0, 1e-30, 1e-20, 1e-18, 1e-10, 1.0] {
             for epsilon in [1e-30, 1e-20, 1e-8, 1.0] {

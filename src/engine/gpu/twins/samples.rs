@@ -9,8 +9,7 @@ fn gather_step(dataset: &Dataset, order: Permutation, first: usize, batch: usize
     StepData { first: first as u32, ..step }
 }
 
-#[test]
-fn gather_follows_the_permutation_across_segments() {
+pub(super) fn gather_follows_the_permutation_across_segments() {
     on_random_shapes(|gpu, batch, samples, width, seed| {
         let rows = random(seed, samples * width);
         let whole = Dataset::new(rows.clone(), rows.clone(), width, width).expect("samples");
@@ -41,8 +40,7 @@ fn gather_follows_the_permutation_across_segments() {
     });
 }
 
-#[test]
-fn gather_pixels_across_segments() {
+pub(super) fn gather_pixels_across_segments() {
     on_random_shapes(|gpu, batch, width, height, seed| {
         let channels = (seed % 4 + 1) as usize;
         let bytes = random(seed, width * height * channels);
@@ -81,8 +79,7 @@ fn gather_pixels_across_segments() {
     });
 }
 
-#[test]
-fn fourier_encoding() {
+pub(super) fn fourier_encoding() {
     on_random_shapes(|gpu, batch, _, features, seed| {
         let inputs = (seed % 4 + 1) as usize;
         let fourier = Encoding::Fourier { features, scale: 10.0, seed };
