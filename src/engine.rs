@@ -162,18 +162,7 @@ impl Plan {
         if self.batch_size == 0 {
             return invalid("a batch of 0 samples: it needs at least 1");
         }
-        if dataset.input_width() != network.inputs() || dataset.target_width() != network.outputs()
-        {
-            return invalid(format!(
-                "samples of {} inputs and {} targets do not fit a network of {} inputs and {} \
-                 outputs",
-                dataset.input_width(),
-                dataset.target_width(),
-                network.inputs(),
-                network.outputs()
-            ));
-        }
-        Ok(())
+        check_widths(network, dataset)
     }
 
     /// The order in which `epoch` visits `samples`.
@@ -183,6 +172,20 @@ impl Plan {
             |seed| Permutation::new(samples, seed, epoch),
         )
     }
+}
+
+/// An error if the samples of `dataset` are not as wide as `network`.
+pub(crate) fn check_widths(network: &Network, dataset: &Dataset) -> Result<()> {
+    if dataset.input_width() != network.inputs() || dataset.target_width() != network.outputs() {
+        return invalid(format!(
+            "samples of {} inputs and {} targets do not fit a network of {} inputs and {} outputs",
+            dataset.input_width(),
+            dataset.target_width(),
+            network.inputs(),
+            network.outputs()
+        ));
+    }
+    Ok(())
 }
 
 /// One step of a training run: some samples, one update.

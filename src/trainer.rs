@@ -29,7 +29,7 @@ mod training;
 pub use training::Training;
 
 use crate::dataset::Dataset;
-use crate::engine::{Engine, Output, Plan, reference};
+use crate::engine::{Engine, Output, Plan, check_widths, reference};
 use crate::error::{Result, invalid};
 use crate::loss::Loss;
 use crate::network::Network;
@@ -292,13 +292,8 @@ pub async fn evaluate_async(
     dataset: &Dataset,
 ) -> Result<f64> {
     loss.check_output(network.output_layer().activation, network.outputs())?;
+    check_widths(network, dataset)?;
     let width = network.outputs();
-    if dataset.target_width() != width {
-        return invalid(format!(
-            "samples of {} targets do not fit a network of {width} outputs",
-            dataset.target_width()
-        ));
-    }
     let wanted =
         if loss.folded_activation().is_some() { Output::Logits } else { Output::Activated };
     let scale = loss.scale(dataset.len(), width);

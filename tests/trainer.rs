@@ -455,8 +455,13 @@ fn settings_that_make_no_sense_are_refused() {
         }
         let message = engine.predict(&network(), &[1.0; 3]).unwrap_err().to_string();
         assert!(message.contains("whole samples"), "{message}");
-        let message = evaluate(&*engine, &long, Loss::MeanSquaredError, &hill()).unwrap_err();
-        assert!(message.to_string().contains("do not fit"), "{message}");
+        // One that is wider than the samples, one that two samples would fill, two outputs.
+        let narrow = Network::builder(1).output(1, Activation::Identity).build().unwrap();
+        for unfit in [&wide, &narrow, &long] {
+            let judged = evaluate(&*engine, unfit, Loss::MeanSquaredError, &hill());
+            let message = judged.map_err(|error| error.to_string()).unwrap_err();
+            assert!(message.contains("do not fit"), "{message}");
+        }
     }
 }
 
