@@ -94,11 +94,12 @@ pub trait Engine {
 /// One training run on an engine.
 pub trait Session {
     /// Starts these steps, in order, and returns a future of what came of them; the device works
-    /// on while the caller does something else. After a step that diverged, no step changes
-    /// anything any more.
+    /// on while the caller does something else. After a step that diverged, no step is taken any more.
     ///
     /// # Errors
-    /// A step of samples that are not there, or a device that failed.
+    /// Steps that are not numbered one after the other, of samples that are not there, of another
+    /// number of samples than the plan's batch size or what it leaves at the end of an epoch, or with a
+    /// learning rate that is not above 0; or a device that failed.
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>>;
 
     /// The parameters as they are after all steps started so far, in the order of
@@ -165,6 +166,43 @@ impl Plan {
         check_widths(network, dataset)
     }
 
+    /// Whether all `steps`, in this order, can be taken on so many samples. Every engine asks this, so
+    /// that all refuse the same steps.
+    pub(crate) fn check_steps(&self, steps: &[Step], samples: usize) -> Result<()> {
+        let batch = self.batch_size.min(samples);
+        for (step, before) in steps.iter().zip(std::iter::once(None).chain(steps.iter().map(Some)))
+        {
+            let Step { number, first, count, learning_rate, .. } = *step;
+            if number == 0 {
+                return invalid("step 0: steps are numbered from 1 on");
+            }
+            if let Some(before) = before.filter(|before| before.number + 1 != number) {
+                return invalid(format!(
+                    "step {number} follows step {}: steps are numbered one after the other, from 1 on",
+                    before.number
+                ));
+            }
+            if count == 0 || first.checked_add(count).is_none_or(|end| end > samples) {
+                return invalid(format!(
+                    "step {number} is of {count} samples from position {first} on, and there are \
+                     {samples}"
+                ));
+            }
+            if count != batch && count != samples % batch {
+                return invalid(format!(
+                    "step {number} is of {count} samples: it must have the batch size of {batch}, or \
+                     what is left of the samples at the end of an epoch"
+                ));
+            }
+            if !(learning_rate.is_finite() && learning_rate > 0.0) {
+                return invalid(format!(
+                    "step {number} has a learning rate of {learning_rate}: it must be a number above 0"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The order in which `epoch` visits `samples`.
     pub(crate) fn order(&self, samples: usize, epoch: u64) -> Permutation {
         self.shuffle.map_or_else(
@@ -193,36 +231,21 @@ pub(crate) fn check_widths(network: &Network, dataset: &Dataset) -> Result<()> {
 pub struct Step {
     /// The step's number in the run, from 1.
     pub number: u64,
-    /// Its epoch, from 1.
+    /// Its epoch, from 1, which decides the order of the samples.
     pub epoch: u64,
     /// Position of its first sample in the epoch's order.
     pub first: usize,
     /// Samples in it: the plan's batch size, or what is left of it at the end of an epoch.
     pub count: usize,
-    /// Learning rate.
+    /// Learning rate, above 0.
     pub learning_rate: f64,
-}
-
-impl Step {
-    /// Whether all `steps` are of samples that are there.
-    pub(crate) fn check(steps: &[Self], samples: usize) -> Result<()> {
-        let unfit = |step: &&Self| {
-            step.count == 0 || step.first.checked_add(step.count).is_none_or(|end| end > samples)
-        };
-        match steps.iter().find(unfit) {
-            None => Ok(()),
-            Some(step) => invalid(format!(
-                "step {} is of {} samples from position {} on, and there are {samples}",
-                step.number, step.count, step.first
-            )),
-        }
-    }
 }
 
 /// What came of some steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The loss of each step's samples before its update.
+    /// The loss of each step's samples before its update. The step that diverged is the last that has
+    /// one, since no step after it is taken.
     pub losses: Vec<f64>,
     /// The first step after which training no longer makes sense.
     pub diverged: Option<Divergence>,

@@ -493,25 +493,87 @@ fn extreme_inputs_and_certainty_stay_finite() {
     }
 }
 
-#[test]
-fn steps_of_samples_that_are_not_there_are_refused() {
-    let network = small(Activation::Relu, Activation::Identity);
-    let dataset = samples(10, 3, 2, 1);
-    let plan = Plan {
+/// 10 samples in batches of 4, in their order.
+fn batches_of_four() -> Plan {
+    Plan {
         loss: Loss::MeanSquaredError,
         optimizer: Optimizer::SGD,
         l2: 0.0,
         batch_size: 4,
         shuffle: None,
-    };
+    }
+}
+
+#[test]
+fn every_engine_refuses_the_same_steps() {
+    let network = small(Activation::Relu, Activation::Identity);
+    let (dataset, plan) = (samples(10, 3, 2, 1), batches_of_four());
+    let step = Step { number: 2, epoch: 1, first: 0, count: 4, learning_rate: 0.1 };
+    let unfit = [
+        ("there are 10", Step { first: 7, ..step }),
+        ("there are 10", Step { first: 10, count: 2, ..step }),
+        ("there are 10", Step { first: usize::MAX, ..step }),
+        ("of 0 samples", Step { count: 0, ..step }),
+        ("batch size", Step { count: 1, ..step }),
+        ("batch size", Step { count: 5, ..step }),
+        ("rate of 0", Step { learning_rate: 0.0, ..step }),
+        ("rate of -1", Step { learning_rate: -1.0, ..step }),
+        ("rate of NaN", Step { learning_rate: f64::NAN, ..step }),
+        ("rate of inf", Step { learning_rate: f64::INFINITY, ..step }),
+        ("from 1 on", Step { number: 0, ..step }),
+    ];
     for engine in engines() {
         let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
         let before = pollster::block_on(session.parameters()).unwrap();
-        for (first, count) in [(7, 4), (10, 1), (usize::MAX, 4), (0, 0)] {
-            let step = Step { number: 1, epoch: 1, first, count, learning_rate: 0.1 };
-            let error = session.train(&[step]).err().map(|e| e.to_string()).unwrap_or_default();
-            assert!(error.contains("there are 10"), "{}: {error}", engine.device());
+        for (named, unfit) in unfit {
+            for steps in [&[unfit][..], &[Step { number: 1, ..step }, unfit]] {
+                let error = session.train(steps).err().map(|e| e.to_string()).unwrap_or_default();
+                assert!(error.contains(named), "{}: {unfit:?}: {error:?}", engine.device());
+            }
         }
+        let gap = [step, Step { number: 4, ..step }];
+        assert!(session.train(&gap).is_err(), "{}", engine.device());
         assert_eq!(pollster::block_on(session.parameters()).unwrap(), before);
+        // What is left at the end of an epoch is a step.
+        let rest = Step { first: 8, count: 2, ..step };
+        let outcome = pollster::block_on(session.train(&[rest]).unwrap()).unwrap();
+        assert_eq!((outcome.losses.len(), outcome.diverged), (1, None), "{}", engine.device());
+    }
+}
+
+#[test]
+fn every_engine_reports_the_same_losses_of_a_run_that_diverges() {
+    let network = small(Activation::Tanh, Activation::Identity);
+    let (inputs, targets) = samples(10, 3, 2, 1).rows(0..10);
+    let far = targets.iter().map(|target| 100.0 * target).collect();
+    let (dataset, plan) = (Dataset::new(inputs, far, 3, 2).unwrap(), batches_of_four());
+    // In the third step the rate is too large for any engine's numbers.
+    let step = |i: usize| Step {
+        number: i as u64 + 1,
+        epoch: 1,
+        first: i % 2 * 4,
+        count: 4,
+        learning_rate: if i == 2 { f64::MAX } else { 1e-3 },
+    };
+    let steps: Vec<Step> = (0..6).map(step).collect();
+    let losses = |engine: &dyn Engine| {
+        let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        let mut losses = Vec::new();
+        for steps in [&steps[..1], &steps[1..5], &steps[5..]] {
+            let outcome = pollster::block_on(session.train(steps).unwrap()).unwrap();
+            let diverged = outcome.diverged.map(|divergence| (divergence.step, divergence.in_loss));
+            let expected = (steps[0].number > 1).then_some((3, false));
+            assert_eq!(diverged, expected, "{}", engine.device());
+            losses.push(outcome.losses);
+        }
+        // A step has a loss if it was taken, so none after the third has.
+        let counts: Vec<usize> = losses.iter().map(Vec::len).collect();
+        assert_eq!(counts, [1, 2, 0], "{}", engine.device());
+        losses.concat()
+    };
+    let expected = losses(&ReferenceEngine::new());
+    for engine in others() {
+        let what = engine.device().to_string();
+        assert_near(&what, &losses(&*engine), &expected, tolerance(&network, 4, 3));
     }
 }

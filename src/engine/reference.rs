@@ -222,9 +222,6 @@ impl ReferenceSession {
         let order = self.plan.order(self.dataset.len(), step.epoch);
         let (inputs, targets) = gather(&self.dataset, &order, step.first, step.count);
         let (loss, gradient) = loss_and_gradient(&self.network, self.plan.loss, &inputs, &targets);
-        if self.diverged.is_some() {
-            return loss;
-        }
         if !loss.is_finite() {
             self.diverged = Some(Divergence { step: step.number, in_loss: true });
             return loss;
@@ -243,8 +240,14 @@ impl ReferenceSession {
 
 impl Session for ReferenceSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
-        Step::check(steps, self.dataset.len())?;
-        let losses = steps.iter().map(|step| self.step(step)).collect();
+        self.plan.check_steps(steps, self.dataset.len())?;
+        let mut losses = Vec::with_capacity(steps.len());
+        for step in steps {
+            if self.diverged.is_some() {
+                break;
+            }
+            losses.push(self.step(step));
+        }
         Ok(ready(Ok(Outcome { losses, diverged: self.diverged })))
     }
 

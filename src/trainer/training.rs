@@ -255,11 +255,10 @@ impl Training {
         let samples: usize = steps.iter().map(|step| step.count).sum();
         let seconds = took.as_secs_f64();
         let mut ending = None;
-        for (step, loss) in steps.iter().zip(&outcome.losses) {
-            if let Some(divergence) = outcome.diverged.filter(|d| d.step <= step.number) {
-                let step = Step { number: self.earlier + step.number, ..*step };
-                return Err(diverged(divergence, &step, &self.summary));
-            }
+        // The step that diverged is the last with a loss, and changed nothing.
+        let diverged_at = outcome.diverged.map(|divergence| divergence.step);
+        let changed = |step: &&Step| diverged_at.is_none_or(|diverged| step.number < diverged);
+        for (step, loss) in steps.iter().take_while(changed).zip(&outcome.losses) {
             let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };
             self.summary.steps += 1;
             self.summary.samples += step.count as u64;
@@ -274,6 +273,14 @@ impl Training {
                 }
                 ending = ended.or(ending);
             }
+        }
+        if let (Some(divergence), Some(step)) =
+            (outcome.diverged, steps.iter().find(|step| !changed(step)))
+        {
+            let step = Step { number: self.earlier + step.number, ..*step };
+            // Asked to go on, the session says so of the same step again.
+            self.next = step.number;
+            return Err(diverged(divergence, &step, &self.summary));
         }
         let event = Event::Progress {
             steps: self.summary.steps,

@@ -49,6 +49,12 @@ impl Block {
         &self.values[self.inputs.len() * self.stride..]
     }
 
+    /// Takes the last update back.
+    pub(super) fn undo(&mut self) {
+        std::mem::swap(&mut self.values, &mut self.other);
+        super::vectors().dispatch(Transpose(self));
+    }
+
     /// Copies the weights into their transpose; padding becomes padding. To be inlined where there
     /// are vector instructions.
     #[inline(always)]

@@ -151,11 +151,18 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Some steps; their losses.
+    /// Some steps, up to one that diverges; their losses.
     fn run(&mut self, steps: &[Step]) -> std::result::Result<Vec<f64>, Abandoned> {
         let _guard = self.barrier.guard();
         let mut tile = lock(&self.session.tiles[self.thread]);
-        steps.iter().map(|step| self.step(step, &mut tile)).collect()
+        let mut losses = Vec::with_capacity(steps.len());
+        for step in steps {
+            if self.diverged.is_some() {
+                break;
+            }
+            losses.push(self.step(step, &mut tile)?);
+        }
+        Ok(losses)
     }
 
     fn step(&mut self, step: &Step, tile: &mut Tile) -> std::result::Result<f64, Abandoned> {
@@ -165,22 +172,18 @@ impl Worker<'_> {
         let shares: Vec<_> = session.shares.iter().map(read).collect();
         let loss: f64 = shares.iter().map(|share| share.loss).sum();
         // The loss is judged as the f32 that the GPU engine computes.
-        let finite = (loss as f32).is_finite();
-        let updates = self.diverged.is_none() && finite;
-        if updates {
-            self.update(step, &shares);
-        } else if self.diverged.is_none() {
+        if !(loss as f32).is_finite() {
             self.diverged = Some(Divergence { step: step.number, in_loss: true });
+            return Ok(loss);
         }
+        self.update(step, &shares);
         drop(shares);
         self.barrier.wait()?;
-        if updates && self.broken.load(Ordering::Relaxed) {
+        if self.broken.load(Ordering::Relaxed) {
             self.diverged = Some(Divergence { step: step.number, in_loss: false });
             for block in &session.owned[self.thread] {
-                let block = &mut *write(&session.blocks[*block]);
-                std::mem::swap(&mut block.values, &mut block.other);
+                write(&session.blocks[*block]).undo();
             }
-            self.barrier.wait()?;
         }
         Ok(loss)
     }
@@ -225,7 +228,7 @@ impl Worker<'_> {
 
 impl Session for CpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
-        Step::check(steps, self.dataset.len())?;
+        self.plan.check_steps(steps, self.dataset.len())?;
         let threads = self.tiles.len();
         let (barrier, broken) = (Barrier::new(threads), AtomicBool::new(false));
         let (barrier, broken, session) = (&barrier, &broken, &*self);
@@ -333,6 +336,30 @@ mod tests {
             assert_eq!(outcome.diverged, Some(Divergence { step: 4, in_loss: false }));
             assert!(parameters.iter().all(|p| p.is_finite()), "{threads} threads");
         }
+    }
+
+    #[test]
+    fn the_transposed_weights_of_a_broken_update_are_undone_too() {
+        let network = Network::builder(3)
+            .hidden(&[5], Activation::Tanh)
+            .output(2, Activation::Identity)
+            .build()
+            .expect("a network");
+        let dataset = Dataset::new(vec![0.5; 12], vec![0.1; 8], 3, 2).expect("samples");
+        let plan = Plan {
+            loss: Loss::MeanSquaredError,
+            optimizer: Optimizer::SGD,
+            l2: 0.0,
+            batch_size: 4,
+            shuffle: None,
+        };
+        let mut session = CpuSession::new(&network, plan, &dataset, 1).expect("memory");
+        let before = read(&session.blocks[1]).transposed.to_vec();
+        let step = Step { number: 1, epoch: 1, first: 0, count: 4, learning_rate: 1e300 };
+        let outcome =
+            pollster::block_on(session.train(&[step]).expect("a step")).expect("no device");
+        assert_eq!(outcome.diverged, Some(Divergence { step: 1, in_loss: false }));
+        assert_eq!(*read(&session.blocks[1]).transposed, *before);
     }
 
     #[test]

@@ -251,11 +251,7 @@ impl GpuSession {
                 ));
             }
             let Some(plan) = self.plans.iter().find(|plan| plan.count == step.count) else {
-                return invalid(format!(
-                    "a step of {} samples: it must have the plan's batch size, or what is left of it \
-                     at the end of an epoch",
-                    step.count
-                ));
+                return invalid(format!("no kernels for a step of {} samples", step.count));
             };
             played.push(plan.dispatches.as_slice());
         }
@@ -267,14 +263,15 @@ impl GpuSession {
         let sums = 0..4 * steps.len() as u64;
         let sources = [(&self.state.status, 0..8), (&self.state.sums, sums)];
         let read = self.gpu.read(encoder, &sources, "losses of the steps")?;
+        let first = steps.first().map_or(1, |step| step.number);
         Ok(async move {
             let bytes = read.await?;
             let (status, sums) = bytes.split_at(8);
-            let status: [u32; 2] = bytemuck::pod_read_unaligned(status);
-            Ok(Outcome {
-                losses: floats(sums).map(f64::from).collect(),
-                diverged: divergence(status),
-            })
+            let diverged = divergence(bytemuck::pod_read_unaligned(status));
+            // Those after the step that diverged are of no step that was taken.
+            let taken = diverged.map_or(u64::MAX, |d| (d.step + 1).saturating_sub(first));
+            let losses = floats(sums).map(f64::from).take(taken as usize).collect();
+            Ok(Outcome { losses, diverged })
         })
     }
 
@@ -303,7 +300,7 @@ impl GpuSession {
 
 impl Session for GpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
-        Step::check(steps, self.samples)?;
+        self.plan.check_steps(steps, self.samples)?;
         let mut submissions = Vec::new();
         for some in steps.chunks(self.slots) {
             submissions.push(self.submit(some)?);
