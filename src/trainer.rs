@@ -24,6 +24,7 @@
 //! # Ok::<(), impasto::Error>(())
 //! ```
 
+mod judge;
 mod training;
 
 pub use training::Training;

@@ -5,13 +5,15 @@
 #![allow(dead_code, reason = "the shared module has more than this file needs")]
 
 mod common;
+#[path = "trainer/schedules.rs"]
+mod schedules;
 
 use common::{adapters, engines, gpu_engines};
 use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
     Activation, Control, Dataset, EarlyStopping, Ending, Engine, Epoch, Error, Event, Loss,
-    Network, Optimizer, Plateau, Schedule, Summary, Trainer, evaluate,
+    Network, Optimizer, Schedule, Summary, Trainer, evaluate,
 };
 use rayon::prelude::*;
 use std::sync::mpsc;
@@ -214,32 +216,6 @@ fn an_epoch_s_loss_is_that_of_its_samples() {
     }
 }
 
-/// scikit-learn's rule, `_update_no_improvement_count`, on losses: after which epoch it stops.
-fn stops_after(losses: &[f64], tolerance: f64, patience: usize) -> Option<usize> {
-    let (mut best, mut count) = (f64::INFINITY, 0);
-    losses
-        .iter()
-        .position(|loss| {
-            count = if *loss > best - tolerance { count + 1 } else { 0 };
-            best = best.min(*loss);
-            count > patience
-        })
-        .map(|position| position + 1)
-}
-
-#[test]
-fn training_stops_when_the_loss_no_longer_falls() {
-    let stopping = EarlyStopping { tolerance: 1e-3, patience: 3, held_out: None };
-    let (_, summary) = fit(&Trainer { early_stopping: Some(stopping), ..trainer(2000) }, &cpu());
-    let losses: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
-    assert_eq!(summary.ending, Ending::Converged);
-    assert!(losses.len() > 4 && losses.len() < 2000, "{} epochs", losses.len());
-    assert_eq!(stops_after(&losses, 1e-3, 3), Some(losses.len()));
-    // Watching changes nothing: the parameters are those of so many epochs.
-    let (stopped, _) = fit(&Trainer { early_stopping: Some(stopping), ..trainer(2000) }, &cpu());
-    assert_eq!(stopped, fit(&trainer(losses.len()), &cpu()).0);
-}
-
 #[test]
 fn the_parameters_of_the_best_epoch_are_kept() {
     for engine in engines() {
@@ -252,7 +228,6 @@ fn the_parameters_of_the_best_epoch_are_kept() {
             summary.history.iter().map(|epoch| epoch.held_out_loss.unwrap()).collect();
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
         assert_eq!(summary.ending, Ending::Converged, "{losses:?}");
-        assert_eq!(stops_after(&losses, 0.0, 5), Some(losses.len()), "{losses:?}");
         assert!(losses[losses.len() - 1] > lowest, "{losses:?}");
         // 30 samples are trained on, in steps of 16 and 14.
         assert_eq!(summary.steps, 2 * losses.len() as u64);
@@ -287,45 +262,6 @@ fn the_watcher_stops_a_run_and_what_was_learned_is_kept() {
             assert_eq!(*got as f32, *expected as f32);
         }
     }
-}
-
-#[test]
-fn schedules_are_followed_epoch_by_epoch() {
-    let epochs = 8_u64;
-    for engine in engines() {
-        for schedule in [
-            Schedule::Constant,
-            Schedule::Cosine,
-            Schedule::Step { every: 3, factor: 0.1 },
-            Schedule::InverseScaling { power: 0.5 },
-        ] {
-            let (_, summary) = fit(&Trainer { schedule, ..trainer(8) }, &*engine);
-            // The rate of an epoch's last step.
-            let expected: Vec<f64> = (1..=epochs)
-                .map(|epoch| 0.02 * schedule.multiplier(3 * epoch, 3 * epochs, epoch))
-                .collect();
-            assert_eq!(rates(&summary.history), expected, "{schedule:?} on {}", engine.device());
-        }
-    }
-    // And used, not only told.
-    let trained = |schedule| fit(&Trainer { schedule, ..trainer(8) }, &cpu()).0;
-    assert_ne!(trained(Schedule::Constant), trained(Schedule::Cosine));
-}
-
-#[test]
-fn the_rate_falls_on_a_plateau() {
-    // Every epoch counts as one without improvement that does not halve the loss.
-    let schedule = Schedule::ReduceOnPlateau { factor: 0.5, patience: 1, threshold: 0.5 };
-    let trainer = Trainer { schedule, ..trainer(20) };
-    let (_, summary) = fit(&trainer, &cpu());
-    let mut plateau = Plateau::default();
-    let mut expected = vec![0.02];
-    for epoch in &summary.history {
-        expected.push(0.02 * plateau.observe(schedule, epoch.loss));
-    }
-    assert_eq!(summary.history.len(), 20);
-    assert_eq!(rates(&summary.history), expected[..20]);
-    assert!(summary.history[19].learning_rate < 0.01, "{:?}", rates(&summary.history));
 }
 
 /// A network and samples, full-batch, on which a run diverges.

@@ -1,6 +1,7 @@
 //! A training run under way: steps and submissions, the stopping rule, the history.
 
-use super::{Control, EarlyStopping, Ending, Epoch, Event, Summary, Trainer, evaluate_async};
+use super::judge::Judge;
+use super::{Control, Ending, Epoch, Event, Summary, Trainer, evaluate_async};
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, Engine, Outcome, Pending, Session, Step};
 use crate::error::{Error, Result};
@@ -346,43 +347,15 @@ impl Timetable {
         let epoch = (number - 1) / self.steps_per_epoch + 1;
         let first = ((number - 1) % self.steps_per_epoch) as usize * self.batch_size;
         let schedule = trainer.schedule.multiplier(number, self.steps, epoch);
+        // A schedule may fall so far that the product is 0, which is no rate.
+        let learning_rate = (trainer.learning_rate * multiplier * schedule).max(f64::MIN_POSITIVE);
         Step {
             number,
             epoch,
             first,
             count: self.batch_size.min(self.samples - first),
-            learning_rate: trainer.learning_rate * multiplier * schedule,
+            learning_rate,
         }
-    }
-}
-
-/// The stopping rule and its memory.
-struct Judge {
-    rule: Option<EarlyStopping>,
-    lowest: f64,
-    waited: usize,
-    /// The parameters of the best epoch, where the rule keeps them.
-    best: Option<Vec<f64>>,
-}
-
-impl Judge {
-    fn new(rule: Option<EarlyStopping>) -> Self {
-        Self { rule, lowest: f64::INFINITY, waited: 0, best: None }
-    }
-
-    /// Takes in the loss of an epoch: (whether it is the best yet, whether to stop).
-    fn observe(&mut self, loss: f64) -> (bool, bool) {
-        let Some(rule) = self.rule else { return (false, false) };
-        if loss > self.lowest - rule.tolerance {
-            self.waited += 1;
-        } else {
-            self.waited = 0;
-        }
-        let improved = loss < self.lowest;
-        if improved {
-            self.lowest = loss;
-        }
-        (improved, self.waited > rule.patience)
     }
 }
 

@@ -1,0 +1,79 @@
+//! The stopping rule.
+
+use super::EarlyStopping;
+
+/// The stopping rule and its memory.
+pub(super) struct Judge {
+    rule: Option<EarlyStopping>,
+    lowest: f64,
+    waited: usize,
+    /// The parameters of the best epoch, where the rule keeps them.
+    pub(super) best: Option<Vec<f64>>,
+}
+
+impl Judge {
+    pub(super) fn new(rule: Option<EarlyStopping>) -> Self {
+        Self { rule, lowest: f64::INFINITY, waited: 0, best: None }
+    }
+
+    /// Takes in the loss of an epoch: (whether it is the best yet, whether to stop).
+    pub(super) fn observe(&mut self, loss: f64) -> (bool, bool) {
+        let Some(rule) = self.rule else { return (false, false) };
+        if loss > self.lowest - rule.tolerance {
+            self.waited += 1;
+        } else {
+            self.waited = 0;
+        }
+        let improved = loss < self.lowest;
+        if improved {
+            self.lowest = loss;
+        }
+        (improved, self.waited > rule.patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    struct Fixture {
+        stopping: Vec<Case>,
+    }
+
+    /// Losses of epochs, and what scikit-learn makes of them; see `schedules.py`.
+    #[derive(Deserialize)]
+    struct Case {
+        tolerance: f64,
+        patience: usize,
+        held_out: bool,
+        losses: Vec<f64>,
+        stops_after: Option<usize>,
+        best: Option<usize>,
+    }
+
+    #[test]
+    fn the_rule_is_that_of_scikit_learn() {
+        let fixture: Fixture =
+            serde_json::from_str(include_str!("../../tests/fixtures/schedules.json"))
+                .expect("the fixture");
+        assert!(fixture.stopping.iter().any(|case| case.stops_after.is_some()));
+        for case in fixture.stopping {
+            let held_out = case.held_out.then_some(0.1);
+            let rule =
+                EarlyStopping { tolerance: case.tolerance, patience: case.patience, held_out };
+            let mut judge = Judge::new(Some(rule));
+            let (mut best, mut stops_after) = (None, None);
+            for (number, loss) in (1..).zip(&case.losses) {
+                let (improved, stop) = judge.observe(*loss);
+                best = if improved && case.held_out { Some(number) } else { best };
+                if stop {
+                    stops_after = Some(number);
+                    break;
+                }
+            }
+            assert_eq!((stops_after, best), (case.stops_after, case.best), "{rule:?}");
+        }
+    }
+}
