@@ -139,6 +139,13 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
+impl Epoch {
+    /// The loss that rules and schedules judge it by.
+    fn judged_loss(&self) -> f64 {
+        self.held_out_loss.unwrap_or(self.loss)
+    }
+}
+
 /// What a watcher answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {

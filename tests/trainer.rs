@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "the shared module has more than this file needs")]
 
 mod common;
+#[path = "trainer/restarts.rs"]
+mod restarts;
 #[path = "trainer/schedules.rs"]
 mod schedules;
 
@@ -106,48 +108,6 @@ fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
         let learned = pollster::block_on(training.parameters()).unwrap();
         assert_eq!(learned, whole.parameters(), "{}", engine.device());
         assert_eq!(losses(training.summary()), losses(&summary), "{}", engine.device());
-    }
-}
-
-#[test]
-fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
-    for engine in engines() {
-        // An optimizer that remembers nothing, and a rule that ends submissions with their epochs.
-        let trainer = Trainer {
-            optimizer: Optimizer::SGD,
-            schedule: Schedule::Cosine,
-            early_stopping: Some(EarlyStopping { tolerance: 0.0, patience: 100, held_out: None }),
-            ..trainer(9)
-        };
-        let (whole, expected) = fit(&trainer, &*engine);
-        let (start, dataset) = (network(), hill());
-        let begun = trainer.begin(&*engine, &start, &dataset);
-        let mut training = pollster::block_on(begun).unwrap();
-        let mut epochs = 0;
-        let mut stop_after = |event: &Event| {
-            epochs += u32::from(matches!(event, Event::Epoch(_)));
-            if epochs == 4 { Control::Stop } else { Control::Continue }
-        };
-        pollster::block_on(training.run(&*engine, &mut stop_after)).unwrap();
-        assert!(training.summary().history.len() < 9, "{}", engine.device());
-        let learned = pollster::block_on(training.parameters()).unwrap();
-        let done = training.summary().history.len();
-        assert!(pollster::block_on(training.restart(&*engine, &learned[1..], done)).is_err());
-        // What came after these parameters is forgotten.
-        let next = |event: &Event| match event {
-            Event::Epoch(_) => Control::Stop,
-            _ => Control::Continue,
-        };
-        pollster::block_on(training.run(&*engine, next)).unwrap();
-        assert!(training.summary().history.len() > done, "{}", engine.device());
-        pollster::block_on(training.restart(&*engine, &learned, done)).unwrap();
-        assert_eq!(training.summary().history.len(), done);
-        let ending = pollster::block_on(training.run(&*engine, |_| Control::Continue)).unwrap();
-        let learned = pollster::block_on(training.parameters()).unwrap();
-        assert_eq!(learned, whole.parameters(), "{}", engine.device());
-        let summary = training.summary();
-        assert_eq!(rates(&summary.history), rates(&expected.history), "{}", engine.device());
-        assert_eq!((ending, summary.steps), (Ending::Finished, expected.steps));
     }
 }
 

@@ -7,8 +7,14 @@ pub(super) struct Judge {
     rule: Option<EarlyStopping>,
     lowest: f64,
     waited: usize,
-    /// The parameters of the best epoch, where the rule keeps them.
-    pub(super) best: Option<Vec<f64>>,
+    /// The best epoch so far, where samples are held out.
+    best: Option<Best>,
+}
+
+/// An epoch with the parameters after it.
+struct Best {
+    epoch: u64,
+    parameters: Vec<f64>,
 }
 
 impl Judge {
@@ -29,6 +35,31 @@ impl Judge {
             self.lowest = loss;
         }
         (improved, self.waited > rule.patience)
+    }
+
+    /// The parameters of the best epoch, where they are kept.
+    pub(super) fn best(&self) -> Option<&[f64]> {
+        self.best.as_ref().map(|best| best.parameters.as_slice())
+    }
+
+    /// Keeps the parameters of the best epoch.
+    pub(super) fn keep(&mut self, epoch: u64, parameters: &[f64]) {
+        self.best = Some(Best { epoch, parameters: parameters.to_vec() });
+    }
+
+    /// Goes back to the end of the epoch with the last of these losses, after which the parameters were
+    /// `parameters`. They take the place of the best epoch's if that came later.
+    pub(super) fn go_back(&mut self, losses: &[f64], parameters: &[f64]) {
+        let mut judge = Self::new(self.rule);
+        for loss in losses {
+            judge.observe(*loss);
+        }
+        judge.best = self.best.take();
+        let epochs = losses.len() as u64;
+        if judge.best.as_ref().is_some_and(|best| best.epoch > epochs) {
+            judge.keep(epochs, parameters);
+        }
+        *self = judge;
     }
 }
 

@@ -124,15 +124,17 @@ impl Training {
     /// # Errors
     /// A device that failed.
     pub async fn parameters(&mut self) -> Result<Vec<f64>> {
-        match &self.judge.best {
-            Some(best) => Ok(best.clone()),
+        match self.judge.best() {
+            Some(best) => Ok(best.to_vec()),
             None => self.session.parameters().await,
         }
     }
 
     /// Goes on with another engine, after the one that it ran on was lost: from `parameters`, which were
     /// learned in `epochs` epochs. Those that came after them are forgotten; the schedule, the order of
-    /// the samples and the stopping rule go on, and what the optimizer knew is lost.
+    /// the samples and the stopping rule go on as they were then, and what the optimizer knew is lost.
+    /// Where the best epoch's parameters are kept, and it is among those forgotten, `parameters` take
+    /// their place.
     ///
     /// # Errors
     /// Parameters of another number than the network has, or a device that failed; then nothing has
@@ -148,10 +150,19 @@ impl Training {
         let plan = self.trainer.plan(&self.dataset);
         self.session = engine.start(&network, &plan, &self.dataset).await?;
         self.network = network;
-        self.summary.history.truncate(epochs);
-        self.earlier = self.summary.history.len() as u64 * self.timetable.steps_per_epoch;
+        let history = &mut self.summary.history;
+        history.truncate(epochs);
+        let losses: Vec<f64> = history.iter().map(Epoch::judged_loss).collect();
+        self.judge.go_back(&losses, parameters);
+        self.plateau = Plateau::default();
+        self.multiplier = 1.0;
+        for loss in losses {
+            self.multiplier = self.plateau.observe(self.trainer.schedule, loss);
+        }
+        self.earlier = history.len() as u64 * self.timetable.steps_per_epoch;
         self.next = self.earlier + 1;
         self.summary.steps = self.earlier;
+        self.summary.samples = history.len() as u64 * self.timetable.samples as u64;
         self.epoch = OpenEpoch::default();
         self.size = 1;
         Ok(())
@@ -315,10 +326,10 @@ impl Training {
             epoch.held_out_loss =
                 Some(evaluate_async(engine, &self.network, loss, held_out).await?);
         }
-        let judged = epoch.held_out_loss.unwrap_or(epoch.loss);
+        let judged = epoch.judged_loss();
         let (improved, stop) = self.judge.observe(judged);
         if improved && self.held_out.is_some() {
-            self.judge.best = Some(self.network.parameters().to_vec());
+            self.judge.keep(number, self.network.parameters());
         }
         self.multiplier = self.plateau.observe(self.trainer.schedule, judged);
         self.summary.history.push(epoch);
