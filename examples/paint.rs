@@ -21,8 +21,8 @@ mod report;
 
 use canvas::Canvas;
 use impasto::{
-    Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Picture, Result, Subject,
-    Summary, Trainer,
+    Activation, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Optimizer,
+    Picture, Result, Subject, Summary, Trainer,
 };
 use options::Options;
 use outputs::Outputs;
@@ -112,7 +112,7 @@ fn print_notes(options: &Options, engine: &dyn Engine, shown: usize) {
 /// The usual way: learn a picture, paint it, compare.
 fn train_and_paint(options: &Options) -> Result<bool> {
     let canvas = Canvas::load(options)?;
-    let subject = canvas.subject();
+    let (subject, loss) = (canvas.subject(), options.loss());
     let mut network = Network::builder(2)
         .encoding(match options.encoding {
             Encoding::Fourier { features, scale, .. } => {
@@ -121,7 +121,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
             other => other,
         })
         .hidden(&options.hidden.0, options.activation)
-        .output(subject.outputs(), subject.output_activation())
+        .output(subject.outputs(), loss.folded_activation().unwrap_or(subject.output_activation()))
         .weights(Initialisation::He)
         .seed(options.seed)
         .build()?;
@@ -130,7 +130,8 @@ fn train_and_paint(options: &Options) -> Result<bool> {
         batch_size: options.batch,
         learning_rate: options.learning_rate,
         schedule: options.schedule,
-        loss: if subject.classify { Loss::SoftmaxCrossEntropy } else { Loss::MeanSquaredError },
+        loss,
+        optimizer: options.optimizer,
         seed: options.seed,
         ..Trainer::default()
     };
@@ -139,6 +140,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     if !options.quiet {
         print_line(canvas.describe());
         print_line(format!("network {}", describe(&network)));
+        print_line(format!("training {}", describe_training(&trainer)));
     }
     let dataset = canvas.dataset()?;
     let (engine, opening) = open(options)?;
@@ -153,7 +155,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     print_notes(options, &*engine, known);
     let mut report = Report::new(&*engine, &network, options.seed);
     report.set_image(&canvas);
-    report.set_training(&trained.summary, opening, options.batch.min(dataset.len()));
+    report.set_training(&trainer, &trained.summary, opening, dataset.len());
     if !options.quiet {
         print_line(progress::describe(&trained.summary, options.epochs));
     }
@@ -265,6 +267,23 @@ fn describe(network: &Network) -> String {
         });
     }
     let activation = network.layers()[0].activation;
+    let activation = short(&activation, Activation::ALL, activation.name());
     let parameters = progress::thousands(network.parameters().len() as u64);
     format!("{}, {activation}, {parameters} parameters", parts.join(" → "))
+}
+
+/// `mean-squared-error with adam, learning rate 0.002, schedule cosine`.
+fn describe_training(trainer: &Trainer) -> String {
+    let Trainer { loss, optimizer, learning_rate, schedule, .. } = *trainer;
+    format!(
+        "{} with {}, learning rate {learning_rate}, schedule {}",
+        short(&loss, Loss::ALL, loss.name()),
+        short(&optimizer, Optimizer::ALL, optimizer.name()),
+        schedule.name()
+    )
+}
+
+/// A component's name, with its parameters where they are not the defaults.
+fn short<T: Display + PartialEq>(component: &T, all: &[T], name: &str) -> String {
+    if all.contains(component) { name.into() } else { component.to_string() }
 }

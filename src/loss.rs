@@ -84,7 +84,7 @@ pub(crate) fn elementwise<N: Number>(
 impl Loss {
     /// The output activation whose gradient this loss folds into its own, reading logits.
     /// `None`: the loss reads outputs, and the activation's derivative is applied after it.
-    pub(crate) fn folded_activation(self) -> Option<Activation> {
+    pub fn folded_activation(self) -> Option<Activation> {
         struct Folded;
         impl Visitor for Folded {
             type Output = Option<Activation>;

@@ -6,6 +6,8 @@
 mod common;
 mod pictures;
 
+#[path = "paint/components.rs"]
+mod components;
 #[path = "paint/interruptions.rs"]
 mod interruptions;
 #[path = "paint/options.rs"]

@@ -2,8 +2,10 @@
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use impasto::activation::Backward;
 use impasto::gpu::Kernels;
-use impasto::{Activation, Backend, Encoding, Error, Schedule};
+use impasto::{Activation, Backend, Encoding, Error, Loss, Optimizer, Schedule};
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -11,6 +13,9 @@ use std::str::FromStr;
 const USAGE: &str = "paint [OPTIONS] <IMAGE>
        paint [OPTIONS] --repaint <FILE.safetensors>
        paint --list-adapters";
+
+/// How a component is written: `huber:delta=0.5`.
+const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
 
 /// Trains a network that maps a pixel's place to its colour, and repaints the picture with it.
 ///
@@ -56,8 +61,10 @@ pub struct Options {
     #[arg(long, default_value = "10x100", value_name = "LAYERS")]
     pub hidden: Hidden,
 
-    /// Activation of the hidden layers: relu, leaky-relu, tanh, sigmoid or identity
-    #[arg(long, default_value = "relu")]
+    /// Activation of the hidden layers
+    #[arg(long, default_value = "relu", value_name = COMPONENT)]
+    #[arg(help = names("Activation of the hidden layers", activations().map(Activation::name)))]
+    #[arg(long_help = listed("Activation of the hidden layers", activations()))]
     pub activation: Activation,
 
     /// How often training goes through all pixels
@@ -68,7 +75,19 @@ pub struct Options {
     #[arg(long, default_value_t = 200, allow_negative_numbers = true)]
     pub batch: usize,
 
-    /// Learning rate of Adam, before the schedule
+    /// What training makes small
+    #[arg(long, value_name = COMPONENT)]
+    #[arg(help = format!("{} {LOSS}", names("What training makes small", Loss::ALL.iter().map(|l| l.name()))))]
+    #[arg(long_help = format!("{}\n\n{LOSS}", listed("What training makes small", Loss::ALL)))]
+    loss: Option<Loss>,
+
+    /// How a gradient becomes an update
+    #[arg(long, default_value = "adam", value_name = COMPONENT)]
+    #[arg(help = names("How a gradient becomes an update", Optimizer::ALL.iter().map(|o| o.name())))]
+    #[arg(long_help = listed("How a gradient becomes an update", Optimizer::ALL))]
+    pub optimizer: Optimizer,
+
+    /// Learning rate of the optimizer, before the schedule
     #[arg(long, default_value_t = 2e-3, value_name = "RATE", allow_negative_numbers = true)]
     pub learning_rate: f64,
 
@@ -106,8 +125,8 @@ pub struct Options {
     #[arg(
         long,
         value_name = "FILE.safetensors",
-        conflicts_with_all = ["image", "hidden", "activation", "epochs", "batch", "learning_rate",
-                              "schedule", "encoding", "save", "classify", "profile"]
+        conflicts_with_all = ["image", "hidden", "activation", "epochs", "batch", "loss",
+                              "optimizer", "learning_rate", "schedule", "encoding", "save", "classify", "profile"]
     )]
     pub repaint: Option<PathBuf>,
 
@@ -132,6 +151,15 @@ impl Options {
         options
     }
 
+    /// What training makes small.
+    pub fn loss(&self) -> Loss {
+        self.loss.unwrap_or(if self.classify {
+            Loss::SoftmaxCrossEntropy
+        } else {
+            Loss::MeanSquaredError
+        })
+    }
+
     /// What clap cannot check by itself.
     fn check(&self) -> Result<(), String> {
         if self.size.is_some() && self.repaint.is_none() && !self.list_adapters {
@@ -145,8 +173,50 @@ impl Options {
                         --backend cpu or reference"
                 .into());
         }
+        let loss = self.loss();
+        if !self.classify && loss.folded_activation().is_some_and(is_row) {
+            return Err(format!(
+                "--loss {loss} is for classes, and colours are none: add --classify, or choose {}",
+                fitting_colours()
+            ));
+        }
         Ok(())
     }
+}
+
+/// The default of `--loss`, which depends on another option.
+const LOSS: &str = "[default: mean-squared-error, with --classify softmax-cross-entropy]";
+
+/// The activations that a hidden layer may have.
+fn activations() -> impl Iterator<Item = Activation> {
+    let trains = |a: &Activation| !is_row(*a) && a.backward() != Backward::None;
+    Activation::ALL.iter().copied().filter(trains)
+}
+
+/// Whether the activation makes probabilities of the outputs of a sample together.
+fn is_row(activation: Activation) -> bool {
+    activation.backward() == Backward::Row
+}
+
+/// The names of the losses that colours can be learned with.
+fn fitting_colours() -> String {
+    let fits = |loss: &&Loss| !loss.folded_activation().is_some_and(is_row);
+    joined(Loss::ALL.iter().filter(fits).map(|loss| loss.name()))
+}
+
+fn joined(names: impl Iterator<Item = &'static str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The help of `-h`: `What: identity, relu, …`.
+fn names(what: &str, names: impl Iterator<Item = &'static str>) -> String {
+    format!("{what}: {}", joined(names))
+}
+
+/// The help of `--help`: each component in a line of its own, as it is written with its defaults.
+fn listed(what: &str, all: impl IntoIterator<Item = impl Display>) -> String {
+    let lines: Vec<String> = all.into_iter().map(|component| format!("\n  {component}")).collect();
+    format!("{what}, with the defaults of parameters that are left out:{}", lines.concat())
 }
 
 /// The widths of the hidden layers.

@@ -1,7 +1,7 @@
 //! The progress bar, and Ctrl-C.
 
 use crate::options::Options;
-use impasto::{Control, Ending, Error, Event, Result, Summary};
+use impasto::{Control, Ending, Error, Event, Loss, Result, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::process;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ const PAINTING: &str =
 pub struct Progress {
     bar: ProgressBar,
     interrupted: Arc<AtomicBool>,
-    classify: bool,
+    /// Whether the loss is the mean squared error, which the PSNR follows from.
+    has_psnr: bool,
     epochs: usize,
     steps_per_epoch: u64,
     loss: f64,
@@ -67,7 +68,7 @@ impl Progress {
         Ok(Self {
             bar,
             interrupted,
-            classify: options.classify,
+            has_psnr: !options.classify && options.loss() == Loss::MeanSquaredError,
             epochs: options.epochs,
             steps_per_epoch: 1,
             loss: f64::NAN,
@@ -93,10 +94,10 @@ impl Progress {
             Event::Progress { steps, loss, samples_per_second } => {
                 let shown = if self.loss.is_nan() { *loss } else { self.loss };
                 let epoch = (steps / self.steps_per_epoch + 1).min(self.epochs as u64);
-                let quality = if self.classify {
-                    String::new()
-                } else {
+                let quality = if self.has_psnr {
                     format!("  PSNR {:.1} dB", -10.0 * shown.log10())
+                } else {
+                    String::new()
                 };
                 let before = self.samples_per_second.unwrap_or(*samples_per_second);
                 let speed = before + SMOOTHING * (samples_per_second - before);

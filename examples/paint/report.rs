@@ -3,7 +3,7 @@
 
 use crate::canvas::{Canvas, Judged};
 use crate::options::Options;
-use impasto::{Engine, Error, Network, Result, Summary};
+use impasto::{Engine, Error, Network, Result, Summary, Trainer};
 use serde_json::{Value, json};
 
 /// The report, filled in as the run goes on.
@@ -18,7 +18,11 @@ impl Report {
         let known = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
         Self(json!({
             "image": null,
-            "network": { "layers": layers, "parameters": network.parameters().len() },
+            "network": {
+                "layers": layers,
+                "activation": network.layers()[0].activation.to_string(),
+                "parameters": network.parameters().len(),
+            },
             "engine": {
                 "backend": device.backend,
                 "adapter": device.adapter,
@@ -50,13 +54,24 @@ impl Report {
         self.0["engine"]["setup_seconds"] = json!(seconds);
     }
 
-    /// What came of training; `opening` are the seconds that the engine took to open.
-    pub fn set_training(&mut self, summary: &Summary, opening: f64, batch: usize) {
+    /// How `samples` were trained on, and the outcome; `opening` are the seconds that the engine took
+    /// to open.
+    pub fn set_training(
+        &mut self,
+        trainer: &Trainer,
+        summary: &Summary,
+        opening: f64,
+        samples: usize,
+    ) {
         self.set_setup(opening + summary.setup_seconds);
         self.0["training"] = json!({
+            "loss": trainer.loss.to_string(),
+            "optimizer": trainer.optimizer.to_string(),
+            "learning_rate": trainer.learning_rate,
+            "schedule": trainer.schedule.name(),
             "epochs": summary.history.len(),
             "steps": summary.steps,
-            "batch": batch,
+            "batch": trainer.batch_size.min(samples),
             "samples_per_second": summary.samples as f64 / summary.seconds.max(1e-9),
             "seconds": summary.seconds,
         });

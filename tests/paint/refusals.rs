@@ -196,7 +196,6 @@ fn options_that_cannot_be_read() {
         ("--size 3x3", &["--size", "--repaint"]),
         ("--profile", &["--profile", "GPU engine", "--backend cpu"]),
         ("--backend tpu", &["tpu", "auto, gpu, cpu, reference"]),
-        ("--activation swish", &["swish", "relu, leaky-relu"]),
         ("--schedule linear", &["linear", "constant, cosine, step, inverse, plateau"]),
         ("--encoding wave", &["wave", "identity, frequency, fourier"]),
         ("--colour blue", &["--colour"]),

@@ -7,9 +7,22 @@ use serde_json::{Value, json};
 /// Every key of the report: the objects' own keys, sorted.
 const KEYS: [(&str, &[&str]); 5] = [
     ("/image", &["channels", "height", "path", "width"]),
-    ("/network", &["layers", "parameters"]),
+    ("/network", &["activation", "layers", "parameters"]),
     ("/engine", &["adapter", "api", "backend", "device_type", "driver", "setup_seconds"]),
-    ("/training", &["batch", "epochs", "samples_per_second", "seconds", "steps"]),
+    (
+        "/training",
+        &[
+            "batch",
+            "epochs",
+            "learning_rate",
+            "loss",
+            "optimizer",
+            "samples_per_second",
+            "schedule",
+            "seconds",
+            "steps",
+        ],
+    ),
     ("/result", &["accuracy", "loss", "psnr_db", "ssim"]),
 ];
 
@@ -51,7 +64,8 @@ fn a_run_is_reported_in_full() {
     check_keys(&report, &[]);
     let image = json!({ "path": "picture.png", "width": 24, "height": 18, "channels": 3 });
     assert_eq!(report["image"], image);
-    assert_eq!(report["network"], json!({ "layers": [2, 10, 10, 10, 3], "parameters": 283 }));
+    let network = json!({ "layers": [2, 10, 10, 10, 3], "activation": "relu", "parameters": 283 });
+    assert_eq!(report["network"], network);
     let engine = &report["engine"];
     assert_eq!((&engine["backend"], &engine["device_type"]), (&json!("cpu"), &json!("CPU")));
     assert!(engine["adapter"].as_str().is_some_and(|name| !name.is_empty()));

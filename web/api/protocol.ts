@@ -13,8 +13,9 @@ export interface Options {
   tune?: boolean;
   /** Neurons of each hidden layer; ten layers of 100 by default. */
   hidden?: number[];
-  /** Activation of the hidden layers; `relu` by default. */
-  activation?: "relu" | "leaky-relu" | "tanh" | "sigmoid" | "identity";
+  /** Activation of the hidden layers, as `paint --activation` takes it: a name, alone or with parameters
+   * as in `leaky-relu:slope=0.2`; `relu` by default. */
+  activation?: string;
   /** What the network is given of a place: x and y (`identity`, the default), sines and cosines of six
    * octaves (`frequency`), or 64 random waves (`fourier`). */
   encoding?: "identity" | "frequency" | "fourier";

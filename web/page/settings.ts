@@ -34,7 +34,7 @@ export class Settings {
   get #network(): Options {
     return {
       hidden: Array<number>(this.#number("layers")).fill(this.#number("width")),
-      activation: this.#chosen("activation") as NonNullable<Options["activation"]>,
+      activation: this.#chosen("activation"),
       encoding: this.#chosen("encoding") as NonNullable<Options["encoding"]>,
     };
   }
