@@ -12,6 +12,7 @@ mod isa;
 mod logo;
 mod outline;
 mod peers;
+mod reference;
 mod test;
 mod vulkan;
 mod web;
@@ -55,6 +56,12 @@ enum Chore {
     },
     /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
     Peers(peers::Options),
+    /// Write docs/reference.md, which lists every activation, loss and optimizer
+    Reference {
+        /// Write nothing; fail if the page is not what the library's tables say
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure what training costs as pictures and networks grow, and write BENCHMARKS.md
     Scaling(peers::ScalingOptions),
     /// Build the page and the npm package: the engine as WebAssembly
@@ -68,6 +75,7 @@ fn main() -> ExitCode {
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
+        Chore::Reference { check } => reference::run(check),
         Chore::Web(options) => web::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Scaling(options) => peers::run_scaling(&options).map(|()| ExitCode::SUCCESS),
     };

@@ -1,0 +1,185 @@
+//! docs/reference.md is what the tables of components say. `cargo xtask reference` runs this test with
+//! `IMPASTO_WRITE_REFERENCE=1`, which writes the page instead of comparing it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
+
+use impasto::family::About;
+use impasto::{Activation, Loss, Optimizer};
+use serde::Serialize;
+use serde_json::Value;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+/// The page.
+const PAGE: &str = "docs/reference.md";
+
+/// What the page begins with.
+const INTRODUCTION: &str = "\
+# Reference
+
+<!-- Written by `cargo xtask reference` from the tables in src. Do not edit. -->
+
+Every activation, loss and optimizer. On the command line of `paint` (`--activation`, `--loss`, `--optimizer`), for
+`from_name`, and in messages a component is written as its name, alone or with parameters:
+`name:parameter=value,parameter=value`. A parameter that is left out has its default.
+
+";
+
+/// A family of components: its heading, what its formulas are written with, and its members.
+struct Family {
+    title: &'static str,
+    symbols: &'static str,
+    entries: Vec<Entry>,
+}
+
+/// A component.
+struct Entry {
+    name: &'static str,
+    about: About,
+    /// What is not in the formula; empty if all is.
+    note: String,
+    /// Its default parameters, by name.
+    defaults: Value,
+}
+
+impl Entry {
+    fn new(name: &'static str, about: About, note: String, component: &impl Serialize) -> Self {
+        // A component with parameters is written as {"name": {"parameter": value, …}}.
+        let tagged = serde_json::to_value(component).expect("plain data");
+        Self { name, about, note, defaults: tagged[name].clone() }
+    }
+
+    fn write(&self, page: &mut String) {
+        let About { formula, source, pytorch, parameters } = self.about;
+        let formula = assignments_in_lines(formula);
+        write!(page, "### `{}`\n\n```text\n{formula}\n```\n\n", self.name).unwrap();
+        write!(page, "{}.", escaped(source)).unwrap();
+        if !pytorch.is_empty() {
+            write!(page, " In PyTorch `{pytorch}`.").unwrap();
+        }
+        if !self.note.is_empty() {
+            write!(page, " {}", self.note).unwrap();
+        }
+        page.push_str("\n\n");
+        if parameters.is_empty() {
+            return;
+        }
+        page.push_str("| parameter | default | range | meaning |\n|---|---|---|---|\n");
+        for parameter in parameters {
+            let default = self.defaults[parameter.name].to_string();
+            writeln!(
+                page,
+                "| `{}` | {} | {} | {} |",
+                parameter.name,
+                default.strip_suffix(".0").unwrap_or(&default),
+                parameter.range,
+                escaped(parameter.meaning)
+            )
+            .unwrap();
+        }
+        page.push('\n');
+    }
+}
+
+/// `m ← …, w ← …` with each assignment in a line of its own.
+fn assignments_in_lines(formula: &str) -> String {
+    // `w ← …` or `Label: w ← …`.
+    let assigns = |part: &str| {
+        let (target, _) = part.split_once('←').unwrap_or_default();
+        let (_, target) = target.split_once(": ").unwrap_or(("", target));
+        target.split_whitespace().count() == 1
+    };
+    let mut lines = String::new();
+    for part in formula.split_inclusive([',', ';']).map(str::trim_start) {
+        if assigns(part) && !lines.is_empty() {
+            lines.pop();
+            lines.push('\n');
+        } else if !lines.is_empty() {
+            lines.push(' ');
+        }
+        lines.push_str(part);
+    }
+    lines
+}
+
+/// Text in which Markdown sees no markup, also not that of a table.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        if matches!(c, '|' | '*' | '_' | '<' | '[' | '`' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+fn families() -> [Family; 3] {
+    let activation = |a: &Activation| Entry::new(a.name(), a.about(), String::new(), a);
+    let loss = |l: &Loss| {
+        let note = l.folded_activation().map_or(String::new(), |folded| {
+            format!(
+                "Computed from the output layer's weighted sums z: its activation must be \
+                 `{folded}` or `identity`."
+            )
+        });
+        Entry::new(l.name(), l.about(), note, l)
+    };
+    let optimizer = |o: &Optimizer| Entry::new(o.name(), o.about(), String::new(), o);
+    [
+        Family {
+            title: "Activations",
+            symbols: "z is the weighted sum of a neuron, σ(z) = 1 / (1 + e⁻ᶻ).",
+            entries: Activation::ALL.iter().map(activation).collect(),
+        },
+        Family {
+            title: "Losses",
+            symbols: "y are the network's outputs, t the targets. Sums are over the samples of a \
+                      batch and their outputs.",
+            entries: Loss::ALL.iter().map(loss).collect(),
+        },
+        Family {
+            title: "Optimizers",
+            symbols: "w is a parameter, g its gradient (with the L2 penalty, if there is one), rate \
+                      the learning rate after the schedule. Everything else starts at 0 unless said.",
+            entries: Optimizer::ALL.iter().map(optimizer).collect(),
+        },
+    ]
+}
+
+fn page() -> String {
+    let mut page = INTRODUCTION.to_string();
+    let families = families();
+    for family in &families {
+        let links: Vec<String> =
+            family.entries.iter().map(|e| format!("[`{0}`](#{0})", e.name)).collect();
+        writeln!(page, "- {}: {}", family.title, links.join(", ")).unwrap();
+    }
+    for Family { title, symbols, entries } in &families {
+        write!(page, "\n## {title}\n\n{symbols}\n\n").unwrap();
+        for entry in entries {
+            entry.write(&mut page);
+        }
+        page.truncate(page.trim_end().len());
+        page.push('\n');
+    }
+    page
+}
+
+#[test]
+fn the_reference_page_is_what_the_tables_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    if std::env::var("IMPASTO_WRITE_REFERENCE").is_ok_and(|value| value == "1") {
+        fs::write(&path, page()).expect("the page can be written");
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    let (page, mut number) = (page(), 0);
+    let stale =
+        there.lines().chain(std::iter::repeat("")).zip(page.lines()).find(|(there, new)| {
+            number += 1;
+            there != new
+        });
+    assert_eq!(stale, None, "{PAGE}, line {number}, is stale: run `cargo xtask reference`");
+    assert_eq!(there.len(), page.len(), "{PAGE} is stale: run `cargo xtask reference`");
+}

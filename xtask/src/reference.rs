@@ -1,0 +1,24 @@
+//! `cargo xtask reference`: docs/reference.md. The page is written and checked by a test of the
+//! library, so that this program does not depend on the library.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::workspace::Cargo;
+
+/// Writes the page, or with `check` fails where it is not what the library's tables say.
+///
+/// # Errors
+///
+/// When cargo cannot be started.
+pub fn run(check: bool) -> Result<ExitCode> {
+    let status = Cargo::new()
+        .command()
+        // The whole workspace, as `cargo xtask test` has it, so that both share one build.
+        .args(["test", "--release", "--quiet", "--workspace", "--test", "reference_page"])
+        .env("IMPASTO_WRITE_REFERENCE", if check { "0" } else { "1" })
+        .status()
+        .context("cannot start `cargo test`")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
