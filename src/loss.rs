@@ -21,6 +21,7 @@ family! {
         binary_cross_entropy: BinaryCrossEntropy as "binary-cross-entropy";
         softmax_cross_entropy: SoftmaxCrossEntropy as "softmax-cross-entropy";
         huber: Huber as "huber" { delta: f64 };
+        l1: L1 as "l1";
     }
 }
 
