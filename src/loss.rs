@@ -22,6 +22,7 @@ family! {
         softmax_cross_entropy: SoftmaxCrossEntropy as "softmax-cross-entropy";
         huber: Huber as "huber" { delta: f64 };
         l1: L1 as "l1";
+        log_cosh: LogCosh as "log-cosh";
     }
 }
 
