@@ -23,6 +23,7 @@ family! {
         huber: Huber as "huber" { delta: f64 };
         l1: L1 as "l1";
         log_cosh: LogCosh as "log-cosh";
+        relative_l1: RelativeL1 as "relative-l1" { epsilon: f64 };
     }
 }
 
