@@ -24,6 +24,7 @@ family! {
         l1: L1 as "l1";
         log_cosh: LogCosh as "log-cosh";
         relative_l1: RelativeL1 as "relative-l1" { epsilon: f64 };
+        relative_l2: RelativeL2 as "relative-l2" { epsilon: f64 };
     }
 }
 
