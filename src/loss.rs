@@ -25,6 +25,7 @@ family! {
         log_cosh: LogCosh as "log-cosh";
         relative_l1: RelativeL1 as "relative-l1" { epsilon: f64 };
         relative_l2: RelativeL2 as "relative-l2" { epsilon: f64 };
+        relative_l2_luminance: RelativeL2Luminance as "relative-l2-luminance" { epsilon: f64 };
     }
 }
 
