@@ -26,6 +26,7 @@ family! {
         relative_l1: RelativeL1 as "relative-l1" { epsilon: f64 };
         relative_l2: RelativeL2 as "relative-l2" { epsilon: f64 };
         relative_l2_luminance: RelativeL2Luminance as "relative-l2-luminance" { epsilon: f64 };
+        mape: Mape as "mape" { epsilon: f64 };
     }
 }
 
