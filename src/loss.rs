@@ -27,6 +27,7 @@ family! {
         relative_l2: RelativeL2 as "relative-l2" { epsilon: f64 };
         relative_l2_luminance: RelativeL2Luminance as "relative-l2-luminance" { epsilon: f64 };
         mape: Mape as "mape" { epsilon: f64 };
+        smape: Smape as "smape" { epsilon: f64 };
     }
 }
 
