@@ -28,6 +28,7 @@ family! {
         relative_l2_luminance: RelativeL2Luminance as "relative-l2-luminance" { epsilon: f64 };
         mape: Mape as "mape" { epsilon: f64 };
         smape: Smape as "smape" { epsilon: f64 };
+        poisson: Poisson as "poisson" { log_input: bool };
     }
 }
 
