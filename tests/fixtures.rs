@@ -23,21 +23,12 @@ use std::collections::BTreeSet;
 /// A test fails on a name that is missing here, and on one that need not be here any more.
 #[rustfmt::skip]
 const NOT_YET: &[&str] = &[
-    "l1",
-    "log-cosh",
-    "mape",
-    "poisson",
-    "relative-l1",
-    "relative-l2",
-    "relative-l2-luminance",
-    "smape",
     "adabound",
     "adagrad",
     "amsgrad",
     "lion",
     "nadam",
     "novograd",
-    "rmsprop",
 ];
 
 /// What cases need beside their components and the library does not have yet.
