@@ -60,7 +60,7 @@ fn constant(loss: Loss, y: &[f64], t: &[f64]) -> (f64, &'static [usize]) {
 fn gradients_agree_with_central_differences() {
     let h = 1e-6;
     let outputs = [0.9, 0.2, 0.4, 3.0, 0.61, -2.0, 0.1, 0.5, 0.2, -0.7, 1.5, 0.35];
-    let targets = [0.25, 0.6, 0.15, 0.3, 0.1, 0.6];
+    let targets = [0.26, 0.6, 0.15, 0.3, 0.1, 0.6];
     for loss in variants() {
         let outputs = outputs.map(|y| f64::from(suited(loss, y)));
         for width in constant(loss, &outputs, &targets).1 {

@@ -247,6 +247,8 @@ impl Gpu {
     /// better reason if that is what it is.
     pub(super) fn failure(&self, what: &str, error: &wgpu::Error) -> Error {
         let refused = Error::Gpu { what: what.to_string(), reason: one_line(error) };
+        // wgpu reports a lost device when it is polled.
+        let _ = self.device.poll(wgpu::PollType::Poll);
         self.check().err().unwrap_or(refused)
     }
 

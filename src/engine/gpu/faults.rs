@@ -14,6 +14,7 @@ use crate::dataset::Dataset;
 use crate::engine::{Device, Engine, Outcome, Output, Plan, Session, Step};
 use crate::error::{Result, invalid};
 use crate::network::Network;
+use crate::optimizer::Optimizer;
 use crate::trainer::Trainer;
 use std::sync::Arc;
 
@@ -39,7 +40,9 @@ pub(super) fn task(hidden: &[usize], samples: usize) -> (Network, Plan, Dataset)
         .expect("a network");
     let (inputs, targets) = (random(1, 2 * samples), random(2, 3 * samples));
     let dataset = Dataset::new(inputs, targets, 2, 3).expect("samples");
-    let plan = Trainer { batch_size: samples, ..Trainer::default() }.plan(&dataset);
+    // One vector of state, which is then no larger than the parameters.
+    let optimizer = Optimizer::SGD;
+    let plan = Trainer { batch_size: samples, optimizer, ..Trainer::default() }.plan(&dataset);
     (network, plan, dataset)
 }
 
