@@ -16,6 +16,7 @@ family! {
         adamw: AdamW as "adamw" { beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 };
         rmsprop: RmsProp as "rmsprop" { alpha: f64, epsilon: f64, momentum: f64, centered: bool };
         adagrad: Adagrad as "adagrad" { epsilon: f64, initial_accumulator: f64 };
+        nadam: NAdam as "nadam" { beta1: f64, beta2: f64, epsilon: f64, momentum_decay: f64 };
     }
 }
 
