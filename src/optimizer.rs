@@ -18,6 +18,7 @@ family! {
         adagrad: Adagrad as "adagrad" { epsilon: f64, initial_accumulator: f64 };
         nadam: NAdam as "nadam" { beta1: f64, beta2: f64, epsilon: f64, momentum_decay: f64 };
         lion: Lion as "lion" { beta1: f64, beta2: f64, weight_decay: f64 };
+        amsgrad: AmsGrad as "amsgrad" { beta1: f64, beta2: f64, epsilon: f64 };
     }
 }
 
