@@ -19,6 +19,12 @@ fn optimizers() -> Vec<Optimizer> {
         "sgd:momentum=0.75,nesterov=true",
         "adam:beta1=0.875,beta2=0.984375,epsilon=0.015625",
         "adamw:beta1=0.875,beta2=0.984375,epsilon=0.015625,weight_decay=0.25",
+        "rmsprop:alpha=0.875,epsilon=0.015625,momentum=0.75,centered=true",
+        "adagrad:epsilon=0.015625,initial_accumulator=0.5",
+        "nadam:beta1=0.875,beta2=0.984375,epsilon=0.015625,momentum_decay=0.25",
+        "lion:beta1=0.875,beta2=0.984375,weight_decay=0.25",
+        "amsgrad:beta1=0.875,beta2=0.5,epsilon=0.015625",
+        "adabound:beta1=0.875,beta2=0.984375,epsilon=0.015625,final_rate=0.0625,gamma=0.25",
     ] {
         all.push(text.parse().expect("a known optimizer"));
     }
