@@ -1,4 +1,4 @@
-//! What the families of formulas share: activations, losses and optimizers.
+//! What the families of formulas share: activations, losses, optimizers and schedules.
 //!
 //! A family is a folder with one file for each formula, and one line for each in the `family!` of
 //! the folder's module. The macro writes the enum, its list and the dispatch. Names, parameters and
@@ -143,13 +143,8 @@ where
             let has = if known.is_empty() { "none".into() } else { known.join(", ") };
             return invalid(format!("{name} has no parameter '{}': it has {has}", key.trim()));
         };
-        let wanted = if slot.is_boolean() { "true or false" } else { "a number" };
-        let read = match value.trim() {
-            "true" => Some(Value::Bool(true)),
-            "false" => Some(Value::Bool(false)),
-            number => number.parse().ok().and_then(serde_json::Number::from_f64).map(Value::Number),
-        };
-        match read.filter(|read| read.is_boolean() == slot.is_boolean()) {
+        let (read, wanted) = read_as(slot, value.trim());
+        match read {
             Some(read) => *slot = read,
             None => {
                 return invalid(format!(
@@ -165,6 +160,20 @@ where
     }
     let tagged = Value::Object(Map::from_iter([(name.to_string(), Value::Object(values))]));
     serde_json::from_value(tagged).map_err(|error| Error::Invalid(format!("{text}: {error}")))
+}
+
+/// The value that `text` is, of the kind of `slot`, and what that kind is called.
+fn read_as(slot: &Value, text: &str) -> (Option<Value>, &'static str) {
+    match slot {
+        Value::Bool(_) => (text.parse().ok().map(Value::Bool), "true or false"),
+        Value::Number(number) if number.is_u64() => {
+            (text.parse::<u64>().ok().map(Value::from), "a whole number of at least 0")
+        }
+        _ => {
+            let number = text.parse().ok().and_then(serde_json::Number::from_f64);
+            (number.map(Value::Number), "a number")
+        }
+    }
 }
 
 /// Writes a component as [`parse`] reads it.
@@ -288,7 +297,7 @@ pub(crate) fn text_of(component: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, Loss, Optimizer};
+    use crate::{Activation, Loss, Optimizer, Schedule};
     use serde::Serialize;
     use std::fmt::Display;
 
@@ -311,6 +320,7 @@ mod tests {
         round_trips(Activation::ALL, Activation::name);
         round_trips(Loss::ALL, Loss::name);
         round_trips(Optimizer::ALL, Optimizer::name);
+        round_trips(Schedule::ALL, Schedule::name);
     }
 
     #[test]
@@ -324,6 +334,15 @@ mod tests {
         assert!(message("leaky-relu:slope=2").contains("slope of leaky-relu is 2"));
         assert!(message("leaky-relu:slope=NaN").contains("number"));
         assert!(Optimizer::from_name("sgd:nesterov=0.5").is_err());
+        let message = |text: &str| Schedule::from_name(text).expect_err("refused").to_string();
+        assert!(
+            message("step:every=2.5").contains("whole number"),
+            "{}",
+            message("step:every=2.5")
+        );
+        assert!(message("step:every=0").contains("every of step is 0"));
+        let step = Schedule::from_name("step:every=3").expect("a whole number");
+        assert_eq!(step, Schedule::Step { every: 3, factor: 0.5 });
         let sgd = Optimizer::from_name("sgd:momentum=0.9,nesterov=true").expect("both are there");
         assert_eq!(sgd, Optimizer::Sgd { momentum: 0.9, nesterov: true });
     }
@@ -345,6 +364,9 @@ mod tests {
         }
         for o in Optimizer::ALL {
             check(o.about(), names(super::parameters(o)));
+        }
+        for s in Schedule::ALL {
+            check(s.about(), names(super::parameters(s)));
         }
     }
 }

@@ -1,0 +1,79 @@
+//! Reductions where the loss stalls.
+
+use super::step::FACTOR;
+use super::{Formula, Schedule};
+use crate::family::{About, Parameter, Range};
+
+/// Multiplies the rate by `factor` when the epoch's loss has not fallen by more than the fraction
+/// `threshold` for more than `patience` epochs.
+#[derive(Clone, Copy, Debug)]
+pub struct ReduceOnPlateau {
+    /// What the rate is multiplied by, in (0, 1]; 0.5 by default.
+    pub factor: f64,
+    /// Epochs without improvement that change nothing; 10 by default.
+    pub patience: usize,
+    /// The relative improvement that counts, 0 or more; 1e-4 by default.
+    pub threshold: f64,
+}
+
+impl Formula for ReduceOnPlateau {
+    const DEFAULT: Self = Self { factor: 0.5, patience: 10, threshold: 1e-4 };
+    const ABOUT: About = About {
+        formula: "rate · factor^k, k: how often no epoch's loss was below best·(1 − threshold) for \
+                  more than `patience` epochs",
+        source: "PyTorch's `ReduceLROnPlateau`",
+        pytorch: "torch.optim.lr_scheduler.ReduceLROnPlateau",
+        parameters: &[
+            FACTOR,
+            Parameter {
+                name: "patience",
+                meaning: "epochs without improvement that change nothing",
+                range: Range::NotNegative,
+            },
+            Parameter {
+                name: "threshold",
+                meaning: "the relative improvement that counts",
+                range: Range::NotNegative,
+            },
+        ],
+    };
+
+    /// 1: what the losses add is in [`Plateau`].
+    fn multiplier(self, _: u64, _: u64, _: u64) -> f64 {
+        1.0
+    }
+}
+
+/// The memory of [`Schedule::ReduceOnPlateau`].
+#[derive(Clone, Debug)]
+pub struct Plateau {
+    multiplier: f64,
+    best: f64,
+    waited: usize,
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Self { multiplier: 1.0, best: f64::INFINITY, waited: 0 }
+    }
+}
+
+impl Plateau {
+    /// Takes in an epoch's loss and gives the multiplier for the next epoch; 1 for ever under
+    /// any other schedule.
+    pub fn observe(&mut self, schedule: Schedule, loss: f64) -> f64 {
+        if let Schedule::ReduceOnPlateau { factor, patience, threshold } = schedule {
+            if loss < self.best * (1.0 - threshold) {
+                self.best = loss;
+                self.waited = 0;
+            } else {
+                self.waited += 1;
+            }
+            if self.waited > patience {
+                self.multiplier *= factor;
+                self.waited = 0;
+            }
+        }
+        self.multiplier
+    }
+}
