@@ -11,11 +11,12 @@ pub mod cpu;
 pub mod gpu;
 pub mod reference;
 
-use crate::dataset::{Dataset, Permutation};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result, invalid};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
+use crate::permutation::Permutation;
 use crate::schedule::not_negative;
 use std::fmt;
 use std::pin::Pin;

@@ -34,6 +34,7 @@ pub mod loss;
 mod network;
 pub mod number;
 pub mod optimizer;
+mod permutation;
 mod picture;
 mod random;
 mod schedule;
@@ -44,7 +45,7 @@ pub use activation::Activation;
 #[cfg(not(target_arch = "wasm32"))]
 pub use checkpoint::save;
 pub use checkpoint::{decode, encode, load};
-pub use dataset::{Dataset, Permutation};
+pub use dataset::Dataset;
 pub use encoding::Encoding;
 #[cfg(not(target_arch = "wasm32"))]
 pub use engine::open;
@@ -56,6 +57,7 @@ pub use error::{Error, Result};
 pub use loss::Loss;
 pub use network::{Builder, Initialisation, Layer, Network};
 pub use optimizer::Optimizer;
+pub use permutation::Permutation;
 pub use picture::{Picture, psnr, ssim};
 pub use schedule::{Plateau, Schedule};
 pub use subject::Subject;

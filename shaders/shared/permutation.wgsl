@@ -5,7 +5,7 @@ fn sample_at(position: u32) -> u32 {
 }
 
 // A keyed permutation of order.x numbers: order.y is half the bits of their Feistel network, the rest
-// its keys. Without bits nothing moves.      Twin: dataset::Permutation
+// its keys. Without bits nothing moves.      Twin: permutation::Permutation
 fn permuted(position: u32, order: vec4<u32>) -> u32 {
     if order.y == 0u { return position; }
     var value = encrypt(position, order);

@@ -6,10 +6,11 @@ use super::lines::{Lines, stride};
 use super::losses::{Row, loss_gradient};
 use super::product::{After, Before, Left, Right, Rule, is_fused, product, sum_rows};
 use crate::activation::{Activation, Backward};
-use crate::dataset::{Dataset, Permutation};
+use crate::dataset::Dataset;
 use crate::engine::Output;
 use crate::loss::Loss;
 use crate::network::{Layer, Network};
+use crate::permutation::Permutation;
 use pulp::Arch;
 use std::ops::{Deref, Range};
 

@@ -10,11 +10,12 @@ use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Pass, Recorder, play_steps};
 use super::specialise::Layout;
 use super::tuning::{self, Trial};
-use crate::dataset::{Dataset, Part, Permutation};
+use crate::dataset::{Dataset, Part};
 use crate::engine::{Divergence, Outcome, Pending, Plan, Session, Step};
 use crate::error::{Result, invalid};
 use crate::network::Network;
 use crate::optimizer::Optimizer;
+use crate::permutation::Permutation;
 use std::sync::Arc;
 
 /// The most steps in a submission: the slots of the loss buffer. Fewer where buffers are small.

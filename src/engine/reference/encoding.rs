@@ -1,6 +1,7 @@
 //! What happens to samples before the first layer.
 
-use crate::dataset::{Dataset, Permutation};
+use crate::dataset::Dataset;
+use crate::permutation::Permutation;
 
 /// Gathers a batch: the `count` samples from position `first` of `order` on, as inputs,
 /// `[count, input_width]`, and targets, `[count, target_width]`.

@@ -4,7 +4,7 @@
 
 use super::{EPSILON, FEW, adapters, note_played, random};
 use crate::activation::Activation;
-use crate::dataset::{Dataset, Permutation};
+use crate::dataset::Dataset;
 use crate::encoding::Encoding;
 use crate::engine::{Output, reference};
 use crate::error::Result;
@@ -17,6 +17,7 @@ use crate::gpu::shape::{self, Abilities, Shapes};
 use crate::gpu::specialise::{Layout, Purpose};
 use crate::loss::Loss;
 use crate::network::Network;
+use crate::permutation::Permutation;
 use std::ops::Range;
 use std::sync::Arc;
 
