@@ -224,11 +224,16 @@ impl Dataset {
         }
     }
 
-    /// Writes the numbers of sample `index`, which must be below [`len`](Self::len), to the beginning
-    /// of `inputs` and `targets`.
+    /// Writes the numbers of sample `index` to the beginning of `inputs` and `targets`.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](Self::len), as indexing a slice does, or if `inputs` or
+    /// `targets` is shorter than the sample.
     #[inline]
     pub fn read(&self, index: usize, inputs: &mut [f32], targets: &mut [f32]) {
-        let sample = self.part.order.index((self.part.first + index) as u32) as usize;
+        // Beyond a part there may be samples, those of the other side of a split.
+        assert!(index < self.len(), "sample {index} of a dataset of {}", self.len());
+        let sample = self.part.order.index(self.part.first + index);
         match &*self.samples {
             Samples::Table(Table { inputs: i, targets: t, input_width, target_width }) => {
                 inputs[..*input_width].copy_from_slice(&i[sample * input_width..][..*input_width]);
@@ -238,8 +243,9 @@ impl Dataset {
             Samples::Pixels(pixels) => {
                 inputs[..2].copy_from_slice(&pixels.grid.place(sample));
                 let bytes = pixels.words[sample].to_le_bytes();
-                for (target, byte) in targets.iter_mut().zip(&bytes[..pixels.channels]) {
-                    *target = f32::from(*byte) / 255.0;
+                let targets = &mut targets[..pixels.channels];
+                for (target, byte) in targets.iter_mut().zip(bytes) {
+                    *target = f32::from(byte) / 255.0;
                 }
             }
         }
@@ -252,7 +258,15 @@ impl Dataset {
     /// assert_eq!(dataset.rows(1..2), (vec![3.0, 4.0], vec![1.0]));
     /// # Ok::<(), impasto::Error>(())
     /// ```
+    ///
+    /// # Panics
+    /// If `range` ends beyond [`len`](Self::len) or before it starts, as slicing does.
     pub fn rows(&self, range: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>) {
+        assert!(
+            range.start <= range.end && range.end <= self.len(),
+            "samples {range:?} of a dataset of {}",
+            self.len()
+        );
         let (wide_in, wide_out) = (self.input_width(), self.target_width());
         let mut inputs = vec![0.0; range.len() * wide_in];
         let mut targets = vec![0.0; range.len() * wide_out];
@@ -306,6 +320,33 @@ impl Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 3 and 7 of ten samples.
+    fn sides() -> (Dataset, Dataset) {
+        let samples: Vec<f32> = (0..10).map(|i| i as f32).collect();
+        let dataset = Dataset::new(samples.clone(), samples, 1, 1).expect("ten samples");
+        let (rest, held_out) = dataset.split(0.3, 5).expect("3 of 10");
+        (held_out, rest)
+    }
+
+    #[test]
+    #[should_panic(expected = "samples 2..4 of a dataset of 3")]
+    fn a_range_beyond_a_part_panics() {
+        sides().0.rows(2..4);
+    }
+
+    #[test]
+    #[should_panic(expected = "samples 5..2 of a dataset of 7")]
+    #[expect(clippy::reversed_empty_ranges, reason = "it must panic")]
+    fn a_range_that_ends_before_it_starts_panics() {
+        sides().1.rows(5..2);
+    }
+
+    #[test]
+    #[should_panic(expected = "sample 7 of a dataset of 7")]
+    fn a_sample_beyond_a_part_panics() {
+        sides().1.read(7, &mut [0.0], &mut [0.0]);
+    }
 
     #[test]
     fn a_split_keeps_every_sample_on_one_side() {

@@ -18,29 +18,41 @@ pub struct Permutation {
 }
 
 impl Permutation {
-    /// The order of `epoch` under `seed`, for `len` samples (at most 2³² − 1).
+    /// The order of `epoch` under `seed`, for `len` samples.
+    ///
+    /// # Panics
+    /// If `len` is above 2³² − 1. No [`Dataset`](crate::Dataset) has more samples.
     pub fn new(len: usize, seed: u64, epoch: u64) -> Self {
-        let len = len as u32;
+        let len = samples(len);
         let bits = 32 - len.saturating_sub(1).leading_zeros();
         let key = split_mix(split_mix(seed) ^ epoch);
         Self { len, half_bits: bits.div_ceil(2).max(1), keys: [key as u32, (key >> 32) as u32] }
     }
 
-    /// The order in which nothing moves.
+    /// The order in which every sample keeps its place.
+    ///
+    /// # Panics
+    /// If `len` is above 2³² − 1.
     pub fn identity(len: usize) -> Self {
-        Self { len: len as u32, half_bits: 0, keys: [0, 0] }
+        Self { len: samples(len), half_bits: 0, keys: [0, 0] }
     }
 
-    /// Which sample stands at `position`, which must be below `len`.
-    pub fn index(&self, position: u32) -> u32 {
+    /// The sample at `position`.
+    ///
+    /// # Panics
+    /// If `position` is not below `len`, as indexing a slice does.
+    #[inline]
+    pub fn index(&self, position: usize) -> usize {
+        assert!(position < self.len as usize, "position {position} in an order of {}", self.len);
         if self.half_bits == 0 {
             return position;
         }
-        let mut value = self.encrypt(position);
+        // Cycle walking ends only if it starts below `len`.
+        let mut value = self.encrypt(position as u32);
         while value >= self.len {
             value = self.encrypt(value);
         }
-        value
+        value as usize
     }
 
     /// `[len, half_bits, key, key]`: what the shader needs.
@@ -57,6 +69,12 @@ impl Permutation {
         }
         (left << self.half_bits) | right
     }
+}
+
+/// `len` in 32 bits.
+fn samples(len: usize) -> u32 {
+    assert!(u32::try_from(len).is_ok(), "an order of {len} samples: it has at most 2³² − 1");
+    len as u32
 }
 
 /// A 32-bit finaliser (Wellons 2018, "lowbias32").
@@ -84,16 +102,35 @@ mod tests {
             let mut orders = Vec::new();
             for (seed, epoch) in [(0, 1), (0, 2), (1, 1)] {
                 let permutation = Permutation::new(len, seed, epoch);
-                let order: Vec<u32> = (0..len as u32).map(|p| permutation.index(p)).collect();
+                let order: Vec<usize> = (0..len).map(|p| permutation.index(p)).collect();
                 let mut sorted = order.clone();
                 sorted.sort_unstable();
-                assert!(sorted.iter().copied().eq(0..len as u32), "{len} {seed} {epoch}");
+                assert!(sorted.iter().copied().eq(0..len), "{len} {seed} {epoch}");
                 orders.push(order);
             }
             if len > 16 {
                 assert!(orders[0] != orders[1] && orders[0] != orders[2], "{len}");
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "position 5 in an order of 5")]
+    fn a_position_beyond_the_order_panics() {
+        Permutation::new(5, 1, 1).index(5);
+    }
+
+    #[test]
+    #[should_panic(expected = "position 3 in an order of 3")]
+    fn a_position_beyond_the_identity_panics() {
+        Permutation::identity(3).index(3);
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    #[should_panic(expected = "an order of 4294967296 samples")]
+    fn a_length_beyond_32_bits_panics() {
+        Permutation::new(1 << 32, 1, 1);
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Tile {
         rows: usize,
     ) {
         for (i, (inputs, targets)) in self.samples(shape).take(rows).enumerate() {
-            let sample = order.index((first + i) as u32) as usize;
+            let sample = order.index(first + i);
             dataset.read(sample, inputs, targets);
         }
     }

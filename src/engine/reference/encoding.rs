@@ -5,6 +5,9 @@ use crate::permutation::Permutation;
 
 /// Gathers a batch: the `count` samples from position `first` of `order` on, as inputs,
 /// `[count, input_width]`, and targets, `[count, target_width]`.
+///
+/// # Panics
+/// If `order` or `dataset` has fewer samples than that.
 pub fn gather(
     dataset: &Dataset,
     order: &Permutation,
@@ -13,7 +16,7 @@ pub fn gather(
 ) -> (Vec<f64>, Vec<f64>) {
     let (mut inputs, mut targets) = (Vec::new(), Vec::new());
     for position in first..first + count {
-        let sample = order.index(position as u32) as usize;
+        let sample = order.index(position);
         let (x, t) = dataset.rows(sample..sample + 1);
         inputs.extend(x.into_iter().map(f64::from));
         targets.extend(t.into_iter().map(f64::from));
