@@ -3,13 +3,23 @@
 /// Rounds of the Feistel network: enough that no order is seen in pictures of any size.
 const ROUNDS: u32 = 6;
 
+/// Up to so many samples are shuffled by exchanges: among few numbers a Feistel network of six rounds
+/// prefers some orders.
+const FEW: u32 = 16;
+
 /// The order of an epoch's samples: a keyed permutation of `0..len`, computed position by
-/// position, so that nobody has to store or upload it. A function of (len, seed, epoch) alone,
+/// position, so that it is neither stored nor uploaded. A function of (len, seed, epoch) alone,
 /// the same on every engine.
 ///
-/// A balanced Feistel network over the smallest even number of bits that holds `len`, walked
-/// until it lands below `len` (Black & Rogaway 2002, "Ciphers with arbitrary finite domains").
-/// Its twin on the GPU is in `shaders/gather.wgsl`.
+/// Up to 16 samples are shuffled by exchanges (Durstenfeld 1964, "Algorithm 235: random
+/// permutation"), each position followed through them.
+///
+/// More go through a balanced Feistel network over the smallest even number of bits that holds `len`,
+/// repeated until the result is below `len` (Black & Rogaway 2002, "Ciphers with arbitrary finite
+/// domains"). Such networks are even permutations of their 4ⁿ numbers, so in half of the orders two
+/// samples are exchanged at last.
+///
+/// Its twin on the GPU is in `shaders/shared/permutation.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permutation {
     len: u32,
@@ -47,12 +57,9 @@ impl Permutation {
         if self.half_bits == 0 {
             return position;
         }
-        // Cycle walking ends only if it starts below `len`.
-        let mut value = self.encrypt(position as u32);
-        while value >= self.len {
-            value = self.encrypt(value);
-        }
-        value as usize
+        let position = position as u32;
+        let sample = if self.len <= FEW { self.exchange(position) } else { self.walk(position) };
+        sample as usize
     }
 
     /// `[len, half_bits, key, key]`: what the shader needs.
@@ -60,14 +67,43 @@ impl Permutation {
         [self.len, self.half_bits, self.keys[0], self.keys[1]]
     }
 
+    /// Where `position` comes from in a shuffle that exchanges each position with one up to it.
+    fn exchange(&self, position: u32) -> u32 {
+        let mut value = position;
+        for last in 1..self.len {
+            // The upper 24 bits of a hash, as a fraction of `last + 1`.
+            let other = ((mix(self.key(last)) >> 8) * (last + 1)) >> 24;
+            if value == last {
+                value = other;
+            } else if value == other {
+                value = last;
+            }
+        }
+        value
+    }
+
+    /// Encrypts `position` until the result is below `len`; the top bit of a key exchanges samples 0
+    /// and 1. Ends only for a position below `len`.
+    fn walk(&self, position: u32) -> u32 {
+        let mut value = self.encrypt(position);
+        while value >= self.len {
+            value = self.encrypt(value);
+        }
+        if value < 2 { value ^ (self.keys[0] >> 31) } else { value }
+    }
+
     fn encrypt(&self, value: u32) -> u32 {
         let mask = (1 << self.half_bits) - 1;
         let (mut left, mut right) = (value >> self.half_bits, value & mask);
         for round in 0..ROUNDS {
-            let key = self.keys[(round & 1) as usize].wrapping_add(round.wrapping_mul(0x9e37_79b9));
-            (left, right) = (right, left ^ (mix(right ^ key) & mask));
+            (left, right) = (right, left ^ (mix(right ^ self.key(round)) & mask));
         }
         (left << self.half_bits) | right
+    }
+
+    /// The key of a round of the Feistel network, or of an exchange.
+    fn key(&self, round: u32) -> u32 {
+        self.keys[(round & 1) as usize].wrapping_add(round.wrapping_mul(0x9e37_79b9))
     }
 }
 
@@ -131,6 +167,90 @@ mod tests {
     #[should_panic(expected = "an order of 4294967296 samples")]
     fn a_length_beyond_32_bits_panics() {
         Permutation::new(1 << 32, 1, 1);
+    }
+
+    /// How far the χ² statistic of `counts` is from its mean under a uniform distribution, in
+    /// standard deviations: Wilson & Hilferty 1931.
+    fn deviation(counts: &[u32]) -> f64 {
+        let expected = f64::from(counts.iter().sum::<u32>()) / counts.len() as f64;
+        let chi_square: f64 =
+            counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum();
+        let freedom = (counts.len() - 1) as f64;
+        let variance = 2.0 / (9.0 * freedom);
+        ((chi_square / freedom).cbrt() - (1.0 - variance)) / variance.sqrt()
+    }
+
+    /// The position of `order` in the list of all orders of as many samples, sorted.
+    fn rank(order: &[usize]) -> usize {
+        order.iter().enumerate().fold(0, |rank, (position, sample)| {
+            let smaller = order[position..].iter().filter(|other| *other < sample).count();
+            rank * (order.len() - position) + smaller
+        })
+    }
+
+    /// Whether an odd number of exchanges of two samples leads to `order`.
+    fn is_odd(order: &[usize]) -> bool {
+        let mut seen = vec![false; order.len()];
+        let mut odd = false;
+        for start in 0..order.len() {
+            let mut sample = start;
+            while !std::mem::replace(&mut seen[sample], true) {
+                sample = order[sample];
+                // A cycle of n samples is n − 1 exchanges.
+                odd ^= sample != start;
+            }
+        }
+        odd
+    }
+
+    /// An order for each of `count` epochs under one seed, then for epoch 1 under as many seeds.
+    fn orders(len: usize, count: usize) -> [impl Iterator<Item = Vec<usize>>; 2] {
+        [true, false].map(|vary_epoch| {
+            (1..=count as u64).map(move |number| {
+                let (seed, epoch) = if vary_epoch { (7, number) } else { (number, 1) };
+                let permutation = Permutation::new(len, seed, epoch);
+                (0..len).map(|position| permutation.index(position)).collect()
+            })
+        })
+    }
+
+    #[test]
+    fn all_orders_of_few_samples_are_equally_likely() {
+        for len in 2..=8 {
+            let all: usize = (1..=len).product();
+            for orders in orders(len, 10_000.max(10 * all)) {
+                let mut counts = vec![0; all];
+                orders.for_each(|order| counts[rank(&order)] += 1);
+                let deviation = deviation(&counts);
+                assert!(deviation < 3.5, "{len} samples: {deviation} standard deviations");
+            }
+        }
+    }
+
+    #[test]
+    fn first_pairs_are_equally_likely() {
+        for len in 9..=24 {
+            for orders in orders(len, 500 * len * len) {
+                let mut counts = vec![0; len * (len - 1)];
+                for order in orders {
+                    let second = order[1] - usize::from(order[1] > order[0]);
+                    counts[order[0] * (len - 1) + second] += 1;
+                }
+                let deviation = deviation(&counts);
+                assert!(deviation < 3.5, "{len} samples: {deviation} standard deviations");
+            }
+        }
+    }
+
+    #[test]
+    fn even_and_odd_orders_are_equally_likely() {
+        for len in (2..=64).chain([65, 100, 255, 256, 1000, 1024, 4096]) {
+            for orders in orders(len, 1000) {
+                let odd = orders.filter(|order| is_odd(order)).count();
+                // 4½ standard deviations of 1,000 tosses.
+                assert!((429..=571).contains(&odd), "{len} samples: {odd} of 1,000 orders are odd");
+            }
+        }
     }
 
     #[test]

@@ -534,6 +534,7 @@ twins! {
         ["update"];
     no_leap: optimizers::no_gradient_and_no_epsilon_make_a_parameter_leap plays ["update"];
     gather: samples::gather_follows_the_permutation_across_segments plays ["gather"];
+    orders: samples::orders_of_few_samples_are_those_of_the_host plays ["gather"];
     gather_pixels: samples::gather_pixels_across_segments plays ["gather_pixels"];
     fourier_encoding: samples::fourier_encoding plays ["fourier_encoding"];
     fused: fused::fused_passes_agree_with_the_reference_in_every_shape plays

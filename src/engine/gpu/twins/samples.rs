@@ -40,6 +40,30 @@ pub(super) fn gather_follows_the_permutation_across_segments() {
     });
 }
 
+pub(super) fn orders_of_few_samples_are_those_of_the_host() {
+    for gpu in adapters() {
+        // Sizes on both sides of the change of method, and of a power of four.
+        for len in (1..=20).chain([63, 64, 65, 255, 256, 257]) {
+            let numbers: Vec<f32> = (0..len).map(|number| number as f32).collect();
+            let dataset =
+                Dataset::new(numbers.clone(), numbers.clone(), 1, 1).expect("some samples");
+            for epoch in 1..=4 {
+                let order = Permutation::new(len, 9, epoch);
+                let out = vec![f32::NAN; len];
+                let case = Case {
+                    key: KernelKey::new("gather"),
+                    shape: vec![len as u32, 1, 0, 0, len as u32],
+                    buffers: vec![&numbers, &out],
+                    grid: Grid::Elements(len),
+                    step: Some(gather_step(&dataset, order, 0, len)),
+                };
+                let expected: Vec<f32> = (0..len).map(|p| order.index(p) as f32).collect();
+                assert_eq!(run(&gpu, case)[1], expected, "{len} samples, epoch {epoch}");
+            }
+        }
+    }
+}
+
 pub(super) fn gather_pixels_across_segments() {
     on_random_shapes(|gpu, batch, width, height, seed| {
         let channels = (seed % 4 + 1) as usize;
