@@ -52,7 +52,7 @@ fn every_component_makes_a_difference() {
     // Long enough for AMSGrad's gradients to fall, the step schedule to halve the rate, and the
     // plateau to wait in vain.
     assert_each_makes_a_difference("--epochs 200 --optimizer", &optimizers());
-    let schedules = Schedule::ALL.map(Schedule::name);
+    let schedules: Vec<_> = Schedule::ALL.iter().copied().map(Schedule::name).collect();
     assert_each_makes_a_difference("--epochs 200 --learning-rate 0.03 --schedule", &schedules);
     assert_each_makes_a_difference("--encoding", &["identity", "frequency", "fourier"]);
 }

@@ -6,6 +6,7 @@
 //! twin computes that sum of sizes with the value. Transcendental functions are granted a few ε of
 //! their result, which WGSL promises for `exp`, `log` and division.
 
+mod formulas;
 mod fused;
 mod optimizers;
 mod samples;
@@ -16,13 +17,9 @@ use super::kernels::{KernelKey, SOURCES};
 use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
 use super::session::StepData;
-use crate::activation::tests::variants as activations;
-use crate::activation::{Backward, rounding};
 use crate::dataset::{Dataset, Samples};
 use crate::encoding::Encoding;
 use crate::engine::reference;
-use crate::loss::Loss;
-use crate::loss::tests::{suited, variants as losses};
 use crate::permutation::Permutation;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -264,107 +261,6 @@ fn bias_add_and_bias_gradient() {
     });
 }
 
-fn activations_and_their_gradients() {
-    let extremes = [0.0, -0.0, 1e-30, -1e-30, 20.0, -20.0, 90.0, -90.0, 1e4, -1e4, 1e30, -1e30];
-    for gpu in adapters() {
-        // Softmax has kernels of its own.
-        for activation in activations().into_iter().filter(|activation| !activation.is_row()) {
-            // Where the angle of a wave is no number in f32, or a value is none, there is nothing to
-            // compare.
-            let largest = if activation.name() == "finer" { 1e4 } else { f32::MAX };
-            let is_single = |z: &f32| {
-                let results = [activation.value((*z).into()), activation.slope((*z).into())];
-                z.abs() <= largest && results.iter().all(|r| (*r as f32).is_finite())
-            };
-            let extremes: Vec<f32> = extremes.iter().copied().filter(is_single).collect();
-            for count in [1, 257, 1000] {
-                let z: Vec<f32> =
-                    extremes.iter().copied().chain(random(count as u64, count)).collect();
-                let mut expected = double(&z);
-                reference::activation(activation, &mut expected);
-                let slopes = reference::activation_slopes(activation, &double(&z));
-                let zeros = vec![0.0; z.len()];
-                let case = |key, buffers| Case {
-                    key,
-                    shape: vec![z.len() as u32],
-                    buffers,
-                    grid: Grid::Elements(z.len()),
-                    step: None,
-                };
-                // An absolute error of a few ε, relative where the value is large; more where it is steep.
-                let near = |what: &str, got: &[f32], expected: &[f64], f: &dyn Fn(f64) -> f64| {
-                    let what = format!("{activation}, {what}");
-                    let unit = FEW * EPSILON;
-                    let sizes: Vec<f64> =
-                        z.iter().map(|z| rounding(f, (*z).into(), unit) / unit).collect();
-                    assert_near(&what, got, expected, &sizes, FEW);
-                };
-                let (value, slope) = (|z| activation.value(z), |z| activation.slope(z));
-                let got =
-                    run(&gpu, case(KernelKey::activation("activation", activation), vec![&z]));
-                near("value", &got[0], &expected, &value);
-                let y: Vec<f32> = expected.iter().map(|y| *y as f32).collect();
-                let stored: Vec<f32> = slopes.iter().map(|slope| *slope as f32).collect();
-                let needed = if activation.stores_slope() {
-                    let key = KernelKey::activation("activation_with_slopes", activation);
-                    let got = run(&gpu, case(key, vec![&z, &zeros]));
-                    near("value beside its slope", &got[0], &expected, &value);
-                    near("slope", &got[1], &slopes, &slope);
-                    &stored
-                } else {
-                    &y
-                };
-                if activation.backward() == Backward::None {
-                    continue;
-                }
-                let delta = random(7, y.len());
-                let mut expected = double(&delta);
-                reference::activation_gradient(&slopes, &mut expected);
-                let key = KernelKey::gradient(activation);
-                let got = run(&gpu, case(key, vec![needed, &delta]));
-                let sizes: Vec<f64> = expected.iter().map(|e| e.abs().max(4.0)).collect();
-                assert_near(activation.name(), &got[1], &expected, &sizes, FEW);
-            }
-        }
-    }
-}
-
-fn softmax_and_its_gradient() {
-    on_random_shapes(|gpu, batch, _, outputs, seed| {
-        for scale in [1.0, 5e3] {
-            let z: Vec<f32> =
-                random(seed, batch * outputs).into_iter().map(|z| z * scale).collect();
-            let mut expected = double(&z);
-            reference::softmax(&mut expected, outputs);
-            let case = |key, buffers| Case {
-                key: KernelKey::new(key),
-                shape: vec![batch as u32, outputs as u32],
-                buffers,
-                grid: Grid::Elements(batch),
-                step: None,
-            };
-            let got = run(gpu, case("softmax", vec![&z]));
-            // The exponent z − m is off by ε·|z − m|, and so, relatively, its exponential, which
-            // is largest, ε/e, at z − m = −1.
-            let ones = vec![1.0; z.len()];
-            assert_near("softmax", &got[0], &expected, &ones, FEW + outputs as f64);
-
-            let y: Vec<f32> = expected.iter().map(|y| *y as f32).collect();
-            let delta = random(seed + 1, batch * outputs);
-            let mut expected = double(&delta);
-            reference::softmax_gradient(&double(&y), &mut expected, outputs);
-            let got = run(gpu, case("softmax_gradient", vec![&y, &delta]));
-            assert_near(
-                "softmax_gradient",
-                &got[1],
-                &expected,
-                &vec![4.0; y.len()],
-                FEW + outputs as f64,
-            );
-        }
-    });
-}
-
 /// How much larger the operands are made to see how a result depends on them.
 const NUDGE: f64 = 1.0 / 4096.0;
 
@@ -373,87 +269,6 @@ const NUDGE: f64 = 1.0 / 4096.0;
 fn conditioned(exact: &[f64], nudged: &[f64], least: f64) -> Vec<f64> {
     let size = |(e, n): (&f64, &f64)| (e.abs() + (n - e).abs() / NUDGE).max(least);
     exact.iter().zip(nudged).map(size).collect()
-}
-
-fn losses_and_their_gradients() {
-    on_random_shapes(|gpu, batch, _, outputs, seed| {
-        for loss in losses() {
-            let outputs = outputs.max(loss.least_outputs());
-            for magnitude in [1.0, 5e3] {
-                let z = random(seed, batch * outputs);
-                let z: Vec<f32> = z.into_iter().map(|z| suited(loss, z * magnitude)).collect();
-                let t: Vec<f32> =
-                    random(seed + 1, batch * outputs).into_iter().map(|t| t / 4.0 + 0.5).collect();
-                let scale = 1.0_f32 / batch as f32;
-                // With every sixth output of a row larger, from one on.
-                let twin = |from: usize| {
-                    let (mut losses, mut delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
-                    let mut z = double(&z);
-                    for row in z.chunks_exact_mut(outputs) {
-                        row.iter_mut().skip(from).step_by(6).for_each(|z| *z *= 1.0 + NUDGE);
-                    }
-                    let scale = scale.into();
-                    reference::loss(loss, &z, &double(&t), outputs, scale, &mut losses, &mut delta);
-                    (losses, delta)
-                };
-                let (losses, delta) = twin(outputs);
-                // Each by itself, since together they may leave a difference of outputs as it is.
-                let mut nudged = (losses.clone(), delta.clone());
-                let add = |sum: &mut [f64], moved: &[f64], exact: &[f64]| {
-                    let moved = moved.iter().zip(exact);
-                    sum.iter_mut().zip(moved).for_each(|(sum, (m, e))| *sum += (m - e).abs());
-                };
-                for from in 0..outputs.min(6) {
-                    let moved = twin(from);
-                    add(&mut nudged.0, &moved.0, &losses);
-                    add(&mut nudged.1, &moved.1, &delta);
-                }
-                assert!(losses.iter().chain(&delta).all(|v| v.is_finite()), "{loss}");
-                let (got_losses, got_delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
-                let got = run(
-                    gpu,
-                    Case {
-                        key: KernelKey::loss(loss),
-                        shape: vec![batch as u32, outputs as u32, scale.to_bits()],
-                        buffers: vec![&z, &t, &got_losses, &got_delta],
-                        grid: Grid::Elements(batch),
-                        step: None,
-                    },
-                );
-                // Terms of both signs may cancel in a row.
-                let least = f64::from(scale) * outputs as f64;
-                let terms = least * f64::from(magnitude);
-                let units = FEW + outputs as f64;
-                let sizes = conditioned(&losses, &nudged.0, terms);
-                assert_near(&format!("{loss}"), &got[2], &losses, &sizes, units);
-                let sizes = conditioned(&delta, &nudged.1, least);
-                assert_near(&format!("gradient of {loss}"), &got[3], &delta, &sizes, units);
-            }
-        }
-    });
-}
-
-fn cross_entropies_stay_finite_at_extreme_logits() {
-    for gpu in adapters() {
-        let z: Vec<f32> = vec![1e4, -1e4, -1e4, 1e4, 1e30, -1e30, 0.0, 0.0];
-        let t: Vec<f32> = vec![0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.5];
-        for name in [Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy] {
-            let (losses, delta) = (vec![f32::NAN; 4], vec![f32::NAN; 8]);
-            let got = run(
-                &gpu,
-                Case {
-                    key: KernelKey::loss(name),
-                    shape: vec![4, 2, 1.0_f32.to_bits()],
-                    buffers: vec![&z, &t, &losses, &delta],
-                    grid: Grid::Elements(4),
-                    step: None,
-                },
-            );
-            assert!(got[2].iter().chain(&got[3]).all(|v| v.is_finite()), "{name}: {got:?}");
-            assert!((got[2][0] - 2e4).abs() < 1.0, "{name}: {got:?}");
-            assert_eq!(got[2][1], 0.0, "{name}");
-        }
-    }
 }
 
 fn loss_sum_into_its_slot() {
@@ -522,11 +337,12 @@ twins! {
     matmul_nt: matmul_nt plays ["matmul_nt"];
     matmul_tn: matmul_tn_adds_or_overwrites plays ["matmul_tn"];
     biases: bias_add_and_bias_gradient plays ["bias_add", "bias_gradient"];
-    activations: activations_and_their_gradients plays
+    activations: formulas::activations_and_their_gradients plays
         ["activation", "activation_with_slopes", "activation_gradient"];
-    softmax: softmax_and_its_gradient plays ["softmax", "softmax_gradient"];
-    losses: losses_and_their_gradients plays ["loss"];
-    extreme_logits: cross_entropies_stay_finite_at_extreme_logits plays ["loss"];
+    softmax: formulas::softmax_and_its_gradient plays ["softmax", "softmax_gradient"];
+    losses: formulas::losses_and_their_gradients plays ["loss"];
+    extreme_logits: formulas::cross_entropies_stay_finite_at_extreme_logits plays ["loss"];
+    infinite_losses: formulas::losses_show_what_is_not_finite plays ["loss"];
     loss_sum: loss_sum_into_its_slot plays ["loss_sum"];
     infinite_loss_sum: loss_sum_notes_the_first_step_that_is_not_finite plays ["loss_sum"];
     optimizers: optimizers::every_optimizer_updates_as_its_twin plays ["update"];
