@@ -58,7 +58,8 @@ pub use loss::Loss;
 pub use network::{Builder, Initialisation, Layer, Network};
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
-pub use picture::{Picture, psnr, ssim};
+pub use picture::Picture;
+pub use picture::quality::{psnr, ssim};
 pub use schedule::{Plateau, Schedule};
 pub use subject::Subject;
 #[cfg(not(target_arch = "wasm32"))]

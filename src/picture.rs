@@ -1,8 +1,6 @@
 //! Pictures: read, written, turned into samples and back, and compared.
 
-mod quality;
-
-pub use quality::{psnr, ssim};
+pub(crate) mod quality;
 
 use crate::dataset::Dataset;
 use crate::engine::{Engine, Output};
