@@ -52,7 +52,7 @@ impl Entry {
 
     fn write(&self, page: &mut String) {
         let About { formula, source, pytorch, parameters } = self.about;
-        let formula = assignments_in_lines(formula);
+        let formula = in_lines(formula);
         write!(page, "### `{}`\n\n```text\n{formula}\n```\n\n", self.name).unwrap();
         write!(page, "{}.", escaped(source)).unwrap();
         if !pytorch.is_empty() {
@@ -82,25 +82,35 @@ impl Entry {
     }
 }
 
-/// `m ← …, w ← …` with each assignment in a line of its own.
-fn assignments_in_lines(formula: &str) -> String {
+/// The formula with each assignment of `m ← …, w ← …` and each part after a semicolon in a line of its
+/// own, in lines that can be read without scrolling.
+fn in_lines(formula: &str) -> String {
     // `w ← …` or `Label: w ← …`.
     let assigns = |part: &str| {
         let (target, _) = part.split_once('←').unwrap_or_default();
         let (_, target) = target.split_once(": ").unwrap_or(("", target));
         target.split_whitespace().count() == 1
     };
-    let mut lines = String::new();
-    for part in formula.split_inclusive([',', ';']).map(str::trim_start) {
-        if assigns(part) && !lines.is_empty() {
-            lines.pop();
+    let (mut lines, mut line, mut depth) = (String::new(), String::new(), 0);
+    let outside = |c: char| {
+        depth += i32::from(matches!(c, '(' | '[')) - i32::from(matches!(c, ')' | ']'));
+        depth == 0 && matches!(c, ',' | ';')
+    };
+    for part in formula.split_inclusive(outside).map(str::trim_start) {
+        let separate = line.ends_with(';') || assigns(part);
+        if !line.is_empty() && (separate || line.chars().count() + part.chars().count() > 100) {
+            if separate {
+                line.pop();
+            }
+            lines.push_str(&line);
             lines.push('\n');
-        } else if !lines.is_empty() {
-            lines.push(' ');
+            line.clear();
+        } else if !line.is_empty() {
+            line.push(' ');
         }
-        lines.push_str(part);
+        line.push_str(part);
     }
-    lines
+    lines + &line
 }
 
 /// Text in which Markdown sees no markup, also not that of a table.
