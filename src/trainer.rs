@@ -26,6 +26,7 @@
 
 mod judge;
 mod training;
+mod turns;
 
 pub use training::Training;
 

@@ -9,6 +9,8 @@ mod common;
 mod restarts;
 #[path = "trainer/schedules.rs"]
 mod schedules;
+#[path = "trainer/waiting.rs"]
+mod waiting;
 
 use common::{adapters, engines, gpu_engines};
 use impasto::cpu::CpuEngine;

@@ -11,12 +11,14 @@
 
 mod barrier;
 mod elementwise;
+mod jobs;
 mod kernel;
 mod lanes;
 mod layout;
 mod lines;
 mod losses;
 mod product;
+mod run;
 mod session;
 mod tile;
 mod update;

@@ -1,6 +1,7 @@
 //! A training run under way: steps and submissions, the stopping rule, the history.
 
 use super::judge::Judge;
+use super::turns::Turns;
 use super::{Control, Ending, Epoch, Event, Summary, Trainer, evaluate_async};
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, Engine, Outcome, Pending, Session, Step};
@@ -206,6 +207,7 @@ impl Training {
         }
         let (start, before) = (Instant::now(), self.summary.seconds);
         self.clock = start;
+        let mut turns = Turns::new();
         loop {
             let room = if stopped { 0 } else { IN_FLIGHT };
             let hold = waits && self.at_end_of_epoch() && !under_way.is_empty();
@@ -216,7 +218,7 @@ impl Training {
                 continue;
             }
             let Some((steps, outcome)) = under_way.pop_front() else { break };
-            let outcome = outcome.await?;
+            let outcome = turns.wait(outcome).await?;
             let took = self.clock.elapsed();
             self.clock = Instant::now();
             self.summary.seconds = before + start.elapsed().as_secs_f64();

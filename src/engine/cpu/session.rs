@@ -1,45 +1,21 @@
-//! A training run on the CPU.
+//! A training run on the CPU, beside its caller.
 
-use super::barrier::{Abandoned, Barrier};
-use super::layout::{Block, Layout, Purpose, flatten};
-use super::lines::Lines;
-use super::tile::{SHARE, Shape, Tile};
-use super::update::update;
+use super::jobs::Jobs;
+use super::run::Run;
 use crate::dataset::Dataset;
-use crate::engine::{Divergence, Outcome, Pending, Plan, Session, Step, ready};
-use crate::error::{Error, Result};
+use crate::engine::{Outcome, Pending, Plan, Session, Step};
+use crate::error::Result;
 use crate::network::Network;
-use std::cmp::Reverse;
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::thread;
+use std::sync::Arc;
 
-/// Multiplications with a parameter that are worth a thread of their own in a step: two
-/// meetings cost about as much as those.
-const WORTH_A_THREAD: usize = 400_000;
+/// Multiplications with a parameter that take less time than to hand them to another thread and to
+/// wait for it.
+const WORTH_A_JOB: usize = 2_000_000;
 
-/// What a thread adds to a step, for all to read.
-struct Share {
-    /// Of each block.
-    gradients: Vec<Lines>,
-    loss: f64,
-}
-
-/// A training run on the CPU.
-///
-/// Locks are never waited for: between two meetings of the threads a share is written by its
-/// own thread alone or read by all, and so is a block.
+/// A training run on the CPU: its steps are taken by threads of its own.
 pub(super) struct CpuSession {
-    plan: Plan,
-    dataset: Dataset,
-    shape: Shape,
-    blocks: Vec<RwLock<Block>>,
-    /// The blocks that each thread updates.
-    owned: Vec<Vec<usize>>,
-    tiles: Vec<Mutex<Tile>>,
-    shares: Vec<RwLock<Share>>,
-    diverged: Option<Divergence>,
+    run: Arc<Run>,
+    jobs: Jobs,
 }
 
 impl CpuSession {
@@ -49,328 +25,23 @@ impl CpuSession {
         dataset: &Dataset,
         most_threads: usize,
     ) -> Result<Self> {
-        let batch = plan.batch_size.min(dataset.len());
-        let work = network.parameters().len().saturating_mul(batch) / WORTH_A_THREAD;
-        let threads = work.min(batch.div_ceil(SHARE)).clamp(1, most_threads);
-        Self::with_threads(network, plan, dataset, threads)
-    }
-
-    /// On so many threads.
-    fn with_threads(
-        network: &Network,
-        plan: Plan,
-        dataset: &Dataset,
-        threads: usize,
-    ) -> Result<Self> {
-        let batch = plan.batch_size.min(dataset.len());
-        let layout = Layout::of(network, threads);
-        let states = plan.optimizer.initial();
-        check_memory(network, layout.numbers(states.len(), threads), threads)?;
-        let shape = Shape::of(network, &layout);
-        let rows = shape.tile_rows(shared(batch, threads, 0).len());
-        let share = || Share {
-            gradients: (0..layout.len()).map(|b| Lines::zeros(layout.size(b))).collect(),
-            loss: 0.0,
-        };
-        Ok(Self {
-            plan,
-            dataset: dataset.clone(),
-            blocks: layout
-                .blocks(network, Purpose::Training, &states)
-                .into_iter()
-                .map(RwLock::new)
-                .collect(),
-            owned: owners(&layout, threads),
-            tiles: (0..threads)
-                .map(|_| Mutex::new(Tile::new(&shape, rows, Purpose::Training)))
-                .collect(),
-            shares: (0..threads).map(|_| RwLock::new(share())).collect(),
-            shape,
-            diverged: None,
-        })
-    }
-}
-
-/// An error if the operating system would not give the memory that a run needs.
-fn check_memory(network: &Network, numbers: usize, threads: usize) -> Result<()> {
-    Vec::<f32>::new().try_reserve_exact(numbers).map_err(|_| {
-        Error::Invalid(format!(
-            "training {} parameters on {threads} threads needs {} bytes, more than this machine \
-             has: make the layers narrower",
-            network.parameters().len(),
-            numbers.saturating_mul(4)
-        ))
-    })
-}
-
-/// Which blocks each thread updates: the largest first, each to whoever has least to do.
-fn owners(layout: &Layout, threads: usize) -> Vec<Vec<usize>> {
-    let mut blocks: Vec<usize> = (0..layout.len()).collect();
-    blocks.sort_by_key(|b| Reverse(layout.size(*b)));
-    let mut owned = vec![(0, Vec::new()); threads];
-    for block in blocks {
-        if let Some((work, blocks)) = owned.iter_mut().min_by_key(|(work, _)| *work) {
-            *work += layout.size(block);
-            blocks.push(block);
-        }
-    }
-    owned.into_iter().map(|(_, blocks)| blocks).collect()
-}
-
-/// The samples of a batch of `count` that a thread takes: about as many as the others.
-fn shared(count: usize, threads: usize, thread: usize) -> Range<usize> {
-    let groups = count.div_ceil(SHARE);
-    // The remainders go to the first threads, what is left of the last group to the last.
-    let end = |thread: usize| (groups * thread).div_ceil(threads) * SHARE;
-    end(thread).min(count)..end(thread + 1).min(count)
-}
-
-/// A lock whatever became of its last holder: a panic ends the run, so nobody sees a half-made
-/// step.
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn lock<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One thread's part in some steps.
-struct Worker<'a> {
-    session: &'a CpuSession,
-    thread: usize,
-    barrier: &'a Barrier,
-    /// Whether a parameter is no longer finite.
-    broken: &'a AtomicBool,
-    /// As all threads have it.
-    diverged: Option<Divergence>,
-}
-
-impl Worker<'_> {
-    /// Some steps, up to one that diverges; their losses.
-    fn run(&mut self, steps: &[Step]) -> std::result::Result<Vec<f64>, Abandoned> {
-        let _guard = self.barrier.guard();
-        let mut tile = lock(&self.session.tiles[self.thread]);
-        let mut losses = Vec::with_capacity(steps.len());
-        for step in steps {
-            if self.diverged.is_some() {
-                break;
-            }
-            losses.push(self.step(step, &mut tile)?);
-        }
-        Ok(losses)
-    }
-
-    fn step(&mut self, step: &Step, tile: &mut Tile) -> std::result::Result<f64, Abandoned> {
-        let session = self.session;
-        self.share(step, tile);
-        self.barrier.wait()?;
-        let shares: Vec<_> = session.shares.iter().map(read).collect();
-        let loss: f64 = shares.iter().map(|share| share.loss).sum();
-        // The loss is judged as the f32 that the GPU engine computes.
-        if !(loss as f32).is_finite() {
-            self.diverged = Some(Divergence { step: step.number, in_loss: true });
-            return Ok(loss);
-        }
-        self.update(step, &shares);
-        drop(shares);
-        self.barrier.wait()?;
-        if self.broken.load(Ordering::Relaxed) {
-            self.diverged = Some(Divergence { step: step.number, in_loss: false });
-            for block in &session.owned[self.thread] {
-                write(&session.blocks[*block]).undo();
-            }
-        }
-        Ok(loss)
-    }
-
-    /// Loss and gradient of this thread's share of the batch.
-    fn share(&self, step: &Step, tile: &mut Tile) {
-        let session = self.session;
-        let shape = &session.shape;
-        let order = session.plan.order(session.dataset.len(), step.epoch);
-        let scale = session.plan.loss.scale(step.count, shape.outputs) as f32;
-        let blocks: Vec<_> = session.blocks.iter().map(read).collect();
-        let Share { gradients, loss } = &mut *write(&session.shares[self.thread]);
-        *loss = 0.0;
-        let samples = shared(step.count, session.tiles.len(), self.thread);
-        for start in samples.clone().step_by(tile.rows()) {
-            let rows = tile.rows().min(samples.end - start);
-            tile.gather(shape, &session.dataset, &order, step.first + start, rows);
-            *loss += tile.loss(shape, &blocks, session.plan.loss, scale, rows);
-            tile.backward(shape, &blocks, rows, start > samples.start, gradients);
-        }
-        if samples.is_empty() {
-            for gradient in gradients {
-                gradient.fill(0.0);
-            }
-        }
-    }
-
-    /// Updates the blocks of this thread.
-    fn update(&self, step: &Step, shares: &[RwLockReadGuard<Share>]) {
-        let session = self.session;
-        let plan = &session.plan;
-        let constants = plan.optimizer.constants(step.learning_rate, step.number);
-        for b in &session.owned[self.thread] {
-            let gradients: Vec<&[f32]> = shares.iter().map(|share| &*share.gradients[*b]).collect();
-            let block = &mut *write(&session.blocks[*b]);
-            if !update(session.shape.arch, plan.optimizer, constants, plan.l2, block, &gradients) {
-                self.broken.store(true, Ordering::Relaxed);
-            }
-        }
+        let run = Run::new(network, plan, dataset, most_threads)?;
+        Ok(Self { run: Arc::new(run), jobs: Jobs::new() })
     }
 }
 
 impl Session for CpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
-        self.plan.check_steps(steps, self.dataset.len())?;
-        let threads = self.tiles.len();
-        let (barrier, broken) = (Barrier::new(threads), AtomicBool::new(false));
-        let (barrier, broken, session) = (&barrier, &broken, &*self);
-        let work = move |thread: usize| {
-            let diverged = session.diverged;
-            let mut worker = Worker { session, thread, barrier, broken, diverged };
-            worker.run(steps).map(|losses| (losses, worker.diverged))
-        };
-        // Threads of its own, not a pool's: they wait for each other, and a pool's thread that waits
-        // may take up another training meanwhile. One call is worth many times their start.
-        let done = thread::scope(|scope| {
-            for other in 1..threads {
-                let name = format!("impasto-cpu-{other}");
-                let begun =
-                    thread::Builder::new().name(name).spawn_scoped(scope, move || work(other));
-                if let Err(error) = begun {
-                    barrier.abandon();
-                    return Err(Error::Invalid(format!("cannot start {threads} threads: {error}")));
-                }
-            }
-            Ok(work(0))
-        });
-        // A panic of another thread has gone on to here already.
-        let Ok((losses, diverged)) = done? else {
-            return Err(Error::Invalid("a thread of the CPU engine ended early".into()));
-        };
-        self.diverged = diverged;
-        Ok(ready(Ok(Outcome { losses, diverged })))
+        self.run.plan.check_steps(steps, self.run.dataset.len())?;
+        let samples = steps.iter().map(|step| step.count).sum();
+        let short = self.run.work(samples) < WORTH_A_JOB;
+        let (run, steps) = (Arc::clone(&self.run), steps.to_vec());
+        let outcome = self.jobs.start(short, move || run.train(&steps));
+        Ok(Box::pin(async move { outcome.await? }))
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
-        let mut flat = Vec::new();
-        self.blocks.iter().for_each(|block| flatten(&read(block), &mut flat));
-        ready(Ok(flat))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::{Engine, reference::ReferenceEngine};
-    use crate::{Activation, Loss, Optimizer};
-
-    /// Losses, parameters and divergence after 3 epochs, on so many threads or the reference.
-    fn train(threads: Option<usize>, batch_size: usize, rate: f64) -> (Outcome, Vec<f64>) {
-        let network = Network::builder(3)
-            .hidden(&[70, 33], Activation::Tanh)
-            .output(2, Activation::Identity)
-            .build()
-            .expect("a network");
-        let numbers = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 101.0 - 0.4).collect();
-        let dataset = Dataset::new(numbers(61 * 3), numbers(61 * 2), 3, 2).expect("samples");
-        let plan = Plan {
-            loss: Loss::MeanSquaredError,
-            optimizer: Optimizer::SGD,
-            l2: 0.0,
-            batch_size,
-            shuffle: Some(5),
-        };
-        let per_epoch = 61_usize.div_ceil(batch_size);
-        let step = |i: usize| Step {
-            number: i as u64 + 1,
-            epoch: (i / per_epoch) as u64 + 1,
-            first: i % per_epoch * batch_size,
-            count: batch_size.min(61 - i % per_epoch * batch_size),
-            // Large in one step only, where it is to break the parameters.
-            learning_rate: if i == 3 { rate } else { 0.05 },
-        };
-        let steps: Vec<Step> = (0..3 * per_epoch).map(step).collect();
-        let run = |session: &mut dyn Session| {
-            let outcome = session.train(&steps).expect("no device to fail");
-            let outcome = pollster::block_on(outcome).expect("no device to fail");
-            (outcome, pollster::block_on(session.parameters()).expect("no device to fail"))
-        };
-        let Some(threads) = threads else {
-            let engine = ReferenceEngine::new();
-            let session = engine.start(&network, &plan, &dataset);
-            return run(&mut *pollster::block_on(session).expect("a plan that fits"));
-        };
-        let session = CpuSession::with_threads(&network, plan, &dataset, threads);
-        run(&mut session.expect("memory"))
-    }
-
-    #[test]
-    fn any_number_of_threads_trains_as_the_reference() {
-        for batch_size in [1, 3, 20, 61] {
-            let (expected, parameters) = train(None, batch_size, 0.05);
-            for threads in 1..=7 {
-                let (outcome, got) = train(Some(threads), batch_size, 0.05);
-                let near = |a: &f64, b: &f64| (a - b).abs() < 2e-5;
-                assert!(
-                    outcome.losses.iter().zip(&expected.losses).all(|(a, b)| near(a, b))
-                        && got.iter().zip(&parameters).all(|(a, b)| near(a, b)),
-                    "{threads} threads, batch {batch_size}"
-                );
-                assert_eq!((outcome, got), train(Some(threads), batch_size, 0.05));
-            }
-        }
-    }
-
-    #[test]
-    fn a_broken_update_is_undone_on_all_threads() {
-        for threads in 1..=7 {
-            let (outcome, parameters) = train(Some(threads), 10, 1e300);
-            assert_eq!(outcome.diverged, Some(Divergence { step: 4, in_loss: false }));
-            assert!(parameters.iter().all(|p| p.is_finite()), "{threads} threads");
-        }
-    }
-
-    #[test]
-    fn the_transposed_weights_of_a_broken_update_are_undone_too() {
-        let network = Network::builder(3)
-            .hidden(&[5], Activation::Tanh)
-            .output(2, Activation::Identity)
-            .build()
-            .expect("a network");
-        let dataset = Dataset::new(vec![0.5; 12], vec![0.1; 8], 3, 2).expect("samples");
-        let plan = Plan {
-            loss: Loss::MeanSquaredError,
-            optimizer: Optimizer::SGD,
-            l2: 0.0,
-            batch_size: 4,
-            shuffle: None,
-        };
-        let mut session = CpuSession::new(&network, plan, &dataset, 1).expect("memory");
-        let before = read(&session.blocks[1]).transposed.to_vec();
-        let step = Step { number: 1, epoch: 1, first: 0, count: 4, learning_rate: 1e300 };
-        let outcome =
-            pollster::block_on(session.train(&[step]).expect("a step")).expect("no device");
-        assert_eq!(outcome.diverged, Some(Divergence { step: 1, in_loss: false }));
-        assert_eq!(*read(&session.blocks[1]).transposed, *before);
-    }
-
-    #[test]
-    fn shares_cover_a_batch() {
-        for count in [1, 2, 5, 61, 200] {
-            for threads in 1..9 {
-                let shares: Vec<_> = (0..threads).map(|t| shared(count, threads, t)).collect();
-                assert_eq!((shares[0].start, shares[threads - 1].end), (0, count));
-                assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
-            }
-        }
-        assert_eq!(shared(200, 2, 0), 0..100);
+        let run = Arc::clone(&self.run);
+        self.jobs.start(true, move || run.parameters())
     }
 }
