@@ -60,7 +60,8 @@ pub use optimizer::Optimizer;
 pub use permutation::Permutation;
 pub use picture::Picture;
 pub use picture::quality::{psnr, ssim};
-pub use schedule::{Plateau, Schedule};
+pub use schedule::Schedule;
+pub use schedule::plateau::Plateau;
 pub use subject::Subject;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;

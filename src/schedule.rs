@@ -6,8 +6,6 @@
 use crate::error::{Result, invalid};
 use crate::family::{self, About, family};
 
-pub use plateau::Plateau;
-
 family! {
     /// How the learning rate changes as training goes on.
     Schedule, "schedule" {

@@ -22,6 +22,7 @@ mod run;
 mod session;
 mod tile;
 mod update;
+mod vectors;
 
 use self::layout::{Layout, Purpose};
 use self::session::CpuSession;
@@ -63,7 +64,7 @@ impl CpuEngine {
             adapter: format!(
                 "CPU, {threads} thread{}{}",
                 if threads == 1 { "" } else { "s" },
-                simd()
+                vectors::name()
             ),
             device_type: "CPU",
             driver: String::new(),
@@ -78,33 +79,6 @@ impl CpuEngine {
     pub(crate) fn with_note(mut self, note: String) -> Self {
         self.notes.push(note);
         self
-    }
-}
-
-/// The widest vector instructions there are.
-fn vectors() -> pulp::Arch {
-    // Whoever loads a module that has them has asked the browser; the module itself cannot.
-    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-    pulp::wasm::enable_relaxed_simd();
-    pulp::Arch::new()
-}
-
-/// Their name, for people.
-fn simd() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512f") {
-        return ", AVX-512";
-    } else if std::arch::is_x86_feature_detected!("fma") {
-        return ", AVX2";
-    }
-    if cfg!(target_arch = "aarch64") {
-        ", NEON"
-    } else if cfg!(all(target_arch = "wasm32", feature = "relaxed-simd")) {
-        ", relaxed SIMD"
-    } else if cfg!(target_feature = "simd128") {
-        ", SIMD128"
-    } else {
-        ""
     }
 }
 

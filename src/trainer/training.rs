@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use crate::engine::{Divergence, Engine, Outcome, Pending, Session, Step};
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::schedule::Plateau;
+use crate::schedule::plateau::Plateau;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;

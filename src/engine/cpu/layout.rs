@@ -7,6 +7,7 @@
 
 use super::kernel::FOUR;
 use super::lines::{LINE, Lines, stride};
+use super::vectors;
 use crate::network::Network;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -52,7 +53,7 @@ impl Block {
     /// Takes the last update back.
     pub(super) fn undo(&mut self) {
         std::mem::swap(&mut self.values, &mut self.other);
-        super::vectors().dispatch(Transpose(self));
+        vectors::available().dispatch(Transpose(self));
     }
 
     /// Copies the weights into their transpose; padding becomes padding. To be inlined where there
@@ -219,7 +220,7 @@ impl Layout {
             for (to, from) in block.values.chunks_exact_mut(block.stride).zip(rows) {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
             }
-            super::vectors().dispatch(Transpose(&mut block));
+            vectors::available().dispatch(Transpose(&mut block));
             block
         };
         self.cuts.iter().enumerate().map(block).collect()

@@ -5,6 +5,7 @@ use super::layout::{Block, Layout, Purpose};
 use super::lines::{Lines, stride};
 use super::losses::{Row, loss_gradient};
 use super::product::{After, Before, Left, Right, Rule, is_fused, product, sum_rows};
+use super::vectors;
 use crate::activation::{Activation, Backward};
 use crate::dataset::Dataset;
 use crate::engine::Output;
@@ -47,7 +48,7 @@ impl Shape {
             (0..inputs).flat_map(column).collect()
         });
         Self {
-            arch: super::vectors(),
+            arch: vectors::available(),
             inputs,
             encoded: network.encoding().outputs(inputs),
             frequencies,
