@@ -25,6 +25,25 @@ pub(crate) enum Samples {
     Pixels(Pixels),
 }
 
+impl Samples {
+    /// Writes the targets of the sample at `position` to the beginning of `targets`.
+    #[inline]
+    fn read_targets(&self, position: usize, targets: &mut [f32]) {
+        match self {
+            Self::Table(Table { targets: stored, target_width: width, .. }) => {
+                targets[..*width].copy_from_slice(&stored[position * width..][..*width]);
+            }
+            Self::Pixels(pixels) => {
+                let bytes = pixels.words[position].to_le_bytes();
+                let targets = &mut targets[..pixels.channels];
+                for (target, byte) in targets.iter_mut().zip(bytes) {
+                    *target = f32::from(byte) / 255.0;
+                }
+            }
+        }
+    }
+}
+
 /// Samples that stand in rows.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Table {
@@ -231,24 +250,27 @@ impl Dataset {
     /// `targets` is shorter than the sample.
     #[inline]
     pub fn read(&self, index: usize, inputs: &mut [f32], targets: &mut [f32]) {
+        let sample = self.position(index);
+        match &*self.samples {
+            Samples::Table(Table { inputs: stored, input_width: width, .. }) => {
+                inputs[..*width].copy_from_slice(&stored[sample * width..][..*width]);
+            }
+            Samples::Pixels(pixels) => inputs[..2].copy_from_slice(&pixels.grid.place(sample)),
+        }
+        self.samples.read_targets(sample, targets);
+    }
+
+    /// Writes the targets of sample `index`, as [`read`](Self::read) does.
+    pub(crate) fn read_targets(&self, index: usize, targets: &mut [f32]) {
+        self.samples.read_targets(self.position(index), targets);
+    }
+
+    /// The position of sample `index` among all samples, of which this dataset may be a part.
+    #[inline]
+    fn position(&self, index: usize) -> usize {
         // Beyond a part there may be samples, those of the other side of a split.
         assert!(index < self.len(), "sample {index} of a dataset of {}", self.len());
-        let sample = self.part.order.index(self.part.first + index);
-        match &*self.samples {
-            Samples::Table(Table { inputs: i, targets: t, input_width, target_width }) => {
-                inputs[..*input_width].copy_from_slice(&i[sample * input_width..][..*input_width]);
-                targets[..*target_width]
-                    .copy_from_slice(&t[sample * target_width..][..*target_width]);
-            }
-            Samples::Pixels(pixels) => {
-                inputs[..2].copy_from_slice(&pixels.grid.place(sample));
-                let bytes = pixels.words[sample].to_le_bytes();
-                let targets = &mut targets[..pixels.channels];
-                for (target, byte) in targets.iter_mut().zip(bytes) {
-                    *target = f32::from(byte) / 255.0;
-                }
-            }
-        }
+        self.part.order.index(self.part.first + index)
     }
 
     /// The samples of `range`: inputs, `[range, input_width]`, and targets, `[range, target_width]`.

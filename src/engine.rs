@@ -164,7 +164,8 @@ impl Plan {
         if self.batch_size == 0 {
             return invalid("a batch of 0 samples: it needs at least 1");
         }
-        check_widths(network, dataset)
+        check_widths(network, dataset)?;
+        self.loss.check_targets(dataset)
     }
 
     /// Whether all `steps`, in this order, can be taken on so many samples. Every engine asks this, so

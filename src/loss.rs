@@ -12,6 +12,10 @@ use crate::error::{Result, invalid};
 use crate::family::{self, About, family};
 use crate::number::Number;
 
+mod targets;
+
+pub use targets::Targets;
+
 family! {
     /// What training makes small. `y` are the outputs, `z` the logits, `t` the targets, all
     /// `[batch, outputs]`.
@@ -47,6 +51,8 @@ pub trait Formula: Copy {
     const FOLDED: Option<Activation> = None;
     /// The fewest outputs it is computed from.
     const LEAST_OUTPUTS: usize = 1;
+    /// The targets it is defined for. Others are refused before training.
+    const TARGETS: Targets = Targets::Any;
 
     /// The loss of one sample, times `scale`. The gradient, times `scale`, with respect to `y`
     /// (outputs, or logits for a folded activation) goes to `delta`.

@@ -302,6 +302,7 @@ pub async fn evaluate_async(
 ) -> Result<f64> {
     loss.check_output(network.output_layer().activation, network.outputs())?;
     check_widths(network, dataset)?;
+    loss.check_targets(dataset)?;
     let width = network.outputs();
     let wanted =
         if loss.folded_activation().is_some() { Output::Logits } else { Output::Activated };

@@ -9,6 +9,8 @@ mod common;
 mod restarts;
 #[path = "trainer/schedules.rs"]
 mod schedules;
+#[path = "trainer/targets.rs"]
+mod targets;
 #[path = "trainer/waiting.rs"]
 mod waiting;
 

@@ -203,7 +203,8 @@ fn samples(count: usize, inputs: usize, targets: usize, seed: u64) -> Dataset {
     let values = random(&mut generator, count * inputs, -1.0);
     let mut probabilities = random(&mut generator, count * targets, 0.0);
     for row in probabilities.chunks_mut(targets) {
-        let sum: f32 = row.iter().sum::<f32>() + if targets == 1 { 1.0 } else { 0.01 };
+        // One alone need not be 1.
+        let sum: f32 = row.iter().sum::<f32>() + if targets == 1 { 1.0 } else { 0.0 };
         for p in row {
             *p /= sum;
         }

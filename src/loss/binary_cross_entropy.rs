@@ -1,6 +1,6 @@
 //! BinaryCrossEntropy.
 
-use super::{Formula, elementwise};
+use super::{Formula, Targets, elementwise};
 use crate::activation::Activation;
 use crate::family::About;
 use crate::number::Number;
@@ -20,6 +20,7 @@ impl Formula for BinaryCrossEntropy {
     };
     const WGSL: &'static str = include_str!("../../shaders/losses/binary-cross-entropy.wgsl");
     const FOLDED: Option<Activation> = Some(Activation::Sigmoid);
+    const TARGETS: Targets = Targets::UnitInterval;
 
     /// `max(z, 0) − z·t + ln(1 + e^−|z|)` and `σ(z) − t`: finite for every finite `z`.
     #[inline(always)]

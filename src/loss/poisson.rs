@@ -1,6 +1,6 @@
 //! The likelihood of counts.
 
-use super::{Formula, elementwise};
+use super::{Formula, Targets, elementwise};
 use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 
@@ -26,6 +26,7 @@ impl Formula for Poisson {
         }],
     };
     const WGSL: &'static str = include_str!("../../shaders/losses/poisson.wgsl");
+    const TARGETS: Targets = Targets::NotNegative;
 
     #[inline(always)]
     fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {

@@ -1,6 +1,6 @@
 //! SoftmaxCrossEntropy.
 
-use super::{Formula, Mean};
+use super::{Formula, Mean, Targets};
 use crate::activation::Activation;
 use crate::family::About;
 use crate::number::Number;
@@ -21,6 +21,7 @@ impl Formula for SoftmaxCrossEntropy {
     const WGSL: &'static str = include_str!("../../shaders/losses/softmax-cross-entropy.wgsl");
     const MEAN: Mean = Mean::Samples;
     const FOLDED: Option<Activation> = Some(Activation::Softmax);
+    const TARGETS: Targets = Targets::Distribution;
 
     /// `Σⱼ t[j]·(l − z[j])` with `l = m + ln Σₖ e^(z[k] − m)` and `m = maxₖ z[k]`, and
     /// `T·softmax(z)[j] − t[j]` with `T = Σⱼ t[j]`, which is 1 for probabilities: finite for every

@@ -65,7 +65,11 @@ impl Training {
         trainer.check(network)?;
         let setup = Instant::now();
         let split = match trainer.early_stopping.and_then(|stopping| stopping.held_out) {
-            Some(fraction) => Some(dataset.split(fraction, trainer.seed)?),
+            Some(fraction) => {
+                // Before the split, which gives samples other numbers, and leaves some to `evaluate`.
+                trainer.loss.check_targets(dataset)?;
+                Some(dataset.split(fraction, trainer.seed)?)
+            }
             None => None,
         };
         let (dataset, held_out) = match split {
