@@ -110,7 +110,7 @@ impl Loss {
     }
 
     /// The fewest outputs it is computed from.
-    pub(crate) fn least_outputs(self) -> usize {
+    pub fn least_outputs(self) -> usize {
         struct Least;
         impl Visitor for Least {
             type Output = usize;
