@@ -14,6 +14,9 @@ family! {
         step: Step as "step" { every: usize, factor: f64 };
         inverse: InverseScaling as "inverse" { power: f64 };
         plateau: ReduceOnPlateau as "plateau" { factor: f64, patience: usize, threshold: f64 };
+        exponential: Exponential as "exponential" { factor: f64 };
+        exponential_steps: ExponentialSteps as "exponential-steps" { factor: f64, start: u64, end: u64, interval: u64 };
+        one_cycle: OneCycle as "one-cycle" { pct_start: f64, div_factor: f64, final_div_factor: f64 };
     }
 }
 
@@ -47,6 +50,18 @@ impl Schedule {
             }
         }
         self.visit(At(step, steps, epoch))
+    }
+
+    /// The same with a linear warm-up of `warm_up` steps, in which the rate rises from almost 0 to the
+    /// schedule's first. The steps after them are counted from 1 again; epochs are not. 0 steps are no
+    /// warm-up.
+    pub fn after_warm_up(self, warm_up: u64, step: u64, steps: u64, epoch: u64) -> f64 {
+        let rest = steps.saturating_sub(warm_up);
+        if step <= warm_up {
+            step as f64 / warm_up as f64 * self.multiplier(1, rest, epoch)
+        } else {
+            self.multiplier(step - warm_up, rest, epoch)
+        }
     }
 
     /// Whether the next rate depends on the losses so far.

@@ -50,6 +50,9 @@ pub struct Trainer {
     pub learning_rate: f64,
     /// How the learning rate falls; [`Schedule::Constant`] by default.
     pub schedule: Schedule,
+    /// Steps over which the learning rate first rises from almost 0 to that of the schedule; 0, no
+    /// warm-up, by default. See [`Schedule::after_warm_up`].
+    pub warm_up: u64,
     /// What is made small; [`Loss::MeanSquaredError`] by default.
     pub loss: Loss,
     /// How gradients become updates; [`Optimizer::ADAM`] by default.
@@ -72,6 +75,7 @@ impl Default for Trainer {
             batch_size: 200,
             learning_rate: 1e-3,
             schedule: Schedule::Constant,
+            warm_up: 0,
             loss: Loss::MeanSquaredError,
             optimizer: Optimizer::ADAM,
             l2: 0.0,

@@ -363,7 +363,7 @@ impl Timetable {
     fn step(&self, number: u64, trainer: &Trainer, multiplier: f64) -> Step {
         let epoch = (number - 1) / self.steps_per_epoch + 1;
         let first = ((number - 1) % self.steps_per_epoch) as usize * self.batch_size;
-        let schedule = trainer.schedule.multiplier(number, self.steps, epoch);
+        let schedule = trainer.schedule.after_warm_up(trainer.warm_up, number, self.steps, epoch);
         // A schedule may fall so far that the product is 0, which is no rate.
         let learning_rate = (trainer.learning_rate * multiplier * schedule).max(f64::MIN_POSITIVE);
         Step {

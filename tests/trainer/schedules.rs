@@ -9,6 +9,8 @@ use impasto::{
     Trainer,
 };
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -16,7 +18,34 @@ struct Fixture {
     step: StepCase,
     inverse: Vec<Inverse>,
     plateau: Vec<PlateauCase>,
+    exponential: Vec<Parameters>,
+    exponential_steps: Vec<Parameters>,
+    one_cycle: Vec<Parameters>,
+    warm_up: Vec<WarmUp>,
     training: Training,
+}
+
+/// A schedule's parameters by name, and what it makes of them.
+#[derive(Deserialize)]
+struct Parameters {
+    #[serde(flatten)]
+    parameters: BTreeMap<String, Value>,
+    multipliers: Vec<f64>,
+}
+
+impl Parameters {
+    fn schedule(&self, name: &str) -> Schedule {
+        let settings = self.parameters.iter().map(|(key, value)| format!("{key}={value}"));
+        let text = format!("{name}:{}", settings.collect::<Vec<_>>().join(","));
+        text.parse().expect("a schedule")
+    }
+}
+
+/// Some steps before half a cosine.
+#[derive(Deserialize)]
+struct WarmUp {
+    warm_up: u64,
+    multipliers: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -75,12 +104,21 @@ fn assert_same(what: &str, got: impl IntoIterator<Item = f64>, expected: &[f64],
     }
 }
 
+/// The same, but relative to 1.
+fn assert_near(what: &str, got: impl IntoIterator<Item = f64>, expected: &[f64], tolerance: f64) {
+    let got: Vec<f64> = got.into_iter().collect();
+    assert_eq!(got.len(), expected.len(), "{what}");
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        assert!((got - expected).abs() <= tolerance, "{what}, {i}: {got}, not {expected}");
+    }
+}
+
 /// A few roundings of a number of 53 bits.
 const ROUNDED: f64 = 1e-14;
 
 #[test]
 fn schedules_are_those_of_pytorch_and_scikit_learn() {
-    let Fixture { cosine, step, inverse, plateau, .. } = fixture();
+    let Fixture { cosine, step, inverse, plateau, exponential, one_cycle, .. } = fixture();
     let steps = cosine.steps;
     let got = (1..=steps).map(|number| Schedule::Cosine.multiplier(number, steps, 1));
     assert_same("cosine", got, &cosine.multipliers, ROUNDED);
@@ -93,12 +131,53 @@ fn schedules_are_those_of_pytorch_and_scikit_learn() {
         let got = (1..).take(multipliers.len()).map(|number| schedule.multiplier(number, 1000, 1));
         assert_same("inverse scaling", got, &multipliers, ROUNDED);
     }
+    for case in exponential {
+        let schedule = case.schedule("exponential");
+        let got =
+            (1..).take(case.multipliers.len()).map(|epoch| schedule.multiplier(7, 1000, epoch));
+        assert_same("exponential", got, &case.multipliers, ROUNDED);
+    }
+    for case in one_cycle {
+        let (schedule, steps) = (case.schedule("one-cycle"), case.multipliers.len() as u64);
+        let got = (1..=steps).map(|number| schedule.multiplier(number, steps, 1));
+        // Near the last step two numbers of about 1 cancel.
+        assert_near("one cycle", got, &case.multipliers, ROUNDED);
+    }
     for PlateauCase { factor, patience, threshold, losses, multipliers } in plateau {
         let schedule = Schedule::ReduceOnPlateau { factor, patience, threshold };
         let mut memory = Plateau::default();
         let got = losses.iter().map(|loss| memory.observe(schedule, *loss));
         assert_same("plateau", got, &multipliers, ROUNDED);
     }
+}
+
+#[test]
+fn exponential_decay_by_steps_is_that_of_tiny_cuda_nn() {
+    for case in fixture().exponential_steps {
+        let schedule = case.schedule("exponential-steps");
+        let got = (1..).take(case.multipliers.len()).map(|step| schedule.multiplier(step, 1000, 1));
+        assert_same(&schedule.to_string(), got, &case.multipliers, ROUNDED);
+    }
+}
+
+#[test]
+fn a_run_warms_up_before_its_schedule() {
+    for engine in engines() {
+        for WarmUp { warm_up, multipliers } in fixture().warm_up {
+            let schedule = Schedule::Cosine;
+            // One step in an epoch.
+            let whole = Trainer { batch_size: 40, ..trainer(multipliers.len()) };
+            let (_, summary) = fit(&Trainer { schedule, warm_up, ..whole }, &*engine);
+            let got = rates(&summary.history).into_iter().map(|rate| rate / 0.02);
+            assert_same(&engine.device().to_string(), got, &multipliers, ROUNDED);
+        }
+    }
+    // Longer than the run, and before a schedule that starts low.
+    let (_, summary) = fit(&Trainer { warm_up: 60, ..trainer(10) }, &cpu());
+    assert_same("half", [summary.history[9].learning_rate], &[0.01], ROUNDED);
+    let cycle = Schedule::OneCycle { pct_start: 0.5, div_factor: 4.0, final_div_factor: 10.0 };
+    let rates = [1, 2, 3].map(|step| cycle.after_warm_up(2, step, 12, 1));
+    assert_same("one cycle", rates, &[0.125, 0.25, 0.25], ROUNDED);
 }
 
 #[test]
