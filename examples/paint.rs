@@ -22,7 +22,7 @@ mod report;
 use canvas::Canvas;
 use impasto::{
     Activation, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Optimizer,
-    Picture, Result, Subject, Summary, Trainer,
+    Picture, Result, Schedule, Subject, Summary, Trainer,
 };
 use options::Options;
 use outputs::Outputs;
@@ -130,6 +130,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
         batch_size: options.batch,
         learning_rate: options.learning_rate,
         schedule: options.schedule,
+        warm_up: options.warm_up,
         loss,
         optimizer: options.optimizer,
         seed: options.seed,
@@ -274,13 +275,17 @@ fn describe(network: &Network) -> String {
 
 /// `mean-squared-error with adam, learning rate 0.002, schedule cosine`.
 fn describe_training(trainer: &Trainer) -> String {
-    let Trainer { loss, optimizer, learning_rate, schedule, .. } = *trainer;
-    format!(
+    let Trainer { loss, optimizer, learning_rate, schedule, warm_up, .. } = *trainer;
+    let mut text = format!(
         "{} with {}, learning rate {learning_rate}, schedule {}",
         short(&loss, Loss::ALL, loss.name()),
         short(&optimizer, Optimizer::ALL, optimizer.name()),
-        schedule.name()
-    )
+        short(&schedule, Schedule::ALL, schedule.name())
+    );
+    if warm_up > 0 {
+        text += &format!(" after {warm_up} steps of warm-up");
+    }
+    text
 }
 
 /// A component's name, with its parameters where they are not the defaults.

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
 use impasto::family::About;
-use impasto::{Activation, Loss, Optimizer};
+use impasto::{Activation, Loss, Optimizer, Schedule};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write;
@@ -20,9 +20,9 @@ const INTRODUCTION: &str = "\
 
 <!-- Written by `cargo xtask reference` from the tables in src. Do not edit. -->
 
-Every activation, loss and optimizer. On the command line of `paint` (`--activation`, `--loss`, `--optimizer`), for
-`from_name`, and in messages a component is written as its name, alone or with parameters:
-`name:parameter=value,parameter=value`. A parameter that is left out has its default.
+Every activation, loss, optimizer and schedule. On the command line of `paint` (`--activation`, `--loss`,
+`--optimizer`, `--schedule`), for `from_name`, and in messages a component is written as its name, alone or with
+parameters: `name:parameter=value,parameter=value`. A parameter that is left out has its default.
 
 ";
 
@@ -125,7 +125,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn families() -> [Family; 3] {
+fn families() -> [Family; 4] {
     let activation = |a: &Activation| Entry::new(a.name(), a.about(), String::new(), a);
     let loss = |l: &Loss| {
         let note = l.folded_activation().map_or(String::new(), |folded| {
@@ -136,6 +136,7 @@ fn families() -> [Family; 3] {
         });
         Entry::new(l.name(), l.about(), note, l)
     };
+    let schedule = |s: &Schedule| Entry::new(s.name(), s.about(), String::new(), s);
     let optimizer = |o: &Optimizer| Entry::new(o.name(), o.about(), String::new(), o);
     [
         Family {
@@ -155,15 +156,33 @@ fn families() -> [Family; 3] {
                       the learning rate after the schedule. Everything else starts at 0 unless said.",
             entries: Optimizer::ALL.iter().map(optimizer).collect(),
         },
+        Family {
+            title: "Schedules",
+            symbols: "rate is the learning rate before the schedule, steps the number of all steps; \
+                      steps and epochs are counted from 1. With a warm-up, the rate first rises \
+                      linearly from almost 0, and steps are counted after it.",
+            entries: Schedule::ALL.iter().map(schedule).collect(),
+        },
     ]
+}
+
+/// The anchor of the heading `name`, of which `names` may contain earlier ones.
+fn anchor(name: &'static str, names: &mut Vec<&'static str>) -> String {
+    let earlier = names.iter().filter(|earlier| **earlier == name).count();
+    names.push(name);
+    if earlier == 0 { name.into() } else { format!("{name}-{earlier}") }
 }
 
 fn page() -> String {
     let mut page = INTRODUCTION.to_string();
     let families = families();
+    let mut names = Vec::new();
     for family in &families {
-        let links: Vec<String> =
-            family.entries.iter().map(|e| format!("[`{0}`](#{0})", e.name)).collect();
+        let links: Vec<String> = family
+            .entries
+            .iter()
+            .map(|entry| format!("[`{}`](#{})", entry.name, anchor(entry.name, &mut names)))
+            .collect();
         writeln!(page, "- {}: {}", family.title, links.join(", ")).unwrap();
     }
     for Family { title, symbols, entries } in &families {

@@ -91,10 +91,15 @@ pub struct Options {
     #[arg(long, default_value_t = 2e-3, value_name = "RATE", allow_negative_numbers = true)]
     pub learning_rate: f64,
 
-    /// How the learning rate falls: constant, cosine, step (halved every 50 epochs), inverse
-    /// (with the root of the step) or plateau (halved when the loss stalls for 10 epochs)
-    #[arg(long, default_value = "cosine")]
+    /// How the learning rate changes
+    #[arg(long, default_value = "cosine", value_name = COMPONENT)]
+    #[arg(help = names("How the learning rate changes", Schedule::ALL.iter().map(|s| s.name())))]
+    #[arg(long_help = listed("How the learning rate changes", Schedule::ALL))]
     pub schedule: Schedule,
+
+    /// Steps in which the learning rate first rises from almost 0 to that of the schedule
+    #[arg(long, default_value_t = 0, value_name = "STEPS", allow_negative_numbers = true)]
+    pub warm_up: u64,
 
     /// Seed of the first parameters and of the order of pixels: the same seed, the same painting
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
@@ -126,7 +131,7 @@ pub struct Options {
         long,
         value_name = "FILE.safetensors",
         conflicts_with_all = ["image", "hidden", "activation", "epochs", "batch", "loss",
-                              "optimizer", "learning_rate", "schedule", "encoding", "save", "classify", "profile"]
+                              "optimizer", "learning_rate", "schedule", "warm_up", "encoding", "save", "classify", "profile"]
     )]
     pub repaint: Option<PathBuf>,
 

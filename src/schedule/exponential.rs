@@ -15,7 +15,7 @@ impl Formula for Exponential {
     const DEFAULT: Self = Self { factor: 0.99 };
     const ABOUT: About = About {
         formula: "rate · factor^(epoch − 1)",
-        source: "PyTorch's `ExponentialLR`",
+        source: "Senior et al. 2013",
         pytorch: "torch.optim.lr_scheduler.ExponentialLR",
         parameters: &[FACTOR],
     };

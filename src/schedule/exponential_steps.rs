@@ -23,7 +23,7 @@ impl Formula for ExponentialSteps {
     const ABOUT: About = About {
         formula: "rate · factor^k, k = 1 + ⌊(min(step − 1, end) − start)/interval⌋; \
                   k = 0 up to step `start`",
-        source: "Müller 2021, tiny-cuda-nn's `ExponentialDecay`",
+        source: "Müller 2021, tiny-cuda-nn's ExponentialDecay",
         pytorch: "",
         parameters: &[
             FACTOR,

@@ -14,7 +14,7 @@ impl Formula for InverseScaling {
     const DEFAULT: Self = Self { power: 0.5 };
     const ABOUT: About = About {
         formula: "rate / step^power",
-        source: "scikit-learn's `invscaling`, counted in steps",
+        source: "scikit-learn's invscaling, counted in steps",
         pytorch: "",
         parameters: &[Parameter {
             name: "power",

@@ -21,7 +21,7 @@ impl Formula for ReduceOnPlateau {
     const ABOUT: About = About {
         formula: "rate · factor^k, k: how often no epoch's loss was below best·(1 − threshold) for \
                   more than `patience` epochs",
-        source: "PyTorch's `ReduceLROnPlateau`",
+        source: "He et al. 2016, section 3.4",
         pytorch: "torch.optim.lr_scheduler.ReduceLROnPlateau",
         parameters: &[
             FACTOR,

@@ -22,6 +22,12 @@ fn losses() -> Vec<&'static str> {
     Loss::ALL.iter().filter(|loss| !is_for_classes(**loss)).map(|loss| loss.name()).collect()
 }
 
+/// A schedule by its name, with other parameters where its defaults change nothing for thousands of
+/// steps.
+fn within_a_short_run(schedule: &'static str) -> &'static str {
+    if schedule == "exponential-steps" { "exponential-steps:start=10" } else { schedule }
+}
+
 fn optimizers() -> Vec<&'static str> {
     Optimizer::ALL.iter().map(|optimizer| optimizer.name()).collect()
 }
@@ -52,8 +58,9 @@ fn every_component_makes_a_difference() {
     // Long enough for AMSGrad's gradients to fall, the step schedule to halve the rate, and the
     // plateau to wait in vain.
     assert_each_makes_a_difference("--epochs 200 --optimizer", &optimizers());
-    let schedules: Vec<_> = Schedule::ALL.iter().copied().map(Schedule::name).collect();
+    let schedules: Vec<&str> = Schedule::ALL.iter().map(|s| within_a_short_run(s.name())).collect();
     assert_each_makes_a_difference("--epochs 200 --learning-rate 0.03 --schedule", &schedules);
+    assert_each_makes_a_difference("--warm-up", &["0", "3"]);
     assert_each_makes_a_difference("--encoding", &["identity", "frequency", "fourier"]);
 }
 
@@ -63,6 +70,7 @@ fn parameters_are_set_by_name() {
         ("--activation", "leaky-relu:slope=0.01", "leaky-relu:slope=0.2"),
         ("--loss", "huber:delta=1", "huber:delta=0.125"),
         ("--optimizer", "sgd:momentum=0,nesterov=false", "sgd:momentum=0.5,nesterov=true"),
+        ("--schedule", "exponential:factor=0.99", "exponential:factor=0.5"),
     ] {
         let (name, _) = default.split_once(':').unwrap();
         assert_eq!(history(&format!("{option} {name}")), history(&format!("{option} {default}")));
@@ -91,6 +99,11 @@ fn help_lists_every_component_with_its_defaults() {
             Loss::ALL.iter().map(ToString::to_string).collect(),
         ),
         ("--optimizer", optimizers(), optimizers().iter().map(written).collect()),
+        (
+            "--schedule",
+            Schedule::ALL.iter().map(|schedule| schedule.name()).collect(),
+            Schedule::ALL.iter().map(ToString::to_string).collect(),
+        ),
     ] {
         assert!(
             paragraph(&short, option).contains(&format!(": {} [", names.join(", "))),
@@ -109,10 +122,11 @@ fn help_lists_every_component_with_its_defaults() {
 fn what_differs_from_the_defaults_is_printed_and_all_of_it_reported() {
     let studio = Studio::with_picture();
     let components = "--activation leaky-relu:slope=0.2 --loss huber:delta=0.5 \
-                      --optimizer sgd:momentum=0.9 --learning-rate 0.125 --schedule step";
+                      --optimizer sgd:momentum=0.9 --learning-rate 0.125 --schedule step:every=9 \
+                      --warm-up 2";
     let run = studio.quick(&format!("picture.png {components} --report run.json")).succeeded();
     let line = "training huber:delta=0.5 with sgd:momentum=0.9,nesterov=false, learning rate 0.125, \
-                schedule step";
+                schedule step:every=9,factor=0.5 after 2 steps of warm-up";
     assert!(run.stdout.lines().any(|l| l == line), "{run}");
     assert!(run.stdout.contains(", leaky-relu:slope=0.2, 123 parameters\n"), "{run}");
     let report = studio.json("run.json");
@@ -122,8 +136,9 @@ fn what_differs_from_the_defaults_is_printed_and_all_of_it_reported() {
     assert_eq!(training["optimizer"], "sgd:momentum=0.9,nesterov=false");
     assert_eq!(
         (&training["learning_rate"], &training["schedule"]),
-        (&json!(0.125), &json!("step"))
+        (&json!(0.125), &json!("step:every=9,factor=0.5"))
     );
+    assert_eq!(training["warm_up"], 2);
 
     let run = studio.quick("picture.png --report run.json").succeeded();
     let line = "training mean-squared-error with adam, learning rate 0.002, schedule cosine";

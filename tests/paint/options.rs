@@ -18,6 +18,7 @@ fn help_names_every_option_with_its_default() {
         ("--optimizer", "adam"),
         ("--learning-rate", "0.002"),
         ("--schedule", "cosine"),
+        ("--warm-up", "0"),
         ("--seed", "0"),
         ("--output", "painted.png"),
         ("--encoding", "identity"),

@@ -196,7 +196,7 @@ fn options_that_cannot_be_read() {
         ("--size 3x3", &["--size", "--repaint"]),
         ("--profile", &["--profile", "GPU engine", "--backend cpu"]),
         ("--backend tpu", &["tpu", "auto, gpu, cpu, reference"]),
-        ("--schedule linear", &["linear", "constant, cosine, step, inverse, plateau"]),
+        ("--schedule linear", &["linear", "constant, cosine, step, inverse, plateau, exponential"]),
         ("--encoding wave", &["wave", "identity, frequency, fourier"]),
         ("--colour blue", &["--colour"]),
         ("another.png", &["another.png"]),

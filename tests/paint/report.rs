@@ -21,6 +21,7 @@ const KEYS: [(&str, &[&str]); 5] = [
             "schedule",
             "seconds",
             "steps",
+            "warm_up",
         ],
     ),
     ("/result", &["accuracy", "loss", "psnr_db", "ssim"]),
