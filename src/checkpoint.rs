@@ -31,17 +31,14 @@ struct Description {
 /// Writes `network` to `path`, whole or not at all. `extra` are further texts for the metadata.
 ///
 /// # Errors
-/// The file cannot be written.
+/// The file cannot be written, or a text has the key `impasto`, which describes the network.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn save<S: BuildHasher>(
     path: &Path,
     network: &Network,
     extra: &HashMap<String, String, S>,
 ) -> Result<()> {
-    let extra = extra.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
-    let bytes = to_bytes(network, &extra)
-        .map_err(|reason| Error::Checkpoint { path: path.into(), reason })?;
-    crate::files::write(path, &bytes)
+    crate::files::write(path, &encode(network, extra)?)
 }
 
 /// Reads a network that [`save`] wrote, and the texts that were saved with it.
@@ -71,7 +68,7 @@ pub fn load(path: &Path) -> Result<(Network, HashMap<String, String>)> {
 /// The bytes of a file that [`save`] would write.
 ///
 /// # Errors
-/// The network is too large for the format.
+/// A text has the key `impasto`, or the network is too large for the format.
 pub fn encode<S: BuildHasher>(
     network: &Network,
     extra: &HashMap<String, String, S>,
@@ -101,6 +98,12 @@ fn to_bytes(
         encoding: network.encoding(),
         activations: network.layers().iter().map(|layer| layer.activation).collect(),
     };
+    if extra.contains_key(KEY) {
+        return Err(format!(
+            "the key '{KEY}' of the metadata holds the description of the network: choose another \
+             key for a text of your own"
+        ));
+    }
     let mut metadata = extra.clone();
     metadata.insert(KEY.into(), serde_json::to_string(&description).map_err(|e| e.to_string())?);
     let mut tensors = Vec::new();
@@ -235,6 +238,18 @@ mod tests {
         // PyTorch's weight[out = 1, in = 2] is our weights[in = 2, out = 1].
         let flat: Vec<f64> = values(&weight).collect();
         assert_eq!(flat[8 + 2], rounded[2 * 3 + 1]);
+    }
+
+    #[test]
+    fn metadata_under_the_key_of_the_description_is_refused() {
+        let extra = HashMap::from([(KEY.to_string(), "of a duck".to_string())]);
+        let message = encode(&network(), &extra).expect_err("refused").to_string();
+        assert!(message.contains("the key 'impasto'") && message.contains("another"), "{message}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("duck.safetensors");
+        let refused = save(&path, &network(), &extra).expect_err("refused");
+        assert_eq!(refused.to_string(), message);
+        assert!(!path.exists());
     }
 
     #[test]

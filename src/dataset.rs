@@ -166,13 +166,14 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), or a number outside the range of f32.
     pub fn from_rows<const I: usize, const T: usize>(
         inputs: &[[f64; I]],
         targets: &[[f64; T]],
     ) -> Result<Self> {
-        let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect();
-        Self::new(single(inputs.as_flattened()), single(targets.as_flattened()), I, T)
+        let inputs = to_single("input", inputs.as_flattened(), I)?;
+        let targets = to_single("target", targets.as_flattened(), T)?;
+        Self::new(inputs, targets, I, T)
     }
 
     /// One sample a pixel, row by row: its place, as
@@ -339,6 +340,22 @@ impl Dataset {
     }
 }
 
+/// The numbers of `values`, rows of `width`, in f32. `name` is what one of them is called.
+fn to_single(name: &str, values: &[f64], width: usize) -> Result<Vec<f32>> {
+    let single: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+    let outside = |(value, single): (&f64, &f32)| value.is_finite() && single.is_infinite();
+    match values.iter().zip(&single).position(outside) {
+        None => Ok(single),
+        Some(position) => invalid(format!(
+            "{name} {} of sample {} is {:?}, outside the range of f32, ±{:?}: scale the {name}s",
+            position % width,
+            position / width,
+            values[position],
+            f32::MAX
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,6 +431,23 @@ mod tests {
         assert!(refused(11, 2).contains("fewer") && refused(13, 2).contains("more"));
         assert!(refused(0, 0).contains("1 to 4") && refused(30, 5).contains("1 to 4"));
         assert!(Dataset::from_pixels(0, 2, [], 1, true).is_err());
+    }
+
+    #[test]
+    fn numbers_outside_of_f32_are_refused_as_they_were_given() {
+        let message = |inputs: &[[f64; 2]], targets: &[[f64; 1]]| {
+            Dataset::from_rows(inputs, targets).expect_err("unfit").to_string()
+        };
+        assert_eq!(
+            message(&[[0.0, 0.0], [0.0, 1e300]], &[[0.0], [0.0]]),
+            "input 1 of sample 1 is 1e300, outside the range of f32, ±3.4028235e38: scale the inputs"
+        );
+        assert_eq!(
+            message(&[[0.0, 0.0]], &[[-1e39]]),
+            "target 0 of sample 0 is -1e39, outside the range of f32, ±3.4028235e38: scale the targets"
+        );
+        assert_eq!(message(&[[0.0, f64::INFINITY]], &[[0.0]]), "input 1 of sample 0 is inf");
+        assert!(Dataset::from_rows(&[[f64::from(f32::MAX), -3e38]], &[[1e-300]]).is_ok());
     }
 
     #[test]

@@ -14,7 +14,9 @@
 //!     Network::builder(2).hidden(&[16, 16], Activation::Relu).output(1, Activation::Identity).build()?;
 //! let engine = impasto::open(Backend::Auto, None)?;
 //! let summary = Trainer::default().fit(&*engine, &mut network, &dataset, |_| Control::Continue)?;
-//! println!("{}: loss {}", engine.device(), summary.history[199].loss);
+//! if let Some(epoch) = summary.history.last() {
+//!     println!("{}: loss {} after {} epochs", engine.device(), epoch.loss, epoch.number);
+//! }
 //! # Ok::<(), impasto::Error>(())
 //! ```
 //!
@@ -68,3 +70,24 @@ pub use trainer::evaluate;
 pub use trainer::{
     Control, EarlyStopping, Ending, Epoch, Event, Summary, Trainer, Training, evaluate_async,
 };
+
+#[cfg(test)]
+mod tests {
+    /// The Rust of README.md, which is to be the example at the top of this file.
+    #[test]
+    fn the_readme_has_the_example_that_is_tested_and_it_needs_no_number_of_epochs() {
+        let (_, rest) = include_str!("../README.md").split_once("```rust\n").expect("an example");
+        let (readme, _) = rest.split_once("```").expect("its end");
+        let documented: Vec<&str> = include_str!("lib.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//!"))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .skip_while(|line| *line != "```")
+            .skip(1)
+            .take_while(|line| *line != "```")
+            .filter(|line| !line.starts_with("# "))
+            .collect();
+        assert_eq!(readme.lines().collect::<Vec<_>>(), documented);
+        assert!(!readme.contains("history["), "{readme}");
+    }
+}
