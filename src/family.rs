@@ -297,7 +297,7 @@ pub(crate) fn text_of(component: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, Loss, Optimizer, Schedule};
+    use crate::{Activation, Encoding, Loss, Optimizer, Schedule};
     use serde::Serialize;
     use std::fmt::Display;
 
@@ -321,6 +321,7 @@ mod tests {
         round_trips(Loss::ALL, Loss::name);
         round_trips(Optimizer::ALL, Optimizer::name);
         round_trips(Schedule::ALL, Schedule::name);
+        round_trips(Encoding::ALL, Encoding::name);
     }
 
     #[test]
@@ -367,6 +368,9 @@ mod tests {
         }
         for s in Schedule::ALL {
             check(s.about(), names(super::parameters(s)));
+        }
+        for e in Encoding::ALL {
+            check(e.about(), names(super::parameters(e)));
         }
     }
 }

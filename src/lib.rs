@@ -26,7 +26,7 @@
 pub mod activation;
 mod checkpoint;
 mod dataset;
-mod encoding;
+pub mod encoding;
 mod engine;
 mod error;
 pub mod family;
@@ -39,7 +39,7 @@ pub mod optimizer;
 mod permutation;
 mod picture;
 mod random;
-mod schedule;
+pub mod schedule;
 mod subject;
 mod trainer;
 
