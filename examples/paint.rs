@@ -114,12 +114,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     let canvas = Canvas::load(options)?;
     let (subject, loss) = (canvas.subject(), options.loss());
     let mut network = Network::builder(2)
-        .encoding(match options.encoding {
-            Encoding::Fourier { features, scale, .. } => {
-                Encoding::Fourier { features, scale, seed: options.seed }
-            }
-            other => other,
-        })
+        .encoding(options.encoding())
         .hidden(&options.hidden.0, options.activation)
         .output(subject.outputs(), loss.folded_activation().unwrap_or(subject.output_activation()))
         .weights(Initialisation::He)

@@ -14,8 +14,6 @@ use crate::number::Number;
 
 mod targets;
 
-pub use targets::Targets;
-
 family! {
     /// What training makes small. `y` are the outputs, `z` the logits, `t` the targets, all
     /// `[batch, outputs]`.
@@ -68,6 +66,19 @@ pub enum Mean {
     Samples,
     /// Nothing.
     Sum,
+}
+
+/// What the targets of a sample may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// Any numbers.
+    Any,
+    /// Numbers of 0 or more.
+    NotNegative,
+    /// Numbers in [0, 1].
+    UnitInterval,
+    /// The probability of each class: numbers of 0 or more that sum to 1.
+    Distribution,
 }
 
 /// A function of any formula.

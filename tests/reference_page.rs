@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
 use impasto::family::About;
-use impasto::{Activation, Loss, Optimizer, Schedule};
+use impasto::{Activation, Encoding, Loss, Optimizer, Schedule};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write;
@@ -20,9 +20,9 @@ const INTRODUCTION: &str = "\
 
 <!-- Written by `cargo xtask reference` from the tables in src. Do not edit. -->
 
-Every activation, loss, optimizer and schedule. On the command line of `paint` (`--activation`, `--loss`,
-`--optimizer`, `--schedule`), for `from_name`, and in messages a component is written as its name, alone or with
-parameters: `name:parameter=value,parameter=value`. A parameter that is left out has its default.
+Every activation, loss, optimizer, schedule and encoding. On the command line of `paint` (`--activation`, `--loss`,
+`--optimizer`, `--schedule`, `--encoding`), for `from_name`, and in messages a component is written as its name, alone
+or with parameters: `name:parameter=value,parameter=value`. A parameter that is left out has its default.
 
 ";
 
@@ -113,11 +113,11 @@ fn in_lines(formula: &str) -> String {
     lines + &line
 }
 
-/// Text in which Markdown sees no markup, also not that of a table.
+/// Text in which Markdown sees no markup but `code`, also not that of a table.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
-        if matches!(c, '|' | '*' | '_' | '<' | '[' | '`' | '\\') {
+        if matches!(c, '|' | '*' | '_' | '<' | '[' | '\\') {
             escaped.push('\\');
         }
         escaped.push(c);
@@ -125,7 +125,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn families() -> [Family; 4] {
+fn families() -> [Family; 5] {
     let activation = |a: &Activation| Entry::new(a.name(), a.about(), String::new(), a);
     let loss = |l: &Loss| {
         let note = l.folded_activation().map_or(String::new(), |folded| {
@@ -137,6 +137,7 @@ fn families() -> [Family; 4] {
         Entry::new(l.name(), l.about(), note, l)
     };
     let schedule = |s: &Schedule| Entry::new(s.name(), s.about(), String::new(), s);
+    let encoding = |e: &Encoding| Entry::new(e.name(), e.about(), String::new(), e);
     let optimizer = |o: &Optimizer| Entry::new(o.name(), o.about(), String::new(), o);
     [
         Family {
@@ -162,6 +163,11 @@ fn families() -> [Family; 4] {
                       steps and epochs are counted from 1. With a warm-up, the rate first rises \
                       linearly from almost 0, and steps are counted after it.",
             entries: Schedule::ALL.iter().map(schedule).collect(),
+        },
+        Family {
+            title: "Encodings",
+            symbols: "x are the network's inputs. What is computed of them goes to the first layer.",
+            entries: Encoding::ALL.iter().map(encoding).collect(),
         },
     ]
 }

@@ -76,7 +76,7 @@ impl Canvas {
         // clap lets nobody through without one.
         let path = options.image.clone().unwrap_or_default();
         let picture = Picture::load(&path)?;
-        let subject = Subject::new(&picture, options.encoding, options.classify);
+        let subject = Subject::new(&picture, options.encoding(), options.classify);
         Ok(Self { path, picture, subject })
     }
 

@@ -63,8 +63,8 @@ pub struct Options {
 
     /// Activation of the hidden layers
     #[arg(long, default_value = "relu", value_name = COMPONENT)]
-    #[arg(help = names("Activation of the hidden layers", activations().map(Activation::name)))]
-    #[arg(long_help = listed("Activation of the hidden layers", activations()))]
+    #[arg(help = names(ACTIVATION, activations().map(Activation::name)))]
+    #[arg(long_help = listed(ACTIVATION, activations()))]
     pub activation: Activation,
 
     /// How often training goes through all pixels
@@ -77,14 +77,14 @@ pub struct Options {
 
     /// What training makes small
     #[arg(long, value_name = COMPONENT)]
-    #[arg(help = format!("{} {LOSS}", names("What training makes small", Loss::ALL.iter().map(|l| l.name()))))]
-    #[arg(long_help = format!("{}\n\n{LOSS}", listed("What training makes small", Loss::ALL)))]
+    #[arg(help = format!("{} {LOSS_DEFAULT}", names(LOSS, Loss::ALL.iter().map(|l| l.name()))))]
+    #[arg(long_help = format!("{}\n\n{LOSS_DEFAULT}", listed(LOSS, Loss::ALL)))]
     loss: Option<Loss>,
 
     /// How a gradient becomes an update
     #[arg(long, default_value = "adam", value_name = COMPONENT)]
-    #[arg(help = names("How a gradient becomes an update", Optimizer::ALL.iter().map(|o| o.name())))]
-    #[arg(long_help = listed("How a gradient becomes an update", Optimizer::ALL))]
+    #[arg(help = names(OPTIMIZER, Optimizer::ALL.iter().map(|o| o.name())))]
+    #[arg(long_help = listed(OPTIMIZER, Optimizer::ALL))]
     pub optimizer: Optimizer,
 
     /// Learning rate of the optimizer, before the schedule
@@ -93,8 +93,8 @@ pub struct Options {
 
     /// How the learning rate changes
     #[arg(long, default_value = "cosine", value_name = COMPONENT)]
-    #[arg(help = names("How the learning rate changes", Schedule::ALL.iter().map(|s| s.name())))]
-    #[arg(long_help = listed("How the learning rate changes", Schedule::ALL))]
+    #[arg(help = names(SCHEDULE, Schedule::ALL.iter().map(|s| s.name())))]
+    #[arg(long_help = listed(SCHEDULE, Schedule::ALL))]
     pub schedule: Schedule,
 
     /// Steps in which the learning rate first rises from almost 0 to that of the schedule
@@ -117,10 +117,11 @@ pub struct Options {
     #[arg(long, short)]
     pub quiet: bool,
 
-    /// What the network is given of a place: identity (x and y), frequency (6 octaves of sine and
-    /// cosine) or fourier (64 random waves); waves sharpen fine detail
-    #[arg(long, default_value = "identity")]
-    pub encoding: Encoding,
+    /// What the network is given of a place
+    #[arg(long, default_value = "identity", value_name = COMPONENT)]
+    #[arg(help = names(ENCODING, Encoding::ALL.iter().map(|e| e.name())))]
+    #[arg(long_help = listed(ENCODING, Encoding::ALL))]
+    encoding: Encoding,
 
     /// Also save the network, with PyTorch's names and orientation
     #[arg(long, value_name = "FILE.safetensors")]
@@ -165,6 +166,17 @@ impl Options {
         })
     }
 
+    /// What the network is given of a place. Random waves have the seed of the run, unless they were
+    /// given another than their default.
+    pub fn encoding(&self) -> Encoding {
+        match self.encoding {
+            Encoding::Fourier { features, scale, seed: 1 } => {
+                Encoding::Fourier { features, scale, seed: self.seed }
+            }
+            other => other,
+        }
+    }
+
     /// What clap cannot check by itself.
     fn check(&self) -> Result<(), String> {
         if self.size.is_some() && self.repaint.is_none() && !self.list_adapters {
@@ -189,8 +201,14 @@ impl Options {
     }
 }
 
-/// The default of `--loss`, which depends on another option.
-const LOSS: &str = "[default: mean-squared-error, with --classify softmax-cross-entropy]";
+const ACTIVATION: &str = "Activation of the hidden layers";
+const LOSS: &str = "What training makes small";
+/// It depends on another option.
+const LOSS_DEFAULT: &str = "[default: mean-squared-error, with --classify softmax-cross-entropy]";
+const OPTIMIZER: &str = "How a gradient becomes an update";
+const SCHEDULE: &str = "How the learning rate changes as training goes on";
+const ENCODING: &str =
+    "What the network is given of a place (waves sharpen fine detail; random ones follow --seed)";
 
 /// The activations that a hidden layer may have.
 fn activations() -> impl Iterator<Item = Activation> {

@@ -20,6 +20,7 @@ impl Report {
             "image": null,
             "network": {
                 "layers": layers,
+                "encoding": network.encoding().to_string(),
                 "activation": network.layers()[0].activation.to_string(),
                 "parameters": network.parameters().len(),
             },

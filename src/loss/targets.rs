@@ -1,21 +1,8 @@
 //! The targets that a loss is defined for.
 
-use super::{Formula, Loss, Visitor};
+use super::{Formula, Loss, Targets, Visitor};
 use crate::dataset::{Dataset, Samples};
 use crate::error::{Result, invalid};
-
-/// What the targets of a sample may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Targets {
-    /// Any numbers.
-    Any,
-    /// Numbers of 0 or more.
-    NotNegative,
-    /// Numbers in [0, 1].
-    UnitInterval,
-    /// The probability of each class: numbers of 0 or more that sum to 1.
-    Distribution,
-}
 
 /// How far a sum of probabilities may be from 1, and a probability below 0: what is left of 1 after
 /// thousands of numbers were rounded to f32 and added in f32.

@@ -3,8 +3,8 @@
 
 use crate::studio::Studio;
 use impasto::activation::Backward;
-use impasto::{Activation, Loss, Optimizer, Schedule};
-use serde_json::{Value, json};
+use impasto::{Activation, Encoding, Loss, Optimizer, Schedule};
+use serde_json::Value;
 
 /// The activations that a hidden layer may have.
 fn activations() -> Vec<&'static str> {
@@ -61,7 +61,8 @@ fn every_component_makes_a_difference() {
     let schedules: Vec<&str> = Schedule::ALL.iter().map(|s| within_a_short_run(s.name())).collect();
     assert_each_makes_a_difference("--epochs 200 --learning-rate 0.03 --schedule", &schedules);
     assert_each_makes_a_difference("--warm-up", &["0", "3"]);
-    assert_each_makes_a_difference("--encoding", &["identity", "frequency", "fourier"]);
+    let encodings: Vec<_> = Encoding::ALL.iter().map(|encoding| encoding.name()).collect();
+    assert_each_makes_a_difference("--encoding", &encodings);
 }
 
 #[test]
@@ -71,6 +72,10 @@ fn parameters_are_set_by_name() {
         ("--loss", "huber:delta=1", "huber:delta=0.125"),
         ("--optimizer", "sgd:momentum=0,nesterov=false", "sgd:momentum=0.5,nesterov=true"),
         ("--schedule", "exponential:factor=0.99", "exponential:factor=0.5"),
+        ("--schedule", "step:every=50", "step:every=1"),
+        ("--encoding", "frequency:octaves=6", "frequency:octaves=3"),
+        // Random waves follow the run's seed unless they are given their own.
+        ("--seed 7 --encoding", "fourier:features=64", "fourier:seed=8"),
     ] {
         let (name, _) = default.split_once(':').unwrap();
         assert_eq!(history(&format!("{option} {name}")), history(&format!("{option} {default}")));
@@ -81,40 +86,26 @@ fn parameters_are_set_by_name() {
 #[test]
 fn help_lists_every_component_with_its_defaults() {
     let studio = Studio::new();
-    let (long, short) =
-        (studio.run("--help").succeeded().stdout, studio.run("-h").succeeded().stdout);
+    let long = studio.run("--help").succeeded().stdout;
+    let short = studio.run("-h").succeeded().stdout;
     let paragraph = |help: &str, option: &str| {
         let (_, rest) = help.split_once(&format!("{option} <NAME[:PARAMETER=VALUE,…]>")).unwrap();
         rest.split("\n      --").next().unwrap().to_string()
     };
-    let written = |name: &&str| match name.parse::<Activation>() {
-        Ok(activation) => activation.to_string(),
-        Err(_) => name.parse::<Optimizer>().expect("an optimizer").to_string(),
-    };
-    for (option, names, lines) in [
-        ("--activation", activations(), activations().iter().map(written).collect::<Vec<_>>()),
-        (
-            "--loss",
-            Loss::ALL.iter().map(|loss| loss.name()).collect(),
-            Loss::ALL.iter().map(ToString::to_string).collect(),
-        ),
-        ("--optimizer", optimizers(), optimizers().iter().map(written).collect()),
-        (
-            "--schedule",
-            Schedule::ALL.iter().map(|schedule| schedule.name()).collect(),
-            Schedule::ALL.iter().map(ToString::to_string).collect(),
-        ),
+    let hidden = Activation::ALL.iter().filter(|a| activations().contains(&a.name()));
+    for (option, written) in [
+        ("--activation", hidden.map(ToString::to_string).collect::<Vec<_>>()),
+        ("--loss", Loss::ALL.iter().map(ToString::to_string).collect()),
+        ("--optimizer", Optimizer::ALL.iter().map(ToString::to_string).collect()),
+        ("--schedule", Schedule::ALL.iter().map(ToString::to_string).collect()),
+        ("--encoding", Encoding::ALL.iter().map(ToString::to_string).collect()),
     ] {
-        assert!(
-            paragraph(&short, option).contains(&format!(": {} [", names.join(", "))),
-            "{short}"
-        );
+        let names: Vec<&str> = written.iter().filter_map(|text| text.split(':').next()).collect();
+        let named = format!(": {} [", names.join(", "));
+        assert!(paragraph(&short, option).contains(&named), "{named} in {short}");
         let paragraph = paragraph(&long, option);
-        for line in &lines {
-            assert!(paragraph.lines().any(|l| l.trim() == line), "{line} in {paragraph}");
-        }
-        let listed = paragraph.lines().filter(|line| line.starts_with("            ")).count();
-        assert_eq!(listed, lines.len(), "{paragraph}");
+        let lines = paragraph.lines().filter_map(|line| line.strip_prefix("            "));
+        assert_eq!(lines.collect::<Vec<_>>(), written, "{paragraph}");
     }
 }
 
@@ -123,22 +114,21 @@ fn what_differs_from_the_defaults_is_printed_and_all_of_it_reported() {
     let studio = Studio::with_picture();
     let components = "--activation leaky-relu:slope=0.2 --loss huber:delta=0.5 \
                       --optimizer sgd:momentum=0.9 --learning-rate 0.125 --schedule step:every=9 \
-                      --warm-up 2";
+                      --warm-up 2 --encoding frequency:octaves=2";
     let run = studio.quick(&format!("picture.png {components} --report run.json")).succeeded();
     let line = "training huber:delta=0.5 with sgd:momentum=0.9,nesterov=false, learning rate 0.125, \
                 schedule step:every=9,factor=0.5 after 2 steps of warm-up";
     assert!(run.stdout.lines().any(|l| l == line), "{run}");
-    assert!(run.stdout.contains(", leaky-relu:slope=0.2, 123 parameters\n"), "{run}");
+    assert!(run.stdout.contains(", leaky-relu:slope=0.2, 171 parameters\n"), "{run}");
     let report = studio.json("run.json");
     assert_eq!(report["network"]["activation"], "leaky-relu:slope=0.2");
     let training = &report["training"];
     assert_eq!(training["loss"], "huber:delta=0.5");
     assert_eq!(training["optimizer"], "sgd:momentum=0.9,nesterov=false");
-    assert_eq!(
-        (&training["learning_rate"], &training["schedule"]),
-        (&json!(0.125), &json!("step:every=9,factor=0.5"))
-    );
     assert_eq!(training["warm_up"], 2);
+    assert_eq!(training["learning_rate"], 0.125);
+    assert_eq!(training["schedule"], "step:every=9,factor=0.5");
+    assert_eq!(report["network"]["encoding"], "frequency:octaves=2");
 
     let run = studio.quick("picture.png --report run.json").succeeded();
     let line = "training mean-squared-error with adam, learning rate 0.002, schedule cosine";
@@ -196,6 +186,9 @@ fn components_that_are_not_there_or_do_not_fit_are_refused() {
         ("--loss mean-squared-error:delta=1", vec!["no parameter 'delta'".into()]),
         ("--optimizer sgd:momentum=fast", vec!["'fast'".into(), "a number".into()]),
         ("--optimizer sgd:nesterov=true", vec!["momentum".into()]),
+        ("--schedule step:every=0", vec!["every of step is 0".into()]),
+        ("--schedule step:every=1.5", vec!["'1.5'".into(), "whole number".into()]),
+        ("--encoding frequency:octaves=25", vec!["25".into(), "1 to 24".into()]),
         ("--loss softmax-cross-entropy", vec!["--classify".into(), names(losses())]),
     ] {
         let run = studio.quick(&format!("picture.png {options}"));

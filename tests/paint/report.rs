@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// Every key of the report: the objects' own keys, sorted.
 const KEYS: [(&str, &[&str]); 5] = [
     ("/image", &["channels", "height", "path", "width"]),
-    ("/network", &["activation", "layers", "parameters"]),
+    ("/network", &["activation", "encoding", "layers", "parameters"]),
     ("/engine", &["adapter", "api", "backend", "device_type", "driver", "setup_seconds"]),
     (
         "/training",
@@ -65,7 +65,12 @@ fn a_run_is_reported_in_full() {
     check_keys(&report, &[]);
     let image = json!({ "path": "picture.png", "width": 24, "height": 18, "channels": 3 });
     assert_eq!(report["image"], image);
-    let network = json!({ "layers": [2, 10, 10, 10, 3], "activation": "relu", "parameters": 283 });
+    let network = json!({
+        "layers": [2, 10, 10, 10, 3],
+        "activation": "relu",
+        "encoding": "identity",
+        "parameters": 283,
+    });
     assert_eq!(report["network"], network);
     let engine = &report["engine"];
     assert_eq!((&engine["backend"], &engine["device_type"]), (&json!("cpu"), &json!("CPU")));

@@ -56,7 +56,7 @@ enum Chore {
     },
     /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
     Peers(peers::Options),
-    /// Write docs/reference.md, which lists every activation, loss and optimizer
+    /// Write docs/reference.md, which lists every activation, loss, optimizer, schedule and encoding
     Reference {
         /// Write nothing; fail if the page is not what the library's tables say
         #[arg(long)]
