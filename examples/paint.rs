@@ -271,16 +271,16 @@ fn describe(network: &Network) -> String {
 /// `mean-squared-error with adam, learning rate 0.002, schedule cosine`.
 fn describe_training(trainer: &Trainer) -> String {
     let Trainer { loss, optimizer, learning_rate, schedule, warm_up, .. } = *trainer;
-    let mut text = format!(
-        "{} with {}, learning rate {learning_rate}, schedule {}",
+    let warm_up = match warm_up {
+        0 => String::new(),
+        steps => format!(" after {steps} steps of warm-up"),
+    };
+    format!(
+        "{} with {}, learning rate {learning_rate}, schedule {}{warm_up}",
         short(&loss, Loss::ALL, loss.name()),
         short(&optimizer, Optimizer::ALL, optimizer.name()),
         short(&schedule, Schedule::ALL, schedule.name())
-    );
-    if warm_up > 0 {
-        text += &format!(" after {warm_up} steps of warm-up");
-    }
-    text
+    )
 }
 
 /// A component's name, with its parameters where they are not the defaults.

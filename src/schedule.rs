@@ -39,7 +39,8 @@ pub(crate) trait Visitor {
 
 impl Schedule {
     /// What the base rate is multiplied by at `step` of `steps`, in `epoch`. For
-    /// [`ReduceOnPlateau`](Self::ReduceOnPlateau), which depends on the losses, see [`Plateau`](plateau::Plateau).
+    /// [`ReduceOnPlateau`](Self::ReduceOnPlateau), which depends on the losses, see
+    /// [`Plateau`](plateau::Plateau).
     pub fn multiplier(self, step: u64, steps: u64, epoch: u64) -> f64 {
         struct At(u64, u64, u64);
         impl Visitor for At {
