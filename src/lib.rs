@@ -35,6 +35,7 @@ pub mod files;
 pub mod loss;
 mod network;
 pub mod number;
+mod opening;
 pub mod optimizer;
 mod permutation;
 mod picture;
@@ -49,15 +50,16 @@ pub use checkpoint::save;
 pub use checkpoint::{decode, encode, load};
 pub use dataset::Dataset;
 pub use encoding::Encoding;
-#[cfg(not(target_arch = "wasm32"))]
-pub use engine::open;
 pub use engine::{
-    Backend, Device, Divergence, Engine, KernelTime, Options, Outcome, Output, Pending, Plan,
-    Session, Step, cpu, gpu, reference,
+    Device, Divergence, Engine, KernelTime, Outcome, Output, Pending, Plan, Session, Step, cpu,
+    gpu, reference,
 };
 pub use error::{Error, Result};
 pub use loss::Loss;
 pub use network::{Builder, Initialisation, Layer, Network};
+#[cfg(not(target_arch = "wasm32"))]
+pub use opening::open;
+pub use opening::{Backend, Options};
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
 pub use picture::Picture;

@@ -16,9 +16,6 @@ const TOO_LONG: &[&str] = &[];
 /// there any more.
 const KNOWN: &[(&str, &str)] = &[
     ("error", "trainer"),
-    ("engine", "engine::cpu"),
-    ("engine", "engine::gpu"),
-    ("engine", "engine::reference"),
     ("engine::gpu::fused", "engine::gpu"),
     ("engine::gpu::kernels", "engine::gpu::device"),
     ("engine::gpu::layerwise", "engine::gpu::session"),

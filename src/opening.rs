@@ -1,0 +1,122 @@
+//! How an engine is chosen and opened.
+
+use crate::engine::{Engine, cpu, gpu, reference};
+use crate::error::{Error, Result, invalid};
+
+/// Which engine is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// A GPU where there is a real one, else the CPU.
+    #[default]
+    Auto,
+    /// The GPU engine, on a software adapter if there is no other.
+    Gpu,
+    /// The CPU engine.
+    Cpu,
+    /// The f64 reference: slow, and what the others are checked against.
+    Reference,
+}
+
+impl std::str::FromStr for Backend {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "gpu" => Ok(Self::Gpu),
+            "cpu" => Ok(Self::Cpu),
+            "reference" => Ok(Self::Reference),
+            _ => invalid(format!(
+                "there is no backend '{name}': choose one of auto, gpu, cpu, reference"
+            )),
+        }
+    }
+}
+
+/// The environment variable that names an adapter where nothing else does.
+const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
+
+/// Which engine is wanted, and how it should work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where to compute.
+    pub backend: Backend,
+    /// A part of an adapter's description, in any case. Naming one, here or in the environment
+    /// variable `IMPASTO_ADAPTER`, turns [`Backend::Auto`] into [`Backend::Gpu`].
+    pub adapter: Option<String>,
+    /// Which kernels the GPU engine uses. Choosing one kind turns [`Backend::Auto`] into
+    /// [`Backend::Gpu`] too.
+    pub kernels: gpu::Kernels,
+    /// Whether the GPU engine looks for the fastest shapes of its kernels when it first trains a
+    /// network of some size ([`GpuEngine::with_tuning`](gpu::GpuEngine::with_tuning)). The others
+    /// need no such search.
+    pub tune: bool,
+}
+
+impl Default for Options {
+    /// A GPU where there is a real one, else the CPU; with a search.
+    fn default() -> Self {
+        Self { backend: Backend::Auto, adapter: None, kernels: gpu::Kernels::Auto, tune: true }
+    }
+}
+
+impl Options {
+    /// Opens the engine.
+    ///
+    /// # Errors
+    /// The GPU engine was asked for and there is no adapter (of that name), or it cannot be opened; or
+    /// an adapter or kernels were named for an engine that has none.
+    pub async fn open_async(&self) -> Result<Box<dyn Engine>> {
+        let named = std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty());
+        let adapter = match self.backend {
+            // The variable chooses among adapters; it does not stand against an engine without one.
+            Backend::Cpu | Backend::Reference => self.adapter.as_deref(),
+            Backend::Auto | Backend::Gpu => self.adapter.as_deref().or(named.as_deref()),
+        };
+        let no_gpu = matches!(self.backend, Backend::Cpu | Backend::Reference);
+        if let (true, Some(name)) = (no_gpu, adapter) {
+            return invalid(format!(
+                "the adapter '{name}' is for the GPU engine: leave it out, or choose the gpu backend"
+            ));
+        }
+        let chosen = self.kernels != gpu::Kernels::Auto;
+        if no_gpu && chosen {
+            return invalid(
+                "the choice of kernels is for the GPU engine: leave it out, or choose the gpu backend",
+            );
+        }
+        let wanted = match self.backend {
+            Backend::Auto if adapter.is_some() || chosen => Backend::Gpu,
+            other => other,
+        };
+        let opened = match wanted {
+            Backend::Cpu => return Ok(Box::new(cpu::CpuEngine::new(None)?)),
+            Backend::Reference => return Ok(Box::new(reference::ReferenceEngine::new())),
+            Backend::Gpu => gpu::GpuEngine::open(adapter).await?,
+            Backend::Auto => match gpu::GpuEngine::open_real_gpu().await {
+                Ok(engine) => engine,
+                Err(reason) => {
+                    return Ok(Box::new(cpu::CpuEngine::new(None)?.with_note(reason.to_string())));
+                }
+            },
+        };
+        Ok(Box::new(opened.with_kernels(self.kernels).with_tuning(self.tune)))
+    }
+
+    /// [`open_async`](Self::open_async) for callers that may block.
+    ///
+    /// # Errors
+    /// As [`open_async`](Self::open_async).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(&self) -> Result<Box<dyn Engine>> {
+        pollster::block_on(self.open_async())
+    }
+}
+
+/// Opens an engine, with [`Options`] as they are by default but for the adapter.
+///
+/// # Errors
+/// As [`Options::open`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn open(backend: Backend, adapter: Option<&str>) -> Result<Box<dyn Engine>> {
+    Options { backend, adapter: adapter.map(str::to_string), ..Options::default() }.open()
+}
