@@ -1,6 +1,6 @@
 //! The one error type. Each message says what was wrong, where, and what to do.
 
-use crate::trainer::Summary;
+use crate::summary::Summary;
 use std::path::PathBuf;
 
 /// What every fallible function of this crate returns.

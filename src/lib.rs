@@ -42,6 +42,7 @@ mod picture;
 mod random;
 pub mod schedule;
 mod subject;
+mod summary;
 mod trainer;
 
 pub use activation::Activation;
@@ -67,11 +68,10 @@ pub use picture::quality::{psnr, ssim};
 pub use schedule::Schedule;
 pub use schedule::plateau::Plateau;
 pub use subject::Subject;
+pub use summary::{Ending, Epoch, Summary};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
-pub use trainer::{
-    Control, EarlyStopping, Ending, Epoch, Event, Summary, Trainer, Training, evaluate_async,
-};
+pub use trainer::{Control, EarlyStopping, Event, Trainer, Training, evaluate_async};
 
 #[cfg(test)]
 mod tests {
