@@ -1,6 +1,6 @@
 //! Activations, one file each.
 //!
-//! To add one: a file with its formula and its [`About`](crate::family::About), a line in the
+//! To add one: a file with its formula and its [`About`], a line in the
 //! `family!` below, and `shaders/activations/NAME.wgsl`, the same in WGSL. The tests walk
 //! [`Activation::ALL`].
 

@@ -5,7 +5,7 @@
 //! `out[2f] = sin(2π Σᵢ B[f, i]·xᵢ)`, `out[2f + 1] = cos(…)`. See
 //! [`reference::fourier_encoding`](crate::reference::fourier_encoding).
 //!
-//! To add one: a file with its formula and its [`About`](crate::family::About), and a line in the
+//! To add one: a file with its formula and its [`About`], and a line in the
 //! `family!` below.
 
 use crate::error::Result;

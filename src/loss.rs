@@ -4,7 +4,7 @@
 //! they and their gradients stay finite however sure the network is; the network's own output
 //! activation then only matters for prediction. The others are computed from its outputs.
 //!
-//! To add one: a file with its formula and its [`About`](crate::family::About), a line in the
+//! To add one: a file with its formula and its [`About`], a line in the
 //! `family!` below, and `shaders/losses/NAME.wgsl`, the same in WGSL. The tests walk [`Loss::ALL`].
 
 use crate::activation::Activation;

@@ -1,6 +1,6 @@
 //! Optimizers, one file each: from a gradient to an update.
 //!
-//! To add one: a file with its formula and its [`About`](crate::family::About), a line in the
+//! To add one: a file with its formula and its [`About`], a line in the
 //! `family!` below, and `shaders/optimizers/NAME.wgsl`, the same in WGSL. The tests walk
 //! [`Optimizer::ALL`].
 

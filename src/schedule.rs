@@ -1,6 +1,6 @@
 //! Learning-rate schedules, one file each.
 //!
-//! To add one: a file with its formula and its [`About`](crate::family::About), and a line in the
+//! To add one: a file with its formula and its [`About`], and a line in the
 //! `family!` below. Steps and epochs are counted from 1.
 
 use crate::error::{Result, invalid};

@@ -6,7 +6,7 @@ use crate::loss::{Formula, Loss, Visitor};
 /// folds the output activation into its own).
 ///
 /// `y`, the targets `t` and `delta` are `[batch, outputs]`, `losses` is `[batch]`. `scale` multiplies
-/// both, [`Loss::scale`] for a mean. The formulas are those of [`loss`](crate::loss).
+/// both, 1 / (batch · outputs) for a mean. The formulas are those of [`loss`](crate::loss).
 pub fn loss(
     loss: Loss,
     y: &[f64],
