@@ -21,5 +21,5 @@ fn store(row: u32, column: u32, sum: f32) {
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    multiply_tile(workgroup, local, shape.m, shape.k, shape.n);
+    multiply_tile(workgroup, local, shape.m, vec2<u32>(0u, shape.k), shape.n);
 }

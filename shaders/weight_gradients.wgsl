@@ -5,7 +5,7 @@
 // A template with the layouts of fused_step.wgsl: the 1 behind the values of a level makes the bias
 // a weight like any other. A workgroup computes a block of one layer: an invocation has ROWS
 // columns j, LANES apart, and COLUMNS rows i in registers. The workgroup behind the last block adds up
-// the losses of the batch.
+// the losses of the batch, in a tree.
 
 @group(0) @binding(1) var<storage, read> values: array<@number>;
 @group(0) @binding(2) var<storage, read> deltas: array<@number>;
@@ -15,6 +15,14 @@
 @group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, 2>;
 
 const WORKGROUP: u32 = LANES * GROUPS;
+
+// Losses of a block of an invocation.
+const BLOCK: u32 = 64u;
+
+@if cooperative
+// The sums of the losses that each invocation adds up.
+var<workgroup> partial: array<f32, WORKGROUP>;
+@end
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -26,7 +34,11 @@ fn main(
 ) {
     let slice = workgroup.y;
     if workgroup.x == BLOCKS {
-        if local == 0u && slice == 0u { add_losses(); }
+@if cooperative
+        if slice == 0u { add_losses(local, WORKGROUP); }
+@else
+        if slice == 0u && local == 0u { add_losses(0u, 1u); }
+@end
         return;
     }
     let layer = layer_of_block(workgroup.x);
@@ -104,10 +116,28 @@ fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
 @end
 
 // The loss of the batch, to the step's slot; one that is not finite is noted in status[0] as the
-// first step that diverged.
-fn add_losses() {
+// first step that diverged. Each of some invocations adds every such loss, in blocks, then the partial
+// sums meet in a tree, in the same order on every run.
+fn add_losses(local: u32, invocations: u32) {
     var loss = 0.0;
-    for (var i = 0u; i < loss_count(); i++) { loss += losses[i]; }
+    let stride = invocations * BLOCK;
+    for (var first = local; first < loss_count(); first += stride) {
+        var block = 0.0;
+        let end = min(first + stride, loss_count());
+        for (var i = first; i < end; i += invocations) { block += losses[i]; }
+        loss += block;
+    }
+@if cooperative
+    partial[local] = loss;
+    workgroupBarrier();
+    for (var count = WORKGROUP; count > 1u; count = (count + 1u) / 2u) {
+        let half = (count + 1u) / 2u;
+        if local + half < count { partial[local] += partial[local + half]; }
+        workgroupBarrier();
+    }
+    if local > 0u { return; }
+    loss = partial[0];
+@end
     sums[this_step.slot] = loss;
     if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
 }

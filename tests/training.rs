@@ -10,6 +10,7 @@ mod run;
 
 use common::{engines, gpu_engines};
 use impasto::cpu::CpuEngine;
+use impasto::gpu::Kernels;
 use impasto::reference::ReferenceEngine;
 use impasto::{
     Activation, Control, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network,
@@ -18,8 +19,8 @@ use impasto::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use run::{
-    F32, Run, assert_near, ends, hidden_activations, nearest_kink, optimizers, samples, steepness,
-    tolerance,
+    F32, FEW, Run, assert_near, ends, hidden_activations, nearest_kink, optimizers, samples,
+    steepness, tolerance,
 };
 
 /// All engines but the reference.
@@ -384,5 +385,103 @@ fn every_engine_reports_the_same_losses_of_a_run_that_diverges() {
     for engine in others() {
         let what = engine.device().to_string();
         assert_near(&what, &losses(&*engine), &expected, tolerance(&network, 4, 3));
+    }
+}
+
+#[test]
+fn a_step_of_a_million_samples_is_as_accurate_as_one_of_a_few() {
+    const SAMPLES: usize = 1_000_000;
+    // Terms that are all alike, whose rounding errors add up instead of cancelling.
+    let (input, target) = ([0.3_f32, -0.7], [0.1_f32, 0.9, 0.4]);
+    let alike = |samples| {
+        Dataset::new(input.repeat(samples), target.repeat(samples), 2, 3).expect("samples")
+    };
+    let network = Network::builder(2)
+        .hidden(&[4, 3], Activation::Sigmoid)
+        .output(3, Activation::Identity)
+        .seed(5)
+        .build()
+        .unwrap();
+    let step = |engine: &dyn Engine, samples: usize| {
+        let trainer = Trainer {
+            optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
+            batch_size: samples,
+            ..Trainer::default()
+        };
+        let dataset = alike(samples);
+        let plan = trainer.plan(&dataset);
+        let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        // A rate at which a gradient is large beside the parameter that it changes.
+        let step = Step { number: 1, epoch: 1, first: 0, count: samples, learning_rate: 1000.0 };
+        let outcome = pollster::block_on(session.train(&[step]).unwrap()).unwrap();
+        (outcome.losses[0], pollster::block_on(session.parameters()).unwrap())
+    };
+    let (loss, expected) = step(&ReferenceEngine::new(), 1);
+    // A sum is off by at most ε for each addition in its longest chain.
+    let check = |engine: &dyn Engine, samples: usize, chain: usize| {
+        let what = format!("{samples} samples on {}", engine.device());
+        let tolerance = F32 * (chain as f64 + FEW * network.layers().len() as f64);
+        let (got, parameters) = step(engine, samples);
+        assert!((got - loss).abs() <= tolerance * loss, "{what}: a loss of {got}, not {loss}");
+        let learned = parameters.iter().zip(&expected).zip(network.parameters());
+        for (i, ((got, expected), before)) in learned.enumerate() {
+            let off = (got - expected).abs() / (expected - before).abs();
+            assert!(off <= tolerance, "{what}: gradient {i} is off by {off:e}");
+        }
+    };
+    // In tiles of 128 samples, of which 64 are added up, of which there are at most 123.
+    for threads in [1, 2] {
+        check(&CpuEngine::new(Some(threads)).unwrap(), SAMPLES, 128 + 64 + 123);
+    }
+    for adapter in common::adapters() {
+        // In blocks of 1,024 samples.
+        let layerwise = common::open(&adapter).with_kernels(Kernels::Layerwise);
+        check(&layerwise, SAMPLES, 1_024 + SAMPLES.div_ceil(1_024));
+        // In slices of 4,096 samples; fewer in all, which the kernels take at a time everywhere.
+        let fused = common::open(&adapter).with_kernels(Kernels::Fused);
+        check(&fused, SAMPLES / 10, 4_096 + (SAMPLES / 10).div_ceil(4_096));
+    }
+}
+
+#[test]
+fn a_network_of_many_layers_learns_as_on_the_reference() {
+    // So many turns of loops that Mesa's llvmpipe would end them early in the smallest kernels.
+    let network = Network::builder(2)
+        .hidden(&[48; 200], Activation::Relu)
+        .output(3, Activation::Identity)
+        .weights(Initialisation::He)
+        .seed(2)
+        .build()
+        .unwrap();
+    let dataset = Dataset::new(vec![0.3, -0.6], vec![0.1, 0.9, 0.4], 2, 3).unwrap();
+    let trainer = Trainer {
+        optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
+        batch_size: 1,
+        ..Trainer::default()
+    };
+    let plan = trainer.plan(&dataset);
+    let run = |engine: &dyn Engine| {
+        let outputs = engine.predict(&network, &[0.3, -0.6]).unwrap();
+        let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        let step = Step { number: 1, epoch: 1, first: 0, count: 1, learning_rate: 1.0 };
+        pollster::block_on(session.train(&[step]).unwrap()).unwrap();
+        let learned = pollster::block_on(session.parameters()).unwrap();
+        let changes = learned.iter().zip(network.parameters()).map(|(now, before)| now - before);
+        (outputs, changes.collect::<Vec<f64>>())
+    };
+    let norm = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let off = |got: &[f64], expected: &[f64]| {
+        let differences: Vec<f64> = got.iter().zip(expected).map(|(a, b)| a - b).collect();
+        norm(&differences) / norm(expected)
+    };
+    let expected = run(&ReferenceEngine::new());
+    let tolerance = tolerance(&network, 1, 1);
+    for engine in others() {
+        let got = run(&*engine);
+        let (output, change) = (off(&got.0, &expected.0), off(&got.1, &expected.1));
+        let what = format!("{}: off by {output:e}, {change:e}", engine.device());
+        assert!(output <= tolerance && change <= tolerance, "{what}");
+        // The fused kernels take it too.
+        assert!(engine.notes().is_empty(), "{what}: {:?}", engine.notes());
     }
 }

@@ -3,14 +3,14 @@
 //
 // Neighbouring invocations hold neighbouring rows; the elements of b are read at one address for
 // all of them, which GPUs and llvmpipe alike do once for the whole group. What lies outside is read
-// at the edge instead, and not stored. Terms are added in order, so the sum is the same on every
-// run.
+// at the edge instead, and not stored. The terms `terms.x <= p < terms.y` are added in order, so the
+// sum is the same on every run.
 //
 // A product defines `load_a(row, p)`, `load_b(p, column)` and `store(row, column, sum)`.
 
 const LANES: u32 = 32u;
 
-fn multiply_tile(workgroup: vec3<u32>, local: u32, m: u32, depth: u32, n: u32) {
+fn multiply_tile(workgroup: vec3<u32>, local: u32, m: u32, terms: vec2<u32>, n: u32) {
     let row = workgroup.y * 4u * LANES + local;
     let column = workgroup.x * 8u;
     let rows = min(row + vec4<u32>(0u, LANES, 2u * LANES, 3u * LANES), vec4<u32>(m - 1u));
@@ -20,7 +20,7 @@ fn multiply_tile(workgroup: vec3<u32>, local: u32, m: u32, depth: u32, n: u32) {
     var sum_1 = array<vec4<f32>, 2>();
     var sum_2 = array<vec4<f32>, 2>();
     var sum_3 = array<vec4<f32>, 2>();
-    for (var p = 0u; p < depth; p++) {
+    for (var p = terms.x; p < terms.y; p++) {
         let b_left = load_columns(p, left);
         let b_right = load_columns(p, right);
         let a_0 = load_a(rows.x, p);

@@ -28,6 +28,7 @@ mod shape;
 mod specialise;
 mod template;
 mod tuning;
+mod turns;
 #[cfg(test)]
 mod twins;
 
@@ -166,9 +167,9 @@ impl GpuEngine {
             return Ok(Vec::new());
         }
         let gpu = &self.gpu;
-        let fits = fused::fits_rows(gpu, network, samples.min(fused::PREDICTED));
+        let unfit = fused::unfit_rows(gpu, network, samples.min(fused::PREDICTED));
         let work = fused::predict(gpu, network, samples, output);
-        let prediction = match fused::attempt(gpu, self.choice.kernels, fits, work).await? {
+        let prediction = match fused::attempt(gpu, self.choice.kernels, unfit, work).await? {
             Some(prediction) => prediction,
             None => layerwise::predict(gpu, network, samples, output).await?,
         };

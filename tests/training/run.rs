@@ -13,7 +13,7 @@ pub const F32: f64 = f32::EPSILON as f64;
 
 /// Units granted for the few operations around a sum: rounding its operands, the bias, an
 /// activation, the update.
-const FEW: f64 = 16.0;
+pub const FEW: f64 = 16.0;
 
 /// How far parameters, outputs and losses may be from the reference's after `steps` steps.
 ///

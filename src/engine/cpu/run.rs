@@ -19,10 +19,16 @@ use std::thread;
 /// meetings cost about as much as those.
 const WORTH_A_THREAD: usize = 400_000;
 
+/// Tiles whose gradients are added up by themselves before they are added to those of the tiles before
+/// them: so rounding errors grow with the longer of two short chains, not with a long one.
+const TILES_AT_ONCE: usize = 64;
+
 /// What a thread adds to a step, for all to read.
 struct Share {
     /// Of each block.
     gradients: Vec<Lines>,
+    /// Those of some tiles, where there are more than are added up at once.
+    partial: Vec<Lines>,
     loss: f64,
 }
 
@@ -69,13 +75,15 @@ impl Run {
         let batch = plan.batch_size.min(dataset.len());
         let layout = Layout::of(network, threads);
         let states = plan.optimizer.initial();
-        check_memory(network, layout.numbers(states.len(), threads), threads)?;
         let shape = Shape::of(network, &layout);
-        let rows = shape.tile_rows(shared(batch, threads, 0).len());
-        let share = || Share {
-            gradients: (0..layout.len()).map(|b| Lines::zeros(layout.size(b))).collect(),
-            loss: 0.0,
-        };
+        let samples = shared(batch, threads, 0).len();
+        let rows = shape.tile_rows(samples);
+        let partial = if samples > TILES_AT_ONCE * rows { layout.len() } else { 0 };
+        let partial_numbers = (0..partial).map(|b| layout.size(b)).sum::<usize>() * threads;
+        let numbers = layout.numbers(states.len(), threads).saturating_add(partial_numbers);
+        check_memory(network, numbers, threads)?;
+        let zeros = |blocks: usize| (0..blocks).map(|b| Lines::zeros(layout.size(b))).collect();
+        let share = || Share { gradients: zeros(layout.len()), partial: zeros(partial), loss: 0.0 };
         Ok(Self {
             plan,
             dataset: dataset.clone(),
@@ -247,14 +255,23 @@ impl Worker<'_> {
         let order = run.plan.order(run.dataset.len(), step.epoch);
         let scale = run.plan.loss.scale(step.count, shape.outputs) as f32;
         let blocks: Vec<_> = run.blocks.iter().map(read).collect();
-        let Share { gradients, loss } = &mut *write(&run.shares[self.thread]);
+        let Share { gradients, partial, loss } = &mut *write(&run.shares[self.thread]);
         *loss = 0.0;
         let samples = shared(step.count, run.tiles.len(), self.thread);
-        for start in samples.clone().step_by(tile.rows()) {
+        for (t, start) in samples.clone().step_by(tile.rows()).enumerate() {
             let rows = tile.rows().min(samples.end - start);
             tile.gather(shape, &run.dataset, &order, step.first + start, rows);
             *loss += tile.loss(shape, &blocks, run.plan.loss, scale, rows);
-            tile.backward(shape, &blocks, rows, start > samples.start, gradients);
+            if t < TILES_AT_ONCE {
+                tile.backward(shape, &blocks, rows, t > 0, gradients);
+                continue;
+            }
+            tile.backward(shape, &blocks, rows, t % TILES_AT_ONCE > 0, partial);
+            if (t + 1) % TILES_AT_ONCE == 0 || start + rows == samples.end {
+                for (all, some) in gradients.iter_mut().zip(&*partial) {
+                    all.iter_mut().zip(&**some).for_each(|(all, some)| *all += some);
+                }
+            }
         }
         if samples.is_empty() {
             for gradient in gradients {

@@ -8,6 +8,7 @@ use super::readback::Waiter;
 use super::recent::Recent;
 use super::shape::{self, Abilities, Shapes};
 use super::specialise::Layout;
+use super::turns;
 use crate::engine::Device;
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -138,8 +139,13 @@ impl Gpu {
                 count: None,
             }],
         });
-        let abilities =
-            Abilities { limits: limits.clone(), software: info.is_software(), broadcast, vector };
+        let abilities = Abilities {
+            limits: limits.clone(),
+            software: info.is_software(),
+            broadcast,
+            vector,
+            most_turns: turns::most(&info),
+        };
         let cache = Cache::of_the_user();
         let largest = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         Ok(Self {

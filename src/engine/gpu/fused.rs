@@ -7,7 +7,7 @@ use super::kernels::KernelKey;
 use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder};
 use super::samples::{Segments, Stored};
-use super::shape::{Shape, Shapes};
+use super::shape::{self, Abilities, Shape, Shapes};
 use super::specialise::{self, Layout, Purpose, Samples};
 use crate::dataset::{self, Dataset};
 use crate::engine::Output;
@@ -28,27 +28,52 @@ fn slack(layout: &Layout) -> usize {
     longest * layout.widest()
 }
 
-/// Why the fused kernels cannot take a network.
-pub(super) const UNFIT: &str = "the fused kernels take layers of at most 128 neurons, and a batch \
-                                and a dataset that fit in a buffer each";
+/// Why no fused kernel can run where a network would fit.
+const NO_SHAPE: &str = "the fused kernels need more invocations or memory of a workgroup than there \
+                        are on the device";
+
+/// Why a batch or a dataset is too large.
+const NO_BUFFER: &str = "the fused kernels take a batch and a dataset that fit in a buffer each and \
+                         in a dispatch";
 
 /// The error for a user who chose the fused kernels where they cannot be used, for that reason.
-pub(super) fn forced(reason: &str) -> String {
-    format!("{reason}: choose the layerwise kernels")
+pub(super) fn forced(reason: &str) -> Error {
+    Error::Invalid(format!("{reason}: choose the layerwise kernels"))
 }
 
-/// Whether the fused kernels can train this network, `rows` samples at a time.
-pub(super) fn fits(gpu: &Gpu, network: &Network, dataset: &Dataset, rows: usize) -> bool {
+/// Why the fused kernels cannot train this network, `rows` samples at a time, if they cannot.
+pub(super) fn unfit(
+    gpu: &Gpu,
+    network: &Network,
+    dataset: &Dataset,
+    rows: usize,
+) -> Option<String> {
     let numbers = match dataset.samples() {
         dataset::Samples::Table(table) => table.inputs.len().max(table.targets.len()),
         dataset::Samples::Pixels(pixels) => pixels.words.len(),
     };
-    4 * numbers as u64 <= gpu.largest_buffer() && fits_rows(gpu, network, rows)
+    unfit_rows(gpu, network, rows)
+        .or_else(|| (4 * numbers as u64 > gpu.largest_buffer()).then(|| NO_BUFFER.into()))
 }
 
-/// Whether the fused kernels can take `rows` samples through this network at a time.
-pub(super) fn fits_rows(gpu: &Gpu, network: &Network, rows: usize) -> bool {
-    let candidates = gpu.candidates(&Layout::new(network, rows));
+/// Why the fused kernels cannot take `rows` samples through this network at a time, if they cannot.
+pub(super) fn unfit_rows(gpu: &Gpu, network: &Network, rows: usize) -> Option<String> {
+    if network.layers().iter().any(|layer| layer.fan_out > WIDEST) {
+        return Some(format!("the fused kernels take layers of at most {WIDEST} neurons"));
+    }
+    let layout = Layout::new(network, rows);
+    let candidates = gpu.candidates(&layout);
+    if candidates.is_empty() {
+        let unlimited = Abilities { most_turns: usize::MAX, ..gpu.abilities.clone() };
+        if shape::candidates(&unlimited, &layout).is_empty() {
+            return Some(NO_SHAPE.into());
+        }
+        return Some(format!(
+            "{} ends the loops of a kernel after {} turns, and the fused kernels take more for this \
+             network and batch",
+            gpu.info.adapter, gpu.abilities.most_turns
+        ));
+    }
     let most = gpu.limits.max_compute_workgroups_per_dimension as usize;
     // Whichever shape is taken, everything it needs is there.
     let fits = |shapes: &Shapes| {
@@ -62,9 +87,7 @@ pub(super) fn fits_rows(gpu: &Gpu, network: &Network, rows: usize) -> bool {
             && layout.rows / tile <= most
             && layout.all_blocks(shapes.gradients) < most
     };
-    network.layers().iter().all(|layer| layer.fan_out <= WIDEST)
-        && !candidates.is_empty()
-        && candidates.iter().all(fits)
+    (!candidates.iter().all(fits)).then(|| NO_BUFFER.into())
 }
 
 /// The parameters in the layout of the fused kernels.
@@ -82,11 +105,7 @@ pub(super) async fn upload_parameters(
 
 /// The shapes that are usually good, of those a device can run.
 pub(super) fn usual(candidates: &[Shapes]) -> Result<Shapes> {
-    candidates.first().copied().ok_or_else(unfit)
-}
-
-fn unfit() -> Error {
-    Error::Invalid(forced(UNFIT))
+    candidates.first().copied().ok_or_else(|| forced(NO_SHAPE))
 }
 
 /// The first of some shapes in which the driver compiles a kernel, with that kernel. Those it refuses
@@ -100,7 +119,7 @@ pub(super) async fn first_compiled(
     kernel: impl Fn(Shape) -> KernelKey,
 ) -> Result<(Shape, KernelKey)> {
     let mut tried = Vec::new();
-    let mut refused = unfit();
+    let mut refused = forced(NO_SHAPE);
     for shape in shapes {
         if tried.contains(&shape) {
             continue;
@@ -133,15 +152,15 @@ pub(super) fn skipped(gpu: &Gpu, error: Error, shape: impl Display) -> Result<Er
 pub(super) async fn attempt<T>(
     gpu: &Gpu,
     kernels: Kernels,
-    fits: bool,
+    unfit: Option<String>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<Option<T>> {
-    let reason = match kernels {
-        Kernels::Layerwise => return Ok(None),
-        Kernels::Fused if !fits => return Err(unfit()),
-        Kernels::Fused => return work.await.map(Some),
-        Kernels::Auto if !fits => UNFIT.to_string(),
-        Kernels::Auto => match work.await {
+    let reason = match (kernels, unfit) {
+        (Kernels::Layerwise, _) => return Ok(None),
+        (Kernels::Fused, Some(reason)) => return Err(forced(&reason)),
+        (Kernels::Fused, None) => return work.await.map(Some),
+        (Kernels::Auto, Some(reason)) => reason,
+        (Kernels::Auto, None) => match work.await {
             Ok(made) => return Ok(Some(made)),
             Err(error) => gpu.refusal(error)?.to_string(),
         },
@@ -206,7 +225,9 @@ pub(super) struct Source {
 impl Source {
     /// The samples of a dataset.
     pub(super) async fn of(gpu: &Gpu, dataset: &Dataset) -> Result<Self> {
-        let whole = |segments: Segments| segments.buffers.into_iter().next().ok_or_else(unfit);
+        let whole = |segments: Segments| {
+            segments.buffers.into_iter().next().ok_or_else(|| forced(NO_BUFFER))
+        };
         Ok(match Stored::upload(gpu, dataset).await? {
             Stored::Table { inputs: (inputs, _), targets: (targets, _) } => {
                 Self { samples: Samples::Table, buffers: [whole(inputs)?, whole(targets)?] }

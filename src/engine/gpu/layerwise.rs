@@ -7,10 +7,11 @@ use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder};
 use super::samples::Stored;
 use super::session::State;
+use super::turns;
 use crate::activation::Activation;
 use crate::dataset::Dataset;
 use crate::engine::Output;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid};
 use crate::loss::Loss;
 use crate::network::{Layer, Network};
 use std::ops::Range;
@@ -27,7 +28,9 @@ pub(super) fn part_rows(gpu: &Gpu, network: &Network, batch: usize) -> Result<us
     let widths = network.widths().into_iter().chain([network.inputs()]);
     let widest = 4 * widths.max().unwrap_or(1) as u64;
     let limit = gpu.largest_buffer();
-    let rows = (limit.min(PART_BYTES) / widest).min(PART_ROWS);
+    check_turns(gpu, network)?;
+    let summed = turns::rows(gpu.abilities.most_turns) as u64;
+    let rows = (limit.min(PART_BYTES) / widest).min(PART_ROWS).min(summed);
     if rows == 0 && limit < widest {
         return Err(Error::TooLarge {
             what: format!("one sample in the widest layer on {}", gpu.info.adapter),
@@ -37,6 +40,23 @@ pub(super) fn part_rows(gpu: &Gpu, network: &Network, batch: usize) -> Result<us
         });
     }
     Ok((rows.max(1) as usize).min(batch))
+}
+
+/// Whether the loops over a layer's neurons turn no more often than the device lets them.
+fn check_turns(gpu: &Gpu, network: &Network) -> Result<()> {
+    let most = gpu.abilities.most_turns;
+    let hidden = network.widths().into_iter().chain([network.inputs()]).map(|width| (width, false));
+    for (width, is_output) in hidden.chain([(network.outputs(), true)]) {
+        let turns = turns::of_layer(width, is_output);
+        if turns > most {
+            return invalid(format!(
+                "{} ends the loops of a kernel after {most} turns, and a layer of {width} neurons \
+                 takes {turns}: use the CPU engine",
+                gpu.info.adapter
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The parameters as one buffer.

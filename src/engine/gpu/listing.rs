@@ -1,12 +1,12 @@
 //! The text of the kernels, for tools that look at what a compiler makes of them.
 
-use super::fused::{PREDICTED, UNFIT, forced, usual};
+use super::fused::{PREDICTED, usual};
 use super::kernels::{self, KernelKey};
 use super::session::UPDATED;
 use super::shape::{self, Abilities, Shape, Shapes};
 use super::specialise::{self, Layout, Purpose, Samples};
 use crate::engine::{Output, Plan};
-use crate::error::{Result, invalid};
+use crate::error::Result;
 use crate::network::Network;
 
 /// A kernel as the engine compiles it.
@@ -46,9 +46,7 @@ pub struct Dispatch {
 /// A network that the fused kernels cannot take.
 pub fn listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
     let candidates = candidates(&Layout::new(network, plan.batch_size));
-    if candidates.is_empty() {
-        return invalid(forced(UNFIT));
-    }
+    usual(&candidates)?;
     Ok(candidates.into_iter().map(|shapes| step(network, plan, shapes)).collect())
 }
 
@@ -70,8 +68,13 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
 
 /// The shapes that are tried on a GPU of which no more is known.
 fn candidates(layout: &Layout) -> Vec<Shapes> {
-    let abilities =
-        Abilities { limits: wgpu::Limits::default(), software: false, broadcast: 0, vector: 8 };
+    let abilities = Abilities {
+        limits: wgpu::Limits::default(),
+        software: false,
+        broadcast: 0,
+        vector: 8,
+        most_turns: usize::MAX,
+    };
     shape::candidates(&abilities, layout)
 }
 

@@ -213,9 +213,9 @@ impl GpuSession {
         let step_group = gpu.step_group(&steps).await?;
         let counts: Vec<usize> = prediction::counts(samples, batch).collect();
         let task = Task { gpu, network, plan, dataset, slots, counts: &counts };
-        let fits = fused::fits(gpu, network, dataset, batch);
+        let unfit = fused::unfit(gpu, network, dataset, batch);
         let work = task.record_fused(choice.tune);
-        let recorded = match fused::attempt(gpu, choice.kernels, fits, work).await? {
+        let recorded = match fused::attempt(gpu, choice.kernels, unfit, work).await? {
             Some(recorded) => recorded,
             None => task.record_layerwise().await?,
         };

@@ -1,6 +1,7 @@
 //! Shapes of the fused kernels: how invocations share the work.
 
 use super::specialise::Layout;
+use super::turns;
 use serde::{Deserialize, Serialize};
 
 /// Values of a row behind the last of a tile, so that neighbouring rows start in different banks.
@@ -80,6 +81,8 @@ pub(super) struct Abilities {
     pub(super) broadcast: u32,
     /// Invocations that a software adapter computes as one vector.
     pub(super) vector: u32,
+    /// The most turns that the loops of an invocation may take in all.
+    pub(super) most_turns: usize,
 }
 
 /// The shapes worth trying for a network on a device, for batches of `layout.rows`: first what is
@@ -158,7 +161,9 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
     };
     let slice = slice(abilities, layout.rows);
     let pair = |step: Shape, gradients: Shape| Shapes { step, gradients, slice };
-    let steps: Vec<Shape> = steps.into_iter().filter(fits).collect();
+    let ends =
+        |step: &Shape| turns::of_fused(layout, &pair(*step, gradients[0])) <= abilities.most_turns;
+    let steps: Vec<Shape> = steps.into_iter().filter(fits).filter(ends).collect();
     // The shapes of the two kernels are independent: each is tried beside the first of the other.
     let first = (steps.first().copied(), gradients[0]);
     let tried = steps.iter().map(|step| pair(*step, gradients[0]));
@@ -177,8 +182,12 @@ fn even(widest: u32, columns: u32) -> u32 {
 /// The most slices of a batch: each takes memory of the size of the parameters.
 const MOST_SLICES: usize = 16;
 
+/// The most samples in a slice: their products are added up one after the other, so that rounding errors
+/// grow with them. A slice of so many takes little memory beside what goes through the network.
+const MOST_SLICED: usize = 4096;
+
 /// Samples in a slice of a batch of `rows`: on a GPU few, so that there are workgroups for all of it.
 fn slice(abilities: &Abilities, rows: usize) -> u32 {
     let most = if abilities.software { 1 } else { MOST_SLICES };
-    rows.div_ceil(most).max(32) as u32
+    rows.div_ceil(most).clamp(32, MOST_SLICED) as u32
 }

@@ -31,6 +31,8 @@ pub(super) struct Layout {
     pub(super) slopes: Vec<usize>,
     /// Numbers in the values and slopes of all levels.
     end: usize,
+    /// Inputs of each wave of an encoding; 0 without one.
+    pub(super) encoded_inputs: usize,
 }
 
 impl Layout {
@@ -58,7 +60,9 @@ impl Layout {
             slopes.push(if stored { end } else { 0 });
             end += if stored { rows * pitch } else { 0 };
         }
-        Self { rows, widths, pitches, weights, values, slopes, end }
+        let encoded = network.encoding() != Encoding::Identity;
+        let encoded_inputs = if encoded { network.inputs() } else { 0 };
+        Self { rows, widths, pitches, weights, values, slopes, end, encoded_inputs }
     }
 
     pub(super) fn layers(&self) -> usize {
@@ -287,21 +291,32 @@ pub(super) fn weight_gradients(
     let blocks: Vec<usize> =
         (0..layout.layers()).map(|layer| layout.blocks(layer, shape)).collect();
     text += &block_table(&blocks);
-    // How many sums of losses `fused_step` leaves: one for a workgroup, or for each of its lanes.
-    let (tile, sums) =
-        (step_shape.tile(), if step_shape.is_cooperative() { 1 } else { step_shape.lanes });
+    let (tile, sums) = (step_shape.tile(), tile_loss_sums(step_shape));
     let _ = writeln!(
         text,
         "fn loss_count() -> u32 {{ return (batch_count() + {}u) / {tile}u * {sums}u; }}",
         tile - 1
     );
     let values = Values {
-        conditions: vec![("subgroup", shape.broadcast > 0)],
+        conditions: vec![
+            ("subgroup", shape.broadcast > 0),
+            ("cooperative", shape.is_cooperative()),
+        ],
         texts: vec![("number", number_type(shape))],
         ranges: ranges(shape, samples_at_once(shape) as u32),
     };
     text += &fill("weight_gradients", &values, shape, samples_at_once(shape));
     KernelKey::specialised("weight_gradients", text)
+}
+
+/// How many sums of losses `fused_step` leaves of a tile: one of its workgroup, or one of each lane.
+fn tile_loss_sums(shape: Shape) -> u32 {
+    if shape.is_cooperative() { 1 } else { shape.lanes }
+}
+
+/// How many sums of losses `fused_step` leaves of `rows` samples.
+pub(super) fn loss_sums(rows: usize, shape: Shape) -> usize {
+    rows.div_ceil(shape.tile() as usize) * tile_loss_sums(shape) as usize
 }
 
 /// What the kernels read and write at a time: one number where something is broadcast, so that each

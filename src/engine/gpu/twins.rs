@@ -10,6 +10,7 @@ mod formulas;
 mod fused;
 mod optimizers;
 mod samples;
+mod sums;
 
 use super::adapter;
 use super::device::{Gpu, STEP_STRIDE};
@@ -345,6 +346,7 @@ twins! {
     infinite_losses: formulas::losses_show_what_is_not_finite plays ["loss"];
     loss_sum: loss_sum_into_its_slot plays ["loss_sum"];
     infinite_loss_sum: loss_sum_notes_the_first_step_that_is_not_finite plays ["loss_sum"];
+    long_sums: sums::long_sums_go_in_blocks plays ["bias_gradient", "matmul_tn", "loss_sum"];
     optimizers: optimizers::every_optimizer_updates_as_its_twin plays ["update"];
     infinite_updates: optimizers::optimizers_note_what_is_not_finite_and_stop_after_it plays
         ["update"];

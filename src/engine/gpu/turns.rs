@@ -1,0 +1,76 @@
+//! How often the loops of a kernel turn, for drivers that end them early.
+//!
+//! Mesa's llvmpipe ends the loops of an invocation after 65,535 turns of all of them together, without a
+//! word: the results are wrong. So the kernels are only used there where their loops turn less often.
+
+use super::shape::Shapes;
+use super::specialise::{self, Layout};
+use crate::engine::Device;
+
+/// The most turns that an invocation's loops may take on llvmpipe.
+const LLVMPIPE: usize = 65_535;
+
+/// Turns that finding one sample may take: rounds of the two permutations, walked until they end below
+/// the number of samples. More are as probable as a broken processor.
+const FINDING: usize = 1_000;
+
+/// Loops over the outputs of a row in the fused kernel: the loss, softmax and their gradients.
+const OUTPUT_LOOPS: usize = 8;
+
+/// The most of them in one layerwise kernel.
+const LAYERWISE_OUTPUT_LOOPS: usize = 4;
+
+/// The most turns that the loops of one invocation may take on a device.
+pub(super) fn most(device: &Device) -> usize {
+    if device.adapter.contains("llvmpipe") { LLVMPIPE } else { usize::MAX }
+}
+
+/// Turns of the kernels that take longest in one invocation of a training step by the fused kernels.
+pub(super) fn of_fused(layout: &Layout, shapes: &Shapes) -> usize {
+    pass(layout, shapes).max(gradients(shapes)).max(losses(layout, shapes))
+}
+
+/// Turns of a training pass, whose loops over the layers, columns and terms are counted.
+fn pass(layout: &Layout, shapes: &Shapes) -> usize {
+    let (shape, layers, widths) = (shapes.step, layout.layers(), &layout.widths);
+    // A layer of which each invocation computes all columns, some at a time, or some of them.
+    let product = |terms: usize, columns: usize| {
+        let turns = terms.div_ceil(specialise::at_once(shape));
+        let times =
+            if shape.is_cooperative() { 1 } else { columns.div_ceil(shape.columns as usize) };
+        1 + times * (1 + turns)
+    };
+    let forward = (0..layers).map(|l| product(widths[l] + 1, widths[l + 1] + 1));
+    let back = (1..layers).map(|l| product(widths[l + 1], widths[l]));
+    let first = layout.pitches[0] / 4 * (1 + 4 * layout.encoded_inputs);
+    let each_row = FINDING + first + OUTPUT_LOOPS * (1 + layout.pitches[layers]);
+    forward.chain(back).sum::<usize>() + shape.rows as usize * each_row
+}
+
+/// Turns of the gradients of a slice.
+fn gradients(shapes: &Shapes) -> usize {
+    let at_once = specialise::samples_at_once(shapes.gradients);
+    shapes.slice as usize / at_once + at_once
+}
+
+/// Turns of the sum of a batch's losses.
+fn losses(layout: &Layout, shapes: &Shapes) -> usize {
+    let losses = specialise::loss_sums(layout.rows, shapes.step);
+    let gradients = shapes.gradients;
+    let invocations = if gradients.is_cooperative() { gradients.workgroup() as usize } else { 1 };
+    let each = losses.div_ceil(invocations);
+    // In blocks of at least this many.
+    each + each.div_ceil(64) + 32
+}
+
+/// Turns of the longest loop of the layerwise kernels over `width` neurons, which are the outputs of a
+/// network or not, in one invocation.
+pub(super) fn of_layer(width: usize, is_output: bool) -> usize {
+    FINDING + if is_output { LAYERWISE_OUTPUT_LOOPS * width } else { width }
+}
+
+/// The most samples that the layerwise kernels can add up at a time, in blocks of many, where loops may
+/// take `most` turns.
+pub(super) fn rows(most: usize) -> usize {
+    most / 2
+}
