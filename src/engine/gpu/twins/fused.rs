@@ -135,6 +135,19 @@ fn networks() -> Vec<(Network, Loss)> {
             .build()
             .expect("a network")
     };
+    // Layers whose activations define functions of the same names, with other numbers in them.
+    let mixed = |hidden: [(usize, &str); 2], outputs, last: &str| {
+        let named = |text: &str| text.parse::<Activation>().expect("an activation");
+        let [(first, f), (second, g)] = hidden;
+        Network::builder(3)
+            .hidden(&[first], named(f))
+            .hidden(&[second], named(g))
+            .output(outputs, named(last))
+            .biases(crate::Initialization::Uniform { low: -0.5, high: 0.5 })
+            .seed(4)
+            .build()
+            .expect("a network")
+    };
     let plain = Encoding::Identity;
     let waves = Encoding::Frequency { octaves: 5 };
     let wide = Encoding::Fourier { features: 96, scale: 2.0, seed: 4 };
@@ -148,6 +161,11 @@ fn networks() -> Vec<(Network, Loss)> {
         (network(1, &[8; 12], Tanh, 1, Tanh, plain), Loss::MeanSquaredError),
         (network(2, &[33, 64], Silu, 3, Silu, plain), Loss::MeanSquaredError),
         (network(2, &[100], Silu, 3, Identity, waves), Loss::Huber { delta: 0.25 }),
+        (
+            mixed([(33, "elu:alpha=0.5"), (20, "elu:alpha=1.5")], 3, "gaussian"),
+            Loss::RelativeL2Luminance { epsilon: 0.5 },
+        ),
+        (mixed([(40, "mish"), (9, "softplus:beta=2")], 2, "exponential"), Loss::LogCosh),
     ]
 }
 
