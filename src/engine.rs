@@ -92,6 +92,17 @@ pub trait Engine {
     }
 }
 
+/// How many moments of its run a session can keep at a time: see [`Session::keep`].
+pub const KEPT: usize = 2;
+
+/// The most bytes that a session keeps.
+pub(crate) const MOST_KEPT: u64 = 256 << 20;
+
+/// The error of a place that there is not, or in which nothing was kept.
+pub(crate) fn no_place<T>(place: usize) -> Result<T> {
+    invalid(format!("nothing is kept in place {place}: there are {KEPT}, from 0 on"))
+}
+
 /// One training run on an engine.
 pub trait Session {
     /// Starts these steps, in order, and returns a future of what came of them; the device works
@@ -106,6 +117,28 @@ pub trait Session {
     /// The parameters as they are after all steps started so far, in the order of
     /// [`Network::parameters`].
     fn parameters(&mut self) -> Pending<'_, Vec<f64>>;
+
+    /// Whether it can [`keep`](Self::keep) moments of the run. That takes twice the memory of parameters
+    /// and optimizer's state, so a session of a very large network cannot.
+    fn can_keep(&self) -> bool {
+        false
+    }
+
+    /// Keeps the parameters and the optimizer's state as they are after all steps started so far, where
+    /// the session computes, so that it can [go back](Self::go_back) to them. There are [`KEPT`]
+    /// places, from 0; what was kept in that place before is dropped.
+    ///
+    /// Fails on a session that cannot keep, on another place, and on a device that failed.
+    fn keep(&mut self, _place: usize) -> Pending<'_, ()> {
+        ready(invalid("this session cannot keep a moment of its run"))
+    }
+
+    /// Goes back to what was kept in a place: the steps started since then have had no effect.
+    ///
+    /// Fails where nothing was kept, and on a device that failed.
+    fn go_back(&mut self, place: usize) -> Pending<'_, ()> {
+        ready(no_place(place))
+    }
 
     /// Bytes of device memory that the run holds: samples, parameters, the optimizer's state and what
     /// a step computes in. What is read back takes a little more, for a moment, and so do the kernels
@@ -231,7 +264,8 @@ pub(crate) fn check_widths(network: &Network, dataset: &Dataset) -> Result<()> {
 /// One step of a training run: some samples, one update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// The step's number in the run, from 1.
+    /// The step's number in the run, from 1. The session counts its updates itself, so a run may go on
+    /// in another session.
     pub number: u64,
     /// Its epoch, from 1, which decides the order of the samples.
     pub epoch: u64,

@@ -52,8 +52,8 @@ pub use checkpoint::{decode, encode, load};
 pub use dataset::Dataset;
 pub use encoding::Encoding;
 pub use engine::{
-    Device, Divergence, Engine, KernelTime, Outcome, Output, Pending, Plan, Session, Step, cpu,
-    gpu, reference,
+    Device, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Session, Step,
+    cpu, gpu, reference,
 };
 pub use error::{Error, Result};
 pub use loss::Loss;

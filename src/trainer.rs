@@ -25,6 +25,8 @@
 //! ```
 
 mod judge;
+mod pipeline;
+mod timetable;
 mod training;
 mod turns;
 

@@ -18,7 +18,10 @@ pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{initial_states, update};
 
-use super::{Device, Divergence, Engine, Outcome, Output, Pending, Plan, Session, Step, ready};
+use super::{
+    Device, Divergence, Engine, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step,
+    no_place, ready,
+};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::loss::Loss;
@@ -181,11 +184,10 @@ impl Engine for ReferenceEngine {
         ready(plan.check(network, dataset).map(|()| {
             let states = initial_states(plan.optimizer, network.parameters().len());
             Box::new(ReferenceSession {
-                network: network.clone(),
                 plan: *plan,
                 dataset: dataset.clone(),
-                states,
-                diverged: None,
+                moment: Moment { network: network.clone(), states, updates: 0, diverged: None },
+                kept: [None, None],
             }) as Box<dyn Session>
         }))
     }
@@ -208,31 +210,43 @@ impl Engine for ReferenceEngine {
 
 /// A training run on the reference.
 struct ReferenceSession {
-    network: Network,
     plan: Plan,
     dataset: Dataset,
+    moment: Moment,
+    kept: [Option<Moment>; KEPT],
+}
+
+/// What the steps of a run change.
+#[derive(Clone)]
+struct Moment {
+    network: Network,
     /// `[states, parameters]`.
     states: Vec<f64>,
+    /// How many there were.
+    updates: u64,
     diverged: Option<Divergence>,
 }
 
 impl ReferenceSession {
     /// One step; its loss.
     fn step(&mut self, step: &Step) -> f64 {
-        let order = self.plan.order(self.dataset.len(), step.epoch);
-        let (inputs, targets) = gather(&self.dataset, &order, step.first, step.count);
-        let (loss, gradient) = loss_and_gradient(&self.network, self.plan.loss, &inputs, &targets);
+        let Self { plan, dataset, moment, .. } = self;
+        let order = plan.order(dataset.len(), step.epoch);
+        let (inputs, targets) = gather(dataset, &order, step.first, step.count);
+        let (loss, gradient) = loss_and_gradient(&moment.network, plan.loss, &inputs, &targets);
         if !loss.is_finite() {
-            self.diverged = Some(Divergence { step: step.number, in_loss: true });
+            moment.diverged = Some(Divergence { step: step.number, in_loss: true });
             return loss;
         }
-        let Plan { optimizer, l2, .. } = self.plan;
-        let constants = optimizer.constants(step.learning_rate, step.number);
-        let mut parameters = self.network.parameters().to_vec();
-        update(optimizer, constants, l2, &mut parameters, &gradient, &mut self.states);
+        let Plan { optimizer, l2, .. } = *plan;
+        let constants = optimizer.constants(step.learning_rate, moment.updates + 1);
+        let mut parameters = moment.network.parameters().to_vec();
+        update(optimizer, constants, l2, &mut parameters, &gradient, &mut moment.states);
         // Refused if a parameter is not finite: the network keeps what it had before the step.
-        if self.network.set_parameters(&parameters).is_err() {
-            self.diverged = Some(Divergence { step: step.number, in_loss: false });
+        if moment.network.set_parameters(&parameters).is_err() {
+            moment.diverged = Some(Divergence { step: step.number, in_loss: false });
+        } else {
+            moment.updates += 1;
         }
         loss
     }
@@ -243,15 +257,32 @@ impl Session for ReferenceSession {
         self.plan.check_steps(steps, self.dataset.len())?;
         let mut losses = Vec::with_capacity(steps.len());
         for step in steps {
-            if self.diverged.is_some() {
+            if self.moment.diverged.is_some() {
                 break;
             }
             losses.push(self.step(step));
         }
-        Ok(ready(Ok(Outcome { losses, diverged: self.diverged })))
+        Ok(ready(Ok(Outcome { losses, diverged: self.moment.diverged })))
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
-        ready(Ok(self.network.parameters().to_vec()))
+        ready(Ok(self.moment.network.parameters().to_vec()))
+    }
+
+    fn can_keep(&self) -> bool {
+        let numbers = self.moment.network.parameters().len() + self.moment.states.len();
+        (8 * KEPT * numbers) as u64 <= MOST_KEPT
+    }
+
+    fn keep(&mut self, place: usize) -> Pending<'_, ()> {
+        let Some(kept) = self.kept.get_mut(place) else { return ready(no_place(place)) };
+        *kept = Some(self.moment.clone());
+        ready(Ok(()))
+    }
+
+    fn go_back(&mut self, place: usize) -> Pending<'_, ()> {
+        let Some(Some(kept)) = self.kept.get(place) else { return ready(no_place(place)) };
+        self.moment = kept.clone();
+        ready(Ok(()))
     }
 }

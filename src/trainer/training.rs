@@ -1,27 +1,17 @@
 //! A training run under way: steps and submissions, the stopping rule, the history.
 
 use super::judge::Judge;
+use super::pipeline::{Done, Pipeline, Taken};
+use super::timetable::Timetable;
 use super::turns::Turns;
 use super::{Control, Ending, Epoch, Event, Summary, Trainer, evaluate_async};
 use crate::dataset::Dataset;
-use crate::engine::{Divergence, Engine, Outcome, Pending, Session, Step};
+use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
-use std::collections::VecDeque;
 use std::fmt;
-use std::time::Duration;
 use web_time::Instant;
-
-/// About how long the steps of one submission take: long enough that submitting costs nothing,
-/// short enough that a watcher sees progress and can stop.
-const SUBMISSION: Duration = Duration::from_millis(50);
-
-/// The most steps in a submission, which bounds what is uploaded and read back with it.
-const MOST_STEPS: usize = 1024;
-
-/// Submissions under way at once: the next is ready when the device has finished one.
-const IN_FLIGHT: usize = 2;
 
 /// A training run that can be paused, looked at and gone on with; begun by [`Trainer::begin`].
 ///
@@ -33,18 +23,13 @@ pub struct Training {
     network: Network,
     dataset: Dataset,
     held_out: Option<Dataset>,
-    session: Box<dyn Session>,
+    pipeline: Pipeline,
     timetable: Timetable,
     judge: Judge,
     plateau: Plateau,
     multiplier: f64,
-    /// The number of the next step.
-    next: u64,
-    /// Steps before this session, which counts its own from 1.
-    earlier: u64,
-    /// Steps in the next submission.
-    size: usize,
-    clock: Instant,
+    /// Whether the learning rate of the steps under way is out of date.
+    stale: bool,
     epoch: OpenEpoch,
     summary: Summary,
 }
@@ -83,15 +68,12 @@ impl Training {
             timetable: Timetable::new(&trainer, dataset.len()),
             dataset,
             held_out,
-            session,
+            pipeline: Pipeline::new(session),
             judge: Judge::new(trainer.early_stopping),
             trainer,
             plateau: Plateau::default(),
             multiplier: 1.0,
-            next: 1,
-            earlier: 0,
-            size: 1,
-            clock: Instant::now(),
+            stale: false,
             epoch: OpenEpoch::default(),
             summary: Summary {
                 ending: Ending::Stopped,
@@ -104,12 +86,12 @@ impl Training {
         })
     }
 
-    /// Trains on until all epochs are done, a rule ends it, or `watch` says to stop: then it can be
-    /// called again. Steps that are under way when `watch` says so are still finished, some
-    /// 100 milliseconds of work.
+    /// Trains on until all epochs are done, a rule ends it, or `watch` says to stop. Then the run is
+    /// exactly where the event told, whatever the device computed beyond that, and can be gone on with.
     ///
     /// # Errors
-    /// A device that failed, or [`Error::Diverged`]; it is no use to call it again then.
+    /// A device that failed, or [`Error::Diverged`]; the run is then before the step that diverged,
+    /// from where it may get further with a lower [rate](Self::set_learning_rate).
     pub async fn run(
         &mut self,
         engine: &dyn Engine,
@@ -131,7 +113,7 @@ impl Training {
     pub async fn parameters(&mut self) -> Result<Vec<f64>> {
         match self.judge.best() {
             Some(best) => Ok(best.to_vec()),
-            None => self.session.parameters().await,
+            None => self.pipeline.parameters().await,
         }
     }
 
@@ -153,7 +135,8 @@ impl Training {
         let mut network = self.network.clone();
         network.set_parameters(parameters)?;
         let plan = self.trainer.plan(&self.dataset);
-        self.session = engine.start(&network, &plan, &self.dataset).await?;
+        let session = engine.start(&network, &plan, &self.dataset).await?;
+        self.pipeline = Pipeline::new(session);
         self.network = network;
         let history = &mut self.summary.history;
         history.truncate(epochs);
@@ -164,12 +147,9 @@ impl Training {
         for loss in losses {
             self.multiplier = self.plateau.observe(self.trainer.schedule, loss);
         }
-        self.earlier = history.len() as u64 * self.timetable.steps_per_epoch;
-        self.next = self.earlier + 1;
-        self.summary.steps = self.earlier;
+        self.summary.steps = history.len() as u64 * self.timetable.steps_per_epoch;
         self.summary.samples = history.len() as u64 * self.timetable.samples as u64;
         self.epoch = OpenEpoch::default();
-        self.size = 1;
         Ok(())
     }
 
@@ -181,6 +161,7 @@ impl Training {
         let changed = Trainer { learning_rate: rate, ..self.trainer.clone() };
         changed.check(&self.network)?;
         self.trainer = changed;
+        self.stale = true;
         Ok(())
     }
 
@@ -199,111 +180,111 @@ impl Training {
         watch: &mut impl FnMut(&Event) -> Control,
     ) -> Result<Ending> {
         // A rule that depends on an epoch's loss must see it before the next epoch starts.
-        let waits = self.trainer.schedule.watches_loss() || self.trainer.early_stopping.is_some();
-        let mut under_way: VecDeque<(Vec<Step>, Pending<'static, Outcome>)> = VecDeque::new();
-        let mut stopped = false;
-        if self.next == 1 {
+        let rules = self.trainer.schedule.watches_loss() || self.trainer.early_stopping.is_some();
+        let waits = rules || self.pipeline.waits();
+        if self.stale {
+            self.pipeline.settle().await?;
+            self.stale = false;
+        }
+        if self.next() == 1 {
             let started = Event::Started {
                 steps_per_epoch: self.timetable.steps_per_epoch,
                 steps: self.timetable.steps,
             };
-            stopped = watch(&started) == Control::Stop;
+            if watch(&started) == Control::Stop {
+                return Ok(Ending::Stopped);
+            }
         }
-        let (start, before) = (Instant::now(), self.summary.seconds);
-        self.clock = start;
+        self.pipeline.resume();
         let mut turns = Turns::new();
         loop {
-            let room = if stopped { 0 } else { IN_FLIGHT };
-            let hold = waits && self.at_end_of_epoch() && !under_way.is_empty();
-            if under_way.len() < room && self.next <= self.timetable.steps && !hold {
+            let hold = waits && self.is_between_epochs() && !self.pipeline.is_empty();
+            if self.pipeline.has_room() && self.next() <= self.timetable.steps && !hold {
                 let steps = self.next_steps(waits);
-                let outcome = self.session.train(&steps)?;
-                under_way.push_back((steps, outcome));
+                let ends = steps.last().is_some_and(|step| self.timetable.ends_epoch(step));
+                let alone = waits && ends && self.pipeline.is_empty();
+                self.pipeline.submit(steps, alone).await?;
                 continue;
             }
-            let Some((steps, outcome)) = under_way.pop_front() else { break };
-            let outcome = turns.wait(outcome).await?;
-            let took = self.clock.elapsed();
-            self.clock = Instant::now();
-            self.summary.seconds = before + start.elapsed().as_secs_f64();
-            // Grow or shrink towards the wanted duration, by at most a factor of two.
-            let wanted =
-                SUBMISSION.as_secs_f64() / took.as_secs_f64().max(1e-6) * steps.len() as f64;
-            let (least, most) = (self.size.div_ceil(2), self.size * 2);
-            self.size = (wanted as usize).clamp(least, most).clamp(1, MOST_STEPS);
-            match self.digest(engine, &steps, &outcome, took, watch).await? {
+            if let Some(seconds) = self.pipeline.finish_first(&mut turns).await? {
+                self.summary.seconds += seconds;
+            }
+            let Some(done) = self.pipeline.first() else { break };
+            match self.digest(engine, done, watch).await? {
                 None => {}
-                Some(Ending::Stopped) => stopped = true,
+                Some(Ending::Stopped) if self.summary.steps < self.timetable.steps => {
+                    return Ok(Ending::Stopped);
+                }
+                Some(Ending::Stopped) => break,
                 Some(ending) => return Ok(ending),
             }
         }
-        let unfinished = stopped && self.summary.steps < self.timetable.steps;
-        Ok(if unfinished { Ending::Stopped } else { Ending::Finished })
+        Ok(Ending::Finished)
+    }
+
+    /// The number of the next step to submit.
+    fn next(&self) -> u64 {
+        self.pipeline.last().unwrap_or(self.summary.steps) + 1
     }
 
     /// Whether the steps started so far end with an epoch.
-    fn at_end_of_epoch(&self) -> bool {
-        self.next > 1 && (self.next - 1).is_multiple_of(self.timetable.steps_per_epoch)
+    fn is_between_epochs(&self) -> bool {
+        (self.next() - 1).is_multiple_of(self.timetable.steps_per_epoch)
     }
 
     /// The steps of the next submission: of one epoch if `waits`.
-    fn next_steps(&mut self, waits: bool) -> Vec<Step> {
-        let mut last = self.timetable.steps.min(self.next + self.size as u64 - 1);
+    fn next_steps(&self, waits: bool) -> Vec<Step> {
+        let next = self.next();
+        let mut last = self.timetable.steps.min(next + self.pipeline.size() as u64 - 1);
         if waits {
             let per_epoch = self.timetable.steps_per_epoch;
-            last = last.min((self.next - 1) / per_epoch * per_epoch + per_epoch);
+            last = last.min((next - 1) / per_epoch * per_epoch + per_epoch);
         }
-        let steps = (self.next..=last)
-            .map(|number| self.timetable.step(number, &self.trainer, self.multiplier))
-            .map(|step| Step { number: step.number - self.earlier, ..step })
-            .collect();
-        self.next = last + 1;
-        steps
+        let step = |number| self.timetable.step(number, &self.trainer, self.multiplier);
+        (next..=last).map(step).collect()
     }
 
-    /// Takes in what came of some steps: events, history, rules.
+    /// Takes in what came of the oldest submission: events, history, rules.
     async fn digest(
         &mut self,
         engine: &dyn Engine,
-        steps: &[Step],
-        outcome: &Outcome,
-        took: Duration,
+        done: Done,
         watch: &mut impl FnMut(&Event) -> Control,
     ) -> Result<Option<Ending>> {
-        let samples: usize = steps.iter().map(|step| step.count).sum();
-        let seconds = took.as_secs_f64();
         let mut ending = None;
-        // The step that diverged is the last with a loss, and changed nothing.
-        let diverged_at = outcome.diverged.map(|divergence| divergence.step);
-        let changed = |step: &&Step| diverged_at.is_none_or(|diverged| step.number < diverged);
-        for (step, loss) in steps.iter().take_while(changed).zip(&outcome.losses) {
+        while let Some(next) = self.pipeline.next() {
+            let (step, loss) = match next {
+                Taken::Loss(step, loss) => (step, loss),
+                Taken::Diverged(step, divergence) => {
+                    return Err(diverged(divergence, &step, &self.summary));
+                }
+            };
+            let ends = self.timetable.ends_epoch(&step);
+            // Before anything changes, since this may be dropped while it waits.
+            let held_out_loss = if ends { self.held_out_loss(engine).await? } else { None };
+            self.pipeline.take();
             let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };
             self.summary.steps += 1;
             self.summary.samples += step.count as u64;
             self.epoch.loss += loss * weight;
             self.epoch.samples += step.count;
-            self.epoch.seconds += seconds * step.count as f64 / samples as f64;
+            self.epoch.seconds += done.seconds * step.count as f64 / done.samples as f64;
             self.epoch.learning_rate = step.learning_rate;
-            if step.first + step.count == self.timetable.samples {
-                let (event, ended) = self.close_epoch(engine, step.epoch).await?;
-                if watch(&event) == Control::Stop {
-                    ending = Some(Ending::Stopped);
+            if ends {
+                let (event, ended) = self.close_epoch(step.epoch, held_out_loss);
+                let stopped = watch(&event) == Control::Stop;
+                if ended {
+                    ending = Some(Ending::Converged);
+                } else if stopped {
+                    return Ok(Some(Ending::Stopped));
                 }
-                ending = ended.or(ending);
             }
         }
-        if let (Some(divergence), Some(step)) =
-            (outcome.diverged, steps.iter().find(|step| !changed(step)))
-        {
-            let step = Step { number: self.earlier + step.number, ..*step };
-            // Asked to go on, the session says so of the same step again.
-            self.next = step.number;
-            return Err(diverged(divergence, &step, &self.summary));
-        }
+        self.pipeline.drop_first();
         let event = Event::Progress {
             steps: self.summary.steps,
-            loss: outcome.losses.last().copied().unwrap_or(f64::NAN),
-            samples_per_second: samples as f64 / seconds.max(1e-9),
+            loss: done.loss,
+            samples_per_second: done.samples as f64 / done.seconds.max(1e-9),
         };
         if watch(&event) == Control::Stop {
             ending = ending.or(Some(Ending::Stopped));
@@ -311,68 +292,33 @@ impl Training {
         Ok(ending)
     }
 
-    async fn close_epoch(
-        &mut self,
-        engine: &dyn Engine,
-        number: u64,
-    ) -> Result<(Event, Option<Ending>)> {
+    /// The loss on the held-out samples, if there are any, after the steps submitted so far.
+    async fn held_out_loss(&mut self, engine: &dyn Engine) -> Result<Option<f64>> {
+        let Some(held_out) = &self.held_out else { return Ok(None) };
+        let parameters = self.pipeline.latest_parameters().await?;
+        self.network.set_parameters(&parameters)?;
+        let loss = self.trainer.loss;
+        Ok(Some(evaluate_async(engine, &self.network, loss, held_out).await?))
+    }
+
+    fn close_epoch(&mut self, number: u64, held_out_loss: Option<f64>) -> (Event, bool) {
         let open = std::mem::take(&mut self.epoch);
         let divisor = if self.trainer.loss.is_mean() { open.samples as f64 } else { 1.0 };
-        let mut epoch = Epoch {
+        let epoch = Epoch {
             number,
             loss: open.loss / divisor,
-            held_out_loss: None,
+            held_out_loss,
             learning_rate: open.learning_rate,
             seconds: open.seconds,
         };
-        if let Some(held_out) = &self.held_out {
-            let parameters = self.session.parameters().await?;
-            self.network.set_parameters(&parameters)?;
-            let loss = self.trainer.loss;
-            epoch.held_out_loss =
-                Some(evaluate_async(engine, &self.network, loss, held_out).await?);
-        }
         let judged = epoch.judged_loss();
         let (improved, stop) = self.judge.observe(judged);
-        if improved && self.held_out.is_some() {
+        if improved && held_out_loss.is_some() {
             self.judge.keep(number, self.network.parameters());
         }
         self.multiplier = self.plateau.observe(self.trainer.schedule, judged);
         self.summary.history.push(epoch);
-        Ok((Event::Epoch(epoch), stop.then_some(Ending::Converged)))
-    }
-}
-
-/// Which samples belong to which step, and at which learning rate.
-struct Timetable {
-    samples: usize,
-    batch_size: usize,
-    steps_per_epoch: u64,
-    steps: u64,
-}
-
-impl Timetable {
-    fn new(trainer: &Trainer, samples: usize) -> Self {
-        let batch_size = trainer.batch_size.min(samples);
-        let steps_per_epoch = samples.div_ceil(batch_size) as u64;
-        let steps = steps_per_epoch.saturating_mul(trainer.epochs as u64);
-        Self { samples, batch_size, steps_per_epoch, steps }
-    }
-
-    /// The step of that number, from 1.
-    fn step(&self, number: u64, trainer: &Trainer, multiplier: f64) -> Step {
-        let epoch = (number - 1) / self.steps_per_epoch + 1;
-        let first = ((number - 1) % self.steps_per_epoch) as usize * self.batch_size;
-        let schedule = trainer.schedule.after_warm_up(trainer.warm_up, number, self.steps, epoch);
-        // A schedule may fall so far that the product is 0, which is no rate.
-        let learning_rate = (trainer.learning_rate * multiplier * schedule).max(f64::MIN_POSITIVE);
-        Step {
-            number,
-            epoch,
-            first,
-            count: self.batch_size.min(self.samples - first),
-            learning_rate,
-        }
+        (Event::Epoch(epoch), stop)
     }
 }
 

@@ -71,7 +71,7 @@ fn told(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
 fn a_restart_forgets_all_that_came_later() {
     // The loss must halve within two epochs, or the rate falls.
     let plateau = Schedule::ReduceOnPlateau { factor: 0.9, patience: 1, threshold: 0.5 };
-    let stopping = |held_out| Some(EarlyStopping { tolerance: 1e-4, patience: 6, held_out });
+    let stopping = |held_out| Some(EarlyStopping { tolerance: 1e-4, patience: 14, held_out });
     for engine in engines() {
         for held_out in [None, Some(0.25)] {
             // An optimizer that remembers nothing.

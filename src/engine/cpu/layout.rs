@@ -39,6 +39,10 @@ pub(super) struct Block {
     pub(super) states: Vec<Lines>,
 }
 
+/// The parameters of a block at some moment, and each vector of their state.
+#[derive(Default)]
+pub(super) struct Kept(Vec<Vec<f32>>);
+
 impl Block {
     /// Rows, that of the biases included.
     pub(super) fn rows(&self) -> usize {
@@ -48,6 +52,25 @@ impl Block {
     /// The biases; nothing where they are in another block.
     pub(super) fn biases(&self) -> &[f32] {
         &self.values[self.inputs.len() * self.stride..]
+    }
+
+    /// Copies the parameters and their state.
+    pub(super) fn keep(&self, kept: &mut Kept) {
+        kept.0.resize_with(1 + self.states.len(), Vec::new);
+        let lines = std::iter::once(&self.values).chain(&self.states);
+        for (kept, lines) in kept.0.iter_mut().zip(lines) {
+            kept.clear();
+            kept.extend_from_slice(lines);
+        }
+    }
+
+    /// Has the parameters and their state be what was kept, if anything was.
+    pub(super) fn go_back(&mut self, kept: &Kept) {
+        let lines = std::iter::once(&mut self.values).chain(&mut self.states);
+        for (lines, kept) in lines.zip(&kept.0) {
+            lines.copy_from_slice(kept);
+        }
+        vectors::available().dispatch(Transpose(self));
     }
 
     /// Takes the last update back.

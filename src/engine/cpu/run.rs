@@ -1,12 +1,12 @@
 //! The steps of a training run on the CPU, on several threads.
 
 use super::barrier::{Abandoned, Barrier};
-use super::layout::{Block, Layout, Purpose, flatten};
+use super::layout::{Block, Kept, Layout, Purpose, flatten};
 use super::lines::Lines;
 use super::tile::{SHARE, Shape, Tile};
 use super::update::update;
 use crate::dataset::Dataset;
-use crate::engine::{Divergence, Outcome, Plan, Step};
+use crate::engine::{Divergence, KEPT, MOST_KEPT, Outcome, Plan, Step};
 use crate::error::{Error, Result, invalid};
 use crate::network::Network;
 use std::cmp::Reverse;
@@ -32,6 +32,14 @@ struct Share {
     loss: f64,
 }
 
+/// How far a run is.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    /// Updates of the parameters.
+    updates: u64,
+    diverged: Option<Divergence>,
+}
+
 /// What a training run consists of, and what its threads share.
 ///
 /// Locks are never waited for: between two meetings of the threads a share is written by its
@@ -47,7 +55,10 @@ pub(super) struct Run {
     owned: Vec<Vec<usize>>,
     tiles: Vec<Mutex<Tile>>,
     shares: Vec<RwLock<Share>>,
-    diverged: Mutex<Option<Divergence>>,
+    progress: Mutex<Progress>,
+    /// What is kept of each block.
+    kept: [Vec<Mutex<Kept>>; KEPT],
+    kept_progress: Mutex<[Progress; KEPT]>,
     /// Whether steps were left out, since their threads could not be started.
     failed: AtomicBool,
 }
@@ -99,23 +110,30 @@ impl Run {
                 .collect(),
             shares: (0..threads).map(|_| RwLock::new(share())).collect(),
             shape,
-            diverged: Mutex::new(None),
+            progress: Mutex::default(),
+            kept: std::array::from_fn(|_| (0..layout.len()).map(|_| Mutex::default()).collect()),
+            kept_progress: Mutex::default(),
             failed: AtomicBool::new(false),
         })
     }
 
-    /// Takes these steps, which the plan allows. To be called by one thread at a time.
-    pub(super) fn train(&self, steps: &[Step]) -> Result<Outcome> {
+    /// Takes these steps, which the plan allows, and first keeps what they change in `place`, if one is
+    /// given. To be called by one thread at a time.
+    pub(super) fn train(&self, steps: &[Step], place: Option<usize>) -> Result<Outcome> {
         if self.failed.load(Ordering::Relaxed) {
             return invalid("the steps before could not be taken");
         }
         let threads = self.tiles.len();
-        let before = *lock(&self.diverged);
+        let before = *lock(&self.progress);
+        if let Some(place) = place {
+            lock(&self.kept_progress)[place] = before;
+        }
         let (barrier, broken) = (Barrier::new(threads), AtomicBool::new(false));
         let (barrier, broken) = (&barrier, &broken);
         let work = move |thread: usize| {
-            let mut worker = Worker { run: self, thread, barrier, broken, diverged: before };
-            worker.run(steps).map(|losses| (losses, worker.diverged))
+            let mut worker = Worker { run: self, thread, barrier, broken, progress: before };
+            worker.keep(place);
+            worker.run(steps).map(|losses| (losses, worker.progress))
         };
         // Threads of its own, not a pool's: they wait for each other, and a pool's thread that waits
         // may take up another training meanwhile. One call is worth many times their start.
@@ -133,14 +151,28 @@ impl Run {
             work(0).or_else(|Abandoned| invalid("a thread of the CPU engine ended early"))
         });
         self.failed.store(done.is_err(), Ordering::Relaxed);
-        let (losses, diverged) = done?;
-        *lock(&self.diverged) = diverged;
-        Ok(Outcome { losses, diverged })
+        let (losses, progress) = done?;
+        *lock(&self.progress) = progress;
+        Ok(Outcome { losses, diverged: progress.diverged })
     }
 
     /// The work of so many samples: multiplications by a parameter.
     pub(super) fn work(&self, samples: usize) -> usize {
         self.parameters.saturating_mul(samples)
+    }
+
+    /// Has parameters and state be what they were when they were kept in that place.
+    pub(super) fn go_back(&self, place: usize) {
+        for (block, kept) in self.blocks.iter().zip(&self.kept[place]) {
+            write(block).go_back(&lock(kept));
+        }
+        *lock(&self.progress) = lock(&self.kept_progress)[place];
+    }
+
+    /// Whether there is memory for what is to be kept.
+    pub(super) fn can_keep(&self) -> bool {
+        let numbers = self.parameters.saturating_mul(1 + self.plan.optimizer.states());
+        numbers.saturating_mul(4 * KEPT) as u64 <= MOST_KEPT
     }
 
     /// The parameters in the network's order.
@@ -207,17 +239,25 @@ struct Worker<'a> {
     /// Whether a parameter is no longer finite.
     broken: &'a AtomicBool,
     /// As all threads have it.
-    diverged: Option<Divergence>,
+    progress: Progress,
 }
 
 impl Worker<'_> {
+    /// Keeps the blocks of this thread, which no other changes.
+    fn keep(&self, place: Option<usize>) {
+        let Some(place) = place else { return };
+        for b in &self.run.owned[self.thread] {
+            read(&self.run.blocks[*b]).keep(&mut lock(&self.run.kept[place][*b]));
+        }
+    }
+
     /// Some steps, up to one that diverges; their losses.
     fn run(&mut self, steps: &[Step]) -> std::result::Result<Vec<f64>, Abandoned> {
         let _guard = self.barrier.guard();
         let mut tile = lock(&self.run.tiles[self.thread]);
         let mut losses = Vec::with_capacity(steps.len());
         for step in steps {
-            if self.diverged.is_some() {
+            if self.progress.diverged.is_some() {
                 break;
             }
             losses.push(self.step(step, &mut tile)?);
@@ -233,17 +273,19 @@ impl Worker<'_> {
         let loss: f64 = shares.iter().map(|share| share.loss).sum();
         // The loss is judged as the f32 that the GPU engine computes.
         if !(loss as f32).is_finite() {
-            self.diverged = Some(Divergence { step: step.number, in_loss: true });
+            self.progress.diverged = Some(Divergence { step: step.number, in_loss: true });
             return Ok(loss);
         }
         self.update(step, &shares);
         drop(shares);
         self.barrier.wait()?;
         if self.broken.load(Ordering::Relaxed) {
-            self.diverged = Some(Divergence { step: step.number, in_loss: false });
+            self.progress.diverged = Some(Divergence { step: step.number, in_loss: false });
             for block in &run.owned[self.thread] {
                 write(&run.blocks[*block]).undo();
             }
+        } else {
+            self.progress.updates += 1;
         }
         Ok(loss)
     }
@@ -284,7 +326,7 @@ impl Worker<'_> {
     fn update(&self, step: &Step, shares: &[RwLockReadGuard<Share>]) {
         let run = self.run;
         let plan = &run.plan;
-        let constants = plan.optimizer.constants(step.learning_rate, step.number);
+        let constants = plan.optimizer.constants(step.learning_rate, self.progress.updates + 1);
         for b in &run.owned[self.thread] {
             let gradients: Vec<&[f32]> = shares.iter().map(|share| &*share.gradients[*b]).collect();
             let block = &mut *write(&run.blocks[*b]);
@@ -337,7 +379,7 @@ mod tests {
             return (outcome, block_on(session.parameters()).expect("no device to fail"));
         };
         let run = Run::with_threads(&network, plan, &dataset, threads).expect("memory");
-        (run.train(&steps).expect("threads"), run.parameters())
+        (run.train(&steps, None).expect("threads"), run.parameters())
     }
 
     #[test]
@@ -384,7 +426,7 @@ mod tests {
         let run = Run::new(&network, plan, &dataset, 1).expect("memory");
         let before = read(&run.blocks[1]).transposed.to_vec();
         let step = Step { number: 1, epoch: 1, first: 0, count: 4, learning_rate: 1e300 };
-        let outcome = run.train(&[step]).expect("threads");
+        let outcome = run.train(&[step], None).expect("threads");
         assert_eq!(outcome.diverged, Some(Divergence { step: 1, in_loss: false }));
         assert_eq!(*read(&run.blocks[1]).transposed, *before);
     }

@@ -3,7 +3,7 @@
 use super::jobs::Jobs;
 use super::run::Run;
 use crate::dataset::Dataset;
-use crate::engine::{Outcome, Pending, Plan, Session, Step};
+use crate::engine::{KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
 use crate::error::Result;
 use crate::network::Network;
 use std::sync::Arc;
@@ -16,6 +16,10 @@ const WORTH_A_JOB: usize = 2_000_000;
 pub(super) struct CpuSession {
     run: Arc<Run>,
     jobs: Jobs,
+    /// Where the next steps keep what was before them.
+    keep: Option<usize>,
+    /// Whether something was kept in each place.
+    kept: [bool; KEPT],
 }
 
 impl CpuSession {
@@ -26,22 +30,56 @@ impl CpuSession {
         most_threads: usize,
     ) -> Result<Self> {
         let run = Run::new(network, plan, dataset, most_threads)?;
-        Ok(Self { run: Arc::new(run), jobs: Jobs::new() })
+        Ok(Self { run: Arc::new(run), jobs: Jobs::new(), keep: None, kept: [false; KEPT] })
+    }
+}
+
+impl CpuSession {
+    /// Starts these steps, and the keeping of what was before them.
+    fn start(&mut self, steps: &[Step]) -> Pending<'static, Outcome> {
+        let samples = steps.iter().map(|step| step.count).sum();
+        let short = self.run.work(samples) < WORTH_A_JOB;
+        let (run, steps, place) = (Arc::clone(&self.run), steps.to_vec(), self.keep.take());
+        let outcome = self.jobs.start(short, move || run.train(&steps, place));
+        Box::pin(async move { outcome.await? })
     }
 }
 
 impl Session for CpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
         self.run.plan.check_steps(steps, self.run.dataset.len())?;
-        let samples = steps.iter().map(|step| step.count).sum();
-        let short = self.run.work(samples) < WORTH_A_JOB;
-        let (run, steps) = (Arc::clone(&self.run), steps.to_vec());
-        let outcome = self.jobs.start(short, move || run.train(&steps));
-        Ok(Box::pin(async move { outcome.await? }))
+        Ok(self.start(steps))
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
         let run = Arc::clone(&self.run);
         self.jobs.start(true, move || run.parameters())
+    }
+
+    fn can_keep(&self) -> bool {
+        self.run.can_keep()
+    }
+
+    fn keep(&mut self, place: usize) -> Pending<'_, ()> {
+        let Some(kept) = self.kept.get_mut(place) else { return ready(no_place(place)) };
+        *kept = true;
+        // Something else may have to be kept of this moment already.
+        if self.keep.is_some() {
+            drop(self.start(&[]));
+        }
+        // Each thread keeps its share when it takes the next steps.
+        self.keep = Some(place);
+        ready(Ok(()))
+    }
+
+    fn go_back(&mut self, place: usize) -> Pending<'_, ()> {
+        if !self.kept.get(place).is_some_and(|kept| *kept) {
+            return ready(no_place(place));
+        }
+        if self.keep.is_some() {
+            drop(self.start(&[]));
+        }
+        let run = Arc::clone(&self.run);
+        self.jobs.start(true, move || run.go_back(place))
     }
 }

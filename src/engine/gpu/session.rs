@@ -11,7 +11,9 @@ use super::recorder::{Dispatch, Grid, Pass, Recorder, play_steps};
 use super::specialise::Layout;
 use super::tuning::{self, Trial};
 use crate::dataset::{Dataset, Part};
-use crate::engine::{Divergence, Outcome, Pending, Plan, Session, Step};
+use crate::engine::{
+    Divergence, KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready,
+};
 use crate::error::{Result, invalid};
 use crate::network::Network;
 use crate::optimizer::Optimizer;
@@ -114,6 +116,50 @@ impl State {
     }
 }
 
+/// What the steps of a run change, as it was at some moment.
+struct Kept {
+    parameters: wgpu::Buffer,
+    states: wgpu::Buffer,
+    status: wgpu::Buffer,
+    updates: u64,
+}
+
+impl Kept {
+    async fn new(gpu: &Gpu, state: &State) -> Result<Self> {
+        let numbers = |buffer: &wgpu::Buffer| (buffer.size() / 4) as usize;
+        Ok(Self {
+            parameters: gpu.storage("kept parameters", numbers(&state.parameters)).await?,
+            states: gpu.storage("kept optimizer state", numbers(&state.states)).await?,
+            status: gpu.storage("kept status", numbers(&state.status)).await?,
+            updates: 0,
+        })
+    }
+
+    /// Each buffer, beside that of the run.
+    fn pairs<'a>(&'a self, state: &'a State) -> [(&'a wgpu::Buffer, &'a wgpu::Buffer); 3] {
+        [
+            (&self.parameters, &state.parameters),
+            (&self.states, &state.states),
+            (&self.status, &state.status),
+        ]
+    }
+}
+
+/// A copy from one buffer to another of its size.
+struct Copy {
+    from: wgpu::Buffer,
+    to: wgpu::Buffer,
+}
+
+/// A list of commands that begins with these copies.
+fn encoder_after(copies: &mut Vec<Copy>, gpu: &Gpu, label: &str) -> wgpu::CommandEncoder {
+    let mut encoder = gpu.encoder(label);
+    for Copy { from, to } in copies.drain(..) {
+        encoder.copy_buffer_to_buffer(&from, 0, &to, 0, from.size());
+    }
+    encoder
+}
+
 /// What a training run is made for.
 struct Task<'a> {
     gpu: &'a Arc<Gpu>,
@@ -195,6 +241,11 @@ pub(super) struct GpuSession {
     pub(super) step_group: wgpu::BindGroup,
     /// For a full batch, and for what is left at the end of an epoch.
     plans: Vec<Pass>,
+    /// Updates of the parameters by the steps started so far, if none diverges.
+    updates: u64,
+    kept: [Option<Kept>; KEPT],
+    /// What is copied before anything else is asked of the device.
+    copies: Vec<Copy>,
 }
 
 impl GpuSession {
@@ -234,12 +285,15 @@ impl GpuSession {
             steps,
             step_group,
             plans,
+            updates: 0,
+            kept: [None, None],
+            copies: Vec::new(),
         })
     }
 
     /// Starts up to `slots` steps.
     fn submit(
-        &self,
+        &mut self,
         steps: &[Step],
     ) -> Result<impl Future<Output = Result<Outcome>> + 'static + use<>> {
         let mut played = Vec::with_capacity(steps.len());
@@ -256,14 +310,16 @@ impl GpuSession {
             };
             played.push(plan.dispatches.as_slice());
         }
-        let data: Vec<StepData> =
-            steps.iter().enumerate().map(|(slot, step)| self.data(slot, step)).collect();
+        let data: Vec<StepData> = (steps.iter().enumerate())
+            .map(|(slot, step)| self.data(slot, step, self.updates + 1 + slot as u64))
+            .collect();
         self.gpu.write(&self.steps, bytemuck::cast_slice(&data));
-        let mut encoder = self.gpu.encoder("training steps");
+        let mut encoder = encoder_after(&mut self.copies, &self.gpu, "training steps");
         play_steps(&self.gpu, &mut encoder, &self.step_group, played.into_iter());
         let sums = 0..4 * steps.len() as u64;
         let sources = [(&self.state.status, 0..8), (&self.state.sums, sums)];
         let read = self.gpu.read(encoder, &sources, "losses of the steps")?;
+        self.updates += steps.len() as u64;
         let first = steps.first().map_or(1, |step| step.number);
         Ok(async move {
             let bytes = read.await?;
@@ -281,8 +337,9 @@ impl GpuSession {
         (self.plans[0].count, &self.plans[0].dispatches)
     }
 
-    pub(super) fn data(&self, slot: usize, step: &Step) -> StepData {
-        let constants = self.plan.optimizer.constants(step.learning_rate, step.number);
+    /// What a step is given, in a slot of a submission, for update `t` of the parameters.
+    pub(super) fn data(&self, slot: usize, step: &Step, t: u64) -> StepData {
+        let constants = self.plan.optimizer.constants(step.learning_rate, t);
         StepData {
             order: self.plan.order(self.samples, step.epoch).words(),
             part: self.dataset_part.order.words(),
@@ -319,9 +376,10 @@ impl Session for GpuSession {
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
         Box::pin(async move {
-            let State { parameters, previous, status, count, .. } = &self.state;
             let what = "status of the run";
-            let read = self.gpu.read(self.gpu.encoder(what), &[(status, 0..8)], what)?;
+            let encoder = encoder_after(&mut self.copies, &self.gpu, what);
+            let State { parameters, previous, status, count, .. } = &self.state;
+            let read = self.gpu.read(encoder, &[(status, 0..8)], what)?;
             let status: [u32; 2] = bytemuck::pod_read_unaligned(&read.await?);
             let undone = divergence(status).is_some_and(|diverged| !diverged.in_loss);
             let learned = if undone { previous } else { parameters };
@@ -334,11 +392,44 @@ impl Session for GpuSession {
         })
     }
 
+    fn can_keep(&self) -> bool {
+        let bytes = KEPT as u64 * (self.state.parameters.size() + self.state.states.size());
+        bytes <= MOST_KEPT.min(self.gpu.largest_buffer())
+    }
+
+    fn keep(&mut self, place: usize) -> Pending<'_, ()> {
+        if place >= KEPT {
+            return ready(no_place(place));
+        }
+        Box::pin(async move {
+            let mut kept = match self.kept[place].take() {
+                Some(kept) => kept,
+                None => Kept::new(&self.gpu, &self.state).await?,
+            };
+            let copies = kept.pairs(&self.state);
+            self.copies
+                .extend(copies.map(|(kept, now)| Copy { from: now.clone(), to: kept.clone() }));
+            kept.updates = self.updates;
+            self.kept[place] = Some(kept);
+            Ok(())
+        })
+    }
+
+    fn go_back(&mut self, place: usize) -> Pending<'_, ()> {
+        let Some(Some(kept)) = self.kept.get(place) else { return ready(no_place(place)) };
+        let copies = kept.pairs(&self.state);
+        self.copies.extend(copies.map(|(kept, now)| Copy { from: kept.clone(), to: now.clone() }));
+        self.updates = kept.updates;
+        ready(Ok(()))
+    }
+
     fn device_bytes(&self) -> Option<u64> {
         let State { parameters, previous, states, sums, status, .. } = &self.state;
         let own = [&self.steps, parameters, previous, states, sums, status];
         let bound = self.plans.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
-        let mut held: Vec<&wgpu::Buffer> = own.into_iter().chain(bound).collect();
+        let kept = self.kept.iter().flatten();
+        let kept = kept.flat_map(|kept| [&kept.parameters, &kept.states, &kept.status]);
+        let mut held: Vec<&wgpu::Buffer> = own.into_iter().chain(bound).chain(kept).collect();
         held.sort_unstable();
         held.dedup();
         Some(held.into_iter().map(wgpu::Buffer::size).sum())

@@ -1,0 +1,230 @@
+//! Steps between the trainer and a session: two submissions are under way at once, and what comes of
+//! them is taken in step by step.
+
+use super::turns::Turns;
+use crate::engine::{Divergence, KEPT, Outcome, Pending, Session, Step};
+use crate::error::Result;
+use std::collections::VecDeque;
+use std::time::Duration;
+use web_time::Instant;
+
+/// About how long the steps of one submission take: long enough that submitting costs nothing,
+/// short enough that a watcher sees progress and can stop.
+const SUBMISSION: Duration = Duration::from_millis(50);
+
+/// The most steps in a submission, which bounds what is uploaded and read back with it.
+const MOST_STEPS: usize = 1024;
+
+/// A session with the steps that it was given and that are not all taken in yet.
+///
+/// A session that can keep moments of its run keeps what was before each submission. So it can go
+/// back to the last step taken in, whatever is under way by then: see [`settle`](Self::settle).
+pub(super) struct Pipeline {
+    session: Box<dyn Session>,
+    /// The oldest first.
+    under_way: VecDeque<Submission>,
+    keeps: bool,
+    /// Where the moment before the next submission is kept.
+    place: usize,
+    /// Steps in the next submission.
+    size: usize,
+    /// When the last submission was finished, or training went on.
+    clock: Instant,
+    /// Seconds a sample, of the submission measured last.
+    pace: f64,
+}
+
+/// Steps that were submitted at once.
+struct Submission {
+    steps: Vec<Step>,
+    fate: Fate,
+    /// Where the moment before it is kept; nowhere if nothing is under way beside it.
+    place: Option<usize>,
+    /// How many of its steps were taken in.
+    taken: usize,
+    /// How long it took.
+    seconds: f64,
+    /// Whether training was paused meanwhile.
+    paused: bool,
+}
+
+enum Fate {
+    Pending(Pending<'static, Outcome>),
+    Known(Outcome),
+}
+
+impl Submission {
+    fn samples(&self) -> usize {
+        self.steps.iter().map(|step| step.count).sum()
+    }
+}
+
+/// A submission that is done: what a watcher is told of it.
+#[derive(Clone, Copy)]
+pub(super) struct Done {
+    pub(super) samples: usize,
+    pub(super) seconds: f64,
+    /// The loss of its last step.
+    pub(super) loss: f64,
+}
+
+/// A step, and what came of it.
+pub(super) enum Taken {
+    Loss(Step, f64),
+    Diverged(Step, Divergence),
+}
+
+impl Pipeline {
+    pub(super) fn new(session: Box<dyn Session>) -> Self {
+        let keeps = session.can_keep();
+        let clock = Instant::now();
+        Self { session, under_way: VecDeque::new(), keeps, place: 0, size: 1, clock, pace: 0.0 }
+    }
+
+    /// Whether a submission must end with its epoch, and be taken in before the next: so it is where
+    /// there is no going back.
+    pub(super) fn waits(&self) -> bool {
+        !self.keeps
+    }
+
+    /// Whether the next steps can be submitted: a submission is ready when the device has finished the
+    /// one before.
+    pub(super) fn has_room(&self) -> bool {
+        self.under_way.len() < if self.keeps { KEPT } else { 1 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// How many steps to submit next, at most.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Starts these steps, after those that are under way. If they are `alone`, nothing is submitted
+    /// before all of them are taken in, and training stops at none but the last.
+    pub(super) async fn submit(&mut self, steps: Vec<Step>, alone: bool) -> Result<()> {
+        let place = (self.keeps && !alone).then_some(self.place);
+        if let Some(place) = place {
+            self.session.keep(place).await?;
+            self.place = (place + 1) % KEPT;
+        }
+        let fate = Fate::Pending(self.session.train(&steps)?);
+        self.under_way.push_back(Submission {
+            steps,
+            fate,
+            place,
+            taken: 0,
+            seconds: 0.0,
+            paused: false,
+        });
+        Ok(())
+    }
+
+    /// Training goes on after a pause, of which the clock must know nothing.
+    pub(super) fn resume(&mut self) {
+        self.clock = Instant::now();
+        for submission in &mut self.under_way {
+            submission.paused = true;
+        }
+    }
+
+    /// Waits for the oldest submission; the seconds that it took, if they were not reported yet.
+    pub(super) async fn finish_first(&mut self, turns: &mut Turns) -> Result<Option<f64>> {
+        let Some(first) = self.under_way.front_mut() else { return Ok(None) };
+        let Fate::Pending(outcome) = &mut first.fate else { return Ok(None) };
+        let outcome = match turns.wait(outcome).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                // What came after it failed too, and can be asked for no more.
+                self.under_way.clear();
+                return Err(error);
+            }
+        };
+        first.fate = Fate::Known(outcome);
+        let took = self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+        let samples = first.samples();
+        if first.paused {
+            // Nobody looked when it was finished.
+            first.seconds = took.max(self.pace * samples as f64);
+        } else {
+            first.seconds = took;
+            self.pace = took / samples as f64;
+            // Grow or shrink towards the wanted duration, by at most a factor of two.
+            let wanted = SUBMISSION.as_secs_f64() / took.max(1e-6) * first.steps.len() as f64;
+            let (least, most) = (self.size.div_ceil(2), self.size * 2);
+            self.size = (wanted as usize).clamp(least, most).clamp(1, MOST_STEPS);
+        }
+        Ok(Some(first.seconds))
+    }
+
+    /// The next step of the oldest submission, if that is finished and has one.
+    pub(super) fn next(&self) -> Option<Taken> {
+        let first = self.under_way.front()?;
+        let Fate::Known(outcome) = &first.fate else { return None };
+        let step = *first.steps.get(first.taken)?;
+        // The step that diverged is the last with a loss, and changed nothing.
+        match outcome.diverged {
+            Some(divergence) if divergence.step <= step.number => {
+                Some(Taken::Diverged(step, divergence))
+            }
+            _ => outcome.losses.get(first.taken).map(|loss| Taken::Loss(step, *loss)),
+        }
+    }
+
+    /// Takes in the step that is next.
+    pub(super) fn take(&mut self) {
+        if let Some(first) = self.under_way.front_mut() {
+            first.taken += 1;
+        }
+    }
+
+    /// What the oldest submission came to, if that is finished.
+    pub(super) fn first(&self) -> Option<Done> {
+        let first = self.under_way.front()?;
+        let Fate::Known(outcome) = &first.fate else { return None };
+        let loss = outcome.losses.last().copied().unwrap_or(f64::NAN);
+        Some(Done { samples: first.samples(), seconds: first.seconds, loss })
+    }
+
+    /// Drops the oldest submission.
+    pub(super) fn drop_first(&mut self) {
+        self.under_way.pop_front();
+    }
+
+    /// Has the session be where it was after the last step taken in; what is under way beyond that is
+    /// given up. Steps that are alone are not under way beyond anything.
+    pub(super) async fn settle(&mut self) -> Result<()> {
+        let Some(first) = self.under_way.front() else { return Ok(()) };
+        let (taken, rest) = first.steps.split_at(first.taken);
+        if !rest.is_empty() {
+            let Some(place) = first.place else { return Ok(()) };
+            self.session.go_back(place).await?;
+            if !taken.is_empty() {
+                self.session.train(taken)?.await?;
+            }
+        } else if let Some(place) = self.under_way.get(1).and_then(|second| second.place) {
+            self.session.go_back(place).await?;
+        }
+        self.under_way.clear();
+        Ok(())
+    }
+
+    /// The number of the last step submitted, of those not all taken in.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.under_way.back().and_then(|last| last.steps.last()).map(|step| step.number)
+    }
+
+    /// The parameters after all steps submitted so far.
+    pub(super) async fn latest_parameters(&mut self) -> Result<Vec<f64>> {
+        self.session.parameters().await
+    }
+
+    /// The parameters after the last step taken in.
+    pub(super) async fn parameters(&mut self) -> Result<Vec<f64>> {
+        self.settle().await?;
+        self.session.parameters().await
+    }
+}
