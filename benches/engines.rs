@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use impasto::cpu::CpuEngine;
 use impasto::{
-    Activation, Backend, Dataset, Engine, Initialisation, Network, Options, Plan, Step, Trainer,
+    Activation, Backend, Dataset, Engine, Initialization, Network, Options, Plan, Step, Trainer,
 };
 
 /// Neurons in each hidden layer of the networks that grow in width.
@@ -146,7 +146,7 @@ fn layers(criterion: &mut Criterion, place: &Place) {
     for width in WIDTHS {
         let network = Network::builder(width)
             .output(width, Activation::Identity)
-            .weights(Initialisation::Glorot)
+            .weights(Initialization::Glorot)
             .build()
             .expect("a network");
         let values = |phase: usize| -> Vec<f32> {
@@ -260,7 +260,7 @@ fn mlp(depth: usize, width: usize) -> Network {
     Network::builder(2)
         .hidden(&vec![width; depth], Activation::Relu)
         .output(3, Activation::Identity)
-        .weights(Initialisation::He)
+        .weights(Initialization::He)
         .build()
         .expect("a network")
 }

@@ -12,7 +12,7 @@
 mod common;
 
 use impasto::{
-    Activation, Control, Dataset, Engine, Epoch, Initialisation, Loss, Network, Optimizer, Result,
+    Activation, Control, Dataset, Engine, Epoch, Initialization, Loss, Network, Optimizer, Result,
     Trainer,
 };
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 /// Trains a network of 2 inputs, 2 hidden neurons and 1 output from random weights and biases:
 /// (the network, how its epochs went).
 pub(crate) fn train(engine: &dyn Engine, seed: u64) -> Result<(Network, Vec<Epoch>)> {
-    let standard_normal = Initialisation::Normal { mean: 0.0, standard_deviation: 1.0 };
+    let standard_normal = Initialization::Normal { mean: 0.0, standard_deviation: 1.0 };
     let mut network = Network::builder(2)
         .hidden(&[2], Activation::Sigmoid)
         .output(1, Activation::Sigmoid)

@@ -21,7 +21,7 @@ mod report;
 
 use canvas::Canvas;
 use impasto::{
-    Activation, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network, Optimizer,
+    Activation, Dataset, Encoding, Engine, Error, Initialization, Loss, Network, Optimizer,
     Picture, Result, Schedule, Subject, Summary, Trainer,
 };
 use options::Options;
@@ -117,7 +117,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
         .encoding(options.encoding())
         .hidden(&options.hidden.0, options.activation)
         .output(subject.outputs(), loss.folded_activation().unwrap_or(subject.output_activation()))
-        .weights(Initialisation::He)
+        .weights(Initialization::He)
         .seed(options.seed)
         .build()?;
     let trainer = Trainer {

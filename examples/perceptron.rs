@@ -9,7 +9,7 @@
 #[macro_use]
 mod common;
 
-use impasto::{Activation, Engine, Initialisation, Network, Result};
+use impasto::{Activation, Engine, Initialization, Network, Result};
 use std::process::ExitCode;
 
 /// Two inputs and the truth. They are whole numbers, and [`RATE`] a power of two, so that all
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 /// One neuron with two weights and a bias, all 0, that puts out 1 where its weighted sum is at
 /// least 0, and 0 elsewhere.
 pub(crate) fn perceptron() -> Result<Network> {
-    Network::builder(2).output(1, Activation::Step).weights(Initialisation::Zeros).build()
+    Network::builder(2).output(1, Activation::Step).weights(Initialization::Zeros).build()
 }
 
 /// Goes through the samples until an epoch changes nothing, or until the weights are back where

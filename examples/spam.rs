@@ -12,7 +12,7 @@
 mod common;
 
 use impasto::{
-    Activation, Control, Dataset, Engine, Epoch, Error, Initialisation, Loss, Network, Optimizer,
+    Activation, Control, Dataset, Engine, Epoch, Error, Initialization, Loss, Network, Optimizer,
     Result, Trainer,
 };
 use std::process::ExitCode;
@@ -66,7 +66,7 @@ pub(crate) fn train(
     emails: &Dataset,
     seed: u64,
 ) -> Result<(Network, Vec<Epoch>)> {
-    let up_to_one = Initialisation::Uniform { low: -1.0, high: 1.0 };
+    let up_to_one = Initialization::Uniform { low: -1.0, high: 1.0 };
     let mut neuron = Network::builder(emails.input_width())
         .output(1, Activation::Sigmoid)
         .weights(up_to_one)

@@ -8,7 +8,7 @@
 mod common;
 
 use impasto::{
-    Activation, Control, Dataset, Engine, Epoch, Initialisation, Loss, Network, Optimizer, Result,
+    Activation, Control, Dataset, Engine, Epoch, Initialization, Loss, Network, Optimizer, Result,
     Trainer,
 };
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ pub(crate) fn train(engine: &dyn Engine, seed: u64) -> Result<(Network, Vec<Epoc
     let mut network = Network::builder(2)
         .hidden(&[3], Activation::Sigmoid)
         .output(1, Activation::Sigmoid)
-        .weights(Initialisation::Normal { mean: 0.0, standard_deviation: 1.0 })
+        .weights(Initialization::Normal { mean: 0.0, standard_deviation: 1.0 })
         .seed(seed)
         .build()?;
     let trainer = Trainer {

@@ -6,7 +6,7 @@
 use crate::activation::Activation;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::network::{Initialisation, Network};
+use crate::network::{Initialization, Network};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -158,7 +158,7 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
     // The shapes in the file, whose size is known, are checked before a network is built.
     let mut builder = Network::builder(description.inputs)
         .encoding(description.encoding)
-        .weights(Initialisation::Zeros);
+        .weights(Initialization::Zeros);
     let mut fan_in = description.encoding.outputs(description.inputs);
     let mut layers = Vec::new();
     for (l, activation) in description.activations.iter().enumerate() {

@@ -57,7 +57,7 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use loss::Loss;
-pub use network::{Builder, Initialisation, Layer, Network};
+pub use network::{Builder, Initialization, Layer, Network};
 #[cfg(not(target_arch = "wasm32"))]
 pub use opening::open;
 pub use opening::{Backend, Options};

@@ -45,7 +45,7 @@ impl Layer {
 
 /// Where the initial weights (or biases) of a layer come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Initialisation {
+pub enum Initialization {
     /// All zero.
     Zeros,
     /// Uniform in [low, high).
@@ -68,7 +68,7 @@ pub enum Initialisation {
     He,
 }
 
-impl Initialisation {
+impl Initialization {
     /// Fills the weights or biases of `layer`.
     fn draw(self, layer: Layer, random: &mut ChaCha8Rng, values: &mut [f64]) {
         let (fan_in, fan_out) = (layer.fan_in as f64, layer.fan_out as f64);
@@ -127,8 +127,8 @@ impl Network {
             inputs,
             encoding: Encoding::Identity,
             layers: Vec::new(),
-            weights: Initialisation::Glorot,
-            biases: Initialisation::Zeros,
+            weights: Initialization::Glorot,
+            biases: Initialization::Zeros,
             seed: 0,
         }
     }
@@ -273,8 +273,8 @@ pub struct Builder {
     inputs: usize,
     encoding: Encoding,
     layers: Vec<(usize, Activation)>,
-    weights: Initialisation,
-    biases: Initialisation,
+    weights: Initialization,
+    biases: Initialization,
     seed: u64,
 }
 
@@ -299,17 +299,17 @@ impl Builder {
         self.hidden(&[width], activation)
     }
 
-    /// Where the initial weights come from; [`Initialisation::Glorot`] by default.
+    /// Where the initial weights come from; [`Initialization::Glorot`] by default.
     #[must_use]
-    pub fn weights(mut self, initialisation: Initialisation) -> Self {
-        self.weights = initialisation;
+    pub fn weights(mut self, initialization: Initialization) -> Self {
+        self.weights = initialization;
         self
     }
 
-    /// Where the initial biases come from; [`Initialisation::Zeros`] by default.
+    /// Where the initial biases come from; [`Initialization::Zeros`] by default.
     #[must_use]
-    pub fn biases(mut self, initialisation: Initialisation) -> Self {
-        self.biases = initialisation;
+    pub fn biases(mut self, initialization: Initialization) -> Self {
+        self.biases = initialization;
         self
     }
 
@@ -409,7 +409,7 @@ mod tests {
         let network = Network::builder(2)
             .hidden(&[3], Activation::Tanh)
             .output(1, Activation::Identity)
-            .weights(Initialisation::He)
+            .weights(Initialization::He)
             .seed(7)
             .build()
             .expect("a small network");
@@ -425,8 +425,8 @@ mod tests {
     fn distributions_have_their_moments() {
         let network = Network::builder(200)
             .output(500, Activation::Identity)
-            .biases(Initialisation::Uniform { low: -1.0, high: 1.0 })
-            .weights(Initialisation::Normal { mean: 0.5, standard_deviation: 2.0 })
+            .biases(Initialization::Uniform { low: -1.0, high: 1.0 })
+            .weights(Initialization::Normal { mean: 0.5, standard_deviation: 2.0 })
             .build()
             .expect("one layer");
         let n = 100_000.0;
@@ -464,7 +464,7 @@ mod tests {
             message(Network::builder(2).hidden(&[usize::MAX], Activation::Relu))
                 .contains("narrower")
         );
-        let nan = Initialisation::Uniform { low: f64::NAN, high: 1.0 };
+        let nan = Initialization::Uniform { low: f64::NAN, high: 1.0 };
         assert!(
             message(Network::builder(2).output(1, output).weights(nan)).contains("distribution")
         );
@@ -475,7 +475,7 @@ mod tests {
         let mut network = Network::builder(2)
             .hidden(&[2], Activation::Sigmoid)
             .output(1, Activation::Sigmoid)
-            .weights(Initialisation::Zeros)
+            .weights(Initialization::Zeros)
             .build()
             .expect("2-2-1");
         network.weights_mut(1).copy_from_slice(&[5.0, 6.0]);

@@ -1,7 +1,7 @@
 //! The trainer: epochs, batches, stopping rules, and events for whoever watches.
 //!
 //! ```
-//! use impasto::{Activation, Backend, Control, Dataset, Initialisation, Loss, Network, Trainer};
+//! use impasto::{Activation, Backend, Control, Dataset, Initialization, Loss, Network, Trainer};
 //!
 //! let xor = Dataset::from_rows(
 //!     &[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]],

@@ -13,7 +13,7 @@ use impasto::cpu::CpuEngine;
 use impasto::gpu::Kernels;
 use impasto::reference::ReferenceEngine;
 use impasto::{
-    Activation, Control, Dataset, Encoding, Engine, Error, Initialisation, Loss, Network,
+    Activation, Control, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
     Optimizer, Picture, Plan, Step, Trainer, evaluate, psnr,
 };
 use proptest::prelude::*;
@@ -34,12 +34,12 @@ fn others() -> Vec<Box<dyn Engine>> {
 fn small(hidden: Activation, output: Activation, outputs: usize) -> Network {
     let mut builder = Network::builder(3);
     if hidden == Activation::Exponential {
-        builder = builder.weights(Initialisation::Uniform { low: -0.3, high: 0.3 });
+        builder = builder.weights(Initialization::Uniform { low: -0.3, high: 0.3 });
     }
     builder
         .hidden(&[9, 5], hidden)
         .output(outputs, output)
-        .biases(Initialisation::Uniform { low: -0.3, high: 0.3 })
+        .biases(Initialization::Uniform { low: -0.3, high: 0.3 })
         .seed(5)
         .build()
         .unwrap()
@@ -217,7 +217,7 @@ fn random_networks_learn_as_on_the_reference() {
             let network = Network::builder(inputs)
                 .hidden(&widths, hidden)
                 .output(outputs, end.1)
-                .biases(Initialisation::Uniform { low: -0.3, high: 0.3 })
+                .biases(Initialization::Uniform { low: -0.3, high: 0.3 })
                 .seed(seed)
                 .build()
                 .unwrap();
@@ -246,7 +246,7 @@ fn a_picture_is_painted_as_well_on_every_engine() {
         .encoding(Encoding::Frequency { octaves: 3 })
         .hidden(&[32; 4], Activation::Relu)
         .output(3, Activation::Sigmoid)
-        .weights(Initialisation::He)
+        .weights(Initialization::He)
         .build()
         .unwrap();
     let trainer = Trainer { epochs: 30, batch_size: 64, learning_rate: 3e-3, ..Trainer::default() };

@@ -6,7 +6,7 @@ use crate::pixels::rgba;
 use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
-    Backend, Control, Ending, Engine, Error, Event, Initialisation, Network, Output, Picture,
+    Backend, Control, Ending, Engine, Error, Event, Initialization, Network, Output, Picture,
     Result, Subject, Training,
 };
 use serde::Serialize;
@@ -140,7 +140,7 @@ impl Painter {
                     .encoding(encoding)
                     .hidden(&options.hidden, options.activation()?)
                     .output(subject.outputs(), subject.output_activation())
-                    .weights(Initialisation::He)
+                    .weights(Initialization::He)
                     .seed(options.seed)
                     .build()?;
                 (network, subject)

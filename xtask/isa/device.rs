@@ -24,7 +24,7 @@ pub struct Device {
 impl Device {
     /// Opens the first RADV device of the driver that the environment names.
     pub fn open() -> Result<Self> {
-        // SAFETY: loading the system's Vulkan loader runs its initialisers, which are sound.
+        // SAFETY: loading the system's Vulkan loader runs its initializers, which are sound.
         let entry = unsafe { ash::Entry::load() }
             .context("cannot load the Vulkan loader (libvulkan.so.1)")?;
         let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);

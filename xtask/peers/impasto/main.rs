@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use impasto::{
-    Activation, Backend, Control, Dataset, Engine, Initialisation, Network, Options, Summary,
+    Activation, Backend, Control, Dataset, Engine, Initialization, Network, Options, Summary,
     Trainer,
 };
 use serve::{Contestant, Job, Outcome};
@@ -107,7 +107,7 @@ fn network(inputs: usize, hidden: &[usize], outputs: usize, seed: u64) -> impast
     Network::builder(inputs)
         .hidden(hidden, Activation::Relu)
         .output(outputs, Activation::Identity)
-        .weights(Initialisation::He)
+        .weights(Initialization::He)
         .seed(seed)
         .build()
 }

@@ -130,7 +130,7 @@ fn networks() -> Vec<(Network, Loss)> {
             .hidden(hidden, activation)
             .output(outputs, last)
             .encoding(encoding)
-            .biases(crate::Initialisation::Uniform { low: -0.5, high: 0.5 })
+            .biases(crate::Initialization::Uniform { low: -0.5, high: 0.5 })
             .seed(3)
             .build()
             .expect("a network")
