@@ -449,7 +449,7 @@ fn a_network_of_many_layers_learns_as_on_the_reference() {
     let network = Network::builder(2)
         .hidden(&[48; 200], Activation::Relu)
         .output(3, Activation::Identity)
-        .weights(Initialisation::He)
+        .weights(Initialization::He)
         .seed(2)
         .build()
         .unwrap();
