@@ -113,13 +113,17 @@ fn print_notes(options: &Options, engine: &dyn Engine, shown: usize) {
 fn train_and_paint(options: &Options) -> Result<bool> {
     let canvas = Canvas::load(options)?;
     let (subject, loss) = (canvas.subject(), options.loss());
-    let mut network = Network::builder(2)
+    let builder = Network::builder(2)
         .encoding(options.encoding())
         .hidden(&options.hidden.0, options.activation)
         .output(subject.outputs(), loss.folded_activation().unwrap_or(subject.output_activation()))
-        .weights(Initialization::He)
-        .seed(options.seed)
-        .build()?;
+        .seed(options.seed);
+    // Waves start with weights of their own.
+    let builder = match options.activation.initialization(2, true) {
+        Some(_) => builder,
+        None => builder.weights(Initialization::He),
+    };
+    let mut network = builder.build()?;
     let trainer = Trainer {
         epochs: options.epochs,
         batch_size: options.batch,

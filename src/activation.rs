@@ -6,6 +6,7 @@
 
 use crate::error::Result;
 use crate::family::{self, About, family};
+use crate::initialization::Initialization;
 use crate::number::Number;
 
 family! {
@@ -53,6 +54,29 @@ pub trait Formula: Copy {
     fn backward(self) -> Backward {
         Backward::Slope
     }
+
+    /// The initial weights and biases of a layer of `fan_in` inputs with this activation, or of an output
+    /// layer after it; `first` says whether it is the network's first. `None`: those of any layer.
+    fn initialization(
+        self,
+        _fan_in: usize,
+        _first: bool,
+    ) -> Option<(Initialization, Initialization)> {
+        None
+    }
+}
+
+/// Uniform in ±`limit`.
+fn within(limit: f64) -> Initialization {
+    Initialization::Uniform { low: -limit, high: limit }
+}
+
+/// The weights of a layer before a sine of frequency `omega`, with which all layers' outputs are alike
+/// (Sitzmann et al. 2020, section 3.2), and the biases of the authors' program.
+fn siren(omega: f64, fan_in: usize, first: bool) -> (Initialization, Initialization) {
+    let fan_in = fan_in as f64;
+    let weights = if first { 1.0 / fan_in } else { (6.0 / fan_in).sqrt() / omega };
+    (within(weights), within(1.0 / fan_in.sqrt()))
 }
 
 /// What the backward pass of an activation needs of the forward pass.
@@ -121,6 +145,23 @@ impl Activation {
             }
         }
         self.visit(Needs)
+    }
+
+    /// The initial weights and biases of a layer of `fan_in` inputs with this activation, if it wants
+    /// others than any layer; `first` says whether it is the network's first.
+    pub fn initialization(
+        self,
+        fan_in: usize,
+        first: bool,
+    ) -> Option<(Initialization, Initialization)> {
+        struct Initial(usize, bool);
+        impl Visitor for Initial {
+            type Output = Option<(Initialization, Initialization)>;
+            fn visit<F: Formula>(self, formula: F) -> Self::Output {
+                formula.initialization(self.0, self.1)
+            }
+        }
+        self.visit(Initial(fan_in, first))
     }
 
     /// Whether it works on the outputs of a sample together.

@@ -6,7 +6,8 @@
 use crate::activation::Activation;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::network::{Initialization, Network};
+use crate::initialization::Initialization;
+use crate::network::Network;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

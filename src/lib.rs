@@ -32,6 +32,7 @@ mod error;
 pub mod family;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;
+mod initialization;
 pub mod loss;
 mod network;
 pub mod number;
@@ -56,8 +57,9 @@ pub use engine::{
     cpu, gpu, reference,
 };
 pub use error::{Error, Result};
+pub use initialization::Initialization;
 pub use loss::Loss;
-pub use network::{Builder, Initialization, Layer, Network};
+pub use network::{Builder, Layer, Network};
 #[cfg(not(target_arch = "wasm32"))]
 pub use opening::open;
 pub use opening::{Backend, Options};

@@ -15,9 +15,9 @@
 use crate::activation::{Activation, Backward};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, invalid};
-use crate::random::gaussian;
+use crate::initialization::Initialization;
+use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -43,74 +43,6 @@ impl Layer {
     }
 }
 
-/// Where the initial weights (or biases) of a layer come from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Initialization {
-    /// All zero.
-    Zeros,
-    /// Uniform in [low, high).
-    Uniform {
-        /// Lower end.
-        low: f64,
-        /// Upper end, at least `low`.
-        high: f64,
-    },
-    /// Normal.
-    Normal {
-        /// Mean.
-        mean: f64,
-        /// Standard deviation, 0 or more.
-        standard_deviation: f64,
-    },
-    /// Uniform in ±√(6 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 16.
-    Glorot,
-    /// Normal with standard deviation √(2 / fan_in). He et al. 2015, eq. 10.
-    He,
-}
-
-impl Initialization {
-    /// Fills the weights or biases of `layer`.
-    fn draw(self, layer: Layer, random: &mut ChaCha8Rng, values: &mut [f64]) {
-        let (fan_in, fan_out) = (layer.fan_in as f64, layer.fan_out as f64);
-        match self {
-            Self::Zeros => values.fill(0.0),
-            Self::Uniform { low, high } => {
-                for value in values {
-                    *value = low + (high - low) * random.random::<f64>();
-                }
-            }
-            Self::Normal { mean, standard_deviation } => {
-                for value in values {
-                    *value = mean + standard_deviation * gaussian(random);
-                }
-            }
-            Self::Glorot => {
-                let limit = (6.0 / (fan_in + fan_out)).sqrt();
-                Self::Uniform { low: -limit, high: limit }.draw(layer, random, values);
-            }
-            Self::He => {
-                let standard_deviation = (2.0 / fan_in).sqrt();
-                Self::Normal { mean: 0.0, standard_deviation }.draw(layer, random, values);
-            }
-        }
-    }
-
-    fn check(self) -> Result<()> {
-        let sensible = match self {
-            Self::Uniform { low, high } => low.is_finite() && high.is_finite() && low <= high,
-            Self::Normal { mean, standard_deviation } => {
-                mean.is_finite() && standard_deviation.is_finite() && standard_deviation >= 0.0
-            }
-            Self::Zeros | Self::Glorot | Self::He => true,
-        };
-        if sensible {
-            Ok(())
-        } else {
-            invalid(format!("{self:?} is no distribution to draw parameters from"))
-        }
-    }
-}
-
 /// A multilayer perceptron and its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
@@ -127,8 +59,8 @@ impl Network {
             inputs,
             encoding: Encoding::Identity,
             layers: Vec::new(),
-            weights: Initialization::Glorot,
-            biases: Initialization::Zeros,
+            weights: None,
+            biases: None,
             seed: 0,
         }
     }
@@ -273,8 +205,8 @@ pub struct Builder {
     inputs: usize,
     encoding: Encoding,
     layers: Vec<(usize, Activation)>,
-    weights: Initialization,
-    biases: Initialization,
+    weights: Option<Initialization>,
+    biases: Option<Initialization>,
     seed: u64,
 }
 
@@ -299,17 +231,19 @@ impl Builder {
         self.hidden(&[width], activation)
     }
 
-    /// Where the initial weights come from; [`Initialization::Glorot`] by default.
+    /// Where the initial weights come from. By default, [`Activation::initialization`] says so for the
+    /// layers of an activation that wants weights of its own, and is [`Initialization::Glorot`] for others.
     #[must_use]
     pub fn weights(mut self, initialization: Initialization) -> Self {
-        self.weights = initialization;
+        self.weights = Some(initialization);
         self
     }
 
-    /// Where the initial biases come from; [`Initialization::Zeros`] by default.
+    /// Where the initial biases come from. By default, [`Activation::initialization`] says so for the
+    /// layers of an activation that wants biases of its own, and they are zeros for others.
     #[must_use]
     pub fn biases(mut self, initialization: Initialization) -> Self {
-        self.biases = initialization;
+        self.biases = Some(initialization);
         self
     }
 
@@ -334,8 +268,9 @@ impl Builder {
             return invalid("a network needs at least an output layer");
         }
         self.encoding.check()?;
-        self.weights.check()?;
-        self.biases.check()?;
+        for chosen in [self.weights, self.biases].into_iter().flatten() {
+            chosen.check()?;
+        }
         let mut layers = Vec::with_capacity(self.layers.len());
         let mut fan_in = self.encoding.outputs(self.inputs);
         let mut total = 0_usize;
@@ -376,8 +311,16 @@ impl Builder {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         for index in 0..network.layers.len() {
             let layer = network.layers[index];
-            self.weights.draw(layer, &mut random, network.weights_mut(index));
-            self.biases.draw(layer, &mut random, network.biases_mut(index));
+            // An output layer without an initialization of its own reads the activation before it.
+            let before = index.checked_sub(1).map(|below| network.layers[below].activation);
+            let own = layer.activation.initialization(layer.fan_in, index == 0);
+            let own = own.or_else(|| before?.initialization(layer.fan_in, false));
+            let (weights, biases) = own.unwrap_or((Initialization::Glorot, Initialization::Zeros));
+            let (weights, biases) =
+                (self.weights.unwrap_or(weights), self.biases.unwrap_or(biases));
+            let fan = (layer.fan_in, layer.fan_out);
+            weights.draw(fan, &mut random, network.weights_mut(index));
+            biases.draw(fan, &mut random, network.biases_mut(index));
         }
         Ok(network)
     }
@@ -402,6 +345,53 @@ mod tests {
             assert_eq!(outputs.values.last(), whole.values.get(count), "{count}");
         }
         assert!(network.first_layers(0).is_err() && network.first_layers(4).is_err());
+    }
+
+    /// The largest weight and bias of a layer, by size.
+    fn largest(network: &Network, layer: usize) -> [f64; 2] {
+        let most = |values: &[f64]| values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        [most(network.weights(layer)), most(network.biases(layer))]
+    }
+
+    #[test]
+    fn waves_start_as_their_papers_say() {
+        // So many numbers are drawn that the largest is within a twentieth of the bound.
+        let build = |name: &str| {
+            let activation = name.parse().expect("an activation");
+            let builder = Network::builder(2).hidden(&[96, 96], activation);
+            builder.output(3, Activation::Identity)
+        };
+        let near = |got: f64, bound: f64, what: &str| {
+            assert!(got <= bound && got > 0.95 * bound, "{what}: {got}, not {bound}");
+        };
+        for (name, omega, first_bias) in [
+            ("sine", 30.0, 0.5_f64.sqrt()),
+            ("sine:omega=5", 5.0, 0.5_f64.sqrt()),
+            ("finer", 30.0, 5.0),
+        ] {
+            let network = build(name).build().expect("a network");
+            let [weight, bias] = largest(&network, 0);
+            near(weight, 0.5, name);
+            near(bias, first_bias, name);
+            for layer in 1..3 {
+                let [weight, bias] = largest(&network, layer);
+                near(weight, (6.0_f64 / 96.0).sqrt() / omega, name);
+                // Three biases of the output layer are too few to come near.
+                if layer == 1 {
+                    near(bias, (1.0_f64 / 96.0).sqrt(), name);
+                }
+            }
+            let chosen = build(name).weights(Initialization::Zeros).biases(Initialization::Zeros);
+            let chosen = chosen.build().expect("a network");
+            assert!(
+                chosen.parameters().iter().all(|p| *p == 0.0),
+                "{name}: what was chosen counts"
+            );
+        }
+        // Other activations start as before.
+        let network = build("gelu").build().expect("a network");
+        near(largest(&network, 0)[0], (6.0_f64 / 98.0).sqrt(), "gelu");
+        assert_eq!(largest(&network, 0)[1], 0.0);
     }
 
     #[test]

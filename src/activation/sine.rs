@@ -1,7 +1,8 @@
 //! Sine.
 
-use super::Formula;
+use super::{Formula, siren};
 use crate::family::{About, Parameter, Range};
+use crate::initialization::Initialization;
 use crate::number::Number;
 
 /// `f(z) = sin(omega·z)`: SIREN. Sitzmann et al. 2020.
@@ -34,5 +35,13 @@ impl Formula for Sine {
     fn slope<N: Number>(self, z: N) -> N {
         let omega = z.of(self.omega);
         omega * (omega * z).sin_cos().1
+    }
+
+    fn initialization(
+        self,
+        fan_in: usize,
+        first: bool,
+    ) -> Option<(Initialization, Initialization)> {
+        Some(siren(self.omega, fan_in, first))
     }
 }
