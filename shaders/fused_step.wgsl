@@ -3,7 +3,7 @@
 //
 // A template (src/engine/gpu/template.rs): `@if` keeps or drops lines, and a line that begins with
 // `@each r q` is repeated for every sample r and every four columns q of an invocation. The constants
-// in capitals and the functions that describe the network (depth_of, width_of, pitch_of, weights_of,
+// in capitals and the functions that describe the network (depth_of, width_of, ones_of, pitch_of, weights_of,
 // values_of, activate, slope,
 // slopes_of, stores_slope, slope_of_sum) are written for one network (src/engine/gpu/specialise.rs).
 //
@@ -11,6 +11,7 @@
 // [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The
 // parameters of a layer are [pitch below, pitch above], from weights_of(layer) on: the weights, then
 // a row of biases, then zeros. So a bias is the weight of that 1, and no length needs a remainder.
+// Below a layer without biases there is a 0 instead of the 1, and its row of biases stays zero.
 //
 // An invocation has ROWS samples, LANES apart, and COLUMNS columns in registers.
 // - cooperative: the invocations of a workgroup hold all columns of the tile's samples between them;
@@ -53,8 +54,8 @@ fn place_of(level: u32, row: u32) -> u32 {
 
 // What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
 fn first_value(row: u32, column: u32) -> f32 {
-    let width = depth_of(0u) - 1u;
-    if column >= width { return select(0.0, 1.0, column == width); }
+    let width = depth_of(0u) - ones_of(0u);
+    if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
 @if encoded
     var turns = 0.0;
     for (var j = 0u; j < INPUTS; j++) {
@@ -72,7 +73,7 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     if column >= pitch_of(layer + 1u) { return; }
     let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
     let width = vec4<u32>(width_of(layer));
-    let behind = select(vec4<f32>(0.0), vec4<f32>(1.0), columns == width);
+    let behind = select(vec4<f32>(0.0), vec4<f32>(f32(ones_of(layer + 1u))), columns == width);
     put(layer + 1u, row, column, select(behind, activate(layer, z), columns < width), true);
 @if stores_slopes
     if !stores_slope(layer) { return; }

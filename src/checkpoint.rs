@@ -1,13 +1,14 @@
 //! Networks in files: safetensors, with PyTorch's names and orientation, so that
 //! `torch.nn.Linear` loads them. `layers.0.weight` is `[fan_out, fan_in]`, `layers.0.bias` is
-//! `[fan_out]`, both f32; what else makes the network stands in the metadata as JSON under
-//! `impasto`.
+//! `[fan_out]`, both f32; a layer without biases has no such tensor. The metadata contains the rest of
+//! the network as JSON under `impasto`.
 
 use crate::activation::Activation;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::initialization::Initialization;
 use crate::network::Network;
+use crate::segment::{self, Segment};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -107,23 +108,16 @@ fn to_bytes(
     }
     let mut metadata = extra.clone();
     metadata.insert(KEY.into(), serde_json::to_string(&description).map_err(|e| e.to_string())?);
-    let mut tensors = Vec::new();
-    for (l, layer) in network.layers().iter().enumerate() {
-        let weights = network.weights(l);
-        let transposed = (0..layer.fan_out)
-            .flat_map(|o| (0..layer.fan_in).map(move |i| weights[i * layer.fan_out + o]));
-        tensors.push((
-            format!("layers.{l}.weight"),
-            vec![layer.fan_out, layer.fan_in],
-            bytes_of(transposed),
-        ));
-        let biases = network.biases(l).iter().copied();
-        tensors.push((format!("layers.{l}.bias"), vec![layer.fan_out], bytes_of(biases)));
-    }
+    let bytes = network.segments().iter().map(|segment| {
+        let numbers = &network.parameters()[segment.range.clone()];
+        places_in_file(segment).flat_map(|place| (numbers[place] as f32).to_le_bytes()).collect()
+    });
+    let bytes: Vec<Vec<u8>> = bytes.collect();
     let mut views = Vec::new();
-    for (name, shape, bytes) in &tensors {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| e.to_string())?;
-        views.push((name.clone(), view));
+    for (segment, bytes) in network.segments().iter().zip(&bytes) {
+        let shape = shape_in_file(segment);
+        let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|e| e.to_string())?;
+        views.push((&segment.name, view));
     }
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())?;
     with_sorted_header(&bytes)
@@ -141,8 +135,18 @@ fn with_sorted_header(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
     Ok([&(header.len() as u64).to_le_bytes()[..], &header, data].concat())
 }
 
-fn bytes_of(values: impl Iterator<Item = f64>) -> Vec<u8> {
-    values.flat_map(|value| (value as f32).to_le_bytes()).collect()
+/// The shape of a segment in files, where a matrix is transposed.
+fn shape_in_file(segment: &Segment) -> Vec<usize> {
+    segment.shape.iter().rev().copied().collect()
+}
+
+/// The position within its segment of each number, in the order of files.
+fn places_in_file(segment: &Segment) -> impl Iterator<Item = usize> {
+    let [rows, columns] = match segment.shape[..] {
+        [rows, columns] => [rows, columns],
+        _ => [segment.range.len(), 1],
+    };
+    (0..columns).flat_map(move |column| (0..rows).map(move |row| row * columns + column))
 }
 
 /// The network in a file's bytes, or why there is none.
@@ -161,31 +165,30 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
         .encoding(description.encoding)
         .weights(Initialization::Zeros);
     let mut fan_in = description.encoding.outputs(description.inputs);
-    let mut layers = Vec::new();
     for (l, activation) in description.activations.iter().enumerate() {
-        let weight = tensor(&tensors, &format!("layers.{l}.weight"))?;
-        let bias = tensor(&tensors, &format!("layers.{l}.bias"))?;
-        let fan_out = bias.shape().iter().product::<usize>();
-        if weight.shape() != [fan_out, fan_in] || bias.shape() != [fan_out] {
+        let weight = tensor(&tensors, &segment::weight_name(l))?;
+        let &[fan_out, inputs] = weight.shape() else {
+            return Err(format!("layer {l} has weights {:?}, which are no matrix", weight.shape()));
+        };
+        let name = segment::bias_name(l);
+        let bias = tensors.names().contains(&&*name);
+        let biases = if bias { tensor(&tensors, &name)?.shape().to_vec() } else { vec![fan_out] };
+        if inputs != fan_in || biases != [fan_out] {
             return Err(format!(
-                "layer {l} has weights {:?} and biases {:?}, not [{fan_out}, {fan_in}] and [{fan_out}]",
-                weight.shape(),
-                bias.shape()
+                "layer {l} has weights {:?} and biases {biases:?}, not [{fan_out}, {fan_in}] and \
+                 [{fan_out}]",
+                weight.shape()
             ));
         }
-        builder = builder.hidden(&[fan_out], *activation);
-        layers.push((weight, bias));
+        builder = builder.layer(fan_out, *activation, bias);
         fan_in = fan_out;
     }
     let mut network = builder.build().map_err(|e| e.to_string())?;
-    let mut parameters = Vec::with_capacity(network.parameters().len());
-    for ((weight, bias), layer) in layers.iter().zip(network.layers()) {
-        let weights: Vec<f64> = values(weight).collect();
-        let untransposed = (0..layer.fan_in)
-            .flat_map(|i| (0..layer.fan_out).map(move |o| (o, i)))
-            .map(|(o, i)| weights[o * layer.fan_in + i]);
-        parameters.extend(untransposed);
-        parameters.extend(values(bias));
+    let mut parameters = vec![0.0; network.parameters().len()];
+    for segment in network.segments() {
+        let tensor = tensor(&tensors, &segment.name)?;
+        let numbers = &mut parameters[segment.range.clone()];
+        places_in_file(segment).zip(values(&tensor)).for_each(|(at, value)| numbers[at] = value);
     }
     network.set_parameters(&parameters).map_err(|e| e.to_string())?;
     Ok((network, metadata))
@@ -239,6 +242,27 @@ mod tests {
         // PyTorch's weight[out = 1, in = 2] is our weights[in = 2, out = 1].
         let flat: Vec<f64> = values(&weight).collect();
         assert_eq!(flat[8 + 2], rounded[2 * 3 + 1]);
+    }
+
+    #[test]
+    fn layers_without_biases_have_no_tensor_of_them() {
+        let network = Network::builder(2)
+            .layer(3, Activation::Tanh, false)
+            .layer(4, Activation::Tanh, true)
+            .layer(1, Activation::Identity, false)
+            .biases(Initialization::Uniform { low: -1.0, high: 1.0 })
+            .build()
+            .expect("a small network");
+        let bytes = encode(&network, &HashMap::new()).expect("written");
+        let tensors = SafeTensors::deserialize(&bytes).expect("read");
+        let mut names = tensors.names();
+        names.sort_unstable();
+        let weights = ["layers.0.weight", "layers.1.weight", "layers.2.weight"];
+        assert_eq!(names, [weights[0], "layers.1.bias", weights[1], weights[2]]);
+        let (back, _) = decode(&bytes).expect("read");
+        assert_eq!(back.layers(), network.layers());
+        let rounded: Vec<f64> = network.parameters().iter().map(|p| f64::from(*p as f32)).collect();
+        assert_eq!(back.parameters(), rounded);
     }
 
     #[test]

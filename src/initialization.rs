@@ -1,11 +1,11 @@
-//! Where initial parameters come from.
+//! The distributions that initial parameters are drawn from.
 
 use crate::error::{Result, invalid};
 use crate::random::gaussian;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// Where the initial weights (or biases) of a layer come from.
+/// How the initial weights (or biases) of a layer are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initialization {
     /// All zero.
@@ -31,9 +31,19 @@ pub enum Initialization {
 }
 
 impl Initialization {
-    /// Fills the weights or biases of a layer of `(fan_in, fan_out)`.
-    pub(crate) fn draw(self, fan: (usize, usize), random: &mut ChaCha8Rng, values: &mut [f64]) {
-        let (fan_in, fan_out) = (fan.0 as f64, fan.1 as f64);
+    /// Uniform in [-limit, limit).
+    pub(crate) fn within(limit: f64) -> Self {
+        Self::Uniform { low: -limit, high: limit }
+    }
+
+    /// Fills `values`, the weights or biases of a layer with so many inputs and outputs.
+    pub(crate) fn draw(
+        self,
+        [fan_in, fan_out]: [usize; 2],
+        random: &mut ChaCha8Rng,
+        values: &mut [f64],
+    ) {
+        let (inputs, outputs) = (fan_in as f64, fan_out as f64);
         match self {
             Self::Zeros => values.fill(0.0),
             Self::Uniform { low, high } => {
@@ -47,12 +57,13 @@ impl Initialization {
                 }
             }
             Self::Glorot => {
-                let limit = (6.0 / (fan_in + fan_out)).sqrt();
-                Self::Uniform { low: -limit, high: limit }.draw(fan, random, values);
+                let limit = (6.0 / (inputs + outputs)).sqrt();
+                Self::within(limit).draw([fan_in, fan_out], random, values);
             }
             Self::He => {
-                let standard_deviation = (2.0 / fan_in).sqrt();
-                Self::Normal { mean: 0.0, standard_deviation }.draw(fan, random, values);
+                let standard_deviation = (2.0 / inputs).sqrt();
+                let normal = Self::Normal { mean: 0.0, standard_deviation };
+                normal.draw([fan_in, fan_out], random, values);
             }
         }
     }

@@ -33,6 +33,7 @@ pub mod family;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;
 mod initialization;
+mod layer;
 pub mod loss;
 mod network;
 pub mod number;
@@ -42,6 +43,7 @@ mod permutation;
 mod picture;
 mod random;
 pub mod schedule;
+mod segment;
 mod subject;
 mod summary;
 mod trainer;
@@ -58,8 +60,9 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use initialization::Initialization;
+pub use layer::Layer;
 pub use loss::Loss;
-pub use network::{Builder, Layer, Network};
+pub use network::{Builder, Network};
 #[cfg(not(target_arch = "wasm32"))]
 pub use opening::open;
 pub use opening::{Backend, Options};
@@ -69,6 +72,7 @@ pub use picture::Picture;
 pub use picture::quality::{psnr, ssim};
 pub use schedule::Schedule;
 pub use schedule::plateau::Plateau;
+pub use segment::{Segment, SegmentKind};
 pub use subject::Subject;
 pub use summary::{Ending, Epoch, Summary};
 #[cfg(not(target_arch = "wasm32"))]

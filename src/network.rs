@@ -16,40 +16,33 @@ use crate::activation::{Activation, Backward};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, invalid};
 use crate::initialization::Initialization;
+use crate::layer::Layer;
+use crate::segment::{Segment, SegmentTable};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// The most parameters a network may have: 2 GiB of them on the host, and positions that stay
 /// within 32 bits on every device.
 const MOST_PARAMETERS: usize = 1 << 28;
 
-/// One layer: `y = f(x·W + b)`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Layer {
-    /// Numbers that go in.
-    pub fan_in: usize,
-    /// Neurons, and so numbers that come out.
-    pub fan_out: usize,
-    /// What is applied to the weighted sums.
-    pub activation: Activation,
-}
-
-impl Layer {
-    /// Weights and biases together.
-    pub fn parameters(self) -> usize {
-        self.fan_in * self.fan_out + self.fan_out
-    }
-}
-
 /// A multilayer perceptron and its parameters.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Network {
     inputs: usize,
     encoding: Encoding,
     layers: Vec<Layer>,
+    segments: SegmentTable,
     parameters: Vec<f64>,
+}
+
+impl PartialEq for Network {
+    /// Whether both compute the same from the same parameters, whatever those were drawn from.
+    fn eq(&self, other: &Self) -> bool {
+        self.inputs == other.inputs
+            && self.encoding == other.encoding
+            && self.layers == other.layers
+            && self.parameters == other.parameters
+    }
 }
 
 impl Network {
@@ -59,6 +52,7 @@ impl Network {
             inputs,
             encoding: Encoding::Identity,
             layers: Vec::new(),
+            bias: true,
             weights: None,
             biases: None,
             seed: 0,
@@ -109,12 +103,13 @@ impl Network {
             ));
         }
         let layers = self.layers[..count].to_vec();
-        let parameters = self.parameters[..self.bias_range(count - 1).end].to_vec();
-        Ok(Self { inputs: self.inputs, encoding: self.encoding, layers, parameters })
+        let segments = self.segments.first(count);
+        let parameters = self.parameters[..segments.len()].to_vec();
+        Ok(Self { inputs: self.inputs, encoding: self.encoding, layers, segments, parameters })
     }
 
     /// All parameters: layer by layer, the weights `[fan_in, fan_out]`, then the biases
-    /// `[fan_out]`.
+    /// `[fan_out]`, if the layer has any.
     pub fn parameters(&self) -> &[f64] {
         &self.parameters
     }
@@ -138,38 +133,67 @@ impl Network {
         Ok(())
     }
 
-    /// The weights of a layer (from 0), `[fan_in, fan_out]`. Panics on a layer there is not.
+    /// The parts of [`parameters`](Self::parameters) by name, in their order.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2).output(3, Activation::Identity).build()?;
+    /// let names: Vec<&str> = network.segments().iter().map(|s| s.name.as_str()).collect();
+    /// assert_eq!(names, ["layers.0.weight", "layers.0.bias"]);
+    /// assert_eq!(network.segments()[1].range, 6..9);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub fn segments(&self) -> &[Segment] {
+        self.segments.all()
+    }
+
+    /// Where the weights of a layer (from 0) are. Panics if there is no such layer.
+    pub(crate) fn weight_segment(&self, layer: usize) -> &Segment {
+        self.segments.weights(layer)
+    }
+
+    /// Where the biases of a layer are, if it has any. Panics if there is no such layer.
+    pub(crate) fn bias_segment(&self, layer: usize) -> Option<&Segment> {
+        self.segments.biases(layer)
+    }
+
+    /// The weights of a layer (from 0), `[fan_in, fan_out]`.
+    ///
+    /// # Panics
+    /// If there is no such layer.
     pub fn weights(&self, layer: usize) -> &[f64] {
-        &self.parameters[self.weight_range(layer)]
+        &self.parameters[self.segments.weights(layer).range.clone()]
     }
 
-    /// The weights of a layer, to be changed. Panics on a layer there is not.
+    /// The weights of a layer, to be changed.
+    ///
+    /// # Panics
+    /// If there is no such layer.
     pub fn weights_mut(&mut self, layer: usize) -> &mut [f64] {
-        let range = self.weight_range(layer);
-        &mut self.parameters[range]
+        &mut self.parameters[self.segments.weights(layer).range.clone()]
     }
 
-    /// The biases of a layer (from 0), `[fan_out]`. Panics on a layer there is not.
+    /// The biases of a layer (from 0), `[fan_out]`, or nothing if it has none.
+    ///
+    /// # Panics
+    /// If there is no such layer.
     pub fn biases(&self, layer: usize) -> &[f64] {
-        &self.parameters[self.bias_range(layer)]
+        match self.segments.biases(layer) {
+            Some(segment) => &self.parameters[segment.range.clone()],
+            None => &[],
+        }
     }
 
-    /// The biases of a layer, to be changed. Panics on a layer there is not.
+    /// The biases of a layer, to be changed.
+    ///
+    /// # Panics
+    /// If there is no such layer.
     pub fn biases_mut(&mut self, layer: usize) -> &mut [f64] {
-        let range = self.bias_range(layer);
-        &mut self.parameters[range]
-    }
-
-    /// Where the weights of a layer stand in the flat vector.
-    pub(crate) fn weight_range(&self, layer: usize) -> Range<usize> {
-        let start: usize = self.layers[..layer].iter().map(|l| l.parameters()).sum();
-        start..start + self.layers[layer].fan_in * self.layers[layer].fan_out
-    }
-
-    /// Where the biases of a layer stand in the flat vector.
-    pub(crate) fn bias_range(&self, layer: usize) -> Range<usize> {
-        let start = self.weight_range(layer).end;
-        start..start + self.layers[layer].fan_out
+        match self.segments.biases(layer) {
+            Some(segment) => &mut self.parameters[segment.range.clone()],
+            None => &mut [],
+        }
     }
 
     /// An error if the network cannot be trained.
@@ -204,7 +228,9 @@ impl Network {
 pub struct Builder {
     inputs: usize,
     encoding: Encoding,
-    layers: Vec<(usize, Activation)>,
+    /// Width, activation, and whether there are biases, of each layer.
+    layers: Vec<(usize, Activation, bool)>,
+    bias: bool,
     weights: Option<Initialization>,
     biases: Option<Initialization>,
     seed: u64,
@@ -221,7 +247,7 @@ impl Builder {
     /// Adds hidden layers of these widths.
     #[must_use]
     pub fn hidden(mut self, widths: &[usize], activation: Activation) -> Self {
-        self.layers.extend(widths.iter().map(|width| (*width, activation)));
+        self.layers.extend(widths.iter().map(|width| (*width, activation, true)));
         self
     }
 
@@ -229,6 +255,33 @@ impl Builder {
     #[must_use]
     pub fn output(self, width: usize, activation: Activation) -> Self {
         self.hidden(&[width], activation)
+    }
+
+    /// Adds one layer, hidden or the output, with biases or without.
+    #[must_use]
+    pub fn layer(mut self, width: usize, activation: Activation, bias: bool) -> Self {
+        self.layers.push((width, activation, bias));
+        self
+    }
+
+    /// Leaves out the biases of all layers, wherever they are added.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2)
+    ///     .hidden(&[16], Activation::Relu)
+    ///     .output(3, Activation::Identity)
+    ///     .without_biases()
+    ///     .build()?;
+    /// assert_eq!(network.parameters().len(), 2 * 16 + 16 * 3);
+    /// assert!(network.biases(0).is_empty());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_biases(mut self) -> Self {
+        self.bias = false;
+        self
     }
 
     /// Where the initial weights come from. By default, [`Activation::initialization`] says so for the
@@ -255,11 +308,22 @@ impl Builder {
         self
     }
 
+    /// What the weights and the biases of layer `l` are drawn from.
+    fn initializations(&self, layers: &[Layer], l: usize) -> [Initialization; 2] {
+        let layer = layers[l];
+        // An output layer without an initialization of its own reads the activation before it.
+        let before = l.checked_sub(1).map(|below| layers[below].activation);
+        let own = layer.activation.initialization(layer.fan_in, l == 0);
+        let own = own.or_else(|| before?.initialization(layer.fan_in, false));
+        let (weights, biases) = own.unwrap_or((Initialization::Glorot, Initialization::Zeros));
+        [self.weights.unwrap_or(weights), self.biases.unwrap_or(biases)]
+    }
+
     /// The network, with its parameters drawn.
     ///
     /// # Errors
     /// No inputs, no layer, a layer of width 0, softmax anywhere but in the output layer, more
-    /// than 2³⁰ parameters, or constants out of range.
+    /// than 2²⁸ parameters, or constants out of range.
     pub fn build(self) -> Result<Network> {
         if self.inputs == 0 {
             return invalid("a network needs at least 1 input");
@@ -274,7 +338,8 @@ impl Builder {
         let mut layers = Vec::with_capacity(self.layers.len());
         let mut fan_in = self.encoding.outputs(self.inputs);
         let mut total = 0_usize;
-        for (position, &(fan_out, activation)) in self.layers.iter().enumerate() {
+        for (position, &(fan_out, activation, bias)) in self.layers.iter().enumerate() {
+            let bias = bias && self.bias;
             let number = position + 1;
             if fan_out == 0 {
                 return invalid(format!(
@@ -289,7 +354,7 @@ impl Builder {
             }
             activation.check()?;
             total = fan_in
-                .checked_add(1)
+                .checked_add(usize::from(bias))
                 .and_then(|rows| rows.checked_mul(fan_out))
                 .and_then(|parameters| parameters.checked_add(total))
                 .filter(|total| *total <= MOST_PARAMETERS)
@@ -299,30 +364,21 @@ impl Builder {
                     limit: 8 * MOST_PARAMETERS as u64,
                     advice: "make the layers narrower".into(),
                 })?;
-            layers.push(Layer { fan_in, fan_out, activation });
+            layers.push(Layer { fan_in, fan_out, activation, bias });
             fan_in = fan_out;
         }
-        let mut network = Network {
-            inputs: self.inputs,
-            encoding: self.encoding,
-            layers,
-            parameters: vec![0.0; total],
-        };
+        let drawn: Vec<_> = (0..layers.len()).map(|l| self.initializations(&layers, l)).collect();
+        let segments = SegmentTable::new(&layers, &drawn);
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        for index in 0..network.layers.len() {
-            let layer = network.layers[index];
-            // An output layer without an initialization of its own reads the activation before it.
-            let before = index.checked_sub(1).map(|below| network.layers[below].activation);
-            let own = layer.activation.initialization(layer.fan_in, index == 0);
-            let own = own.or_else(|| before?.initialization(layer.fan_in, false));
-            let (weights, biases) = own.unwrap_or((Initialization::Glorot, Initialization::Zeros));
-            let (weights, biases) =
-                (self.weights.unwrap_or(weights), self.biases.unwrap_or(biases));
-            let fan = (layer.fan_in, layer.fan_out);
-            weights.draw(fan, &mut random, network.weights_mut(index));
-            biases.draw(fan, &mut random, network.biases_mut(index));
+        let mut parameters = vec![0.0; segments.len()];
+        for (l, layer) in layers.iter().enumerate() {
+            for segment in std::iter::once(segments.weights(l)).chain(segments.biases(l)) {
+                let values = &mut parameters[segment.range.clone()];
+                segment.initialization.draw([layer.fan_in, layer.fan_out], &mut random, values);
+            }
         }
-        Ok(network)
+        let (inputs, encoding) = (self.inputs, self.encoding);
+        Ok(Network { inputs, encoding, layers, segments, parameters })
     }
 }
 

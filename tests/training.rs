@@ -11,7 +11,7 @@ mod run;
 use common::{engines, gpu_engines};
 use impasto::cpu::CpuEngine;
 use impasto::gpu::Kernels;
-use impasto::reference::ReferenceEngine;
+use impasto::reference::{self, ReferenceEngine};
 use impasto::{
     Activation, Control, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
     Optimizer, Picture, Plan, Step, Trainer, evaluate, psnr,
@@ -483,5 +483,64 @@ fn a_network_of_many_layers_learns_as_on_the_reference() {
         assert!(output <= tolerance && change <= tolerance, "{what}");
         // The fused kernels take it too.
         assert!(engine.notes().is_empty(), "{what}: {:?}", engine.notes());
+    }
+}
+
+/// Layers with biases or without, in turn.
+fn partly_biased(biases: [bool; 3], seed: u64) -> Network {
+    let mut builder =
+        Network::builder(3).biases(Initialization::Uniform { low: -0.3, high: 0.3 }).seed(seed);
+    let activations = [Activation::Tanh, Activation::Silu, Activation::Identity];
+    for ((width, activation), bias) in [9, 5, 2].into_iter().zip(activations).zip(biases) {
+        builder = builder.layer(width, activation, bias);
+    }
+    builder.build().unwrap()
+}
+
+const SOME_BIASES: [[bool; 3]; 4] =
+    [[false; 3], [false, true, true], [true, false, true], [true, true, false]];
+
+#[test]
+fn layers_without_biases_learn_as_on_the_reference() {
+    let engines = others();
+    for (position, biases) in SOME_BIASES.into_iter().enumerate() {
+        let optimizers = [
+            Optimizer::ADAM,
+            Optimizer::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1 },
+            Optimizer::Sgd { momentum: 0.9, nesterov: false },
+        ];
+        for optimizer in optimizers {
+            let network = partly_biased(biases, position as u64);
+            let loss = Loss::MeanSquaredError;
+            let mut run = Run::new(network, samples(20, 3, 2, 1), loss, optimizer);
+            run.trainer.l2 = 0.01;
+            run.compare(&engines);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_layers_without_biases_agree_with_central_differences() {
+    let (inputs, targets) = samples(7, 3, 2, 5).rows(0..7);
+    let [inputs, targets] =
+        [inputs, targets].map(|v| v.into_iter().map(f64::from).collect::<Vec<_>>());
+    let loss = Loss::MeanSquaredError;
+    for biases in SOME_BIASES {
+        let mut network = partly_biased(biases, 2);
+        let (_, gradient) = reference::loss_and_gradient(&network, loss, &inputs, &targets);
+        let missing: usize = [9, 5, 2].iter().zip(biases).filter(|(_, b)| !b).map(|(w, _)| w).sum();
+        assert_eq!(gradient.len(), 3 * 9 + 9 * 5 + 5 * 2 + 9 + 5 + 2 - missing);
+        let parameters = network.parameters().to_vec();
+        for (i, slope) in gradient.iter().enumerate() {
+            let step = 1e-5;
+            let sides = [step, -step].map(|step| {
+                let mut moved = parameters.clone();
+                moved[i] += step;
+                network.set_parameters(&moved).unwrap();
+                reference::loss_and_gradient(&network, loss, &inputs, &targets).0
+            });
+            let difference = (sides[0] - sides[1]) / (2.0 * step);
+            assert!((difference - slope).abs() < 1e-8, "{biases:?}, {i}: {slope}, {difference}");
+        }
     }
 }

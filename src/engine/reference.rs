@@ -39,7 +39,8 @@ pub struct Trace {
     pub logits: Vec<f64>,
 }
 
-/// Forward pass: `y₀ = encoding(x)`, `yₗ₊₁ = fₗ(yₗ·Wₗ + bₗ)`.
+/// Forward pass: `y₀ = encoding(x)`, `yₗ₊₁ = fₗ(yₗ·Wₗ + bₗ)`, without `bₗ` where a layer has no
+/// biases.
 ///
 /// `inputs` is `[batch, network.inputs()]`.
 pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
@@ -57,7 +58,9 @@ pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
     for (l, layer) in network.layers().iter().enumerate() {
         let mut z = vec![0.0; batch * layer.fan_out];
         matmul(&trace.values[l], network.weights(l), batch, layer.fan_in, layer.fan_out, &mut z);
-        bias_add(&mut z, network.biases(l));
+        if layer.bias {
+            bias_add(&mut z, network.biases(l));
+        }
         if l + 1 == network.layers().len() {
             trace.logits.clone_from(&z);
         }
@@ -109,9 +112,11 @@ pub fn backward(network: &Network, trace: &Trace, mut delta: Vec<f64>) -> Vec<f6
             batch,
             layer.fan_in,
             layer.fan_out,
-            &mut gradient[network.weight_range(l)],
+            &mut gradient[network.weight_segment(l).range.clone()],
         );
-        bias_gradient(&delta, layer.fan_out, &mut gradient[network.bias_range(l)]);
+        if let Some(segment) = network.bias_segment(l) {
+            bias_gradient(&delta, layer.fan_out, &mut gradient[segment.range.clone()]);
+        }
         if l > 0 {
             let mut delta_below = vec![0.0; batch * layer.fan_in];
             matmul_nt(

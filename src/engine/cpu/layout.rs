@@ -1,7 +1,7 @@
 //! Where the parameters stand in the engine: in blocks, each padded, transposed and owned.
 //!
 //! A block is a range of the rows of a layer's weights `[fan_in, fan_out]`; the last one of a
-//! layer has its biases as one more row. Rows are as wide as whole cache lines, and whatever
+//! layer has its biases as one more row, if the layer has any. Rows are as wide as whole cache lines, and whatever
 //! stands beyond the layer's width is zero. Most layers are one block; some are cut, so that the
 //! threads share the update evenly. A block carries all that the update of its parameters needs.
 
@@ -153,6 +153,8 @@ impl Purpose {
 pub(super) struct Layout {
     /// Layer, inputs and columns of each block.
     cuts: Vec<(usize, Range<usize>, usize)>,
+    /// Whether each layer has biases.
+    biases: Vec<bool>,
     /// The blocks of each layer.
     pub(super) layers: Vec<Range<usize>>,
 }
@@ -164,12 +166,13 @@ impl Layout {
         let all = network.parameters().len();
         let mut ends = (1..threads).map(|thread| all * thread / threads).peekable();
         let (mut cuts, mut layers) = (Vec::new(), Vec::new());
-        let mut before = 0;
         for (l, layer) in network.layers().iter().enumerate() {
             let (first, mut start) = (cuts.len(), 0);
-            while let Some(end) = ends.next_if(|end| *end < before + layer.parameters()) {
+            let weights = &network.weight_segment(l).range;
+            let after = network.bias_segment(l).map_or(weights.end, |biases| biases.range.end);
+            while let Some(end) = ends.next_if(|end| *end < after) {
                 // To the nearest multiple, so that the blocks share no vector of the layer below.
-                let rows = (end - before) / layer.fan_out;
+                let rows = (end - weights.start) / layer.fan_out;
                 let row = (rows + ROWS / 2) / ROWS * ROWS;
                 if start < row && row < layer.fan_in {
                     cuts.push((l, start..row, layer.fan_out));
@@ -178,9 +181,9 @@ impl Layout {
             }
             cuts.push((l, start..layer.fan_in, layer.fan_out));
             layers.push(first..cuts.len());
-            before += layer.parameters();
         }
-        Self { cuts, layers }
+        let biases = network.layers().iter().map(|layer| layer.bias).collect();
+        Self { cuts, biases, layers }
     }
 
     /// Number of blocks.
@@ -189,7 +192,8 @@ impl Layout {
     }
 
     fn has_biases(&self, block: usize) -> bool {
-        self.layers[self.cuts[block].0].end == block + 1
+        let layer = self.cuts[block].0;
+        self.biases[layer] && self.layers[layer].end == block + 1
     }
 
     /// Numbers of a block's parameters with their padding.
@@ -268,14 +272,14 @@ mod tests {
         #[test]
         fn blocks_hold_all_parameters_in_order(
             widths in prop::collection::vec(1_usize..300, 2..5),
+            biases in prop::collection::vec(any::<bool>(), 4),
             threads in 1_usize..20,
         ) {
-            let (inputs, outputs) = (widths[0], widths[widths.len() - 1]);
-            let mut network = Network::builder(inputs)
-                .hidden(&widths[1..widths.len() - 1], Activation::Relu)
-                .output(outputs, Activation::Identity)
-                .build()
-                .expect("a network");
+            let mut builder = Network::builder(widths[0]);
+            for (width, bias) in widths[1..].iter().zip(biases) {
+                builder = builder.layer(*width, Activation::Relu, bias);
+            }
+            let mut network = builder.build().expect("a network");
             let numbers: Vec<f64> = (0..network.parameters().len()).map(|i| (i + 1) as f64).collect();
             network.set_parameters(&numbers).expect("finite");
             let layout = Layout::of(&network, threads);

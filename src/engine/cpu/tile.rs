@@ -9,8 +9,9 @@ use super::vectors;
 use crate::activation::{Activation, Backward};
 use crate::dataset::Dataset;
 use crate::engine::Output;
+use crate::layer::Layer;
 use crate::loss::Loss;
-use crate::network::{Layer, Network};
+use crate::network::Network;
 use crate::permutation::Permutation;
 use pulp::Arch;
 use std::ops::{Deref, Range};
@@ -167,10 +168,15 @@ impl Tile {
             };
             let blocks = &blocks[shape.blocks[l].clone()];
             let Some(last) = blocks.last() else { continue };
+            let biases = last.has_biases.then(|| last.biases());
             for (b, block) in blocks.iter().enumerate() {
                 let inputs = block.inputs.clone();
                 let rule = Rule {
-                    before: if b == 0 { Before::Row(last.biases()) } else { Before::There },
+                    before: match biases {
+                        _ if b > 0 => Before::There,
+                        Some(biases) => Before::Row(biases),
+                        None => Before::Nothing,
+                    },
                     after: if b + 1 == blocks.len() {
                         After::Activation(activation)
                     } else {

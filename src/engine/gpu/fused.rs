@@ -97,7 +97,7 @@ pub(super) async fn upload_parameters(
     layout: &Layout,
 ) -> Result<wgpu::Buffer> {
     let mut parameters = vec![0.0; layout.parameters() + slack(layout)];
-    for (place, parameter) in layout.places().zip(network.parameters()) {
+    for (place, parameter) in layout.places(network).into_iter().zip(network.parameters()) {
         parameters[place] = *parameter as f32;
     }
     gpu.upload("parameters", &parameters).await

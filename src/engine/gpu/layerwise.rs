@@ -12,8 +12,10 @@ use crate::activation::Activation;
 use crate::dataset::Dataset;
 use crate::engine::Output;
 use crate::error::{Error, Result, invalid};
+use crate::layer::Layer;
 use crate::loss::Loss;
-use crate::network::{Layer, Network};
+use crate::network::Network;
+use crate::segment::Segment;
 use std::ops::Range;
 
 /// The most bytes of one layer's values for a part of a batch: beyond that a larger part computes
@@ -219,7 +221,7 @@ impl Forward {
                 .await?;
         }
         for (l, layer) in network.layers().iter().enumerate() {
-            let Layer { fan_in, fan_out, activation } = *layer;
+            let Layer { fan_in, fan_out, activation, .. } = *layer;
             let (weights, biases) = offsets(network, l);
             let count = rows * fan_out;
             recorder
@@ -232,14 +234,16 @@ impl Forward {
                 .await?;
             let (operations, numbers) = product_cost(rows, fan_in, fan_out);
             recorder.costing(operations, numbers);
-            recorder
-                .call(
-                    KernelKey::new("bias_add"),
-                    &[count as u32, fan_out as u32, biases],
-                    &[parameters, &self.values[l + 1]],
-                    Grid::Elements(count),
-                )
-                .await?;
+            if let Some(biases) = biases {
+                recorder
+                    .call(
+                        KernelKey::new("bias_add"),
+                        &[count as u32, fan_out as u32, biases],
+                        &[parameters, &self.values[l + 1]],
+                        Grid::Elements(count),
+                    )
+                    .await?;
+            }
             let last = l + 1 == network.layers().len();
             if !(last && output == Output::Logits) {
                 let (z, slopes) = (&self.values[l + 1], self.slopes[l].as_ref());
@@ -325,14 +329,16 @@ impl Backward {
                 .await?;
             let (operations, numbers) = product_cost(rows, fan_in, fan_out);
             recorder.costing(operations, numbers);
-            recorder
-                .call(
-                    KernelKey::new("bias_gradient"),
-                    &[rows as u32, fan_out as u32, biases, accumulate],
-                    &[delta, &self.gradient],
-                    Grid::Elements(fan_out),
-                )
-                .await?;
+            if let Some(biases) = biases {
+                recorder
+                    .call(
+                        KernelKey::new("bias_gradient"),
+                        &[rows as u32, fan_out as u32, biases, accumulate],
+                        &[delta, &self.gradient],
+                        Grid::Elements(fan_out),
+                    )
+                    .await?;
+            }
             if l > 0 {
                 recorder
                     .call(
@@ -438,7 +444,8 @@ fn product_cost(rows: usize, fan_in: usize, fan_out: usize) -> (f64, f64) {
     (2.0 * (rows * fan_in * fan_out) as f64, numbers as f64)
 }
 
-/// Where the weights and the biases of a layer start in the flat vector.
-fn offsets(network: &Network, layer: usize) -> (u32, u32) {
-    (network.weight_range(layer).start as u32, network.bias_range(layer).start as u32)
+/// Where the weights of a layer and its biases, if it has any, start in the flat vector.
+fn offsets(network: &Network, layer: usize) -> (u32, Option<u32>) {
+    let start = |segment: &Segment| segment.range.start as u32;
+    (start(network.weight_segment(layer)), network.bias_segment(layer).map(start))
 }

@@ -200,7 +200,7 @@ impl Task<'_> {
             let dispatches = recorder.finish("training step").await?;
             plans.push(Pass { count: *count, dispatches });
         }
-        Ok(Recorded { state, places: Some(layout.places().collect()), plans })
+        Ok(Recorded { state, places: Some(layout.places(network)), plans })
     }
 
     async fn record_layerwise(&self) -> Result<Recorded> {

@@ -21,10 +21,13 @@ pub(super) struct Layout {
     pub(super) rows: usize,
     /// Numbers of each level: what goes into the first layer, what each layer puts out.
     pub(super) widths: Vec<usize>,
-    /// From one row of a level to the next: its numbers, a 1, and zeros up to a multiple of 8.
+    /// From one row of a level to the next: its numbers, a 1 (a 0 below a layer without biases), and zeros
+    /// up to a multiple of 8.
     pub(super) pitches: Vec<usize>,
     /// Where each layer's parameters start, and where they all end.
     pub(super) weights: Vec<usize>,
+    /// Whether each layer has biases.
+    biases: Vec<bool>,
     /// Where each level's values start, and where they all end.
     pub(super) values: Vec<usize>,
     /// Where the slopes of each level start, behind all values; 0 for a level that stores none.
@@ -62,7 +65,8 @@ impl Layout {
         }
         let encoded = network.encoding() != Encoding::Identity;
         let encoded_inputs = if encoded { network.inputs() } else { 0 };
-        Self { rows, widths, pitches, weights, values, slopes, end, encoded_inputs }
+        let biases = network.layers().iter().map(|layer| layer.bias).collect();
+        Self { rows, widths, pitches, weights, biases, values, slopes, end, encoded_inputs }
     }
 
     pub(super) fn layers(&self) -> usize {
@@ -84,15 +88,28 @@ impl Layout {
         self.pitches[1..].iter().copied().max().unwrap_or(ALIGNMENT)
     }
 
-    /// The place of every parameter of the network, in its flat order.
-    pub(super) fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.layers()).flat_map(move |layer| {
-            let (first, pitch) = (self.weights[layer], self.pitches[layer + 1]);
-            // The biases are the row behind the weights, here as there.
-            (0..=self.widths[layer]).flat_map(move |row| {
-                (0..self.widths[layer + 1]).map(move |column| first + row * pitch + column)
-            })
-        })
+    /// The place of every parameter of `network`, whose layout this is, in its flat order.
+    pub(super) fn places(&self, network: &Network) -> Vec<usize> {
+        let mut places = vec![0; network.parameters().len()];
+        for layer in 0..self.layers() {
+            let (first, pitch, width) =
+                (self.weights[layer], self.pitches[layer + 1], self.widths[layer + 1]);
+            // The biases are the row behind the weights.
+            let weights = (network.weight_segment(layer), first);
+            let biases = network.bias_segment(layer);
+            let biases = biases.map(|biases| (biases, first + self.widths[layer] * pitch));
+            for (segment, first) in std::iter::once(weights).chain(biases) {
+                for (i, place) in places[segment.range.clone()].iter_mut().enumerate() {
+                    *place = first + i / width * pitch + i % width;
+                }
+            }
+        }
+        places
+    }
+
+    /// Rows of a layer's parameters: its inputs, and one of biases if there are any.
+    fn depth(&self, layer: usize) -> usize {
+        self.widths[layer] + usize::from(self.biases[layer])
     }
 
     /// The longest row of any level.
@@ -129,7 +146,7 @@ impl Layout {
     /// Blocks of a layer's gradient.
     fn blocks(&self, layer: usize, shape: Shape) -> usize {
         let across = self.pitches[layer + 1].div_ceil((shape.lanes * shape.rows) as usize);
-        let rows = self.widths[layer] + 1;
+        let rows = self.depth(layer);
         across * rows.div_ceil((shape.groups * shape.columns) as usize)
     }
 
@@ -377,9 +394,12 @@ fn constants(layout: &Layout, shape: Shape) -> String {
 /// The functions that tell sizes and places of a layer or level.
 fn tables(layout: &Layout) -> String {
     let layers = layout.layers();
-    let depths: Vec<usize> = layout.widths[..layers].iter().map(|width| width + 1).collect();
+    let depths: Vec<usize> = (0..layers).map(|layer| layout.depth(layer)).collect();
+    // No layer follows the last level, whose 1 nobody reads.
+    let ones: Vec<usize> = layout.biases.iter().map(|bias| usize::from(*bias)).chain([1]).collect();
     [
         table("depth_of", &depths),
+        table("ones_of", &ones),
         table("width_of", &layout.widths[1..]),
         table("pitch_of", &layout.pitches),
         table("weights_of", &layout.weights[..layers]),

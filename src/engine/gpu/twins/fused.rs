@@ -87,7 +87,7 @@ impl Pass<'_> {
         for slice in slices {
             gradient.iter_mut().zip(slice).for_each(|(sum, part)| *sum += part);
         }
-        let named: Vec<usize> = layout.places().collect();
+        let named = layout.places(self.network);
         for (place, value) in gradient.iter().enumerate() {
             assert!(named.contains(&place) || *value == 0.0, "padding at {place} has a gradient");
         }
@@ -120,6 +120,16 @@ fn assert_close(what: &str, got: &[f32], expected: &[f64], units: f64) {
         let error = (f64::from(*got) - expected).abs() / largest;
         assert!(error <= units * EPSILON, "{what}: element {i} is {got}, not {expected}");
     }
+}
+
+/// Layers with biases or without, some as wide as a row of the kernels' layout has room for.
+fn partly_biased(biases: [bool; 4]) -> Network {
+    let mut builder =
+        Network::builder(5).biases(crate::Initialization::Uniform { low: -0.5, high: 0.5 }).seed(8);
+    for (width, bias) in [31, 128, 20, 3].into_iter().zip(biases) {
+        builder = builder.layer(width, Activation::Tanh, bias);
+    }
+    builder.build().expect("a network")
 }
 
 /// Networks of every depth, with widths that are and are no multiple of any block.
@@ -166,6 +176,9 @@ fn networks() -> Vec<(Network, Loss)> {
             Loss::RelativeL2Luminance { epsilon: 0.5 },
         ),
         (mixed([(40, "mish"), (9, "softplus:beta=2")], 2, "exponential"), Loss::LogCosh),
+        (partly_biased([false; 4]), Loss::MeanSquaredError),
+        (partly_biased([true, false, false, true]), Loss::MeanSquaredError),
+        (partly_biased([false, true, false, true]), Loss::MeanSquaredError),
     ]
 }
 
@@ -203,14 +216,10 @@ pub(super) fn fused_passes_agree_with_the_reference_in_every_shape() {
                 // A layer's sums are of at most 192 terms; there are up to 13 layers, there and back.
                 let units = FEW * 192.0;
                 assert_close(&format!("loss of {what}"), &[got_loss], &[expected_loss], units);
-                for (l, _) in network.layers().iter().enumerate() {
-                    // Weights and biases, each against the largest of them in this layer.
-                    for (part, range) in
-                        [("weights", network.weight_range(l)), ("biases", network.bias_range(l))]
-                    {
-                        let what = format!("{part} of layer {l} of {what}");
-                        assert_close(&what, &got[range.clone()], &expected[range], units);
-                    }
+                // Weights and biases of a layer, each against the largest of them.
+                for segment in network.segments() {
+                    let (what, range) = (format!("{} of {what}", segment.name), &segment.range);
+                    assert_close(&what, &got[range.clone()], &expected[range.clone()], units);
                 }
                 let got = pollster::block_on(pass.predict(Output::Activated)).expect("predicts");
                 assert_close(&format!("outputs of {what}"), &got, outputs, units);
