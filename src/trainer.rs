@@ -54,7 +54,8 @@ pub struct Trainer {
     /// How the learning rate falls; [`Schedule::Constant`] by default.
     pub schedule: Schedule,
     /// Steps over which the learning rate first rises from almost 0 to that of the schedule; 0, no
-    /// warm-up, by default. See [`Schedule::after_warm_up`].
+    /// warm-up, by default. See [`Schedule::after_warm_up`]. For a network that was trained before, take
+    /// [`warm_up_again`](Self::warm_up_again).
     pub warm_up: u64,
     /// What is made small; [`Loss::MeanSquaredError`] by default.
     pub loss: Loss,
@@ -142,6 +143,15 @@ pub enum Control {
 }
 
 impl Trainer {
+    /// How long to [warm up](Self::warm_up) for a network that was trained before, whose optimizer
+    /// state is not there any more: 2,000 steps, or a fifth of the run if that is less. At the full rate
+    /// an optimizer that knows nothing of the gradients yet would undo much of what was learned.
+    /// Ma & Yarats 2021, which takes 2/(1 − β₂) steps for Adam.
+    pub fn warm_up_again(&self, dataset: &Dataset) -> u64 {
+        let steps = dataset.len().div_ceil(self.batch_size.max(1)).saturating_mul(self.epochs);
+        (steps as u64 / 5).min(2_000)
+    }
+
     /// Trains `network` on `dataset` and puts what was learned into it. `watch` is told of
     /// progress and may stop it. Blocks; see [`fit_async`](Self::fit_async).
     ///
