@@ -4,7 +4,15 @@
 // invocation for a few parameters.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
 // updated, so that previous then has the parameters from before that update.
+@if surrounded
+// With what surrounds the optimizer: before it the gradient is clipped, and the parameters are taken
+// into their average; after it, the slow parameters follow. Their vectors are behind its states.
+@end
+@if norms
+struct Shape { count: u32, slices: u32, pieces: u32 }
+@else
 struct Shape { count: u32, slices: u32 }
+@end
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
@@ -12,6 +20,9 @@ struct Shape { count: u32, slices: u32 }
 @group(0) @binding(3) var<storage, read_write> states: array<f32>;
 @group(0) @binding(4) var<storage, read_write> previous: array<f32>;
 @group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 2>;
+@if norms
+@group(0) @binding(6) var<storage, read> norms: array<Piece>;
+@end
 
 // The root of a mean of squares, which counts as at least 2⁻¹¹⁶: a device may flush a smaller one
 // to 0, and divided by a tiny ε alone, a gradient's mean would leap.
@@ -26,21 +37,57 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     if atomicLoad(&status[0]) <= this_step.number || atomicLoad(&status[1]) < this_step.number { return; }
+@if square
+    var c = constants();
+@else
     let c = constants();
+@end
     let l2 = this_step.l2;
+@if clips_norm
+    let square = whole_square();
+    let factor = clip_factor(square);
+@end
     // A few parameters an invocation, far apart: the constants are read once for all of them.
     let stride = workgroups.x * workgroups.y * 256u;
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
+@if surrounded
+        var g = gradient_at(i);
+@else
         var g = 0.0;
         for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
+@end
+@if clips_norm
+        g *= factor;
+@end
         let old = parameters[i];
         g += l2 * old;
         var state: array<f32, STATES>;
         for (var s = 0u; s < STATES; s++) { state[s] = states[s * shape.count + i]; }
+@if square
+        c.square = segment_square(i);
+@end
+@if averages
+        let average = states[AVERAGE * shape.count + i];
+        states[AVERAGE * shape.count + i] = average + this_step.share * (old - average);
+@end
+@if follows
+        var w = updated(c, g, old, &state);
+        if this_step.alpha > 0.0 {
+            let slow = states[SLOW * shape.count + i];
+            w = slow + this_step.alpha * (w - slow);
+            states[SLOW * shape.count + i] = w;
+        }
+@else
         let w = updated(c, g, old, &state);
+@end
         previous[i] = old;
         parameters[i] = w;
+@if clips_norm
+        // A gradient whose norm is not finite cannot be scaled.
+        var finite = is_finite(w) && is_finite(square);
+@else
         var finite = is_finite(w);
+@end
         for (var s = 0u; s < STATES; s++) {
             states[s * shape.count + i] = state[s];
             // An infinite second moment would freeze the parameter without a word.

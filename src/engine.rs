@@ -18,6 +18,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::permutation::Permutation;
 use crate::schedule::not_negative;
+use crate::wrapper::Wrappers;
 use std::fmt;
 use std::pin::Pin;
 
@@ -115,7 +116,8 @@ pub trait Session {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>>;
 
     /// The parameters as they are after all steps started so far, in the order of
-    /// [`Network::parameters`].
+    /// [`Network::parameters`]; their moving average, where the plan asks for one
+    /// ([`Ema`](crate::Ema)). Training goes on with the parameters themselves.
     fn parameters(&mut self) -> Pending<'_, Vec<f64>>;
 
     /// Whether it can [`keep`](Self::keep) moments of the run. That takes twice the memory of parameters
@@ -185,6 +187,8 @@ pub struct Plan {
     pub batch_size: usize,
     /// Seed of the order of samples; `None` keeps them as they stand.
     pub shuffle: Option<u64>,
+    /// What surrounds the optimizer.
+    pub wrappers: Wrappers,
 }
 
 impl Plan {
@@ -193,6 +197,7 @@ impl Plan {
         network.check_trainable()?;
         self.loss.check_output(network.output_layer().activation, network.outputs())?;
         self.optimizer.check()?;
+        self.wrappers.check()?;
         not_negative("the L2 penalty", self.l2)?;
         if self.batch_size == 0 {
             return invalid("a batch of 0 samples: it needs at least 1");

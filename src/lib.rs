@@ -47,6 +47,7 @@ mod segment;
 mod subject;
 mod summary;
 mod trainer;
+pub mod wrapper;
 
 pub use activation::Activation;
 #[cfg(not(target_arch = "wasm32"))]
@@ -78,6 +79,11 @@ pub use summary::{Ending, Epoch, Summary};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
 pub use trainer::{Control, EarlyStopping, Event, Trainer, Training, evaluate_async};
+pub use wrapper::clip_norm::ClipNorm;
+pub use wrapper::clip_value::ClipValue;
+pub use wrapper::ema::Ema;
+pub use wrapper::lookahead::Lookahead;
+pub use wrapper::{Wrapper, Wrappers};
 
 #[cfg(test)]
 mod tests {

@@ -48,6 +48,10 @@ pub trait Formula: Copy {
     const STATES: usize;
     /// The names of its constants, in order.
     const CONSTANTS: &'static [&'static str];
+    /// Which of its constants is the squared norm of the gradient, with the L2 penalty, of all
+    /// parameters of a segment: a layer's weights, or its biases. The engine fills it in; its name is
+    /// `square`.
+    const SQUARE: Option<usize> = None;
     /// Defines `updated(c, g, w, state)`, the twin of [`update`](Self::update).
     const WGSL: &'static str;
 
@@ -117,7 +121,21 @@ impl Optimizer {
         self.visit(Initial)
     }
 
-    /// The constants of update `t`, counted from 1, at a learning rate.
+    /// Which of its [`constants`](Self::constants) is the squared norm of the gradient of a segment of
+    /// the parameters, if one is.
+    pub(crate) fn square(self) -> Option<usize> {
+        struct Square;
+        impl Visitor for Square {
+            type Output = Option<usize>;
+            fn visit<F: Formula>(self, _: F) -> Option<usize> {
+                F::SQUARE
+            }
+        }
+        self.visit(Square)
+    }
+
+    /// The constants of update `t`, counted from 1, at a learning rate. One that is the norm of a
+    /// gradient is 0.
     pub fn constants(self, rate: f64, t: u64) -> Constants<f64> {
         struct At(f64, u64);
         impl Visitor for At {
@@ -202,7 +220,12 @@ mod tests {
             type Output = f64;
             fn visit<F: Formula>(self, formula: F) -> f64 {
                 let mut state = [0.0; MOST_STATES];
-                F::update(&formula.constants(0.01, 1), self.0, 2.0, &mut state)
+                let mut constants = formula.constants(0.01, 1);
+                if let Some(place) = F::SQUARE {
+                    assert_eq!(F::CONSTANTS[place], "square");
+                    constants[place] = self.0 * self.0;
+                }
+                F::update(&constants, self.0, 2.0, &mut state)
             }
         }
         for optimizer in Optimizer::ALL.iter().copied() {

@@ -40,6 +40,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, not_negative};
 use crate::summary::{Ending, Epoch, Summary};
+use crate::wrapper::Wrappers;
 
 /// How to train. `Trainer::default()` is Adam on the mean squared error.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +62,9 @@ pub struct Trainer {
     pub loss: Loss,
     /// How gradients become updates; [`Optimizer::ADAM`] by default.
     pub optimizer: Optimizer,
+    /// What surrounds the optimizer: clipping, lookahead, a moving average; nothing by default. With an
+    /// average, that is what is learned, and what held-out samples judge.
+    pub wrappers: Wrappers,
     /// L2 penalty: `l2·w` is added to the gradient of every parameter; 0 by default. The losses
     /// told do not contain it.
     pub l2: f64,
@@ -82,6 +86,7 @@ impl Default for Trainer {
             warm_up: 0,
             loss: Loss::MeanSquaredError,
             optimizer: Optimizer::ADAM,
+            wrappers: Wrappers::default(),
             l2: 0.0,
             shuffle: true,
             seed: 0,
@@ -220,6 +225,7 @@ impl Trainer {
             l2: self.l2,
             batch_size: self.batch_size.min(dataset.len()),
             shuffle: self.shuffle.then_some(self.seed),
+            wrappers: self.wrappers,
         }
     }
 
@@ -242,6 +248,7 @@ impl Trainer {
         }
         self.schedule.check()?;
         self.optimizer.check()?;
+        self.wrappers.check()?;
         not_negative("the L2 penalty", self.l2)?;
         network.check_trainable()?;
         self.loss.check_output(network.output_layer().activation, network.outputs())?;

@@ -22,18 +22,12 @@ use std::collections::BTreeSet;
 /// The components, with the parameters that the files give them, that the library does not have yet.
 /// A test fails on a name that is missing here, and on one that need not be here any more.
 #[rustfmt::skip]
-const NOT_YET: &[&str] = &[
-    "novograd",
-];
+const NOT_YET: &[&str] = &[];
 
 /// What cases need beside their components and the library does not have yet.
 #[rustfmt::skip]
 const FEATURES_NOT_YET: &[&str] = &[
     "accumulate",
-    "clip-norm",
-    "clip-value",
-    "ema",
-    "lookahead",
     "no-bias",
     "weights",
 ];
@@ -194,12 +188,15 @@ fn optimizers_agree_with_their_tables() {
         let optimizer = table.optimizer.optimizer();
         let mut parameters = table.parameters.clone();
         let mut states = reference::initial_states(optimizer, parameters.len());
+        // One tensor, so one segment.
+        let segment = 0..parameters.len();
         for (t, (gradient, after)) in (1..).zip(table.gradients.iter().zip(&table.after)) {
             let constants = optimizer.constants(table.learning_rate, t);
             reference::update(
                 optimizer,
                 constants,
                 table.l2,
+                std::slice::from_ref(&segment),
                 &mut parameters,
                 gradient,
                 &mut states,
@@ -222,8 +219,12 @@ fn reference_agrees_with_pytorch() {
         assert_near(name, &[loss], &[case.loss_value], REFERENCE);
         assert_near(name, &gradient, &case.gradient, REFERENCE);
         for (updates, expected) in &case.trajectory {
-            let trained = case.trained(&ReferenceEngine::new(), *updates);
+            let trained = case.trained(&ReferenceEngine::new(), *updates, false);
             assert_near(&format!("{name} after {updates}"), &trained, expected, 1e-10);
+        }
+        for (updates, expected) in &case.average {
+            let average = case.trained(&ReferenceEngine::new(), *updates, true);
+            assert_near(&format!("average of {name} after {updates}"), &average, expected, 1e-10);
         }
     }
 }
@@ -265,9 +266,14 @@ fn other_engines_agree_with_pytorch() {
             // Three layers of at most eight terms each.
             let tolerance = 3.0 * 8.0 * F32 * steepness;
             assert_near(&what, &predictions, &case.predictions.concat(), tolerance);
-            let trained = case.trained(&*engine, 10);
+            let trained = case.trained(&*engine, 10, false);
             // The errors of ten gradients add up, and Adam divides them by their size.
             assert_near(&what, &trained, &case.trajectory[&10], 10.0 * tolerance);
+            if let Some(average) = case.average.get(&10) {
+                let what = format!("average of {what}");
+                let trained = case.trained(&*engine, 10, true);
+                assert_near(&what, &trained, average, 10.0 * tolerance);
+            }
         }
     }
 }

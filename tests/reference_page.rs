@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
 use impasto::family::About;
-use impasto::{Activation, Encoding, Loss, Optimizer, Schedule};
+use impasto::{Activation, Encoding, Loss, Optimizer, Schedule, Wrapper};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write;
@@ -125,7 +125,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn families() -> [Family; 5] {
+fn families() -> [Family; 6] {
     let activation = |a: &Activation| Entry::new(a.name(), a.about(), String::new(), a);
     let loss = |l: &Loss| {
         let note = l.folded_activation().map_or(String::new(), |folded| {
@@ -138,6 +138,7 @@ fn families() -> [Family; 5] {
     };
     let schedule = |s: &Schedule| Entry::new(s.name(), s.about(), String::new(), s);
     let encoding = |e: &Encoding| Entry::new(e.name(), e.about(), String::new(), e);
+    let wrapper = |w: &Wrapper| Entry::new(w.name(), w.about(), String::new(), w);
     let optimizer = |o: &Optimizer| Entry::new(o.name(), o.about(), String::new(), o);
     [
         Family {
@@ -156,6 +157,13 @@ fn families() -> [Family; 5] {
             symbols: "w is a parameter, g its gradient (with the L2 penalty, if there is one), rate \
                       the learning rate after the schedule. Everything else starts at 0 unless said.",
             entries: Optimizer::ALL.iter().map(optimizer).collect(),
+        },
+        Family {
+            title: "Wrappers",
+            symbols: "What surrounds an optimizer, in the order in which it is applied; the L2 penalty \
+                      and the optimizer come before `lookahead`. Each can be there once \
+                      (`Trainer::wrappers`).",
+            entries: Wrapper::ALL.iter().map(wrapper).collect(),
         },
         Family {
             title: "Schedules",

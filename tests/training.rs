@@ -14,7 +14,7 @@ use impasto::gpu::Kernels;
 use impasto::reference::{self, ReferenceEngine};
 use impasto::{
     Activation, Control, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
-    Optimizer, Picture, Plan, Step, Trainer, evaluate, psnr,
+    Optimizer, Picture, Plan, Step, Trainer, Wrappers, evaluate, psnr,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -311,6 +311,7 @@ fn batches_of_four() -> Plan {
         l2: 0.0,
         batch_size: 4,
         shuffle: None,
+        wrappers: Wrappers::default(),
     }
 }
 

@@ -20,6 +20,13 @@ struct Step {
     part_first: u32,
     // The L2 penalty.
     l2: f32,
+    // The largest number of a gradient, and its largest norm.
+    clip_value: f32,
+    clip_norm: f32,
+    // What slow parameters take on of the others after this step; 0 for nothing.
+    alpha: f32,
+    // The share of the parameters before this step in their average.
+    share: f32,
 }
 
 @group(1) @binding(0) var<storage, read> this_step: Step;

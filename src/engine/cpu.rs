@@ -11,6 +11,7 @@
 
 mod barrier;
 mod elementwise;
+mod gradient;
 mod jobs;
 mod kernel;
 mod lanes;

@@ -31,6 +31,7 @@ mod tuning;
 mod turns;
 #[cfg(test)]
 mod twins;
+mod update;
 
 pub use adapter::NO_ADAPTER;
 pub use device::Counts;

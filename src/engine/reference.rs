@@ -9,6 +9,7 @@ mod encoding;
 mod linear;
 mod losses;
 mod optimizers;
+mod wrappers;
 
 pub use elementwise::{
     activation, activation_gradient, activation_slopes, softmax, softmax_gradient,
@@ -16,7 +17,9 @@ pub use elementwise::{
 pub use encoding::{fourier_encoding, gather};
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
-pub use optimizers::{initial_states, update};
+pub use optimizers::{gradient_norms, initial_states, update};
+pub(crate) use wrappers::Surrounded;
+pub use wrappers::{average, clip_norm, clip_value, lookahead};
 
 use super::{
     Device, Divergence, Engine, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step,
@@ -187,7 +190,7 @@ impl Engine for ReferenceEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).map(|()| {
-            let states = initial_states(plan.optimizer, network.parameters().len());
+            let states = wrappers::initial_states(plan, network.parameters());
             Box::new(ReferenceSession {
                 plan: *plan,
                 dataset: dataset.clone(),
@@ -243,10 +246,10 @@ impl ReferenceSession {
             moment.diverged = Some(Divergence { step: step.number, in_loss: true });
             return loss;
         }
-        let Plan { optimizer, l2, .. } = *plan;
-        let constants = optimizer.constants(step.learning_rate, moment.updates + 1);
+        let update = Surrounded::new(plan, step.learning_rate, moment.updates + 1);
         let mut parameters = moment.network.parameters().to_vec();
-        update(optimizer, constants, l2, &mut parameters, &gradient, &mut moment.states);
+        let segments = moment.network.segments();
+        update.apply(&segments, &mut parameters, gradient, &mut moment.states);
         // Refused if a parameter is not finite: the network keeps what it had before the step.
         if moment.network.set_parameters(&parameters).is_err() {
             moment.diverged = Some(Divergence { step: step.number, in_loss: false });
@@ -271,7 +274,16 @@ impl Session for ReferenceSession {
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
-        ready(Ok(self.moment.network.parameters().to_vec()))
+        let Moment { network, states, updates, diverged } = &self.moment;
+        let Plan { optimizer, wrappers, .. } = &self.plan;
+        let parameters = network.parameters().to_vec();
+        let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
+        let average = place.map(|place| {
+            let first = place * parameters.len();
+            states[first..first + parameters.len()].to_vec()
+        });
+        let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
+        ready(Ok(wrappers.learned(*updates, undone, parameters, average)))
     }
 
     fn can_keep(&self) -> bool {

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use impasto::gpu::{Dispatch, Listing, listings, other_listings};
-use impasto::{Activation, Loss, Network, Optimizer, Plan};
+use impasto::{Activation, Loss, Network, Optimizer, Plan, Wrappers};
 
 use compile::{Shader, Trust};
 use estimate::{Chip, Estimate};
@@ -188,6 +188,7 @@ fn plan(batch: u32) -> Plan {
         l2: 0.0,
         batch_size: batch as usize,
         shuffle: Some(0),
+        wrappers: Wrappers::default(),
     }
 }
 

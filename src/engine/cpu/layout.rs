@@ -257,7 +257,12 @@ impl Layout {
 /// Adds the parameters of a block to `flat`; the blocks in their order make
 /// [`Network::parameters`].
 pub(super) fn flatten(block: &Block, flat: &mut Vec<f64>) {
-    for row in block.values.chunks_exact(block.stride).take(block.rows()) {
+    flatten_lines(block, &block.values, flat);
+}
+
+/// The same of other numbers of the parameters.
+pub(super) fn flatten_lines(block: &Block, lines: &Lines, flat: &mut Vec<f64>) {
+    for row in lines.chunks_exact(block.stride).take(block.rows()) {
         flat.extend(row[..block.width].iter().map(|p| f64::from(*p)));
     }
 }

@@ -1,14 +1,16 @@
 //! The steps of a training run on the CPU, on several threads.
 
 use super::barrier::{Abandoned, Barrier};
-use super::layout::{Block, Kept, Layout, Purpose, flatten};
+use super::gradient::{Of, squares};
+use super::layout::{Block, Kept, Layout, Purpose, flatten, flatten_lines};
 use super::lines::Lines;
 use super::tile::{SHARE, Shape, Tile};
-use super::update::update;
+use super::update::{Around, Terms, update};
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, KEPT, MOST_KEPT, Outcome, Plan, Step};
 use crate::error::{Error, Result, invalid};
 use crate::network::Network;
+use crate::wrapper::clip_norm::factor;
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +42,9 @@ struct Progress {
     diverged: Option<Divergence>,
 }
 
+/// The sums of the squares of the gradients of a block's weights and of its biases.
+type Norms = Vec<Mutex<[f64; 2]>>;
+
 /// What a training run consists of, and what its threads share.
 ///
 /// Locks are never waited for: between two meetings of the threads a share is written by its
@@ -51,10 +56,14 @@ pub(super) struct Run {
     parameters: usize,
     shape: Shape,
     blocks: Vec<RwLock<Block>>,
+    /// The blocks of each layer.
+    layers: Vec<Range<usize>>,
     /// The blocks that each thread updates.
     owned: Vec<Vec<usize>>,
     tiles: Vec<Mutex<Tile>>,
     shares: Vec<RwLock<Share>>,
+    /// Of the gradient of each block, before it is clipped by its norm, and after.
+    norms: [Norms; 2],
     progress: Mutex<Progress>,
     /// What is kept of each block.
     kept: [Vec<Mutex<Kept>>; KEPT],
@@ -85,7 +94,9 @@ impl Run {
     ) -> Result<Self> {
         let batch = plan.batch_size.min(dataset.len());
         let layout = Layout::of(network, threads);
-        let states = plan.optimizer.initial();
+        let mut states = plan.optimizer.initial();
+        let vectors = plan.wrappers.vectors();
+        states.resize(states.len() + vectors.count, 0.0);
         let shape = Shape::of(network, &layout);
         let samples = shared(batch, threads, 0).len();
         let rows = shape.tile_rows(samples);
@@ -95,21 +106,26 @@ impl Run {
         check_memory(network, numbers, threads)?;
         let zeros = |blocks: usize| (0..blocks).map(|b| Lines::zeros(layout.size(b))).collect();
         let share = || Share { gradients: zeros(layout.len()), partial: zeros(partial), loss: 0.0 };
+        let mut blocks = layout.blocks(network, Purpose::Training, &states);
+        if let Some(slow) = vectors.slow {
+            for block in &mut blocks {
+                block.states[plan.optimizer.states() + slow].copy_from_slice(&block.values);
+            }
+        }
+        let norms = || (0..layout.len()).map(|_| Mutex::default()).collect();
         Ok(Self {
             plan,
             dataset: dataset.clone(),
             parameters: network.parameters().len(),
-            blocks: layout
-                .blocks(network, Purpose::Training, &states)
-                .into_iter()
-                .map(RwLock::new)
-                .collect(),
+            blocks: blocks.into_iter().map(RwLock::new).collect(),
+            layers: layout.layers.clone(),
             owned: owners(&layout, threads),
             tiles: (0..threads)
                 .map(|_| Mutex::new(Tile::new(&shape, rows, Purpose::Training)))
                 .collect(),
             shares: (0..threads).map(|_| RwLock::new(share())).collect(),
             shape,
+            norms: [norms(), norms()],
             progress: Mutex::default(),
             kept: std::array::from_fn(|_| (0..layout.len()).map(|_| Mutex::default()).collect()),
             kept_progress: Mutex::default(),
@@ -171,15 +187,27 @@ impl Run {
 
     /// Whether there is memory for what is to be kept.
     pub(super) fn can_keep(&self) -> bool {
-        let numbers = self.parameters.saturating_mul(1 + self.plan.optimizer.states());
-        numbers.saturating_mul(4 * KEPT) as u64 <= MOST_KEPT
+        let Plan { optimizer, wrappers, .. } = &self.plan;
+        let vectors = 1 + optimizer.states() + wrappers.vectors().count;
+        self.parameters.saturating_mul(vectors).saturating_mul(4 * KEPT) as u64 <= MOST_KEPT
     }
 
-    /// The parameters in the network's order.
+    /// The parameters that the run has resulted in so far, in the network's order.
     pub(super) fn parameters(&self) -> Vec<f64> {
-        let mut flat = Vec::with_capacity(self.parameters);
-        self.blocks.iter().for_each(|block| flatten(&read(block), &mut flat));
-        flat
+        let Plan { optimizer, wrappers, .. } = &self.plan;
+        let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
+        let room = || Vec::with_capacity(self.parameters);
+        let (mut flat, mut average) = (room(), place.map(|_| room()));
+        for block in &self.blocks {
+            let block = read(block);
+            flatten(&block, &mut flat);
+            if let (Some(place), Some(average)) = (place, &mut average) {
+                flatten_lines(&block, &block.states[place], average);
+            }
+        }
+        let Progress { updates, diverged } = *lock(&self.progress);
+        let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
+        wrappers.learned(updates, undone, flat, average)
     }
 }
 
@@ -276,7 +304,9 @@ impl Worker<'_> {
             self.progress.diverged = Some(Divergence { step: step.number, in_loss: true });
             return Ok(loss);
         }
-        self.update(step, &shares);
+        let mut terms = self.terms(step);
+        let squares = self.norms(&mut terms, &shares)?;
+        self.update(&terms, &squares, &shares);
         drop(shares);
         self.barrier.wait()?;
         if self.broken.load(Ordering::Relaxed) {
@@ -322,26 +352,85 @@ impl Worker<'_> {
         }
     }
 
-    /// Updates the blocks of this thread.
-    fn update(&self, step: &Step, shares: &[RwLockReadGuard<Share>]) {
+    /// The terms of the update of a step.
+    fn terms(&self, step: &Step) -> Terms {
+        let Plan { optimizer, l2, wrappers, .. } = self.run.plan;
+        let t = self.progress.updates + 1;
+        let around = Around { numbers: wrappers.at(t), vectors: wrappers.vectors(), factor: 1.0 };
+        Terms {
+            optimizer,
+            constants: optimizer.constants(step.learning_rate, t),
+            l2,
+            around: (!wrappers.is_empty()).then_some(around),
+        }
+    }
+
+    /// Computes the norms of the gradient that the update needs, if it does, and with them what clips
+    /// it; the squared norms of the gradients of each layer's weights and biases.
+    fn norms(
+        &self,
+        terms: &mut Terms,
+        shares: &[RwLockReadGuard<Share>],
+    ) -> std::result::Result<Vec<[f64; 2]>, Abandoned> {
         let run = self.run;
-        let plan = &run.plan;
-        let constants = plan.optimizer.constants(step.learning_rate, self.progress.updates + 1);
+        let [before, after] = &run.norms;
+        let mut of = Of { clip_value: f64::INFINITY, factor: 1.0, l2: 0.0 };
+        if let Some(Around { numbers, factor: own, .. }) = &mut terms.around {
+            of.clip_value = numbers.clip_value;
+            if numbers.clip_norm.is_finite() {
+                self.measure(of, shares, before);
+                self.barrier.wait()?;
+                let all = before.iter().map(|block| lock(block).iter().sum::<f64>()).sum();
+                *own = factor(numbers.clip_norm, all);
+                of.factor = *own;
+            }
+        }
+        if terms.optimizer.square().is_none() {
+            return Ok(vec![[0.0; 2]; run.layers.len()]);
+        }
+        of.l2 = terms.l2;
+        self.measure(of, shares, after);
+        self.barrier.wait()?;
+        let of_blocks = |blocks: &Range<usize>| {
+            let each = after[blocks.clone()].iter().map(|block| *lock(block));
+            each.fold([0.0; 2], |[a, b], [c, d]| [a + c, b + d])
+        };
+        Ok(run.layers.iter().map(of_blocks).collect())
+    }
+
+    /// The sums of squares of the blocks of this thread.
+    fn measure(&self, of: Of, shares: &[RwLockReadGuard<Share>], norms: &Norms) {
+        for b in &self.run.owned[self.thread] {
+            let gradients = gradients(shares, *b);
+            let block = read(&self.run.blocks[*b]);
+            *lock(&norms[*b]) = squares(self.run.shape.arch, of, &block, &gradients);
+        }
+    }
+
+    /// Updates the blocks of this thread.
+    fn update(&self, terms: &Terms, squares: &[[f64; 2]], shares: &[RwLockReadGuard<Share>]) {
+        let run = self.run;
         for b in &run.owned[self.thread] {
-            let gradients: Vec<&[f32]> = shares.iter().map(|share| &*share.gradients[*b]).collect();
+            let gradients = gradients(shares, *b);
+            let layer = run.layers.partition_point(|blocks| blocks.end <= *b);
             let block = &mut *write(&run.blocks[*b]);
-            if !update(run.shape.arch, plan.optimizer, constants, plan.l2, block, &gradients) {
+            if !update(run.shape.arch, terms, squares[layer], block, &gradients) {
                 self.broken.store(true, Ordering::Relaxed);
             }
         }
     }
 }
 
+/// The gradients of a block, of each thread.
+fn gradients<'a>(shares: &'a [RwLockReadGuard<Share>], block: usize) -> Vec<&'a [f32]> {
+    shares.iter().map(|share| &*share.gradients[block]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::{Engine, reference::ReferenceEngine};
-    use crate::{Activation, Loss, Optimizer};
+    use crate::{Activation, Loss, Optimizer, Wrappers};
     use pollster::block_on;
 
     /// Losses, parameters and divergence after 3 epochs, on so many threads or the reference.
@@ -359,6 +448,7 @@ mod tests {
             l2: 0.0,
             batch_size,
             shuffle: Some(5),
+            wrappers: Wrappers::default(),
         };
         let per_epoch = 61_usize.div_ceil(batch_size);
         let step = |i: usize| Step {
@@ -422,6 +512,7 @@ mod tests {
             l2: 0.0,
             batch_size: 4,
             shuffle: None,
+            wrappers: Wrappers::default(),
         };
         let run = Run::new(&network, plan, &dataset, 1).expect("memory");
         let before = read(&run.blocks[1]).transposed.to_vec();

@@ -1,32 +1,56 @@
-//! The optimizers in f32, over the parameters of a block.
+//! The optimizers in f32, with what surrounds them, over the parameters of a block.
 
+use super::gradient::Gradient;
 use super::lanes::Lanes;
 use super::layout::Block;
-use super::lines::padded;
 use crate::number::Number;
 use crate::optimizer::{Constants, Formula, MOST_STATES, Optimizer, Visitor};
+use crate::wrapper::clip_value::clipped;
+use crate::wrapper::lookahead::towards;
+use crate::wrapper::{MOST_VECTORS, Numbers, Vectors};
 use pulp::{Arch, Simd, WithSimd};
 use std::marker::PhantomData;
+
+/// An update, as far as all blocks have it in common.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) optimizer: Optimizer,
+    pub(super) constants: Constants<f64>,
+    pub(super) l2: f64,
+    /// What surrounds the optimizer, if anything does.
+    pub(super) around: Option<Around>,
+}
+
+/// What surrounds an optimizer in an update.
+#[derive(Clone, Copy)]
+pub(super) struct Around {
+    pub(super) numbers: Numbers,
+    /// Where its vectors are behind those of the optimizer.
+    pub(super) vectors: Vectors,
+    /// What the gradient is multiplied by, so that its norm is at most the limit.
+    pub(super) factor: f64,
+}
 
 /// Adds the threads' gradients in their order and updates the block's parameters; its `other` then
 /// has what they were. Whether all of them are finite still.
 ///
-/// The formulas are those of [`optimizer`](crate::optimizer).
+/// The formulas are those of [`optimizer`](crate::optimizer) and [`wrapper`](crate::wrapper).
+/// `squares` are the squared norms of the gradients of the layer's weights and of its biases, for an
+/// optimizer that asks for them.
 pub(super) fn update(
     arch: Arch,
-    optimizer: Optimizer,
-    constants: Constants<f64>,
-    l2: f64,
+    terms: &Terms,
+    squares: [f64; 2],
     block: &mut Block,
     gradients: &[&[f32]],
 ) -> bool {
-    optimizer.visit(Update { arch, constants, l2, block, gradients })
+    terms.optimizer.visit(Update { arch, terms, squares, block, gradients })
 }
 
 struct Update<'a> {
     arch: Arch,
-    constants: Constants<f64>,
-    l2: f64,
+    terms: &'a Terms,
+    squares: [f64; 2],
     block: &'a mut Block,
     gradients: &'a [&'a [f32]],
 }
@@ -49,10 +73,12 @@ impl<F: Formula> WithSimd for Rows<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> bool {
-        let Update { constants, l2, block, gradients, .. } = self.update;
-        let constants = constants.map(|c| Lanes::splat(simd, c as f32));
-        let l2 = Lanes::splat(simd, l2 as f32);
-        let finite = update_rows::<S, F>(simd, &constants, l2, block, gradients);
+        let Update { terms, squares, block, gradients, .. } = self.update;
+        // Two loops, so that the one without wrappers does nothing for them.
+        let finite = match terms.around {
+            None => update_rows::<S, F, false>(simd, terms, squares, block, gradients),
+            Some(_) => update_rows::<S, F, true>(simd, terms, squares, block, gradients),
+        };
         std::mem::swap(&mut block.values, &mut block.other);
         block.transpose(simd);
         finite
@@ -62,22 +88,27 @@ impl<F: Formula> WithSimd for Rows<'_, F> {
 /// The new parameters of all rows into the block's `other`, zeros into its padding; whether all are
 /// finite.
 #[inline(always)]
-fn update_rows<S: Simd, F: Formula>(
+fn update_rows<S: Simd, F: Formula, const SURROUNDED: bool>(
     simd: S,
-    constants: &Constants<Lanes<S>>,
-    l2: Lanes<S>,
+    terms: &Terms,
+    squares: [f64; 2],
     block: &mut Block,
     gradients: &[&[f32]],
 ) -> bool {
-    let (rows, width) = (block.rows(), block.width);
-    let pitch = block.stride / S::F32_LANES;
-    let vectors = padded(width) / S::F32_LANES;
-    let Some((gradient, others)) = gradients.split_first() else { return true };
-    let others: Vec<&[S::f32s]> = others.iter().map(|g| S::as_simd_f32s(g).0).collect();
-    let (gradient, _) = S::as_simd_f32s(gradient);
+    let splat = |number: f64| Lanes::splat(simd, number as f32);
+    let mut constants = terms.constants.map(splat);
+    let l2 = splat(terms.l2);
+    let around = terms.around.filter(|_| SURROUNDED).map(|around| {
+        let Numbers { clip_value, alpha, share, .. } = around.numbers;
+        let follows = around.vectors.slow.filter(|_| alpha > 0.0);
+        let lanes = [clip_value, around.factor, alpha, share].map(splat);
+        (lanes, follows, around.vectors.average)
+    });
+    let (rows, weights) = (block.rows(), block.inputs.len());
+    let Some(gradient) = Gradient::<S>::new(block, gradients) else { return true };
     let (old, _) = S::as_simd_f32s(&block.values);
     let (new, _) = S::as_mut_simd_f32s(&mut block.other);
-    let mut states: [&mut [S::f32s]; MOST_STATES] = Default::default();
+    let mut states: [&mut [S::f32s]; MOST_STATES + MOST_VECTORS] = Default::default();
     for (slot, lines) in states.iter_mut().zip(&mut block.states) {
         *slot = S::as_mut_simd_f32s(lines).0;
     }
@@ -85,30 +116,38 @@ fn update_rows<S: Simd, F: Formula>(
     // 0 while all is finite, NaN for ever after.
     let mut check = zero;
     for row in 0..rows {
-        for n in 0..vectors {
-            let at = row * pitch + n;
-            let mut g = gradient[at];
-            for other in &others {
-                g = simd.add_f32s(g, other[at]);
-            }
-            // The padding may contain NaN, which must not spread.
-            let counts = (width - (n * S::F32_LANES).min(width)).min(S::F32_LANES);
-            let mask = simd.mask_between_m32s(0, counts as u32).mask();
-            g = simd.select_f32s(mask, g, zero);
+        if let Some(place) = F::SQUARE {
+            constants[place] = splat(squares[usize::from(row == weights)]);
+        }
+        for n in 0..gradient.vectors {
+            let at = row * gradient.pitch + n;
+            let (mut g, mask) = gradient.at(simd, row, n);
             let w = Lanes::new(simd, old[at]);
-            let g = l2.times_plus(w, Lanes::new(simd, g));
+            if let Some(([clip_value, factor, _, share], _, average)) = around {
+                g = clipped(g, clip_value) * factor;
+                if let Some(average) = average {
+                    let average = &mut states[F::STATES + average][at];
+                    *average = towards(Lanes::new(simd, *average), w, share).value;
+                }
+            }
+            let g = l2.times_plus(w, g);
             let mut state = [Lanes::new(simd, zero); MOST_STATES];
             for s in 0..F::STATES {
                 state[s] = Lanes::new(simd, states[s][at]);
             }
-            let value = F::update(constants, g, w, &mut state).value;
+            let mut value = F::update(&constants, g, w, &mut state);
             for s in 0..F::STATES {
                 states[s][at] = state[s].value;
                 // An infinite second moment would freeze the parameter without a word.
                 check = simd.mul_add_e_f32s(state[s].value, zero, check);
             }
+            if let Some(([_, _, alpha, _], Some(slow), _)) = around {
+                let slow = &mut states[F::STATES + slow][at];
+                value = towards(Lanes::new(simd, *slow), value, alpha);
+                *slow = simd.select_f32s(mask, value.value, zero);
+            }
             // 0/0 where a constant is too small for this kind of number.
-            let value = simd.select_f32s(mask, value, zero);
+            let value = simd.select_f32s(mask, value.value, zero);
             new[at] = value;
             check = simd.mul_add_e_f32s(value, zero, check);
         }
@@ -119,6 +158,7 @@ fn update_rows<S: Simd, F: Formula>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::cpu::gradient::{Of, squares};
     use crate::engine::cpu::layout::{Layout, Purpose, flatten};
     use crate::engine::cpu::product::tests::levels;
     use crate::engine::reference;
@@ -133,7 +173,17 @@ mod tests {
         let after = (1..).zip(&table.gradients).map(|(t, gradient)| {
             let gradient: Vec<f64> = gradient.iter().map(|g| g * (1.0 + grown)).collect();
             let constants = optimizer.constants(table.learning_rate, t);
-            reference::update(optimizer, constants, table.l2, &mut w, &gradient, &mut states);
+            let segment = 0..w.len();
+            let segments = std::slice::from_ref(&segment);
+            reference::update(
+                optimizer,
+                constants,
+                table.l2,
+                segments,
+                &mut w,
+                &gradient,
+                &mut states,
+            );
             w.clone()
         });
         after.collect()
@@ -154,7 +204,11 @@ mod tests {
                 padded[row * block.stride] = *g as f32;
             }
             let constants = optimizer.constants(table.learning_rate, t);
-            assert!(update(arch, optimizer, constants, table.l2, block, &[&padded]));
+            let terms = Terms { optimizer, constants, l2: table.l2, around: None };
+            // Weights and bias are one segment there.
+            let of = Of { clip_value: f64::INFINITY, factor: 1.0, l2: table.l2 };
+            let square = squares(arch, of, block, &[&padded]).iter().sum();
+            assert!(update(arch, &terms, [square; 2], block, &[&padded]));
             let mut flat = Vec::new();
             flatten(block, &mut flat);
             flat
@@ -206,7 +260,8 @@ mod tests {
                     let gradients = vec![gradient; block.values.len()];
                     for step in 1..=100 {
                         let constants = adam.constants(0.01, step);
-                        let finite = update(arch, adam, constants, 0.0, block, &[&gradients]);
+                        let terms = Terms { optimizer: adam, constants, l2: 0.0, around: None };
+                        let finite = update(arch, &terms, [0.0; 2], block, &[&gradients]);
                         assert!(finite, "{arch:?} {gradient} {epsilon}");
                     }
                     // A hundred steps of at most the learning rate each.

@@ -198,6 +198,13 @@ impl Gpu {
         self.count(|counts| counts.uploads += 1);
     }
 
+    /// Copies the first `size` bytes of a buffer to another.
+    pub(super) fn copy(&self, from: &wgpu::Buffer, to: &wgpu::Buffer, offset: u64, size: u64) {
+        let mut encoder = self.encoder("copy");
+        encoder.copy_buffer_to_buffer(from, 0, to, offset, size);
+        self.queue.submit([encoder.finish()]);
+    }
+
     /// The most bytes a storage buffer may have.
     pub(super) fn largest_buffer(&self) -> u64 {
         self.largest_buffer.load(Ordering::Relaxed)

@@ -1,6 +1,7 @@
 //! The table of the kernels: one file in `shaders/` each, and what it binds.
 
 use super::device::Gpu;
+use super::update::Update;
 use crate::activation::{Activation, Backward};
 use crate::error::Result;
 use crate::loss::Loss;
@@ -29,7 +30,7 @@ enum Needs {
     Pixels,
     /// The formula of an activation or a loss too.
     Formula,
-    /// `shared/step.wgsl` and the formula of an optimizer too.
+    /// A template: `update.rs` fills it in for an optimizer and what surrounds it.
     Optimizer,
     /// `shared/sine.wgsl` too.
     Sine,
@@ -77,7 +78,8 @@ pub(super) static SOURCES: &[Source] = sources! {
     "softmax_gradient": SoftmaxGradientRows, [Read, Write];
     "loss": Formula, [Read, Read, Write, Write];
     "loss_sum": Step, [Read, Write, Write];
-    "update": Optimizer, [Read, Write, Write, Write, Write];
+    "gradient_norms": Optimizer, [Read, Read, Write];
+    "update": Optimizer, [Read, Write, Write, Write, Write, Read];
     "fused_step": Specialisation, [Read, Read, Read, Read, Write, Write, Write];
     "weight_gradients": Specialisation, [Read, Read, Read, Write, Write, Write];
 };
@@ -161,9 +163,14 @@ impl KernelKey {
         Self { name: "loss", formula: loss.name(), text: Some(loss.wgsl().into()) }
     }
 
-    /// The kernel that updates the parameters.
-    pub(super) fn update(optimizer: Optimizer) -> Self {
-        Self { name: "update", formula: optimizer.name(), text: Some(optimizer.wgsl().into()) }
+    /// A kernel whose template was filled in.
+    pub(super) fn filled(name: &'static str, formula: &'static str, text: String) -> Self {
+        Self { name, formula, text: Some(text.into()) }
+    }
+
+    /// The file of a kernel as it is.
+    pub(super) fn file(name: &str) -> &'static str {
+        Source::file(name)
     }
 }
 
@@ -189,7 +196,7 @@ pub(super) fn general() -> impl Iterator<Item = KernelKey> {
     plain
         .chain(activations)
         .chain(Loss::ALL.iter().copied().map(KernelKey::loss))
-        .chain(Optimizer::ALL.iter().copied().map(KernelKey::update))
+        .chain(Optimizer::ALL.iter().map(|optimizer| Update::plain(*optimizer).key()))
 }
 
 impl KernelKey {
@@ -252,7 +259,13 @@ impl Kernel {
         let has_shape = source.needs != Needs::Specialisation;
         let text = source.text(key);
         let shape = has_shape.then_some((0, storage(Access::Read)));
+        // A template may leave out its last binding.
+        let declared = |binding: usize| text.contains(&format!("@binding({binding})"));
         let buffers = source.bindings.iter().map(|access| storage(*access));
+        let buffers = buffers
+            .zip(1..)
+            .filter(|(_, binding)| source.needs != Needs::Optimizer || declared(*binding))
+            .map(|(buffer, _)| buffer);
         let entries: Vec<_> = shape
             .into_iter()
             .chain((1..).zip(buffers))
@@ -322,7 +335,10 @@ impl Source {
                 vec![index, include_str!("../../../shaders/shared/softmax_gradient_rows.wgsl")]
             }
             Needs::Formula => vec![index, key.text.as_deref().unwrap_or_default()],
-            Needs::Optimizer => vec![index, STEP, key.text.as_deref().unwrap_or_default()],
+            Needs::Optimizer => {
+                let own = key.text.as_deref().unwrap_or_default();
+                return imported(&[index, STEP, own].join("\n"));
+            }
             Needs::Specialisation => return imported(key.text.as_deref().unwrap_or_default()),
         };
         imported(&[&shared[..], &[self.text]].concat().join("\n"))

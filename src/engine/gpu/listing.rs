@@ -2,9 +2,9 @@
 
 use super::fused::{PREDICTED, usual};
 use super::kernels::{self, KernelKey};
-use super::session::UPDATED;
 use super::shape::{self, Abilities, Shape, Shapes};
 use super::specialise::{self, Layout, Purpose, Samples};
+use super::update::{UPDATED, Update};
 use crate::engine::{Output, Plan};
 use crate::error::Result;
 use crate::network::Network;
@@ -130,7 +130,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
         }),
     );
 
-    let update = KernelKey::update(plan.optimizer);
+    let update = Update::of(plan).key();
     let parameters = layout.parameters();
     let update = listing(
         update.to_string(),

@@ -76,17 +76,17 @@ impl Gpu {
         })
     }
 
-    /// The first `size` bytes of a buffer, read in parts that fit in one of the device's buffers.
+    /// Some bytes of a buffer, read in parts that fit in one of the device's buffers.
     pub(super) async fn read_in_parts(
         self: &Arc<Self>,
         source: &wgpu::Buffer,
-        size: u64,
+        range: Range<u64>,
         what: &'static str,
     ) -> Result<Vec<u8>> {
         let part = (self.largest_buffer().min(PART_BYTES) / 4 * 4).max(4);
-        let mut all = Vec::with_capacity(size as usize);
-        for first in (0..size).step_by(part as usize) {
-            let bytes = first..size.min(first + part);
+        let mut all = Vec::with_capacity((range.end - range.start) as usize);
+        for first in range.clone().step_by(part as usize) {
+            let bytes = first..range.end.min(first + part);
             all.extend(self.read(self.encoder(what), &[(source, bytes)], what)?.await?);
         }
         Ok(all)

@@ -3,28 +3,26 @@
 use super::Choice;
 use super::device::{Gpu, STEP_STRIDE};
 use super::fused::{self, Fused, Keys};
-use super::kernels::KernelKey;
 use super::layerwise::{self, Layerwise};
 use super::prediction;
 use super::readback::floats;
-use super::recorder::{Dispatch, Grid, Pass, Recorder, play_steps};
+use super::recorder::{Dispatch, Pass, Recorder, play_steps};
 use super::specialise::Layout;
 use super::tuning::{self, Trial};
+use super::update::{self, Operands, Update};
 use crate::dataset::{Dataset, Part};
 use crate::engine::{
     Divergence, KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready,
 };
 use crate::error::{Result, invalid};
 use crate::network::Network;
-use crate::optimizer::Optimizer;
 use crate::permutation::Permutation;
+use crate::wrapper::Numbers;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The most steps in a submission: the slots of the loss buffer. Fewer where buffers are small.
 const SLOTS: u64 = 1024;
-
-/// Parameters that an invocation of an optimizer's kernel updates.
-pub(super) const UPDATED: usize = 4;
 
 /// A step's place in the status buffer while none has diverged.
 const NEVER: u32 = u32::MAX;
@@ -43,8 +41,12 @@ pub(super) struct StepData {
     pub(super) loss_scale: f32,
     pub(super) part_first: u32,
     pub(super) l2: f32,
+    pub(super) clip_value: f32,
+    pub(super) clip_norm: f32,
+    pub(super) alpha: f32,
+    pub(super) share: f32,
     /// Up to the next slice.
-    pub(super) unused: [u32; 37],
+    pub(super) unused: [u32; 33],
 }
 
 impl StepData {
@@ -60,8 +62,10 @@ pub(super) struct State {
     pub(super) parameters: wgpu::Buffer,
     /// The parameters before the last step.
     previous: wgpu::Buffer,
-    /// The optimizer's state, `[states, count]`.
+    /// The optimizer's state and the vectors of what surrounds it, `[states, count]`.
     states: wgpu::Buffer,
+    /// The norms of the gradient, and in how many pieces, where the update needs them.
+    norms: Option<(wgpu::Buffer, usize)>,
     /// Parameters with their padding.
     count: usize,
     /// The loss of each step of a submission.
@@ -71,22 +75,27 @@ pub(super) struct State {
 }
 
 impl State {
-    /// For `parameters` of `count` numbers that change by `optimizer`, and `slots` steps in a
-    /// submission.
+    /// For `parameters` in these segments that change by `update`, and `slots` steps in a submission.
     async fn new(
         gpu: &Gpu,
         parameters: wgpu::Buffer,
-        count: usize,
-        optimizer: Optimizer,
+        segments: &[Range<usize>],
+        update: Update,
         slots: usize,
     ) -> Result<Self> {
-        let initial = optimizer.initial();
-        let states = gpu.storage("optimizer state", initial.len() * count).await?;
+        let count = segments.last().map_or(0, |segment| segment.end);
+        let initial = update.optimizer.initial();
+        let states = gpu.storage("optimizer state", update.states() * count).await?;
         if initial.iter().any(|value| *value != 0.0) {
             let each = initial.iter().flat_map(|value| std::iter::repeat_n(*value as f32, count));
             gpu.write(&states, bytemuck::cast_slice(&each.collect::<Vec<f32>>()));
         }
+        if let Some(slow) = update.wrappers.vectors().slow {
+            let first = (initial.len() + slow) * count;
+            gpu.copy(&parameters, &states, 4 * first as u64, 4 * count as u64);
+        }
         Ok(Self {
+            norms: update::upload_pieces(gpu, update, segments).await?,
             parameters,
             previous: gpu.storage("parameters before the last step", count).await?,
             states,
@@ -100,19 +109,16 @@ impl State {
     async fn record_update(
         &self,
         recorder: &mut Recorder<'_>,
-        optimizer: Optimizer,
+        update: Update,
         gradient: &wgpu::Buffer,
         slices: usize,
     ) -> Result<()> {
-        let Self { parameters, states, previous, status, .. } = self;
-        let buffers = [gradient, parameters, states, previous, status];
-        let shape = [self.count as u32, slices as u32];
-        let grid = Grid::Elements(self.count.div_ceil(UPDATED));
-        recorder.call(KernelKey::update(optimizer), &shape, &buffers, grid).await?;
-        // About ten operations, parameters, their copy and the state, read and written.
-        let (operations, numbers) = ((slices + 10) * self.count, (slices + 7) * self.count);
-        recorder.costing(operations as f64, numbers as f64);
-        Ok(())
+        let Self { parameters, states, previous, status, norms, count, .. } = self;
+        let norms = norms.as_ref();
+        let count = *count;
+        let operands =
+            Operands { gradient, slices, count, parameters, states, previous, status, norms };
+        update::record(recorder, update, &operands).await
     }
 }
 
@@ -184,7 +190,8 @@ impl Task<'_> {
         let batch = counts[0];
         let layout = Layout::new(network, batch);
         let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-        let state = State::new(gpu, parameters, layout.parameters(), plan.optimizer, slots).await?;
+        let state =
+            State::new(gpu, parameters, &layout.segments(), Update::of(plan), slots).await?;
         let source = fused::Source::of(gpu, dataset).await?;
         let trial = Trial { network, loss: plan.loss, batch, source: &source };
         let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
@@ -196,7 +203,7 @@ impl Task<'_> {
             fused.record(&mut recorder, &state.parameters, *count).await?;
             fused.record_gradients(&mut recorder, *count, [&state.sums, &state.status]).await?;
             let (gradient, slices) = (&fused.gradient, fused.slices());
-            state.record_update(&mut recorder, plan.optimizer, gradient, slices).await?;
+            state.record_update(&mut recorder, Update::of(plan), gradient, slices).await?;
             let dispatches = recorder.finish("training step").await?;
             plans.push(Pass { count: *count, dispatches });
         }
@@ -209,15 +216,15 @@ impl Task<'_> {
         // Before anything is made: whether a single sample fits.
         layerwise::part_rows(gpu, network, batch)?;
         let parameters = layerwise::upload_parameters(gpu, network).await?;
-        let count = network.parameters().len();
-        let state = State::new(gpu, parameters, count, plan.optimizer, slots).await?;
+        let state =
+            State::new(gpu, parameters, &network.segments(), Update::of(plan), slots).await?;
         let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
         let mut plans = Vec::new();
         for count in counts {
             let mut recorder = Recorder::new(gpu);
             layerwise.record_step(&mut recorder, &state, *count).await?;
             let gradient = layerwise.gradient();
-            state.record_update(&mut recorder, plan.optimizer, gradient, 1).await?;
+            state.record_update(&mut recorder, Update::of(plan), gradient, 1).await?;
             let dispatches = recorder.finish("training step").await?;
             plans.push(Pass { count: *count, dispatches });
         }
@@ -243,6 +250,8 @@ pub(super) struct GpuSession {
     plans: Vec<Pass>,
     /// Updates of the parameters by the steps started so far, if none diverges.
     updates: u64,
+    /// The number of the last of these steps.
+    last: u64,
     kept: [Option<Kept>; KEPT],
     /// What is copied before anything else is asked of the device.
     copies: Vec<Copy>,
@@ -286,6 +295,7 @@ impl GpuSession {
             step_group,
             plans,
             updates: 0,
+            last: 0,
             kept: [None, None],
             copies: Vec::new(),
         })
@@ -320,6 +330,7 @@ impl GpuSession {
         let sources = [(&self.state.status, 0..8), (&self.state.sums, sums)];
         let read = self.gpu.read(encoder, &sources, "losses of the steps")?;
         self.updates += steps.len() as u64;
+        self.last = steps.last().map_or(self.last, |step| step.number);
         let first = steps.first().map_or(1, |step| step.number);
         Ok(async move {
             let bytes = read.await?;
@@ -340,6 +351,7 @@ impl GpuSession {
     /// What a step is given, in a slot of a submission, for update `t` of the parameters.
     pub(super) fn data(&self, slot: usize, step: &Step, t: u64) -> StepData {
         let constants = self.plan.optimizer.constants(step.learning_rate, t);
+        let Numbers { clip_value, clip_norm, alpha, share } = self.plan.wrappers.at(t);
         StepData {
             order: self.plan.order(self.samples, step.epoch).words(),
             part: self.dataset_part.order.words(),
@@ -351,7 +363,11 @@ impl GpuSession {
             loss_scale: self.plan.loss.scale(step.count, self.outputs) as f32,
             part_first: self.dataset_part.first as u32,
             l2: self.plan.l2 as f32,
-            unused: [0; 37],
+            clip_value: clip_value as f32,
+            clip_norm: clip_norm as f32,
+            alpha: alpha as f32,
+            share: share as f32,
+            unused: [0; 33],
         }
     }
 }
@@ -378,13 +394,27 @@ impl Session for GpuSession {
         Box::pin(async move {
             let what = "status of the run";
             let encoder = encoder_after(&mut self.copies, &self.gpu, what);
-            let State { parameters, previous, status, count, .. } = &self.state;
+            let State { parameters, previous, status, states, count, .. } = &self.state;
             let read = self.gpu.read(encoder, &[(status, 0..8)], what)?;
             let status: [u32; 2] = bytemuck::pod_read_unaligned(&read.await?);
-            let undone = divergence(status).is_some_and(|diverged| !diverged.in_loss);
+            let diverged = divergence(status);
+            let undone = diverged.is_some_and(|diverged| !diverged.in_loss);
             let learned = if undone { previous } else { parameters };
-            let bytes = self.gpu.read_in_parts(learned, 4 * *count as u64, "parameters").await?;
-            let stored: Vec<f64> = floats(&bytes).map(f64::from).collect();
+            let size = 4 * *count as u64;
+            let numbers = |bytes: &[u8]| floats(bytes).map(f64::from).collect::<Vec<f64>>();
+            let bytes = self.gpu.read_in_parts(learned, 0..size, "parameters").await?;
+            let (now, mut average) = (numbers(&bytes), None);
+            let Plan { optimizer, wrappers, .. } = &self.plan;
+            if let Some(place) = wrappers.vectors().average {
+                let first = size * (optimizer.states() + place) as u64;
+                let bytes = first..first + size;
+                let bytes = self.gpu.read_in_parts(states, bytes, "average parameters").await?;
+                average = Some(numbers(&bytes));
+            }
+            // The step that diverged and those after it are no updates.
+            let left_out = diverged.map_or(0, |diverged| self.last + 1 - diverged.step);
+            let updates = self.updates.saturating_sub(left_out);
+            let stored = wrappers.learned(updates, undone, now, average);
             Ok(match &self.places {
                 None => stored,
                 Some(places) => places.iter().map(|place| stored[*place]).collect(),
@@ -424,12 +454,13 @@ impl Session for GpuSession {
     }
 
     fn device_bytes(&self) -> Option<u64> {
-        let State { parameters, previous, states, sums, status, .. } = &self.state;
+        let State { parameters, previous, states, sums, status, norms, .. } = &self.state;
         let own = [&self.steps, parameters, previous, states, sums, status];
+        let own = own.into_iter().chain(norms.as_ref().map(|(norms, _)| norms));
         let bound = self.plans.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
         let kept = self.kept.iter().flatten();
         let kept = kept.flat_map(|kept| [&kept.parameters, &kept.states, &kept.status]);
-        let mut held: Vec<&wgpu::Buffer> = own.into_iter().chain(bound).chain(kept).collect();
+        let mut held: Vec<&wgpu::Buffer> = own.chain(bound).chain(kept).collect();
         held.sort_unstable();
         held.dedup();
         Some(held.into_iter().map(wgpu::Buffer::size).sum())

@@ -11,6 +11,7 @@ use crate::engine::Output;
 use crate::loss::Loss;
 use crate::network::Network;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Numbers between two rows are a multiple of this: whole vectors, on every device.
 const ALIGNMENT: usize = 8;
@@ -110,6 +111,17 @@ impl Layout {
     /// Rows of a layer's parameters: its inputs, and one of biases if there are any.
     fn depth(&self, layer: usize) -> usize {
         self.widths[layer] + usize::from(self.biases[layer])
+    }
+
+    /// The parameters that belong together: the weights of the first layer, its biases, and so on. The
+    /// zeros behind the biases are among them.
+    pub(super) fn segments(&self) -> Vec<Range<usize>> {
+        let of_layer = |layer: usize| {
+            let (first, end) = (self.weights[layer], self.weights[layer + 1]);
+            let biases = first + self.widths[layer] * self.pitches[layer + 1];
+            [first..biases, biases..end]
+        };
+        (0..self.layers()).flat_map(of_layer).collect()
     }
 
     /// The longest row of any level.

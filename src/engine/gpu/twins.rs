@@ -348,6 +348,8 @@ twins! {
     infinite_loss_sum: loss_sum_notes_the_first_step_that_is_not_finite plays ["loss_sum"];
     long_sums: sums::long_sums_go_in_blocks plays ["bias_gradient", "matmul_tn", "loss_sum"];
     optimizers: optimizers::every_optimizer_updates_as_its_twin plays ["update"];
+    wrappers: optimizers::what_surrounds_an_optimizer_does_as_its_twin plays
+        ["gradient_norms", "update"];
     infinite_updates: optimizers::optimizers_note_what_is_not_finite_and_stop_after_it plays
         ["update"];
     no_leap: optimizers::no_gradient_and_no_epsilon_make_a_parameter_leap plays ["update"];

@@ -1,6 +1,7 @@
 //! Optimizers: from a gradient to an update, over the flat vector of parameters.
 
 use crate::optimizer::{Constants, Formula, MOST_STATES, Optimizer, Visitor};
+use std::ops::Range;
 
 /// The states of `count` parameters before the first update, `[Optimizer::states, count]`.
 pub fn initial_states(optimizer: Optimizer, count: usize) -> Vec<f64> {
@@ -12,21 +13,32 @@ pub fn initial_states(optimizer: Optimizer, count: usize) -> Vec<f64> {
 /// [`constants`](Optimizer::constants).
 ///
 /// `parameters` and `gradient` are `[count]`; `states` are `[Optimizer::states, count]`,
-/// [`initial_states`] before the first update.
+/// [`initial_states`] before the first update. `segments` are those of [`Network::segments`]; an
+/// optimizer that divides by norms takes one of each.
+///
+/// [`Network::segments`]: crate::Network::segments
 pub fn update(
     optimizer: Optimizer,
     constants: Constants<f64>,
     l2: f64,
+    segments: &[Range<usize>],
     parameters: &mut [f64],
     gradient: &[f64],
     states: &mut [f64],
 ) {
-    optimizer.visit(Update { constants, l2, parameters, gradient, states });
+    optimizer.visit(Update { constants, l2, segments, parameters, gradient, states });
+}
+
+/// Squared norm of the gradient of each segment: `Σ gradient[i]²` over its parameters.
+pub fn gradient_norms(gradient: &[f64], segments: &[Range<usize>]) -> Vec<f64> {
+    let square = |segment: &Range<usize>| gradient[segment.clone()].iter().map(|g| g * g).sum();
+    segments.iter().map(square).collect()
 }
 
 struct Update<'a> {
     constants: Constants<f64>,
     l2: f64,
+    segments: &'a [Range<usize>],
     parameters: &'a mut [f64],
     gradient: &'a [f64],
     states: &'a mut [f64],
@@ -36,15 +48,24 @@ impl Visitor for Update<'_> {
     type Output = ();
 
     fn visit<F: Formula>(self, _: F) {
-        let count = self.parameters.len();
-        for (i, (w, g)) in self.parameters.iter_mut().zip(self.gradient).enumerate() {
-            let mut state = [0.0; MOST_STATES];
-            for (s, state) in state[..F::STATES].iter_mut().enumerate() {
-                *state = self.states[s * count + i];
+        let Self { mut constants, l2, segments, parameters, gradient, states } = self;
+        let count = parameters.len();
+        let penalized = gradient.iter().zip(&*parameters).map(|(g, w)| g + l2 * w);
+        let gradient: Vec<f64> = penalized.collect();
+        let squares = gradient_norms(&gradient, segments);
+        for (segment, square) in segments.iter().zip(squares) {
+            if let Some(place) = F::SQUARE {
+                constants[place] = square;
             }
-            *w = F::update(&self.constants, g + self.l2 * *w, *w, &mut state);
-            for (s, state) in state[..F::STATES].iter().enumerate() {
-                self.states[s * count + i] = *state;
+            for i in segment.clone() {
+                let mut state = [0.0; MOST_STATES];
+                for (s, state) in state[..F::STATES].iter_mut().enumerate() {
+                    *state = states[s * count + i];
+                }
+                parameters[i] = F::update(&constants, gradient[i], parameters[i], &mut state);
+                for (s, state) in state[..F::STATES].iter().enumerate() {
+                    states[s * count + i] = *state;
+                }
             }
         }
     }
@@ -62,7 +83,9 @@ mod tests {
             let mut states = initial_states(optimizer, w.len());
             for (t, (gradient, after)) in (1..).zip(table.gradients.iter().zip(&table.after)) {
                 let constants = optimizer.constants(table.learning_rate, t);
-                update(optimizer, constants, table.l2, &mut w, gradient, &mut states);
+                let segment = 0..w.len();
+                let segments = std::slice::from_ref(&segment);
+                update(optimizer, constants, table.l2, segments, &mut w, gradient, &mut states);
                 for (got, expected) in w.iter().zip(after) {
                     // f64 rounding, which a dozen updates add up.
                     let near = (got - expected).abs() <= 1e-13 * expected.abs().max(1.0);

@@ -1,7 +1,11 @@
 //! The optimizers beside their twins.
 
 use super::*;
+use crate::engine::gpu::update::{Norms, Update, pieces};
+use crate::engine::reference::Surrounded;
 use crate::optimizer::Optimizer;
+use crate::wrapper::Wrappers;
+use std::ops::Range;
 
 /// A step with the optimizer's constants.
 fn update_step(number: u32, optimizer: Optimizer, rate: f64, l2: f64) -> StepData {
@@ -34,65 +38,136 @@ fn optimizers() -> Vec<Optimizer> {
 /// The least size that rounding errors are relative to: that of the gradient's terms.
 const LEAST: f64 = 8.0;
 
+/// Two segments, or one where there is one parameter.
+fn segments(count: usize) -> Vec<Range<usize>> {
+    let all = [0..count / 3, count / 3..count];
+    all.into_iter().filter(|segment| !segment.is_empty()).collect()
+}
+
+/// Wrappers around the optimizer: all at once, and each alone.
+fn wrappers() -> Vec<Wrappers> {
+    let all = [
+        "clip-value:limit=0.5",
+        "clip-norm:limit=0.75",
+        "lookahead:alpha=0.25,every=30",
+        "ema:decay=0.875,bias_correction=true",
+    ]
+    .map(|text| text.parse().expect("a wrapper"));
+    let alone = all.iter().map(|wrapper| Wrappers::new([*wrapper]).expect("one"));
+    alone.chain([Wrappers::new(all).expect("all different")]).collect()
+}
+
 pub(super) fn every_optimizer_updates_as_its_twin() {
     on_random_shapes(|gpu, _, _, count, seed| {
-        let parameters = random(seed + 1, count);
-        // In two parts, to be added up.
-        let gradient = random(seed, 2 * count);
-        let (one, other) = gradient.split_at(count);
-        let g: Vec<f64> = double(one).iter().zip(double(other)).map(|(a, b)| a + b).collect();
-        let status = [f32::from_bits(u32::MAX); 2];
-        let previous = vec![f32::NAN; count];
-        let (rate, l2) = (0.125, 0.25);
         for optimizer in optimizers() {
-            // Such as some updates leave: a mean of squares is positive, and fits the mean.
-            let (mut w, mut states) =
-                (double(&parameters), reference::initial_states(optimizer, count));
-            for t in 1..=3 {
-                let (g, constants) = (random(seed + 1 + t, count), optimizer.constants(rate, t));
-                reference::update(optimizer, constants, l2, &mut w, &double(&g), &mut states);
-            }
-            let states: Vec<f32> = states.into_iter().map(|state| state as f32).collect();
-            for number in [1, 30] {
-                let step = update_step(number, optimizer, rate, l2);
-                let what = format!("{optimizer} at update {number}");
-                let constants = optimizer.constants(rate, number.into());
-                let twin = |grown: f64, shift: f64| {
-                    let (mut w, mut states) = (double(&parameters), double(&states));
-                    let g: Vec<f64> = g.iter().map(|g| g * grown + shift).collect();
-                    reference::update(optimizer, constants, l2, &mut w, &g, &mut states);
-                    (w, states)
-                };
-                let ((w, after), nudged) = (twin(1.0, 0.0), twin(1.0 + NUDGE, 0.0));
-                let got = run(
-                    gpu,
-                    Case {
-                        key: KernelKey::update(optimizer),
-                        shape: vec![count as u32, 2],
-                        buffers: vec![&gradient, &parameters, &states, &previous, &status],
-                        grid: Grid::Elements(count),
-                        step: Some(step),
-                    },
-                );
-                assert_eq!(got[3], parameters, "what they were, {what}");
-                let sizes = conditioned(&after, &nudged.1, LEAST);
-                assert_near(&format!("state of {what}"), &got[2], &after, &sizes, FEW);
-                // Where a sign decides, rounding errors of the gradient may move a parameter far
-                // beyond any tolerance: there is nothing to compare then.
-                let sizes = conditioned(&w, &nudged.0, LEAST);
-                let rounding = FEW * EPSILON * LEAST;
-                let [(low, _), (high, _)] = [-rounding, rounding].map(|shift| twin(1.0, shift));
-                let comparable: Vec<usize> = (0..count)
-                    .filter(|i| (high[*i] - low[*i]).abs() <= 4.0 * FEW * EPSILON * sizes[*i])
-                    .collect();
-                assert!(comparable.len() + 1 + count / 50 >= count, "hardly a parameter of {what}");
-                let of = |values: &[f64]| comparable.iter().map(|i| values[*i]).collect::<Vec<_>>();
-                let after: Vec<f32> = comparable.iter().map(|i| got[1][*i]).collect();
-                let what = format!("parameters of {what}");
-                assert_near(&what, &after, &of(&w), &of(&sizes), FEW);
-            }
+            check_update(gpu, Update::plain(optimizer), count, seed);
         }
     });
+}
+
+pub(super) fn what_surrounds_an_optimizer_does_as_its_twin() {
+    let adam = "adam:beta1=0.875,beta2=0.984375,epsilon=0.015625".parse().expect("Adam");
+    on_random_shapes(|gpu, _, _, count, seed| {
+        for wrappers in wrappers() {
+            check_update(gpu, Update { optimizer: adam, wrappers }, count, seed);
+        }
+    });
+}
+
+/// An update on the device, with the norms that it needs, against its twin.
+fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
+    let Update { optimizer, wrappers } = kernels;
+    let parameters = random(seed + 1, count);
+    // In two parts, to be added up.
+    let gradient = random(seed, 2 * count);
+    let (one, other) = gradient.split_at(count);
+    let g: Vec<f64> = double(one).iter().zip(double(other)).map(|(a, b)| a + b).collect();
+    let status = [f32::from_bits(u32::MAX); 2];
+    let previous = vec![f32::NAN; count];
+    let (rate, l2, segments) = (0.125, 0.25, segments(count));
+    let update = |t: u64| Surrounded {
+        optimizer,
+        constants: optimizer.constants(rate, t),
+        l2,
+        numbers: wrappers.at(t),
+        vectors: wrappers.vectors(),
+    };
+    // Such as some updates leave: a mean of squares is positive, and fits the mean.
+    let mut w = double(&parameters);
+    let mut states = reference::initial_states(optimizer, count);
+    states.resize(kernels.states() * count, 0.25);
+    for t in 1..=3 {
+        update(t).apply(&segments, &mut w, double(&random(seed + 1 + t, count)), &mut states);
+    }
+    let states: Vec<f32> = states.into_iter().map(|state| state as f32).collect();
+    for number in [1, 30] {
+        let what = format!("{optimizer} in {wrappers:?} at update {number}");
+        let twin = |grown: f64, shift: f64| {
+            let (mut w, mut states) = (double(&parameters), double(&states));
+            let g = g.iter().map(|g| g * grown + shift).collect();
+            update(number).apply(&segments, &mut w, g, &mut states);
+            (w, states)
+        };
+        let ((w, after), nudged) = (twin(1.0, 0.0), twin(1.0 + NUDGE, 0.0));
+        let numbers = wrappers.at(number);
+        let step = StepData {
+            clip_value: numbers.clip_value as f32,
+            clip_norm: numbers.clip_norm as f32,
+            alpha: numbers.alpha as f32,
+            share: numbers.share as f32,
+            ..update_step(number as u32, optimizer, rate, l2)
+        };
+        let mut norms: Vec<f32> =
+            pieces(&segments).concat().into_iter().map(f32::from_bits).collect();
+        let shape = vec![count as u32, 2, segments.len() as u32];
+        for of in kernels.norms() {
+            let got = run(
+                gpu,
+                Case {
+                    key: kernels.norms_key(of),
+                    shape: shape.clone(),
+                    buffers: vec![&gradient, &parameters, &norms],
+                    grid: Grid::Workgroups(segments.len(), 1),
+                    step: Some(step),
+                },
+            );
+            norms.clone_from(&got[2]);
+            let mut g = g.clone();
+            reference::clip_value(numbers.clip_value, &mut g);
+            if of == Norms::Given {
+                reference::clip_norm(numbers.clip_norm, &mut g);
+                g.iter_mut().zip(&parameters).for_each(|(g, w)| *g += l2 * f64::from(*w));
+            }
+            let expected = reference::gradient_norms(&g, &segments);
+            let place = if of == Norms::Whole { 3 } else { 4 };
+            let squares: Vec<f32> = norms.chunks(5).map(|piece| piece[place]).collect();
+            // Terms of 16 at most, of which an invocation adds at most 256.
+            let sizes: Vec<f64> = segments.iter().map(|s| 16.0 * s.len() as f64).collect();
+            assert_near(&format!("norms of {what}"), &squares, &expected, &sizes, FEW + 256.0);
+        }
+        let mut buffers: Vec<&[f32]> = vec![&gradient, &parameters, &states, &previous, &status];
+        if kernels.norms().next().is_some() {
+            buffers.push(&norms);
+        }
+        let grid = Grid::Elements(count);
+        let got = run(gpu, Case { key: kernels.key(), shape, buffers, grid, step: Some(step) });
+        assert_eq!(got[3], parameters, "what they were, {what}");
+        let sizes = conditioned(&after, &nudged.1, LEAST);
+        assert_near(&format!("state of {what}"), &got[2], &after, &sizes, FEW);
+        // Where a sign decides, rounding errors of the gradient may move a parameter far beyond any
+        // tolerance: there is nothing to compare then.
+        let sizes = conditioned(&w, &nudged.0, LEAST);
+        let rounding = FEW * EPSILON * LEAST;
+        let [(low, _), (high, _)] = [-rounding, rounding].map(|shift| twin(1.0, shift));
+        let comparable: Vec<usize> = (0..count)
+            .filter(|i| (high[*i] - low[*i]).abs() <= 4.0 * FEW * EPSILON * sizes[*i])
+            .collect();
+        assert!(comparable.len() + 1 + count / 50 >= count, "hardly a parameter of {what}");
+        let of = |values: &[f64]| comparable.iter().map(|i| values[*i]).collect::<Vec<_>>();
+        let after: Vec<f32> = comparable.iter().map(|i| got[1][*i]).collect();
+        let what = format!("parameters of {what}");
+        assert_near(&what, &after, &of(&w), &of(&sizes), FEW);
+    }
 }
 
 pub(super) fn optimizers_note_what_is_not_finite_and_stop_after_it() {
@@ -103,7 +178,7 @@ pub(super) fn optimizers_note_what_is_not_finite_and_stop_after_it() {
         let sgd = |gradient: [f32; 3], status: [u32; 2], number| {
             let status = status.map(f32::from_bits);
             let case = Case {
-                key: KernelKey::update(Optimizer::SGD),
+                key: Update::plain(Optimizer::SGD).key(),
                 shape: vec![3, 1],
                 buffers: vec![&gradient, &before, &[0.0; 3], &[0.0; 3], &status],
                 grid: Grid::Elements(3),
@@ -136,7 +211,7 @@ pub(super) fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
                 for number in 1..=10 {
                     let status = [f32::from_bits(u32::MAX); 2];
                     let case = Case {
-                        key: KernelKey::update(adam),
+                        key: Update::plain(adam).key(),
                         shape: vec![1, 1],
                         buffers: vec![&g, &w, &states, &[0.0], &status],
                         grid: Grid::Elements(1),

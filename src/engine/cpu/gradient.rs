@@ -1,0 +1,95 @@
+//! The gradient of a block's parameters, which the threads have computed in parts, and its norm.
+
+use super::lanes::Lanes;
+use super::layout::Block;
+use super::lines::padded;
+use crate::number::Number;
+use crate::wrapper::clip_value::clipped;
+use pulp::{Arch, Simd, WithSimd};
+
+/// The threads' gradients of a block, to be added in their order.
+pub(super) struct Gradient<'a, S: Simd> {
+    first: &'a [S::f32s],
+    others: Vec<&'a [S::f32s]>,
+    width: usize,
+    /// Vectors from row to row.
+    pub(super) pitch: usize,
+    /// Vectors of a row that contain something.
+    pub(super) vectors: usize,
+}
+
+impl<'a, S: Simd> Gradient<'a, S> {
+    /// Nothing without a thread.
+    #[inline(always)]
+    pub(super) fn new(block: &Block, gradients: &[&'a [f32]]) -> Option<Self> {
+        let (first, others) = gradients.split_first()?;
+        Some(Self {
+            first: S::as_simd_f32s(first).0,
+            others: others.iter().map(|g| S::as_simd_f32s(g).0).collect(),
+            width: block.width,
+            pitch: block.stride / S::F32_LANES,
+            vectors: padded(block.width) / S::F32_LANES,
+        })
+    }
+
+    /// The gradient of vector `n` of a row, and a mask of what is not padding, which is 0.
+    #[inline(always)]
+    pub(super) fn at(&self, simd: S, row: usize, n: usize) -> (Lanes<S>, S::m32s) {
+        let at = row * self.pitch + n;
+        let mut g = self.first[at];
+        for other in &self.others {
+            g = simd.add_f32s(g, other[at]);
+        }
+        // The padding may contain NaN, which must not spread.
+        let counts = (self.width - (n * S::F32_LANES).min(self.width)).min(S::F32_LANES);
+        let mask = simd.mask_between_m32s(0, counts as u32).mask();
+        (Lanes::new(simd, simd.select_f32s(mask, g, simd.splat_f32s(0.0))), mask)
+    }
+}
+
+/// What the norm of a gradient is taken of.
+#[derive(Clone, Copy)]
+pub(super) struct Of {
+    /// The largest number of the gradient.
+    pub(super) clip_value: f64,
+    /// What it is multiplied by then.
+    pub(super) factor: f64,
+    /// The share of the parameter that is added then.
+    pub(super) l2: f64,
+}
+
+/// The sums of the squares of the gradients of a block's weights and of its biases.
+pub(super) fn squares(arch: Arch, of: Of, block: &Block, gradients: &[&[f32]]) -> [f64; 2] {
+    arch.dispatch(Squares { of, block, gradients })
+}
+
+struct Squares<'a> {
+    of: Of,
+    block: &'a Block,
+    gradients: &'a [&'a [f32]],
+}
+
+impl WithSimd for Squares<'_> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 2] {
+        let Self { of: Of { clip_value, factor, l2 }, block, gradients } = self;
+        let [limit, factor, l2] = [clip_value, factor, l2].map(|n| Lanes::splat(simd, n as f32));
+        let mut squares = [0.0; 2];
+        let Some(gradient) = Gradient::<S>::new(block, gradients) else { return squares };
+        let (values, _) = S::as_simd_f32s(&block.values);
+        for row in 0..block.rows() {
+            let mut sum = Lanes::splat(simd, 0.0);
+            for n in 0..gradient.vectors {
+                let (g, _) = gradient.at(simd, row, n);
+                let w = Lanes::new(simd, values[row * gradient.pitch + n]);
+                let g = l2.times_plus(w, clipped(g, limit) * factor);
+                sum = g.times_plus(g, sum);
+            }
+            let is_bias = usize::from(row == block.inputs.len());
+            squares[is_bias] += f64::from(simd.reduce_sum_f32s(sum.value));
+        }
+        squares
+    }
+}

@@ -1,0 +1,173 @@
+//! The kernels that update the parameters: their texts, and their calls.
+
+use super::device::Gpu;
+use super::kernels::KernelKey;
+use super::recorder::{Grid, Recorder};
+use super::template::{self, Values};
+use crate::engine::Plan;
+use crate::error::Result;
+use crate::optimizer::Optimizer;
+use crate::wrapper::Wrappers;
+use std::ops::Range;
+
+/// Parameters that an invocation of an optimizer's kernel updates.
+pub(super) const UPDATED: usize = 4;
+
+/// The most parameters of a piece, whose norm a workgroup computes.
+const PIECE: usize = 1 << 16;
+
+/// What the kernels are written for.
+#[derive(Clone, Copy)]
+pub(super) struct Update {
+    pub(super) optimizer: Optimizer,
+    pub(super) wrappers: Wrappers,
+}
+
+/// Which norms the kernel `gradient_norms` computes.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Norms {
+    /// Of the gradient before it is clipped by its norm.
+    Whole,
+    /// Of the gradient that the optimizer is given.
+    Given,
+}
+
+impl Update {
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self { optimizer: plan.optimizer, wrappers: plan.wrappers }
+    }
+
+    /// An optimizer that nothing surrounds.
+    pub(super) fn plain(optimizer: Optimizer) -> Self {
+        Self { optimizer, wrappers: Wrappers::default() }
+    }
+
+    /// Numbers of state for each parameter.
+    pub(super) fn states(self) -> usize {
+        self.optimizer.states() + self.wrappers.vectors().count
+    }
+
+    /// The norms that it needs, in their order.
+    pub(super) fn norms(self) -> impl Iterator<Item = Norms> {
+        let clips = self.wrappers.clip_norm.map(|_| Norms::Whole);
+        clips.into_iter().chain(self.optimizer.square().map(|_| Norms::Given))
+    }
+
+    fn fill(self, text: &str, norms: Option<Norms>) -> String {
+        let Self { optimizer, wrappers } = self;
+        let square = optimizer.square().is_some();
+        let values = Values {
+            conditions: vec![
+                ("surrounded", square || !wrappers.is_empty()),
+                ("clips_value", wrappers.clip_value.is_some()),
+                ("clips_norm", wrappers.clip_norm.is_some()),
+                ("norms", square || wrappers.clip_norm.is_some()),
+                ("square", square),
+                ("follows", wrappers.lookahead.is_some()),
+                ("averages", wrappers.ema.is_some()),
+                ("given", norms == Some(Norms::Given)),
+            ],
+            ..Values::default()
+        };
+        template::fill(text, &values)
+    }
+
+    /// The kernel that updates the parameters.
+    pub(super) fn key(self) -> KernelKey {
+        let Self { optimizer, wrappers } = self;
+        let (first, vectors) = (optimizer.states(), wrappers.vectors());
+        let place = |name: &str, place: Option<usize>| {
+            place
+                .map_or(String::new(), |place| format!("const {name}: u32 = {}u;\n", first + place))
+        };
+        let surrounded = optimizer.square().is_some() || !wrappers.is_empty();
+        let around = if surrounded { GRADIENT } else { "" };
+        let text = [
+            optimizer.wgsl().as_str(),
+            &place("SLOW", vectors.slow),
+            &place("AVERAGE", vectors.average),
+            around,
+            KernelKey::file("update"),
+        ]
+        .join("\n");
+        KernelKey::filled("update", optimizer.name(), self.fill(&text, None))
+    }
+
+    /// The kernel that computes norms of the gradient.
+    pub(super) fn norms_key(self, norms: Norms) -> KernelKey {
+        let text = [GRADIENT, KernelKey::file("gradient_norms")].join("\n");
+        let name = if norms == Norms::Whole { "whole" } else { "given" };
+        KernelKey::filled("gradient_norms", name, self.fill(&text, Some(norms)))
+    }
+}
+
+/// The gradient of a parameter, and what is computed from norms.
+const GRADIENT: &str = include_str!("../../../shaders/shared/gradient.wgsl");
+
+/// The pieces of these segments, which follow each other; `Piece` in `shaders/shared/gradient.wgsl`.
+pub(super) fn pieces(segments: &[Range<usize>]) -> Vec<[u32; 5]> {
+    let of_segment = |(number, segment): (usize, &Range<usize>)| {
+        let end = segment.end;
+        let piece =
+            move |first: usize| [first as u32, end.min(first + PIECE) as u32, number as u32, 0, 0];
+        segment.clone().step_by(PIECE).map(piece)
+    };
+    segments.iter().enumerate().flat_map(of_segment).collect()
+}
+
+/// Where the norms of the gradient go, if the update needs any.
+pub(super) async fn upload_pieces(
+    gpu: &Gpu,
+    update: Update,
+    segments: &[Range<usize>],
+) -> Result<Option<(wgpu::Buffer, usize)>> {
+    if update.norms().next().is_none() {
+        return Ok(None);
+    }
+    let pieces = pieces(segments);
+    let buffer = gpu.upload("norms of the gradient", &pieces.concat()).await?;
+    Ok(Some((buffer, pieces.len())))
+}
+
+/// What an update reads and writes.
+pub(super) struct Operands<'a> {
+    /// `[slices, count]`.
+    pub(super) gradient: &'a wgpu::Buffer,
+    pub(super) slices: usize,
+    pub(super) count: usize,
+    pub(super) parameters: &'a wgpu::Buffer,
+    /// `[states, count]`.
+    pub(super) states: &'a wgpu::Buffer,
+    pub(super) previous: &'a wgpu::Buffer,
+    pub(super) status: &'a wgpu::Buffer,
+    pub(super) norms: Option<&'a (wgpu::Buffer, usize)>,
+}
+
+/// Records an update, and before it the norms that it needs.
+pub(super) async fn record(
+    recorder: &mut Recorder<'_>,
+    update: Update,
+    operands: &Operands<'_>,
+) -> Result<()> {
+    let Operands { gradient, slices, count, parameters, states, previous, status, norms } =
+        *operands;
+    let pieces = norms.map_or(0, |(_, pieces)| *pieces);
+    let shape = [count as u32, slices as u32, pieces as u32];
+    let mut buffers = vec![gradient, parameters, states, previous, status];
+    if let Some((norms, _)) = norms {
+        for of in update.norms() {
+            let operands = [gradient, parameters, norms];
+            let grid = Grid::Workgroups(pieces, 1);
+            recorder.call(update.norms_key(of), &shape, &operands, grid).await?;
+            let numbers = (slices + 1) * count;
+            recorder.costing((numbers + 2 * count) as f64, numbers as f64);
+        }
+        buffers.push(norms);
+    }
+    let grid = Grid::Elements(count.div_ceil(UPDATED));
+    recorder.call(update.key(), &shape, &buffers, grid).await?;
+    // About ten operations, parameters, their copy and the state, read and written.
+    let (operations, numbers) = ((slices + 10) * count, (slices + 7) * count);
+    recorder.costing(operations as f64, numbers as f64);
+    Ok(())
+}
