@@ -20,6 +20,7 @@ family! {
         lion: Lion as "lion" { beta1: f64, beta2: f64, weight_decay: f64 };
         amsgrad: AmsGrad as "amsgrad" { beta1: f64, beta2: f64, epsilon: f64 };
         adabound: AdaBound as "adabound" { beta1: f64, beta2: f64, epsilon: f64, final_rate: f64, gamma: f64 };
+        novograd: Novograd as "novograd" { beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64, averaging: bool };
     }
 }
 
