@@ -114,14 +114,6 @@ impl Network {
         &self.parameters
     }
 
-    /// The ranges of [`parameters`](Self::parameters) that belong together: the weights of the first
-    /// layer, its biases, and so on.
-    pub fn segments(&self) -> Vec<Range<usize>> {
-        let of_layer = |layer| [self.weight_range(layer), self.bias_range(layer)];
-        let all = (0..self.layers.len()).flat_map(of_layer);
-        all.filter(|segment| !segment.is_empty()).collect()
-    }
-
     /// Replaces all parameters, in the order of [`parameters`](Self::parameters).
     ///
     /// # Errors

@@ -248,7 +248,7 @@ impl ReferenceSession {
         }
         let update = Surrounded::new(plan, step.learning_rate, moment.updates + 1);
         let mut parameters = moment.network.parameters().to_vec();
-        let segments = moment.network.segments();
+        let segments: Vec<_> = moment.network.segments().iter().map(|s| s.range.clone()).collect();
         update.apply(&segments, &mut parameters, gradient, &mut moment.states);
         // Refused if a parameter is not finite: the network keeps what it had before the step.
         if moment.network.set_parameters(&parameters).is_err() {

@@ -216,8 +216,8 @@ impl Task<'_> {
         // Before anything is made: whether a single sample fits.
         layerwise::part_rows(gpu, network, batch)?;
         let parameters = layerwise::upload_parameters(gpu, network).await?;
-        let state =
-            State::new(gpu, parameters, &network.segments(), Update::of(plan), slots).await?;
+        let segments: Vec<_> = network.segments().iter().map(|s| s.range.clone()).collect();
+        let state = State::new(gpu, parameters, &segments, Update::of(plan), slots).await?;
         let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
         let mut plans = Vec::new();
         for count in counts {
