@@ -28,7 +28,6 @@ const NOT_YET: &[&str] = &[];
 #[rustfmt::skip]
 const FEATURES_NOT_YET: &[&str] = &[
     "accumulate",
-    "no-bias",
     "weights",
 ];
 
