@@ -9,13 +9,18 @@ mod adapter;
 #[cfg(target_arch = "wasm32")]
 mod browser;
 mod cache;
+mod candidates;
+mod choice;
+mod compile;
 mod device;
 #[cfg(test)]
 mod faults;
 mod fused;
 mod kernels;
 mod layerwise;
+mod layout;
 mod listing;
+mod lock;
 mod pipelines;
 mod prediction;
 mod profile;
@@ -26,22 +31,27 @@ mod samples;
 mod session;
 mod shape;
 mod specialise;
+mod state;
+mod step;
 mod template;
 mod tuning;
 mod turns;
 #[cfg(test)]
 mod twins;
 mod update;
+mod waiter;
 
 pub use adapter::NO_ADAPTER;
+pub use choice::Kernels;
 pub use device::Counts;
 #[doc(hidden)]
 pub use listing::{Dispatch, Listing, listings, other_listings};
 
+use self::choice::Choice;
 use self::device::Gpu;
 use super::{Device, Engine, KernelTime, Output, Pending, Plan, Session};
 use crate::dataset::Dataset;
-use crate::error::{Error, Result, invalid};
+use crate::error::Result;
 use crate::network::Network;
 use std::sync::Arc;
 
@@ -49,39 +59,6 @@ use std::sync::Arc;
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
     choice: Choice,
-}
-
-/// Which kernels an engine uses, and whether it looks for their fastest shapes.
-#[derive(Clone, Copy, Default)]
-struct Choice {
-    kernels: Kernels,
-    tune: bool,
-}
-
-/// Which kernels the GPU engine uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kernels {
-    /// The fused ones where they can take the network, else the layerwise.
-    #[default]
-    Auto,
-    /// One dispatch after the other for each layer: any network.
-    Layerwise,
-    /// Three dispatches a training step: layers of at most 128 neurons.
-    Fused,
-}
-
-impl std::str::FromStr for Kernels {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "layerwise" => Ok(Self::Layerwise),
-            "fused" => Ok(Self::Fused),
-            _ => invalid(format!(
-                "there are no kernels '{name}': choose one of auto, layerwise, fused"
-            )),
-        }
-    }
 }
 
 /// The adapters that this engine can run on, best first. Blocks.

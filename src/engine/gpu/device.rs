@@ -2,17 +2,19 @@
 
 use super::adapter::Candidate;
 use super::cache::Cache;
+use super::candidates::candidates;
 use super::kernels::{Kernel, KernelKey};
+use super::layout::Layout;
+use super::lock::lock;
 use super::pipelines::Pipelines;
-use super::readback::Waiter;
 use super::recent::Recent;
-use super::shape::{self, Abilities, Shapes};
-use super::specialise::Layout;
+use super::shape::{Abilities, Shapes};
 use super::turns;
+use super::waiter::Waiter;
 use crate::engine::Device;
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The largest buffer the engine makes where the device would allow more: positions in it stay
 /// within 32 bits.
@@ -60,9 +62,9 @@ pub(super) struct Gpu {
     /// What decides the shapes of the fused kernels.
     pub(super) abilities: Abilities,
     largest_buffer: AtomicU64,
-    kernels: Mutex<Recent<KernelKey, Arc<Kernel>>>,
+    pub(super) kernels: Mutex<Recent<KernelKey, Arc<Kernel>>>,
     /// Whether a kernel was compiled since the last were remembered.
-    unsaved: AtomicBool,
+    pub(super) unsaved: AtomicBool,
     failures: Arc<Mutex<Failures>>,
     counts: Mutex<Counts>,
     notes: Mutex<Vec<String>>,
@@ -336,23 +338,7 @@ impl Gpu {
 
     /// The shapes of the fused kernels that this device can run for a network.
     pub(super) fn candidates(&self, layout: &Layout) -> Vec<Shapes> {
-        shape::candidates(&self.abilities, layout)
-    }
-
-    /// The compiled kernel, from the cache if it was asked for before.
-    pub(super) async fn kernel(&self, key: &KernelKey) -> Result<Arc<Kernel>> {
-        if let Some(kernel) = lock(&self.kernels).get(key) {
-            return Ok(kernel);
-        }
-        #[cfg(test)]
-        if lock(&self.refuses).as_ref().is_some_and(|refuses| refuses(key)) {
-            let what = format!("compiling the kernel '{key}'");
-            return Err(Error::Gpu { what, reason: "a test refuses it".into() });
-        }
-        let kernel = Arc::new(Kernel::compile(self, key).await?);
-        lock(&self.kernels).insert(key.clone(), Arc::clone(&kernel));
-        self.unsaved.store(true, Ordering::Relaxed);
-        Ok(kernel)
+        candidates(&self.abilities, layout)
     }
 
     /// An error of one way to compute something, after which another way can be tried.
@@ -406,11 +392,6 @@ impl Scopes {
             errors.into_iter().flatten().next()
         }
     }
-}
-
-/// Locks, whoever may have panicked with the lock: the data are valid at every moment.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A driver's report in one line.

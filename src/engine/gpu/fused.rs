@@ -1,14 +1,15 @@
 //! The fused path: a training step in three dispatches, a prediction in one, for networks whose
 //! hidden layers are at most 128 wide.
 
-use super::Kernels;
+use super::choice::Kernels;
 use super::device::Gpu;
 use super::kernels::KernelKey;
+use super::layout::Layout;
 use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder};
 use super::samples::{Segments, Stored};
-use super::shape::{self, Abilities, Shape, Shapes};
-use super::specialise::{self, Layout, Purpose, Samples};
+use super::shape::{Abilities, Shape, Shapes};
+use super::specialise::{self, Purpose, Samples};
 use crate::dataset::{self, Dataset};
 use crate::engine::Output;
 use crate::error::{Error, Result};
@@ -65,7 +66,7 @@ pub(super) fn unfit_rows(gpu: &Gpu, network: &Network, rows: usize) -> Option<St
     let candidates = gpu.candidates(&layout);
     if candidates.is_empty() {
         let unlimited = Abilities { most_turns: usize::MAX, ..gpu.abilities.clone() };
-        if shape::candidates(&unlimited, &layout).is_empty() {
+        if super::candidates::candidates(&unlimited, &layout).is_empty() {
             return Some(NO_SHAPE.into());
         }
         return Some(format!(

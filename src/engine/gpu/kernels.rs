@@ -1,9 +1,7 @@
 //! The table of the kernels: one file in `shaders/` each, and what it binds.
 
-use super::device::Gpu;
 use super::update::Update;
 use crate::activation::{Activation, Backward};
-use crate::error::Result;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use std::sync::Arc;
@@ -17,7 +15,7 @@ pub(super) enum Access {
 
 /// Which shared pieces of WGSL a kernel is put together with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
+pub(super) enum Needs {
     /// `shared/index.wgsl` only.
     Index,
     /// `shared/tile.wgsl` too.
@@ -46,8 +44,8 @@ pub(super) struct Source {
     pub(super) name: &'static str,
     text: &'static str,
     /// The storage buffers, from binding 1 on; binding 0 is its `shape`, read only.
-    bindings: &'static [Access],
-    needs: Needs,
+    pub(super) bindings: &'static [Access],
+    pub(super) needs: Needs,
 }
 
 macro_rules! sources {
@@ -141,7 +139,7 @@ fn imported(text: &str) -> String {
 /// Which kernel, specialised how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct KernelKey {
-    name: &'static str,
+    pub(super) name: &'static str,
     /// The name of the formula that it computes, if it is written for one.
     formula: &'static str,
     /// The WGSL of that formula, or the whole text of a kernel written for one network.
@@ -211,7 +209,7 @@ impl KernelKey {
         Self::activation(name, activation)
     }
 
-    fn source(&self) -> Option<&'static Source> {
+    pub(super) fn source(&self) -> Option<&'static Source> {
         SOURCES.iter().find(|source| source.name == self.name)
     }
 
@@ -249,69 +247,8 @@ pub(super) struct Kernel {
     pub(super) has_shape: bool,
 }
 
-impl Kernel {
-    pub(super) async fn compile(gpu: &Gpu, key: &KernelKey) -> Result<Self> {
-        let name = key.name;
-        let Some(source) = key.source() else {
-            return crate::error::invalid(format!("there is no kernel '{name}'"));
-        };
-        let reads_step = source.reads_step();
-        let has_shape = source.needs != Needs::Specialisation;
-        let text = source.text(key);
-        let shape = has_shape.then_some((0, storage(Access::Read)));
-        // A template may leave out its last binding.
-        let declared = |binding: usize| text.contains(&format!("@binding({binding})"));
-        let buffers = source.bindings.iter().map(|access| storage(*access));
-        let buffers = buffers
-            .zip(1..)
-            .filter(|(_, binding)| source.needs != Needs::Optimizer || declared(*binding))
-            .map(|(buffer, _)| buffer);
-        let entries: Vec<_> = shape
-            .into_iter()
-            .chain((1..).zip(buffers))
-            .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
-                binding,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty,
-                count: None,
-            })
-            .collect();
-        let what = format!("compiling the kernel '{name}'");
-        let made = gpu.guarded(&what, |device| {
-            let label = Some(name);
-            let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label,
-                entries: &entries,
-            });
-            let groups = [Some(&layout), reads_step.then_some(&gpu.step_layout)];
-            let used = if reads_step { 2 } else { 1 };
-            let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label,
-                bind_group_layouts: &groups[..used],
-                immediate_size: 0,
-            });
-            let module = source.module(device, text);
-            let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label,
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    // Every kernel writes what it reads of its workgroup's memory.
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
-                cache: gpu.pipelines.cache().as_ref(),
-            });
-            (pipeline, layout)
-        });
-        let (pipeline, layout) = made.await?;
-        Ok(Self { name, pipeline, layout, reads_step, has_shape })
-    }
-}
-
 impl Source {
-    fn reads_step(&self) -> bool {
+    pub(super) fn reads_step(&self) -> bool {
         matches!(
             self.needs,
             Needs::Step | Needs::Order | Needs::Pixels | Needs::Optimizer | Needs::Specialisation
@@ -319,7 +256,7 @@ impl Source {
     }
 
     /// The file with the shared pieces it needs before it, or what was made of it for one network.
-    fn text(&self, key: &KernelKey) -> String {
+    pub(super) fn text(&self, key: &KernelKey) -> String {
         let index = include_str!("../../../shaders/shared/index.wgsl");
         let shared = match self.needs {
             Needs::Index => vec![index],
@@ -347,33 +284,5 @@ impl Source {
     /// The file as it stands.
     pub(super) fn file(name: &str) -> &'static str {
         SOURCES.iter().find(|source| source.name == name).map_or("", |source| source.text)
-    }
-
-    fn module(&self, device: &wgpu::Device, mut text: String) -> wgpu::ShaderModule {
-        // A browser wants to be told; naga must not be.
-        if cfg!(target_arch = "wasm32") && text.contains("subgroupBroadcast") {
-            text.insert_str(0, "enable subgroups;\n");
-        }
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(self.name),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        };
-        if self.needs != Needs::Specialisation {
-            return device.create_shader_module(descriptor);
-        }
-        // SAFETY: the text is our own. A specialised kernel's positions follow from constants in it
-        // that `specialise` and the sizes of the buffers in `fused` come from together, and from the
-        // step, which the session writes; its loops end, since they count up to such numbers.
-        unsafe {
-            device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
-        }
-    }
-}
-
-fn storage(access: Access) -> wgpu::BindingType {
-    wgpu::BindingType::Buffer {
-        ty: wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
-        has_dynamic_offset: false,
-        min_binding_size: None,
     }
 }

@@ -5,8 +5,8 @@ use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder};
-use super::samples::Stored;
-use super::session::State;
+use super::samples::{Part, Stored};
+use super::state::State;
 use super::turns;
 use crate::activation::Activation;
 use crate::dataset::Dataset;
@@ -16,7 +16,6 @@ use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::segment::Segment;
-use std::ops::Range;
 
 /// The most bytes of one layer's values for a part of a batch: beyond that a larger part computes
 /// no faster and only takes memory.
@@ -265,15 +264,6 @@ pub(super) struct Backward {
     deltas: [wgpu::Buffer; 2],
     /// Gradient of every parameter, in the network's flat order.
     gradient: wgpu::Buffer,
-}
-
-/// A part of a step's batch.
-#[derive(Clone)]
-pub(super) struct Part {
-    /// Its rows within the batch.
-    pub(super) rows: Range<usize>,
-    /// Samples in the whole batch.
-    pub(super) batch: usize,
 }
 
 impl Backward {

@@ -1,9 +1,11 @@
 //! The text of the kernels, for tools that look at what a compiler makes of them.
 
+use super::candidates;
 use super::fused::{PREDICTED, usual};
 use super::kernels::{self, KernelKey};
-use super::shape::{self, Abilities, Shape, Shapes};
-use super::specialise::{self, Layout, Purpose, Samples};
+use super::layout::Layout;
+use super::shape::{Abilities, Shape, Shapes};
+use super::specialise::{self, Purpose, Samples};
 use super::update::{UPDATED, Update};
 use crate::engine::{Output, Plan};
 use crate::error::Result;
@@ -75,7 +77,7 @@ fn candidates(layout: &Layout) -> Vec<Shapes> {
         vector: 8,
         most_turns: usize::MAX,
     };
-    shape::candidates(&abilities, layout)
+    candidates::candidates(&abilities, layout)
 }
 
 fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing {

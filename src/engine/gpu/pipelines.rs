@@ -1,8 +1,8 @@
 //! What drivers compiled before, where wgpu can hand it to them again.
 
 use super::cache::Cache;
-use super::device::lock;
 use super::kernels::fnv;
+use super::lock::lock;
 use std::sync::Mutex;
 
 /// The most bytes of compiled kernels that are kept for the next of their kind: nothing can be taken

@@ -3,7 +3,7 @@
 use super::device::{Gpu, STEP_STRIDE};
 use super::readback::floats;
 use super::recorder::{Pass, play_steps};
-use super::session::StepData;
+use super::step::StepData;
 use crate::error::{Result, invalid};
 use std::sync::Arc;
 

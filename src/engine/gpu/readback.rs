@@ -1,19 +1,10 @@
 //! From the device back to the host, without blocking.
 
-#[cfg(test)]
-use super::device::lock;
 use super::device::{Gpu, Scopes};
 use crate::error::{Error, Result};
 use futures_intrusive::channel::shared::oneshot_channel;
 use std::ops::Range;
 use std::sync::Arc;
-#[cfg(test)]
-use std::sync::Mutex;
-#[cfg(not(target_arch = "wasm32"))]
-use std::{
-    sync::mpsc,
-    thread::{self, JoinHandle},
-};
 
 /// The most bytes that are read back at once: more is no faster and takes the host's memory twice.
 const PART_BYTES: u64 = 64 << 20;
@@ -93,75 +84,6 @@ impl Gpu {
     }
 }
 
-/// Sees to it that the callbacks of a submission are called when it is done. A browser does so by
-/// itself; elsewhere a thread waits for the submissions one after the other, so that no future has
-/// to. The thread ends, and is waited for, with the device: a driver must not be left at work while
-/// the process ends.
-pub(super) struct Waiter {
-    #[cfg(not(target_arch = "wasm32"))]
-    thread: Option<(mpsc::Sender<wgpu::SubmissionIndex>, JoinHandle<()>)>,
-    /// While a test has it locked, the thread waits for nothing, and no callback is called.
-    #[cfg(test)]
-    gate: Arc<Mutex<()>>,
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-impl Waiter {
-    pub(super) fn new(device: &wgpu::Device) -> Self {
-        let (sender, submissions) = mpsc::channel();
-        let device = device.clone();
-        #[cfg(test)]
-        let gate = Arc::<Mutex<()>>::default();
-        #[cfg(test)]
-        let gate_of_the_thread = Arc::clone(&gate);
-        let wait = move || {
-            for submission in submissions {
-                #[cfg(test)]
-                drop(lock(&gate_of_the_thread));
-                // What fails here also fails the mapping, which reports it.
-                let _ = device.poll(wgpu::PollType::Wait {
-                    submission_index: Some(submission),
-                    timeout: None,
-                });
-            }
-        };
-        let thread = thread::Builder::new().name("impasto-gpu-wait".into()).spawn(wait);
-        Self {
-            thread: thread.ok().map(|thread| (sender, thread)),
-            #[cfg(test)]
-            gate,
-        }
-    }
-
-    fn wait_for(&self, device: &wgpu::Device, submission: wgpu::SubmissionIndex) {
-        let sent = self.thread.as_ref().is_some_and(|(sender, _)| sender.send(submission).is_ok());
-        if !sent {
-            // No thread was to be had: wait here, late rather than never.
-            let _ = device.poll(wgpu::PollType::wait_indefinitely());
-        }
-    }
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        if let Some((sender, thread)) = self.thread.take() {
-            drop(sender);
-            // It cannot have panicked with anything that is still needed.
-            let _ = thread.join();
-        }
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-impl Waiter {
-    pub(super) fn new(_: &wgpu::Device) -> Self {
-        Self {}
-    }
-
-    fn wait_for(&self, _: &wgpu::Device, _: wgpu::SubmissionIndex) {}
-}
-
 /// The floats in a device's bytes.
 pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.chunks_exact(4).map(bytemuck::pod_read_unaligned)
@@ -169,10 +91,10 @@ pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::engine::{Outcome, Pending, Session};
-    use crate::gpu::Choice;
+    use crate::gpu::choice::Choice;
     use crate::gpu::faults::{step, task};
+    use crate::gpu::lock::lock;
     use crate::gpu::session::GpuSession;
     use crate::gpu::twins::adapters;
     use std::task::{Context, Poll, Waker};

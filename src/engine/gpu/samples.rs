@@ -2,10 +2,19 @@
 
 use super::device::Gpu;
 use super::kernels::KernelKey;
-use super::layerwise::Part;
 use super::recorder::{Grid, Recorder};
 use crate::dataset::{Dataset, Grid as Places, Samples};
 use crate::error::Result;
+use std::ops::Range;
+
+/// A part of a step's batch.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// Its rows within the batch.
+    pub(super) rows: Range<usize>,
+    /// Samples in the whole batch.
+    pub(super) batch: usize,
+}
 
 /// Rows on the device, in as many buffers as its limits ask for.
 pub(super) struct Segments {

@@ -1,126 +1,26 @@
 //! A training run on a device.
 
-use super::Choice;
+use super::choice::Choice;
 use super::device::{Gpu, STEP_STRIDE};
 use super::fused::{self, Fused, Keys};
 use super::layerwise::{self, Layerwise};
+use super::layout::Layout;
 use super::prediction;
 use super::readback::floats;
 use super::recorder::{Dispatch, Pass, Recorder, play_steps};
-use super::specialise::Layout;
+use super::state::{NEVER, State, divergence};
+use super::step::StepData;
 use super::tuning::{self, Trial};
-use super::update::{self, Operands, Update};
+use super::update::Update;
 use crate::dataset::{Dataset, Part};
-use crate::engine::{
-    Divergence, KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready,
-};
+use crate::engine::{KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
 use crate::error::{Result, invalid};
 use crate::network::Network;
-use crate::permutation::Permutation;
 use crate::wrapper::Numbers;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// The most steps in a submission: the slots of the loss buffer. Fewer where buffers are small.
 const SLOTS: u64 = 1024;
-
-/// A step's place in the status buffer while none has diverged.
-const NEVER: u32 = u32::MAX;
-
-/// What a step finds in its slice of the buffer of steps; `Step` in `shaders/shared/step.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-pub(super) struct StepData {
-    pub(super) order: [u32; 4],
-    pub(super) part: [u32; 4],
-    pub(super) first: u32,
-    pub(super) slot: u32,
-    pub(super) number: u32,
-    pub(super) count: u32,
-    pub(super) constants: [[f32; 4]; 3],
-    pub(super) loss_scale: f32,
-    pub(super) part_first: u32,
-    pub(super) l2: f32,
-    pub(super) clip_value: f32,
-    pub(super) clip_norm: f32,
-    pub(super) alpha: f32,
-    pub(super) share: f32,
-    /// Up to the next slice.
-    pub(super) unused: [u32; 33],
-}
-
-impl StepData {
-    /// A pass over the first `count` samples as they stand.
-    pub(super) fn in_order(count: usize) -> Self {
-        let still = Permutation::identity(count).words();
-        Self { order: still, part: still, count: count as u32, ..bytemuck::Zeroable::zeroed() }
-    }
-}
-
-/// The buffers of a run that the kernels change, whichever they are.
-pub(super) struct State {
-    pub(super) parameters: wgpu::Buffer,
-    /// The parameters before the last step.
-    previous: wgpu::Buffer,
-    /// The optimizer's state and the vectors of what surrounds it, `[states, count]`.
-    states: wgpu::Buffer,
-    /// The norms of the gradient, and in how many pieces, where the update needs them.
-    norms: Option<(wgpu::Buffer, usize)>,
-    /// Parameters with their padding.
-    count: usize,
-    /// The loss of each step of a submission.
-    pub(super) sums: wgpu::Buffer,
-    /// The first steps whose loss and whose update was not finite.
-    pub(super) status: wgpu::Buffer,
-}
-
-impl State {
-    /// For `parameters` in these segments that change by `update`, and `slots` steps in a submission.
-    async fn new(
-        gpu: &Gpu,
-        parameters: wgpu::Buffer,
-        segments: &[Range<usize>],
-        update: Update,
-        slots: usize,
-    ) -> Result<Self> {
-        let count = segments.last().map_or(0, |segment| segment.end);
-        let initial = update.optimizer.initial();
-        let states = gpu.storage("optimizer state", update.states() * count).await?;
-        if initial.iter().any(|value| *value != 0.0) {
-            let each = initial.iter().flat_map(|value| std::iter::repeat_n(*value as f32, count));
-            gpu.write(&states, bytemuck::cast_slice(&each.collect::<Vec<f32>>()));
-        }
-        if let Some(slow) = update.wrappers.vectors().slow {
-            let first = (initial.len() + slow) * count;
-            gpu.copy(&parameters, &states, 4 * first as u64, 4 * count as u64);
-        }
-        Ok(Self {
-            norms: update::upload_pieces(gpu, update, segments).await?,
-            parameters,
-            previous: gpu.storage("parameters before the last step", count).await?,
-            states,
-            count,
-            sums: gpu.storage("losses of the steps", slots).await?,
-            status: gpu.upload("first steps that diverged", &[NEVER; 2]).await?,
-        })
-    }
-
-    /// Records the update by a gradient that comes in `slices` parts.
-    async fn record_update(
-        &self,
-        recorder: &mut Recorder<'_>,
-        update: Update,
-        gradient: &wgpu::Buffer,
-        slices: usize,
-    ) -> Result<()> {
-        let Self { parameters, states, previous, status, norms, count, .. } = self;
-        let norms = norms.as_ref();
-        let count = *count;
-        let operands =
-            Operands { gradient, slices, count, parameters, states, previous, status, norms };
-        update::record(recorder, update, &operands).await
-    }
-}
 
 /// What the steps of a run change, as it was at some moment.
 struct Kept {
@@ -465,10 +365,4 @@ impl Session for GpuSession {
         held.dedup();
         Some(held.into_iter().map(wgpu::Buffer::size).sum())
     }
-}
-
-/// What the status buffer says.
-fn divergence([loss, update]: [u32; 2]) -> Option<Divergence> {
-    let step = loss.min(update);
-    (step != NEVER).then_some(Divergence { step: step.into(), in_loss: loss <= update })
 }

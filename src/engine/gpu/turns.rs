@@ -3,8 +3,9 @@
 //! Mesa's llvmpipe ends the loops of an invocation after 65,535 turns of all of them together, without a
 //! word: the results are wrong. So the kernels are only used there where their loops turn less often.
 
+use super::layout::Layout;
 use super::shape::Shapes;
-use super::specialise::{self, Layout};
+use super::specialise;
 use crate::engine::Device;
 
 /// The most turns that an invocation's loops may take on llvmpipe.

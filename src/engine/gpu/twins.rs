@@ -17,7 +17,7 @@ use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{KernelKey, SOURCES};
 use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
-use super::session::StepData;
+use super::step::StepData;
 use crate::dataset::{Dataset, Samples};
 use crate::encoding::Encoding;
 use crate::engine::reference;

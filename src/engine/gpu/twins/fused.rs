@@ -8,13 +8,14 @@ use crate::dataset::Dataset;
 use crate::encoding::Encoding;
 use crate::engine::{Output, reference};
 use crate::error::Result;
+use crate::gpu::candidates::candidates;
 use crate::gpu::device::{Gpu, STEP_STRIDE};
 use crate::gpu::fused::{self, Fused, Keys, Source};
 use crate::gpu::readback::floats;
 use crate::gpu::recorder::{Recorder, play_steps};
-use crate::gpu::session::StepData;
-use crate::gpu::shape::{self, Abilities, Shapes};
-use crate::gpu::specialise::{Layout, Purpose};
+use crate::gpu::shape::{Abilities, Shapes};
+use crate::gpu::step::StepData;
+use crate::gpu::{layout::Layout, specialise::Purpose};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::permutation::Permutation;
@@ -35,7 +36,7 @@ fn all_shapes(gpu: &Gpu, layout: &Layout) -> Vec<Shapes> {
     ];
     for (software, broadcast, vector) in kinds {
         let abilities = Abilities { software, broadcast, vector, ..own.clone() };
-        all.extend(shape::candidates(&abilities, layout));
+        all.extend(candidates(&abilities, layout));
     }
     all
 }

@@ -1,0 +1,119 @@
+//! Compiles kernels, each once.
+
+use super::device::Gpu;
+use super::kernels::{Access, Kernel, KernelKey, Needs, Source};
+use super::lock::lock;
+#[cfg(test)]
+use crate::error::Error;
+use crate::error::{Result, invalid};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Gpu {
+    /// The compiled kernel, from the cache if it was asked for before.
+    pub(super) async fn kernel(&self, key: &KernelKey) -> Result<Arc<Kernel>> {
+        if let Some(kernel) = lock(&self.kernels).get(key) {
+            return Ok(kernel);
+        }
+        #[cfg(test)]
+        if lock(&self.refuses).as_ref().is_some_and(|refuses| refuses(key)) {
+            let what = format!("compiling the kernel '{key}'");
+            return Err(Error::Gpu { what, reason: "a test refuses it".into() });
+        }
+        let kernel = Arc::new(Kernel::compile(self, key).await?);
+        lock(&self.kernels).insert(key.clone(), Arc::clone(&kernel));
+        self.unsaved.store(true, Ordering::Relaxed);
+        Ok(kernel)
+    }
+}
+
+impl Kernel {
+    async fn compile(gpu: &Gpu, key: &KernelKey) -> Result<Self> {
+        let name = key.name;
+        let Some(source) = key.source() else {
+            return invalid(format!("there is no kernel '{name}'"));
+        };
+        let reads_step = source.reads_step();
+        let has_shape = source.needs != Needs::Specialisation;
+        let text = source.text(key);
+        let shape = has_shape.then_some((0, storage(Access::Read)));
+        // A template may leave out its last binding.
+        let declared = |binding: usize| text.contains(&format!("@binding({binding})"));
+        let buffers = source.bindings.iter().map(|access| storage(*access));
+        let buffers = buffers
+            .zip(1..)
+            .filter(|(_, binding)| source.needs != Needs::Optimizer || declared(*binding))
+            .map(|(buffer, _)| buffer);
+        let entries: Vec<_> = shape
+            .into_iter()
+            .chain((1..).zip(buffers))
+            .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty,
+                count: None,
+            })
+            .collect();
+        let what = format!("compiling the kernel '{name}'");
+        let made = gpu.guarded(&what, |device| {
+            let label = Some(name);
+            let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label,
+                entries: &entries,
+            });
+            let groups = [Some(&layout), reads_step.then_some(&gpu.step_layout)];
+            let used = if reads_step { 2 } else { 1 };
+            let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label,
+                bind_group_layouts: &groups[..used],
+                immediate_size: 0,
+            });
+            let module = source.module(device, text);
+            let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label,
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Every kernel writes what it reads of its workgroup's memory.
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: gpu.pipelines.cache().as_ref(),
+            });
+            (pipeline, layout)
+        });
+        let (pipeline, layout) = made.await?;
+        Ok(Self { name, pipeline, layout, reads_step, has_shape })
+    }
+}
+
+impl Source {
+    fn module(&self, device: &wgpu::Device, mut text: String) -> wgpu::ShaderModule {
+        // A browser wants to be told; naga must not be.
+        if cfg!(target_arch = "wasm32") && text.contains("subgroupBroadcast") {
+            text.insert_str(0, "enable subgroups;\n");
+        }
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(self.name),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        };
+        if self.needs != Needs::Specialisation {
+            return device.create_shader_module(descriptor);
+        }
+        // SAFETY: the text is our own. A specialised kernel's positions follow from constants in it
+        // that `specialise` and the sizes of the buffers in `fused` come from together, and from the
+        // step, which the session writes; its loops end, since they count up to such numbers.
+        unsafe {
+            device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+        }
+    }
+}
+
+fn storage(access: Access) -> wgpu::BindingType {
+    wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
+        has_dynamic_offset: false,
+        min_binding_size: None,
+    }
+}

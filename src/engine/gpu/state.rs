@@ -1,0 +1,82 @@
+//! What a run changes on the device.
+
+use super::device::Gpu;
+use super::recorder::Recorder;
+use super::update::{self, Operands, Update};
+use crate::engine::Divergence;
+use crate::error::Result;
+use std::ops::Range;
+
+/// A step's place in the status buffer while none has diverged.
+pub(super) const NEVER: u32 = u32::MAX;
+
+/// The buffers of a run that the kernels change, whichever they are.
+pub(super) struct State {
+    pub(super) parameters: wgpu::Buffer,
+    /// The parameters before the last step.
+    pub(super) previous: wgpu::Buffer,
+    /// The optimizer's state and the vectors of what surrounds it, `[states, count]`.
+    pub(super) states: wgpu::Buffer,
+    /// The norms of the gradient, and in how many pieces, where the update needs them.
+    pub(super) norms: Option<(wgpu::Buffer, usize)>,
+    /// Parameters with their padding.
+    pub(super) count: usize,
+    /// The loss of each step of a submission.
+    pub(super) sums: wgpu::Buffer,
+    /// The first steps whose loss and whose update was not finite.
+    pub(super) status: wgpu::Buffer,
+}
+
+impl State {
+    /// For `parameters` in these segments that change by `update`, and `slots` steps in a submission.
+    pub(super) async fn new(
+        gpu: &Gpu,
+        parameters: wgpu::Buffer,
+        segments: &[Range<usize>],
+        update: Update,
+        slots: usize,
+    ) -> Result<Self> {
+        let count = segments.last().map_or(0, |segment| segment.end);
+        let initial = update.optimizer.initial();
+        let states = gpu.storage("optimizer state", update.states() * count).await?;
+        if initial.iter().any(|value| *value != 0.0) {
+            let each = initial.iter().flat_map(|value| std::iter::repeat_n(*value as f32, count));
+            gpu.write(&states, bytemuck::cast_slice(&each.collect::<Vec<f32>>()));
+        }
+        if let Some(slow) = update.wrappers.vectors().slow {
+            let first = (initial.len() + slow) * count;
+            gpu.copy(&parameters, &states, 4 * first as u64, 4 * count as u64);
+        }
+        Ok(Self {
+            norms: update::upload_pieces(gpu, update, segments).await?,
+            parameters,
+            previous: gpu.storage("parameters before the last step", count).await?,
+            states,
+            count,
+            sums: gpu.storage("losses of the steps", slots).await?,
+            status: gpu.upload("first steps that diverged", &[NEVER; 2]).await?,
+        })
+    }
+
+    /// Records the update by a gradient that comes in `slices` parts.
+    pub(super) async fn record_update(
+        &self,
+        recorder: &mut Recorder<'_>,
+        update: Update,
+        gradient: &wgpu::Buffer,
+        slices: usize,
+    ) -> Result<()> {
+        let Self { parameters, states, previous, status, norms, count, .. } = self;
+        let norms = norms.as_ref();
+        let count = *count;
+        let operands =
+            Operands { gradient, slices, count, parameters, states, previous, status, norms };
+        update::record(recorder, update, &operands).await
+    }
+}
+
+/// What the status buffer says.
+pub(super) fn divergence([loss, update]: [u32; 2]) -> Option<Divergence> {
+    let step = loss.min(update);
+    (step != NEVER).then_some(Divergence { step: step.into(), in_loss: loss <= update })
+}
