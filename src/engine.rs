@@ -18,7 +18,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::permutation::Permutation;
 use crate::schedule::not_negative;
-use crate::wrapper::Wrappers;
+use crate::wrappers::Wrappers;
 use std::fmt;
 use std::pin::Pin;
 

@@ -48,6 +48,7 @@ mod subject;
 mod summary;
 mod trainer;
 pub mod wrapper;
+mod wrappers;
 
 pub use activation::Activation;
 #[cfg(not(target_arch = "wasm32"))]
@@ -79,11 +80,12 @@ pub use summary::{Ending, Epoch, Summary};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
 pub use trainer::{Control, EarlyStopping, Event, Trainer, Training, evaluate_async};
+pub use wrapper::Wrapper;
 pub use wrapper::clip_norm::ClipNorm;
 pub use wrapper::clip_value::ClipValue;
 pub use wrapper::ema::Ema;
 pub use wrapper::lookahead::Lookahead;
-pub use wrapper::{Wrapper, Wrappers};
+pub use wrappers::Wrappers;
 
 #[cfg(test)]
 mod tests {

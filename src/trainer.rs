@@ -40,7 +40,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, not_negative};
 use crate::summary::{Ending, Epoch, Summary};
-use crate::wrapper::Wrappers;
+use crate::wrappers::Wrappers;
 
 /// How to train. `Trainer::default()` is Adam on the mean squared error.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Clipping by norm.
 
-use super::{Formula, Wrapper, Wrappers};
+use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +24,6 @@ impl Formula for ClipNorm {
             range: Range::Positive,
         }],
     };
-
-    fn place(wrappers: &mut Wrappers) -> &mut Option<Self> {
-        &mut wrappers.clip_norm
-    }
 }
 
 impl From<ClipNorm> for Wrapper {

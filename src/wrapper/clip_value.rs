@@ -1,6 +1,6 @@
 //! Clipping by value.
 
-use super::{Formula, Wrapper, Wrappers};
+use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 use serde::{Deserialize, Serialize};
@@ -24,10 +24,6 @@ impl Formula for ClipValue {
             range: Range::Positive,
         }],
     };
-
-    fn place(wrappers: &mut Wrappers) -> &mut Option<Self> {
-        &mut wrappers.clip_value
-    }
 }
 
 impl From<ClipValue> for Wrapper {

@@ -1,6 +1,6 @@
 //! A moving average of the parameters.
 
-use super::{Formula, Wrapper, Wrappers};
+use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
 use serde::{Deserialize, Serialize};
 
@@ -36,10 +36,6 @@ impl Formula for Ema {
             },
         ],
     };
-
-    fn place(wrappers: &mut Wrappers) -> &mut Option<Self> {
-        &mut wrappers.ema
-    }
 }
 
 impl From<Ema> for Wrapper {
@@ -51,7 +47,7 @@ impl From<Ema> for Wrapper {
 impl Ema {
     /// The share of the parameters after update `t` in the average. With bias correction it makes the
     /// average what the sum divided by `1 − decayᵗ` is.
-    pub(super) fn share(self, t: u64) -> f64 {
+    pub(crate) fn share(self, t: u64) -> f64 {
         let Self { decay, bias_correction } = self;
         match (t, bias_correction) {
             (1, _) => 1.0,

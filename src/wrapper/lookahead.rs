@@ -1,6 +1,6 @@
 //! Lookahead.
 
-use super::{Formula, Wrapper, Wrappers};
+use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 use serde::{Deserialize, Serialize};
@@ -36,10 +36,6 @@ impl Formula for Lookahead {
             },
         ],
     };
-
-    fn place(wrappers: &mut Wrappers) -> &mut Option<Self> {
-        &mut wrappers.lookahead
-    }
 }
 
 impl From<Lookahead> for Wrapper {
@@ -50,7 +46,7 @@ impl From<Lookahead> for Wrapper {
 
 impl Lookahead {
     /// `alpha` after the updates that the slow parameters follow, 0 after others.
-    pub(super) fn alpha_at(self, t: u64) -> f64 {
+    pub(crate) fn alpha_at(self, t: u64) -> f64 {
         if t.is_multiple_of(self.every) { self.alpha } else { 0.0 }
     }
 }

@@ -7,7 +7,7 @@ use crate::number::Number;
 use crate::optimizer::{Constants, Formula, MOST_STATES, Optimizer, Visitor};
 use crate::wrapper::clip_value::clipped;
 use crate::wrapper::lookahead::towards;
-use crate::wrapper::{MOST_VECTORS, Numbers, Vectors};
+use crate::wrappers::{MOST_VECTORS, Numbers, Vectors};
 use pulp::{Arch, Simd, WithSimd};
 use std::marker::PhantomData;
 

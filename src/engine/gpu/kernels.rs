@@ -1,9 +1,7 @@
 //! The table of the kernels: one file in `shaders/` each, and what it binds.
 
-use super::update::Update;
 use crate::activation::{Activation, Backward};
 use crate::loss::Loss;
-use crate::optimizer::Optimizer;
 use std::sync::Arc;
 
 /// How a kernel uses a storage buffer.
@@ -191,10 +189,7 @@ pub(super) fn general() -> impl Iterator<Item = KernelKey> {
             !matches!(source.needs, Needs::Specialisation | Needs::Formula | Needs::Optimizer)
         })
         .map(|source| KernelKey::new(source.name));
-    plain
-        .chain(activations)
-        .chain(Loss::ALL.iter().copied().map(KernelKey::loss))
-        .chain(Optimizer::ALL.iter().map(|optimizer| Update::plain(*optimizer).key()))
+    plain.chain(activations).chain(Loss::ALL.iter().copied().map(KernelKey::loss))
 }
 
 impl KernelKey {

@@ -10,6 +10,7 @@ use super::update::{UPDATED, Update};
 use crate::engine::{Output, Plan};
 use crate::error::Result;
 use crate::network::Network;
+use crate::optimizer::Optimizer;
 
 /// A kernel as the engine compiles it.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +65,8 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
     let purpose = Purpose::Prediction(Output::Activated);
     let prediction = specialise::step(network, &layout, shape, Samples::Table, purpose);
     let name = format!("fused_step, predicting, {shape}");
-    let general = kernels::general().map(|key| listing(key.to_string(), key, None));
+    let updates = Optimizer::ALL.iter().map(|optimizer| Update::plain(*optimizer).key());
+    let general = kernels::general().chain(updates).map(|key| listing(key.to_string(), key, None));
     Ok(std::iter::once(listing(name, prediction, None)).chain(general).collect())
 }
 

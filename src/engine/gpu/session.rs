@@ -16,7 +16,7 @@ use crate::dataset::{Dataset, Part};
 use crate::engine::{KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
 use crate::error::{Result, invalid};
 use crate::network::Network;
-use crate::wrapper::Numbers;
+use crate::wrappers::Numbers;
 use std::sync::Arc;
 
 /// The most steps in a submission: the slots of the loss buffer. Fewer where buffers are small.

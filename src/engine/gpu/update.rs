@@ -7,7 +7,7 @@ use super::template::{self, Values};
 use crate::engine::Plan;
 use crate::error::Result;
 use crate::optimizer::Optimizer;
-use crate::wrapper::Wrappers;
+use crate::wrappers::Wrappers;
 use std::ops::Range;
 
 /// Parameters that an invocation of an optimizer's kernel updates.

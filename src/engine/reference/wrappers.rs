@@ -6,7 +6,7 @@ use crate::optimizer::{Constants, Optimizer};
 use crate::wrapper::clip_norm::factor;
 use crate::wrapper::clip_value::clipped;
 use crate::wrapper::lookahead::towards;
-use crate::wrapper::{Numbers, Vectors};
+use crate::wrappers::{Numbers, Vectors};
 use std::ops::Range;
 
 /// Clips by value: `gradient[i] ← clamp(gradient[i], −limit, limit)`.

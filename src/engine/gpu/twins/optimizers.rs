@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::gpu::update::{Norms, Update, pieces};
 use crate::engine::reference::Surrounded;
 use crate::optimizer::Optimizer;
-use crate::wrapper::Wrappers;
+use crate::wrappers::Wrappers;
 use std::ops::Range;
 
 /// A step with the optimizer's constants.

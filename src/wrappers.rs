@@ -1,0 +1,162 @@
+//! All that surrounds an optimizer in a run.
+
+use crate::error::{Result, invalid};
+use crate::wrapper::Wrapper;
+use crate::wrapper::clip_norm::ClipNorm;
+use crate::wrapper::clip_value::ClipValue;
+use crate::wrapper::ema::Ema;
+use crate::wrapper::lookahead::{Lookahead, towards};
+use serde::{Deserialize, Serialize};
+
+/// All that surrounds an optimizer; nothing by default.
+///
+/// ```
+/// use impasto::{Ema, Trainer, Wrappers};
+///
+/// let wrappers = Wrappers { ema: Some(Ema { decay: 0.99, bias_correction: false }), ..Wrappers::default() };
+/// let trainer = Trainer { wrappers, ..Trainer::default() };
+/// assert_eq!(wrappers, Wrappers::new(["ema:decay=0.99".parse()?])?);
+/// # Ok::<(), impasto::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Wrappers {
+    /// Clamps each number of the gradient.
+    pub clip_value: Option<ClipValue>,
+    /// Scales a gradient that is too long.
+    pub clip_norm: Option<ClipNorm>,
+    /// Slow parameters, to which the others return.
+    pub lookahead: Option<Lookahead>,
+    /// A moving average of the parameters, which is what the run results in.
+    pub ema: Option<Ema>,
+}
+
+impl Wrappers {
+    /// These wrappers, whose order does not matter.
+    ///
+    /// # Errors
+    /// One that is there twice, or a parameter out of its range.
+    pub fn new(all: impl IntoIterator<Item = Wrapper>) -> Result<Self> {
+        let mut wrappers = Self::default();
+        for wrapper in all {
+            wrapper.check()?;
+            let twice = match wrapper {
+                Wrapper::ClipValue { limit } => {
+                    wrappers.clip_value.replace(ClipValue { limit }).is_some()
+                }
+                Wrapper::ClipNorm { limit } => {
+                    wrappers.clip_norm.replace(ClipNorm { limit }).is_some()
+                }
+                Wrapper::Lookahead { alpha, every } => {
+                    wrappers.lookahead.replace(Lookahead { alpha, every }).is_some()
+                }
+                Wrapper::Ema { decay, bias_correction } => {
+                    wrappers.ema.replace(Ema { decay, bias_correction }).is_some()
+                }
+            };
+            if twice {
+                return invalid(format!("{} is there twice", wrapper.name()));
+            }
+        }
+        Ok(wrappers)
+    }
+
+    /// Those that are there, in the order in which they are applied.
+    pub fn iter(&self) -> impl Iterator<Item = Wrapper> + use<> {
+        let Self { clip_value, clip_norm, lookahead, ema } = *self;
+        [
+            clip_value.map(Wrapper::from),
+            clip_norm.map(Wrapper::from),
+            lookahead.map(Wrapper::from),
+            ema.map(Wrapper::from),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// Whether the parameters make sense.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.iter().try_for_each(Wrapper::check)
+    }
+
+    /// Where the vectors of numbers for each parameter are among them, behind those of the optimizer.
+    pub(crate) fn vectors(&self) -> Vectors {
+        let mut count = 0;
+        let mut place = |is_there: bool| {
+            is_there.then(|| {
+                count += 1;
+                count - 1
+            })
+        };
+        let (slow, average) = (place(self.lookahead.is_some()), place(self.ema.is_some()));
+        Vectors { slow, average, count }
+    }
+
+    /// The numbers of update `t`, counted from 1.
+    pub(crate) fn at(&self, t: u64) -> Numbers {
+        Numbers {
+            clip_value: self.clip_value.map_or(f64::INFINITY, |clip| clip.limit),
+            clip_norm: self.clip_norm.map_or(f64::INFINITY, |clip| clip.limit),
+            alpha: self.lookahead.map_or(0.0, |lookahead| lookahead.alpha_at(t)),
+            share: self.share(t - 1),
+        }
+    }
+
+    /// The share of the parameters after update `t` in their average; 0 before the first.
+    fn share(&self, t: u64) -> f64 {
+        self.ema.filter(|_| t > 0).map_or(0.0, |ema| ema.share(t))
+    }
+
+    /// What a run has resulted in after so many updates: its parameters, or their average, if there is
+    /// one. `average` is the vector of that name; an update that was `undone` had taken the parameters
+    /// before it into it.
+    pub(crate) fn learned(
+        &self,
+        updates: u64,
+        undone: bool,
+        parameters: Vec<f64>,
+        average: Option<Vec<f64>>,
+    ) -> Vec<f64> {
+        let Some(mut average) = average.filter(|_| updates > 0) else { return parameters };
+        if !undone {
+            let share = self.share(updates);
+            for (average, w) in average.iter_mut().zip(parameters) {
+                *average = towards(*average, w, share);
+            }
+        }
+        average
+    }
+}
+
+/// The most vectors of all wrappers.
+pub(crate) const MOST_VECTORS: usize = 2;
+
+/// Where the wrappers' vectors are, counted from the first of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Vectors {
+    /// The slow parameters of [`Lookahead`], which start as the first ones.
+    pub(crate) slow: Option<usize>,
+    /// The average of [`Ema`], without the parameters after the last update: these are in it
+    /// before the next. An update that is undone has not changed it then.
+    pub(crate) average: Option<usize>,
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
+/// The numbers of one update that surround those of the optimizer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Numbers {
+    /// The largest number of a gradient; infinity where none is clipped.
+    pub(crate) clip_value: f64,
+    /// The largest norm of the gradient; infinity where it is not clipped.
+    pub(crate) clip_norm: f64,
+    /// What the slow parameters take on of the others after this update; 0 for nothing.
+    pub(crate) alpha: f64,
+    /// The share of the parameters before this update in the average of all before it.
+    pub(crate) share: f64,
+}
