@@ -79,7 +79,8 @@ pub use subject::Subject;
 pub use summary::{Ending, Epoch, Summary};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
-pub use trainer::{Control, EarlyStopping, Event, Trainer, Training, evaluate_async};
+pub use trainer::training::Training;
+pub use trainer::{Control, EarlyStopping, Event, Trainer, evaluate_async};
 pub use wrapper::Wrapper;
 pub use wrapper::clip_norm::ClipNorm;
 pub use wrapper::clip_value::ClipValue;

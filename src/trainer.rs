@@ -27,10 +27,8 @@
 mod judge;
 mod pipeline;
 mod timetable;
-mod training;
+pub(crate) mod training;
 mod turns;
-
-pub use training::Training;
 
 use crate::dataset::Dataset;
 use crate::engine::{Engine, Output, Plan, check_widths, reference};
@@ -155,66 +153,6 @@ impl Trainer {
     pub fn warm_up_again(&self, dataset: &Dataset) -> u64 {
         let steps = dataset.len().div_ceil(self.batch_size.max(1)).saturating_mul(self.epochs);
         (steps as u64 / 5).min(2_000)
-    }
-
-    /// Trains `network` on `dataset` and puts what was learned into it. `watch` is told of
-    /// progress and may stop it. Blocks; see [`fit_async`](Self::fit_async).
-    ///
-    /// # Errors
-    /// Settings that make no sense or do not fit the network, a device that failed, or
-    /// [`Error::Diverged`](crate::Error::Diverged); then `network` has the parameters from before the step that diverged.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn fit(
-        &self,
-        engine: &dyn Engine,
-        network: &mut Network,
-        dataset: &Dataset,
-        watch: impl FnMut(&Event) -> Control,
-    ) -> Result<Summary> {
-        pollster::block_on(self.fit_async(engine, network, dataset, watch))
-    }
-
-    /// [`fit`](Self::fit) for callers that must not block.
-    ///
-    /// # Errors
-    /// As [`fit`](Self::fit).
-    pub async fn fit_async(
-        &self,
-        engine: &dyn Engine,
-        network: &mut Network,
-        dataset: &Dataset,
-        mut watch: impl FnMut(&Event) -> Control,
-    ) -> Result<Summary> {
-        let mut training = self.begin(engine, network, dataset).await?;
-        let ended = training.run(engine, &mut watch).await;
-        // Whatever ended it, what was learned so far is kept, unless the device is gone.
-        let learned = training.parameters().await;
-        match (ended, learned) {
-            (Ok(_), Ok(parameters)) => network.set_parameters(&parameters)?,
-            (Ok(_), Err(error)) => return Err(error),
-            (Err(error), learned) => {
-                if let Ok(parameters) = learned {
-                    network.set_parameters(&parameters)?;
-                }
-                return Err(error);
-            }
-        }
-        Ok(training.into_summary())
-    }
-
-    /// Loads `network` and `dataset` into an engine, ready to train: for whoever wants to see and do
-    /// things between the steps. [`fit_async`](Self::fit_async) is this with one
-    /// [`run`](Training::run).
-    ///
-    /// # Errors
-    /// Settings that make no sense or do not fit the network, or a device that failed.
-    pub async fn begin(
-        &self,
-        engine: &dyn Engine,
-        network: &Network,
-        dataset: &Dataset,
-    ) -> Result<Training> {
-        Training::begin(self.clone(), engine, network, dataset).await
     }
 
     /// What the engine is told of a run on `dataset`.

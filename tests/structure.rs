@@ -14,7 +14,7 @@ const TOO_LONG: &[&str] = &[];
 
 /// Imports that close a cycle and will go: (module, what it imports). A test fails on one that is not
 /// there any more.
-const KNOWN: &[(&str, &str)] = &[("trainer", "trainer::training")];
+const KNOWN: &[(&str, &str)] = &[];
 
 /// The path of a module below the crate: `engine::cpu` is `["engine", "cpu"]`.
 type Module = Vec<String>;
