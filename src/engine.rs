@@ -18,15 +18,21 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::permutation::Permutation;
 use crate::schedule::not_negative;
+use crate::threads::{MaybeSend, MaybeSync};
 use crate::wrappers::Wrappers;
 use std::fmt;
 use std::pin::Pin;
 
+/// A result that may have to wait for a device. It can be awaited on any thread, except on
+/// WebAssembly.
+#[cfg(not(target_arch = "wasm32"))]
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// A result that may have to wait for a device.
+#[cfg(target_arch = "wasm32")]
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
-/// Where a network is trained and run.
-pub trait Engine {
+/// Where a network is trained and run. Except on WebAssembly, it can be shared by threads.
+pub trait Engine: MaybeSend + MaybeSync {
     /// What it runs on.
     fn device(&self) -> &Device;
 
@@ -104,8 +110,8 @@ pub(crate) fn no_place<T>(place: usize) -> Result<T> {
     invalid(format!("nothing is kept in place {place}: there are {KEPT}, from 0 on"))
 }
 
-/// One training run on an engine.
-pub trait Session {
+/// One training run on an engine. Except on WebAssembly, it can move to another thread.
+pub trait Session: MaybeSend {
     /// Starts these steps, in order, and returns a future of what came of them; the device works
     /// on while the caller does something else. After a step that diverged, no step is taken any more.
     ///
@@ -354,6 +360,6 @@ impl fmt::Display for Device {
 }
 
 /// A result that is there already.
-pub(crate) fn ready<'a, T: 'a>(result: Result<T>) -> Pending<'a, T> {
+pub(crate) fn ready<'a, T: MaybeSend + 'a>(result: Result<T>) -> Pending<'a, T> {
     Box::pin(std::future::ready(result))
 }

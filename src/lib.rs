@@ -46,6 +46,7 @@ pub mod schedule;
 mod segment;
 mod subject;
 mod summary;
+mod threads;
 mod trainer;
 pub mod wrapper;
 mod wrappers;

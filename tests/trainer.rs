@@ -13,6 +13,8 @@ mod restarts;
 mod schedules;
 #[path = "trainer/targets.rs"]
 mod targets;
+#[path = "trainer/threads.rs"]
+mod threads;
 #[path = "trainer/waiting.rs"]
 mod waiting;
 

@@ -116,12 +116,12 @@ pub(super) fn usual(candidates: &[Shapes]) -> Result<Shapes> {
 /// The last refusal, if it refuses all, or another failure of the device.
 pub(super) async fn first_compiled(
     gpu: &Gpu,
-    shapes: impl IntoIterator<Item = Shape>,
+    shapes: &[Shape],
     kernel: impl Fn(Shape) -> KernelKey,
 ) -> Result<(Shape, KernelKey)> {
     let mut tried = Vec::new();
     let mut refused = forced(NO_SHAPE);
-    for shape in shapes {
+    for shape in shapes.iter().copied() {
         if tried.contains(&shape) {
             continue;
         }
@@ -261,8 +261,8 @@ pub(super) async fn predict(
     let source = Source::inputs(gpu, network, rows).await?;
     let inputs = source.buffers[0].clone();
     let candidates = gpu.candidates(&layout);
-    let steps = candidates.iter().map(|shapes| shapes.step);
-    let (step, pass) = first_compiled(gpu, steps, |shape| {
+    let steps: Vec<Shape> = candidates.iter().map(|shapes| shapes.step).collect();
+    let (step, pass) = first_compiled(gpu, &steps, |shape| {
         pass_kernel(network, rows, shape, source.samples, Purpose::Prediction(output))
     })
     .await?;

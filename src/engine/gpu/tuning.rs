@@ -6,7 +6,7 @@ use super::fused::{self, Fused, Keys, Source};
 use super::kernels;
 use super::layout::Layout;
 use super::recorder::{Recorder, play_steps};
-use super::shape::Shapes;
+use super::shape::{Shape, Shapes};
 use super::specialise::Purpose;
 use super::step::StepData;
 use crate::error::Result;
@@ -107,13 +107,13 @@ pub(super) async fn shapes(
 async fn compiled(gpu: &Gpu, candidates: &[Shapes], trial: &Trial<'_>) -> Result<Shapes> {
     let Trial { network, loss, batch, source } = *trial;
     let first = fused::usual(candidates)?;
-    let steps = candidates.iter().map(|shapes| shapes.step);
-    let step = fused::first_compiled(gpu, steps, |shape| {
+    let steps: Vec<Shape> = candidates.iter().map(|shapes| shapes.step).collect();
+    let step = fused::first_compiled(gpu, &steps, |shape| {
         fused::pass_kernel(network, batch, shape, source.samples, Purpose::Training(loss))
     });
     let shapes = Shapes { step: step.await?.0, ..first };
-    let gradients = candidates.iter().map(|shapes| shapes.gradients);
-    let gradients = fused::first_compiled(gpu, gradients, |shape| {
+    let gradients: Vec<Shape> = candidates.iter().map(|shapes| shapes.gradients).collect();
+    let gradients = fused::first_compiled(gpu, &gradients, |shape| {
         fused::gradients_kernel(network, batch, Shapes { gradients: shape, ..shapes })
     });
     Ok(Shapes { gradients: gradients.await?.0, ..shapes })

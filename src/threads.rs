@@ -1,0 +1,43 @@
+//! Bounds for values that move between threads.
+//!
+//! A browser's values stay on the thread that made them, and so do wgpu's there: on WebAssembly these
+//! bounds ask for nothing.
+
+/// `Send`, except on WebAssembly.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSend: Send {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Send + ?Sized> MaybeSend for T {}
+
+/// `Sync`, except on WebAssembly.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSync: Sync {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Sync + ?Sized> MaybeSync for T {}
+
+/// `Send`, except on WebAssembly.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSend {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> MaybeSend for T {}
+
+/// `Sync`, except on WebAssembly.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSync {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> MaybeSync for T {}
+
+/// Engines, runs and what they wait for can move to another thread.
+#[cfg(not(target_arch = "wasm32"))]
+const _: () = {
+    const fn send<T: Send + ?Sized>() {}
+    const fn sync<T: Sync + ?Sized>() {}
+    send::<Box<dyn crate::Engine>>();
+    sync::<dyn crate::Engine>();
+    send::<crate::cpu::CpuEngine>();
+    send::<crate::gpu::GpuEngine>();
+    send::<crate::reference::ReferenceEngine>();
+    send::<Box<dyn crate::Session>>();
+    send::<crate::Training>();
+    send::<crate::Pending<'static, crate::Outcome>>();
+};

@@ -1,0 +1,29 @@
+//! Runs on other threads than the one that began them.
+
+use super::{fit, hill, network, trainer};
+use crate::common::engines;
+use impasto::Control;
+use std::thread;
+
+/// Whether a value can move to another thread, told when compiled.
+fn is_send<T: Send>(value: T) -> T {
+    value
+}
+
+#[test]
+fn a_run_goes_on_on_another_thread() {
+    let trainer = trainer(4);
+    for engine in engines() {
+        let (expected, _) = fit(&trainer, &*engine);
+        let mut training =
+            pollster::block_on(is_send(trainer.begin(&*engine, &network(), &hill()))).unwrap();
+        let learned = thread::scope(|scope| {
+            let run = scope.spawn(|| {
+                pollster::block_on(is_send(training.run(&*engine, |_| Control::Continue)))?;
+                pollster::block_on(is_send(training.parameters()))
+            });
+            run.join().expect("no panic").expect("trains")
+        });
+        assert_eq!(learned, expected.parameters(), "on {}", engine.device());
+    }
+}
