@@ -59,7 +59,7 @@ impl Submission {
     }
 }
 
-/// A submission that is done: what a watcher is told of it.
+/// A submission that is done: what a watcher gets to know of it.
 #[derive(Clone, Copy)]
 pub(super) struct Done {
     pub(super) samples: usize,

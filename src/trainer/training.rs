@@ -14,8 +14,8 @@ use std::fmt;
 use web_time::Instant;
 
 impl Trainer {
-    /// Trains `network` on `dataset` and puts what was learned into it. `watch` is told of
-    /// progress and may stop it. Blocks; see [`fit_async`](Self::fit_async).
+    /// Trains `network` on `dataset` and puts what was learned into it. `watch` receives
+    /// events and may stop it. Blocks; see [`fit_async`](Self::fit_async).
     ///
     /// # Errors
     /// Settings that make no sense or do not fit the network, a device that failed, or

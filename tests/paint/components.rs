@@ -56,7 +56,7 @@ fn every_component_makes_a_difference() {
     assert_each_makes_a_difference("--activation", &activations());
     assert_each_makes_a_difference("--loss", &losses());
     // Long enough for AMSGrad's gradients to fall, the step schedule to halve the rate, and the
-    // plateau to wait in vain.
+    // plateau to wait without effect.
     assert_each_makes_a_difference("--epochs 200 --optimizer", &optimizers());
     let schedules: Vec<&str> = Schedule::ALL.iter().map(|s| within_a_short_run(s.name())).collect();
     assert_each_makes_a_difference("--epochs 200 --learning-rate 0.03 --schedule", &schedules);

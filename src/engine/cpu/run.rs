@@ -223,7 +223,7 @@ fn check_memory(network: &Network, numbers: usize, threads: usize) -> Result<()>
     })
 }
 
-/// Which blocks each thread updates: the largest first, each to whoever has least to do.
+/// Which blocks each thread updates: the largest first, each to the thread with least to do.
 fn owners(layout: &Layout, threads: usize) -> Vec<Vec<usize>> {
     let mut blocks: Vec<usize> = (0..layout.len()).collect();
     blocks.sort_by_key(|b| Reverse(layout.size(*b)));
@@ -245,7 +245,7 @@ fn shared(count: usize, threads: usize, thread: usize) -> Range<usize> {
     end(thread).min(count)..end(thread + 1).min(count)
 }
 
-/// A lock whatever became of its last holder: a panic ends the run, so nobody sees a half-made
+/// A lock, also after its last holder panicked: a panic ends the run, so that nothing reads a half-made
 /// step.
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! What the kernels are told of a step.
+//! What the kernels read of a step.
 
 use crate::permutation::Permutation;
 
