@@ -5,8 +5,8 @@ use crate::family::{About, Parameter, Range};
 use crate::initialization::Initialization;
 use crate::number::Number;
 
-/// The largest initial bias of the first layer, k in Liu et al. 2024, who leave it to the task. With 5, the
-/// first layer's waves have up to 11 times the frequency at 0: enough for a picture of 100 pixels.
+/// The largest initial bias of the first layer, k in Liu et al. 2024. The value is a choice of this crate: with
+/// 5, the first layer's waves have up to 11 times the frequency at 0, enough for a picture of 100 pixels.
 const FIRST_BIAS: f64 = 5.0;
 
 /// `f(z) = sin(omega·(|z| + 1)·z)`, a sine whose frequency grows with `|z|`. Liu et al. 2024.
