@@ -26,18 +26,3 @@ impl<T: ?Sized> MaybeSend for T {}
 pub trait MaybeSync {}
 #[cfg(target_arch = "wasm32")]
 impl<T: ?Sized> MaybeSync for T {}
-
-/// Engines, runs and what they wait for can move to another thread.
-#[cfg(not(target_arch = "wasm32"))]
-const _: () = {
-    const fn send<T: Send + ?Sized>() {}
-    const fn sync<T: Sync + ?Sized>() {}
-    send::<Box<dyn crate::Engine>>();
-    sync::<dyn crate::Engine>();
-    send::<crate::cpu::CpuEngine>();
-    send::<crate::gpu::GpuEngine>();
-    send::<crate::reference::ReferenceEngine>();
-    send::<Box<dyn crate::Session>>();
-    send::<crate::Training>();
-    send::<crate::Pending<'static, crate::Outcome>>();
-};
