@@ -89,6 +89,21 @@ pub use wrapper::ema::Ema;
 pub use wrapper::lookahead::Lookahead;
 pub use wrappers::Wrappers;
 
+/// Engines, runs and what they wait for can move to another thread.
+#[cfg(not(target_arch = "wasm32"))]
+const _: () = {
+    const fn send<T: Send + ?Sized>() {}
+    const fn sync<T: Sync + ?Sized>() {}
+    send::<Box<dyn Engine>>();
+    sync::<dyn Engine>();
+    send::<cpu::CpuEngine>();
+    send::<gpu::GpuEngine>();
+    send::<reference::ReferenceEngine>();
+    send::<Box<dyn Session>>();
+    send::<Training>();
+    send::<Pending<'static, Outcome>>();
+};
+
 #[cfg(test)]
 mod tests {
     /// The Rust of README.md, which is to be the example at the top of this file.
@@ -109,18 +124,3 @@ mod tests {
         assert!(!readme.contains("history["), "{readme}");
     }
 }
-
-/// Engines, runs and what they wait for can move to another thread.
-#[cfg(not(target_arch = "wasm32"))]
-const _: () = {
-    const fn send<T: Send + ?Sized>() {}
-    const fn sync<T: Sync + ?Sized>() {}
-    send::<Box<dyn Engine>>();
-    sync::<dyn Engine>();
-    send::<cpu::CpuEngine>();
-    send::<gpu::GpuEngine>();
-    send::<reference::ReferenceEngine>();
-    send::<Box<dyn Session>>();
-    send::<Training>();
-    send::<Pending<'static, Outcome>>();
-};
