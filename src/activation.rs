@@ -202,7 +202,8 @@ impl Activation {
 
     /// Whether the parameters make sense.
     pub(crate) fn check(self) -> Result<()> {
-        family::check(self.name(), &self.about(), &self)
+        family::check(self.name(), &self.about(), &self)?;
+        family::check_single(self.name(), &self)
     }
 }
 

@@ -114,6 +114,20 @@ pub(crate) fn check(name: &str, about: &About, component: &impl Serialize) -> Re
     Ok(())
 }
 
+/// Whether all parameters are numbers that f32 can hold, in which the engines compute.
+pub(crate) fn check_single(name: &str, component: &impl Serialize) -> Result<()> {
+    for (parameter, value) in parameters(component) {
+        let Some(value) = value.as_f64() else { continue };
+        let single = value as f32;
+        if !single.is_finite() || (single == 0.0 && value != 0.0) {
+            return invalid(format!(
+                "{parameter} of {name} is {value:?}: the engines compute in f32, which cannot hold it"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The component that `text` names, as `name` or `name:parameter=value,parameter=value`.
 /// Parameters that are not named have their defaults.
 pub(crate) fn parse<T>(
@@ -334,6 +348,8 @@ mod tests {
         assert!(message("leaky-relu:slope=x").contains("'x'"));
         assert!(message("leaky-relu:slope=2").contains("slope of leaky-relu is 2"));
         assert!(message("leaky-relu:slope=NaN").contains("number"));
+        assert!(message("gaussian:sigma=1e-50").contains("f32"), "1e-50 would be 0");
+        assert!(message("elu:alpha=1e50").contains("f32"), "1e50 would be infinite");
         assert!(Optimizer::from_name("sgd:nesterov=0.5").is_err());
         let message = |text: &str| Schedule::from_name(text).expect_err("refused").to_string();
         assert!(

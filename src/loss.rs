@@ -172,7 +172,8 @@ impl Loss {
 
     /// Whether the parameters make sense.
     pub(crate) fn check(self) -> Result<()> {
-        family::check(self.name(), &self.about(), &self)
+        family::check(self.name(), &self.about(), &self)?;
+        family::check_single(self.name(), &self)
     }
 
     /// Whether this loss makes sense and can train a network that ends in so many `outputs` with the
