@@ -2,7 +2,7 @@
 //! the parameters after it.
 //!
 //! Each wrapper can be used once, around any optimizer. They are applied in this order:
-//! [`Accumulate`](accumulate::Accumulate), [`ClipValue`](clip_value::ClipValue),
+//! [`ClipValue`](clip_value::ClipValue),
 //! [`ClipNorm`](clip_norm::ClipNorm), the L2 penalty, the optimizer,
 //! [`Lookahead`](lookahead::Lookahead), [`Ema`](ema::Ema).
 
