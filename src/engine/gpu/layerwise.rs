@@ -29,7 +29,6 @@ pub(super) fn part_rows(gpu: &Gpu, network: &Network, batch: usize) -> Result<us
     let widths = network.widths().into_iter().chain([network.inputs()]);
     let widest = 4 * widths.max().unwrap_or(1) as u64;
     let limit = gpu.largest_buffer();
-    check_turns(gpu, network)?;
     let summed = turns::rows(gpu.abilities.most_turns) as u64;
     let rows = (limit.min(PART_BYTES) / widest).min(PART_ROWS).min(summed);
     if rows == 0 && limit < widest {
@@ -40,6 +39,7 @@ pub(super) fn part_rows(gpu: &Gpu, network: &Network, batch: usize) -> Result<us
             advice: "make the layers narrower, or use the CPU engine".into(),
         });
     }
+    check_turns(gpu, network)?;
     Ok((rows.max(1) as usize).min(batch))
 }
 
