@@ -204,7 +204,7 @@ pub(super) fn optimizers_note_what_is_not_finite_and_stop_after_it() {
 
 pub(super) fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
     for gpu in adapters() {
-        for gradient in [0.0, 1e-30, 1e-20, 1e-18, 1e-10, 1.0] {
+        for gradient in [0.0, 1e-30, 1e-22, 1e-20, 1e-18, 1e-10, 1.0] {
             for epsilon in [1e-30, 1e-20, 1e-8, 1.0] {
                 let adam = Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon };
                 let (mut w, mut states, g) = (vec![0.5], vec![0.0; 2], [gradient]);
