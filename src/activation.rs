@@ -182,6 +182,17 @@ impl Activation {
     /// The WGSL that defines `activation(z)`, and `activation_slope` of what the backward pass needs:
     /// of `z` where the forward pass stores the slope, else of the output.
     pub(crate) fn wgsl(self) -> String {
+        self.snippet("y: f32", "")
+    }
+
+    /// The same with `activation_slope(z)`, for layers that store the slopes of any activation.
+    pub(crate) fn wgsl_with_slope(self) -> String {
+        self.snippet("z: f32", "let y = activation(z); ")
+    }
+
+    /// The WGSL of [`wgsl`](Self::wgsl), in which a slope that follows from the output `y` is computed
+    /// from `argument`, after the statement `first`.
+    fn snippet(self, argument: &str, first: &str) -> String {
         struct Snippet;
         impl Visitor for Snippet {
             type Output = &'static str;
@@ -197,7 +208,7 @@ impl Activation {
             Backward::Rectifier { below } => format!("select({}, 1.0, y > 0.0)", number(below)),
             Backward::Polynomial(c) => polynomial(c, number),
         };
-        format!("{snippet}fn activation_slope(y: f32) -> f32 {{ return {slope}; }}\n")
+        format!("{snippet}fn activation_slope({argument}) -> f32 {{ {first}return {slope}; }}\n")
     }
 
     /// Whether the parameters make sense.

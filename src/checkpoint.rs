@@ -28,6 +28,9 @@ struct Description {
     inputs: usize,
     encoding: Encoding,
     activations: Vec<Activation>,
+    /// The rate of each layer; empty where none drops anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dropout: Vec<f64>,
 }
 
 /// Writes `network` to `path`, whole or not at all. `extra` are further texts for the metadata.
@@ -99,6 +102,11 @@ fn to_bytes(
         inputs: network.inputs(),
         encoding: network.encoding(),
         activations: network.layers().iter().map(|layer| layer.activation).collect(),
+        dropout: if network.layers().iter().any(|layer| layer.dropout > 0.0) {
+            network.layers().iter().map(|layer| layer.dropout).collect()
+        } else {
+            Vec::new()
+        },
     };
     if extra.contains_key(KEY) {
         return Err(format!(
@@ -160,6 +168,10 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
     if description.format != 1 {
         return Err(format!("its format is {}, from a later version", description.format));
     }
+    let (layers, rates) = (description.activations.len(), description.dropout.len());
+    if rates != 0 && rates != layers {
+        return Err(format!("its 'impasto' entry has dropout rates of {rates} of {layers} layers"));
+    }
     // The shapes in the file, whose size is known, are checked before a network is built.
     let mut builder = Network::builder(description.inputs)
         .encoding(description.encoding)
@@ -181,6 +193,9 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
             ));
         }
         builder = builder.layer(fan_out, *activation, bias);
+        if let Some(rate) = description.dropout.get(l) {
+            builder = builder.dropout(*rate);
+        }
         fan_in = fan_out;
     }
     let mut network = builder.build().map_err(|e| e.to_string())?;
@@ -242,6 +257,22 @@ mod tests {
         // PyTorch's weight[out = 1, in = 2] is our weights[in = 2, out = 1].
         let flat: Vec<f64> = values(&weight).collect();
         assert_eq!(flat[8 + 2], rounded[2 * 3 + 1]);
+    }
+
+    #[test]
+    fn dropout_is_saved_where_there_is_any() {
+        let builder = || Network::builder(2).hidden(&[3, 4], Activation::Relu);
+        let none = HashMap::<String, String>::new();
+        let network = |builder: crate::Builder| {
+            builder.output(1, Activation::Identity).build().expect("a network")
+        };
+        let dropping = network(builder().dropout(0.25));
+        let bytes = encode(&dropping, &none).expect("encodes");
+        assert_eq!(decode(&bytes).expect("decodes").0.layers(), dropping.layers());
+        let header = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(header(&bytes).contains("[0.25,0.25,0.0]"));
+        let bytes = encode(&network(builder()), &none).expect("encodes");
+        assert!(!header(&bytes).contains("dropout"));
     }
 
     #[test]

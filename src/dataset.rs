@@ -1,5 +1,7 @@
 //! Samples in host memory.
 
+mod weights;
+
 use crate::error::{Error, Result, invalid};
 use crate::permutation::Permutation;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ const MOST_SAMPLES: usize = u32::MAX as usize;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     samples: Arc<Samples>,
+    /// The weight of each of them, if they have weights.
+    weights: Option<Arc<Vec<f32>>>,
     /// Which of them, if not all.
     part: Part,
 }
@@ -26,6 +30,14 @@ pub(crate) enum Samples {
 }
 
 impl Samples {
+    /// How many there are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Table(table) => table.inputs.len() / table.input_width,
+            Self::Pixels(pixels) => pixels.words.len(),
+        }
+    }
+
     /// Writes the targets of the sample at `position` to the beginning of `targets`.
     #[inline]
     fn read_targets(&self, position: usize, targets: &mut [f32]) {
@@ -219,7 +231,7 @@ impl Dataset {
 
     fn whole(samples: Samples, len: usize) -> Self {
         let part = Part { order: Permutation::identity(len), first: 0, len };
-        Self { samples: Arc::new(samples), part }
+        Self { samples: Arc::new(samples), weights: None, part }
     }
 
     /// Number of samples, at least 1.
@@ -318,12 +330,14 @@ impl Dataset {
         }
         if self.part.order != Permutation::identity(self.len()) {
             let (inputs, targets) = self.rows(0..self.len());
-            let copy = Self::new(inputs, targets, self.input_width(), self.target_width())?;
+            let mut copy = Self::new(inputs, targets, self.input_width(), self.target_width())?;
+            copy.weights = self.has_weights().then(|| Arc::new(self.weights(0..self.len())));
             return copy.split(fraction, seed);
         }
         let order = Permutation::new(self.len(), seed, u64::MAX);
         let take = |range: std::ops::Range<usize>| Self {
             samples: Arc::clone(&self.samples),
+            weights: self.weights.clone(),
             part: Part { order, first: range.start, len: range.len() },
         };
         Ok((take(held_out..self.len()), take(0..held_out)))

@@ -193,6 +193,8 @@ pub struct Plan {
     pub batch_size: usize,
     /// Seed of the order of samples; `None` keeps them as they stand.
     pub shuffle: Option<u64>,
+    /// Seed of what [dropout](crate::Builder::dropout) leaves out.
+    pub seed: u64,
     /// What surrounds the optimizer.
     pub wrappers: Wrappers,
 }

@@ -1,6 +1,6 @@
 //! One layer of a network.
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Backward};
 use serde::{Deserialize, Serialize};
 
 /// One layer: `y = f(x·W + b)`, or `y = f(x·W)` without biases.
@@ -15,6 +15,11 @@ pub struct Layer {
     /// Whether it has biases.
     #[serde(default = "yes")]
     pub bias: bool,
+    /// The rate of dropout: the probability with which a training step sets an output to 0, in [0, 1);
+    /// 0 drops nothing. The outputs that are kept are divided by 1 − rate; predictions drop nothing.
+    /// See [`Builder::dropout`](crate::Builder::dropout).
+    #[serde(default)]
+    pub dropout: f64,
 }
 
 /// Layers that were written before some had no biases have them.
@@ -23,6 +28,17 @@ fn yes() -> bool {
 }
 
 impl Layer {
+    /// What the backward pass needs of the forward pass. With dropout the slopes, which are 0 where an
+    /// output is dropped.
+    pub(crate) fn backward(self) -> Backward {
+        if self.dropout > 0.0 { Backward::Slope } else { self.activation.backward() }
+    }
+
+    /// Whether the forward pass stores its slopes for the backward pass.
+    pub(crate) fn stores_slope(self) -> bool {
+        self.backward() == Backward::Slope
+    }
+
     /// Weights and biases together.
     pub fn parameters(self) -> usize {
         self.fan_in * self.fan_out + if self.bias { self.fan_out } else { 0 }

@@ -26,6 +26,7 @@
 pub mod activation;
 mod checkpoint;
 mod dataset;
+mod dropout;
 pub mod encoding;
 mod engine;
 mod error;
@@ -83,6 +84,7 @@ pub use trainer::evaluate;
 pub use trainer::training::Training;
 pub use trainer::{Control, EarlyStopping, Event, Trainer, evaluate_async};
 pub use wrapper::Wrapper;
+pub use wrapper::accumulate::Accumulate;
 pub use wrapper::clip_norm::ClipNorm;
 pub use wrapper::clip_value::ClipValue;
 pub use wrapper::ema::Ema;

@@ -13,6 +13,7 @@
 //! ```
 
 use crate::activation::{Activation, Backward};
+use crate::dropout;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, invalid};
 use crate::initialization::Initialization;
@@ -52,6 +53,7 @@ impl Network {
             inputs,
             encoding: Encoding::Identity,
             layers: Vec::new(),
+            last: 0..0,
             bias: true,
             weights: None,
             biases: None,
@@ -102,7 +104,9 @@ impl Network {
                 self.layers.len()
             ));
         }
-        let layers = self.layers[..count].to_vec();
+        let mut layers = self.layers[..count].to_vec();
+        // What they put out is the output now, which nothing drops.
+        layers[count - 1].dropout = 0.0;
         let segments = self.segments.first(count);
         let parameters = self.parameters[..segments.len()].to_vec();
         Ok(Self { inputs: self.inputs, encoding: self.encoding, layers, segments, parameters })
@@ -223,13 +227,23 @@ impl Network {
     }
 }
 
+/// A layer that was added.
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    width: usize,
+    activation: Activation,
+    bias: bool,
+    dropout: f64,
+}
+
 /// Builds a [`Network`]; see [`Network::builder`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     inputs: usize,
     encoding: Encoding,
-    /// Width, activation, and whether there are biases, of each layer.
-    layers: Vec<(usize, Activation, bool)>,
+    layers: Vec<Added>,
+    /// The layers that the last call added.
+    last: std::ops::Range<usize>,
     bias: bool,
     weights: Option<Initialization>,
     biases: Option<Initialization>,
@@ -246,9 +260,8 @@ impl Builder {
 
     /// Adds hidden layers of these widths.
     #[must_use]
-    pub fn hidden(mut self, widths: &[usize], activation: Activation) -> Self {
-        self.layers.extend(widths.iter().map(|width| (*width, activation, true)));
-        self
+    pub fn hidden(self, widths: &[usize], activation: Activation) -> Self {
+        self.add(widths, activation, true)
     }
 
     /// Adds the output layer.
@@ -259,8 +272,41 @@ impl Builder {
 
     /// Adds one layer, hidden or the output, with biases or without.
     #[must_use]
-    pub fn layer(mut self, width: usize, activation: Activation, bias: bool) -> Self {
-        self.layers.push((width, activation, bias));
+    pub fn layer(self, width: usize, activation: Activation, bias: bool) -> Self {
+        self.add(&[width], activation, bias)
+    }
+
+    fn add(mut self, widths: &[usize], activation: Activation, bias: bool) -> Self {
+        let added = widths.iter().map(|&width| Added { width, activation, bias, dropout: 0.0 });
+        let first = self.layers.len();
+        self.layers.extend(added);
+        self.last = first..self.layers.len();
+        self
+    }
+
+    /// Has training drop outputs of the hidden layers that the last call added: each is 0 with this
+    /// probability, in [0, 1), and divided by 1 − `rate` otherwise. Predictions drop nothing. Which
+    /// outputs are dropped depends on the run's seed and the step, and is the same on every engine.
+    /// Srivastava et al. 2014.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(8)
+    ///     .hidden(&[64, 64], Activation::Relu)
+    ///     .dropout(0.2)
+    ///     .hidden(&[16], Activation::Relu)
+    ///     .output(1, Activation::Identity)
+    ///     .build()?;
+    /// let rates: Vec<f64> = network.layers().iter().map(|layer| layer.dropout).collect();
+    /// assert_eq!(rates, [0.2, 0.2, 0.0, 0.0]);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    #[must_use]
+    pub fn dropout(mut self, rate: f64) -> Self {
+        for layer in &mut self.layers[self.last.clone()] {
+            layer.dropout = rate;
+        }
         self
     }
 
@@ -322,8 +368,8 @@ impl Builder {
     /// The network, with its parameters drawn.
     ///
     /// # Errors
-    /// No inputs, no layer, a layer of width 0, softmax anywhere but in the output layer, more
-    /// than 2²⁸ parameters, or constants out of range.
+    /// No inputs, no layer, a layer of width 0, softmax anywhere but in the output layer,
+    /// dropout after it, more than 2²⁸ parameters, or constants out of range.
     pub fn build(self) -> Result<Network> {
         if self.inputs == 0 {
             return invalid("a network needs at least 1 input");
@@ -338,7 +384,8 @@ impl Builder {
         let mut layers = Vec::with_capacity(self.layers.len());
         let mut fan_in = self.encoding.outputs(self.inputs);
         let mut total = 0_usize;
-        for (position, &(fan_out, activation, bias)) in self.layers.iter().enumerate() {
+        for (position, &added) in self.layers.iter().enumerate() {
+            let Added { width: fan_out, activation, bias, dropout } = added;
             let bias = bias && self.bias;
             let number = position + 1;
             if fan_out == 0 {
@@ -353,6 +400,10 @@ impl Builder {
                 ));
             }
             activation.check()?;
+            dropout::check(number, dropout)?;
+            if dropout > 0.0 && number == self.layers.len() {
+                return invalid("dropout after the output layer: it is for hidden layers");
+            }
             total = fan_in
                 .checked_add(usize::from(bias))
                 .and_then(|rows| rows.checked_mul(fan_out))
@@ -364,7 +415,7 @@ impl Builder {
                     limit: 8 * MOST_PARAMETERS as u64,
                     advice: "make the layers narrower".into(),
                 })?;
-            layers.push(Layer { fan_in, fan_out, activation, bias });
+            layers.push(Layer { fan_in, fan_out, activation, bias, dropout });
             fan_in = fan_out;
         }
         let drawn: Vec<_> = (0..layers.len()).map(|l| self.initializations(&layers, l)).collect();
@@ -514,6 +565,29 @@ mod tests {
         assert!(
             message(Network::builder(2).output(1, output).weights(nan)).contains("distribution")
         );
+    }
+
+    #[test]
+    fn dropout_is_of_the_hidden_layers_added_last() {
+        let hidden = || Network::builder(2).hidden(&[3, 4], Activation::Relu);
+        let network = hidden().dropout(0.25).layer(5, Activation::Tanh, false).dropout(0.5);
+        let network = network.output(1, Activation::Identity).build().expect("a network");
+        let rates = |network: &Network| -> Vec<f64> {
+            network.layers().iter().map(|layer| layer.dropout).collect()
+        };
+        assert_eq!(rates(&network), [0.25, 0.25, 0.5, 0.0]);
+        assert_eq!(rates(&network.first_layers(2).expect("two")), [0.25, 0.0]);
+        let message = |builder: Builder| builder.build().expect_err("unfit").to_string();
+        let output = |builder: Builder| builder.output(1, Activation::Identity);
+        assert_eq!(
+            message(output(hidden()).dropout(0.5)),
+            "dropout after the output layer: it is for hidden layers"
+        );
+        for rate in [1.0, -0.1, f64::NAN] {
+            let expected = format!("layer 1 has a dropout rate of {rate}: it must be in [0, 1)");
+            assert_eq!(message(output(hidden().dropout(rate))), expected);
+        }
+        assert!(output(hidden()).dropout(0.0).build().is_ok());
     }
 
     #[test]

@@ -108,8 +108,13 @@ mod tests {
 
     #[test]
     fn segments_follow_each_other_layer_by_layer() {
-        let layer =
-            |fan_in, fan_out, bias| Layer { fan_in, fan_out, activation: Activation::Relu, bias };
+        let layer = |fan_in, fan_out, bias| Layer {
+            fan_in,
+            fan_out,
+            activation: Activation::Relu,
+            bias,
+            dropout: 0.0,
+        };
         let layers = [layer(2, 3, true), layer(3, 4, false), layer(4, 1, true)];
         let drawn = [[Initialization::He, Initialization::Zeros]; 3];
         let segments = SegmentTable::new(&layers, &drawn);

@@ -68,7 +68,7 @@ pub struct Trainer {
     pub l2: f64,
     /// Whether each epoch visits the samples in an order of its own; true by default.
     pub shuffle: bool,
-    /// Seed of that order and of the held-out samples; 0 by default.
+    /// Seed of that order, of the held-out samples and of dropout; 0 by default.
     pub seed: u64,
     /// When to stop before the last epoch; `None` by default.
     pub early_stopping: Option<EarlyStopping>,
@@ -163,6 +163,7 @@ impl Trainer {
             l2: self.l2,
             batch_size: self.batch_size.min(dataset.len()),
             shuffle: self.shuffle.then_some(self.seed),
+            seed: self.seed,
             wrappers: self.wrappers,
         }
     }
@@ -223,10 +224,12 @@ pub async fn evaluate_async(
         let (inputs, targets) = dataset.rows(first..dataset.len().min(first + EVALUATED));
         let double = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
         let (inputs, targets) = (double(inputs), double(targets));
+        let weights = dataset.weights(first..first + targets.len() / width);
+        let scales: Vec<f64> = weights.into_iter().map(|w| scale * f64::from(w)).collect();
         let outputs = engine.forward(network, &inputs, wanted).await?;
         let mut losses = vec![0.0; targets.len() / width];
         let mut unused = vec![0.0; targets.len()];
-        reference::loss(loss, &outputs, &targets, width, scale, &mut losses, &mut unused);
+        reference::loss(loss, &outputs, &targets, width, &scales, &mut losses, &mut unused);
         sum += reference::loss_sum(&losses);
     }
     Ok(sum)

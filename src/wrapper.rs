@@ -2,7 +2,7 @@
 //! the parameters after it.
 //!
 //! Each wrapper can be used once, around any optimizer. They are applied in this order:
-//! [`ClipValue`](clip_value::ClipValue),
+//! [`Accumulate`](accumulate::Accumulate), [`ClipValue`](clip_value::ClipValue),
 //! [`ClipNorm`](clip_norm::ClipNorm), the L2 penalty, the optimizer,
 //! [`Lookahead`](lookahead::Lookahead), [`Ema`](ema::Ema).
 
@@ -12,6 +12,7 @@ use crate::family::{self, About, family};
 family! {
     /// What surrounds an optimizer.
     Wrapper, "wrapper" {
+        accumulate: Accumulate as "accumulate" { batches: u64 };
         clip_value: ClipValue as "clip-value" { limit: f64 };
         clip_norm: ClipNorm as "clip-norm" { limit: f64 };
         lookahead: Lookahead as "lookahead" { alpha: f64, every: u64 };

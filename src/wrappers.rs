@@ -2,6 +2,7 @@
 
 use crate::error::{Result, invalid};
 use crate::wrapper::Wrapper;
+use crate::wrapper::accumulate::Accumulate;
 use crate::wrapper::clip_norm::ClipNorm;
 use crate::wrapper::clip_value::ClipValue;
 use crate::wrapper::ema::Ema;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Wrappers {
+    /// One update for several batches.
+    pub accumulate: Option<Accumulate>,
     /// Clamps each number of the gradient.
     pub clip_value: Option<ClipValue>,
     /// Scales a gradient that is too long.
@@ -41,6 +44,9 @@ impl Wrappers {
         for wrapper in all {
             wrapper.check()?;
             let twice = match wrapper {
+                Wrapper::Accumulate { batches } => {
+                    wrappers.accumulate.replace(Accumulate { batches }).is_some()
+                }
                 Wrapper::ClipValue { limit } => {
                     wrappers.clip_value.replace(ClipValue { limit }).is_some()
                 }
@@ -63,8 +69,9 @@ impl Wrappers {
 
     /// Those that are there, in the order in which they are applied.
     pub fn iter(&self) -> impl Iterator<Item = Wrapper> + use<> {
-        let Self { clip_value, clip_norm, lookahead, ema } = *self;
+        let Self { accumulate, clip_value, clip_norm, lookahead, ema } = *self;
         [
+            accumulate.map(Wrapper::from),
             clip_value.map(Wrapper::from),
             clip_norm.map(Wrapper::from),
             lookahead.map(Wrapper::from),
@@ -94,12 +101,31 @@ impl Wrappers {
             })
         };
         let (slow, average) = (place(self.lookahead.is_some()), place(self.ema.is_some()));
-        Vectors { slow, average, count }
+        let gathered = place(self.accumulate.is_some());
+        Vectors { slow, average, gathered, count }
     }
 
-    /// The numbers of update `t`, counted from 1.
-    pub(crate) fn at(&self, t: u64) -> Numbers {
+    /// Updates of the parameters by so many batches.
+    pub(crate) fn updates(&self, batches: u64) -> u64 {
+        batches / self.batches()
+    }
+
+    /// Batches of an update.
+    fn batches(&self) -> u64 {
+        self.accumulate.map_or(1, |accumulate| accumulate.batches.max(1))
+    }
+
+    /// The numbers of a batch of the run, counted from 1.
+    pub(crate) fn at(&self, batch: u64) -> Numbers {
+        let each = self.batches();
+        let t = batch.div_ceil(each);
         Numbers {
+            t,
+            gather: Gather {
+                kept: if batch % each == 1 % each { 0.0 } else { 1.0 },
+                part: 1.0 / each as f64,
+                updates: batch.is_multiple_of(each),
+            },
             clip_value: self.clip_value.map_or(f64::INFINITY, |clip| clip.limit),
             clip_norm: self.clip_norm.map_or(f64::INFINITY, |clip| clip.limit),
             alpha: self.lookahead.map_or(0.0, |lookahead| lookahead.alpha_at(t)),
@@ -112,16 +138,17 @@ impl Wrappers {
         self.ema.filter(|_| t > 0).map_or(0.0, |ema| ema.share(t))
     }
 
-    /// What a run has resulted in after so many updates: its parameters, or their average, if there is
+    /// What a run has resulted in after so many batches: its parameters, or their average, if there is
     /// one. `average` is the vector of that name; an update that was `undone` had taken the parameters
     /// before it into it.
     pub(crate) fn learned(
         &self,
-        updates: u64,
+        batches: u64,
         undone: bool,
         parameters: Vec<f64>,
         average: Option<Vec<f64>>,
     ) -> Vec<f64> {
+        let updates = self.updates(batches);
         let Some(mut average) = average.filter(|_| updates > 0) else { return parameters };
         if !undone {
             let share = self.share(updates);
@@ -134,7 +161,7 @@ impl Wrappers {
 }
 
 /// The most vectors of all wrappers.
-pub(crate) const MOST_VECTORS: usize = 2;
+pub(crate) const MOST_VECTORS: usize = 3;
 
 /// Where the wrappers' vectors are, counted from the first of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -144,13 +171,30 @@ pub(crate) struct Vectors {
     /// The average of [`Ema`], without the parameters after the last update: these are in it
     /// before the next. An update that is undone has not changed it then.
     pub(crate) average: Option<usize>,
+    /// What [`Accumulate`] has of the gradients for the next update.
+    pub(crate) gathered: Option<usize>,
     /// How many there are.
     pub(crate) count: usize,
 }
 
-/// The numbers of one update that surround those of the optimizer.
+/// What becomes of the gradient of a batch: `gathered ← kept·gathered + part·gradient`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Gather {
+    /// 0 for the first batch of an update, 1 for the others.
+    pub(crate) kept: f64,
+    /// The share of the batch in the gradient of the update.
+    pub(crate) part: f64,
+    /// Whether the update comes after it.
+    pub(crate) updates: bool,
+}
+
+/// The numbers of one batch that surround those of the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Numbers {
+    /// The number of the update that the batch is for, counted from 1.
+    pub(crate) t: u64,
+    /// How the gradients of several batches become one.
+    pub(crate) gather: Gather,
     /// The largest number of a gradient; infinity where none is clipped.
     pub(crate) clip_value: f64,
     /// The largest norm of the gradient; infinity where it is not clipped.

@@ -15,7 +15,7 @@ use case::{Case, Component, Fixtures};
 use impasto::activation::Backward;
 use impasto::cpu::CpuEngine;
 use impasto::gpu::Kernels;
-use impasto::reference::{self, ReferenceEngine, forward, loss_and_gradient};
+use impasto::reference::{self, ReferenceEngine, forward};
 use impasto::{Activation, Engine, Loss, Network, Optimizer};
 use std::collections::BTreeSet;
 
@@ -26,10 +26,7 @@ const NOT_YET: &[&str] = &[];
 
 /// What cases need beside their components and the library does not have yet.
 #[rustfmt::skip]
-const FEATURES_NOT_YET: &[&str] = &[
-    "accumulate",
-    "weights",
-];
+const FEATURES_NOT_YET: &[&str] = &[];
 
 /// The losses whose gradients take a denominator as constant that depends on the output, so that
 /// central differences disagree with them.
@@ -174,7 +171,8 @@ fn losses_agree_with_their_tables() {
         let (name, outputs) = (table.loss.to_string(), table.y[0].len());
         let (y, t) = (table.y.concat(), table.t.concat());
         let (mut losses, mut gradient) = (vec![f64::NAN; table.y.len()], vec![f64::NAN; y.len()]);
-        reference::loss(table.loss.loss(), &y, &t, outputs, 1.0, &mut losses, &mut gradient);
+        let scales = vec![1.0; table.y.len()];
+        reference::loss(table.loss.loss(), &y, &t, outputs, &scales, &mut losses, &mut gradient);
         assert_each_near(&name, &losses, &table.value, REFERENCE);
         let expected = table.gradient.concat();
         assert_each_near(&format!("gradient of {name}"), &gradient, &expected, REFERENCE);
@@ -213,8 +211,7 @@ fn reference_agrees_with_pytorch() {
         let trace = forward(&network, &case.x.concat());
         let predictions = case.predictions.concat();
         assert_near(name, &trace.values[trace.values.len() - 1], &predictions, REFERENCE);
-        let (loss, gradient) =
-            loss_and_gradient(&network, case.loss.loss(), &case.x.concat(), &case.t.concat());
+        let (loss, gradient) = case.loss_and_gradient(&network);
         assert_near(name, &[loss], &[case.loss_value], REFERENCE);
         assert_near(name, &gradient, &case.gradient, REFERENCE);
         for (updates, expected) in &case.trajectory {
@@ -236,16 +233,15 @@ fn gradients_agree_with_central_differences() {
         if CONSTANT_DENOMINATOR.contains(&case.loss.name.as_str()) {
             continue;
         }
-        let (x, t, loss) = (case.x.concat(), case.t.concat(), case.loss.loss());
         let mut network = case.network();
-        let (_, gradient) = loss_and_gradient(&network, loss, &x, &t);
+        let (_, gradient) = case.loss_and_gradient(&network);
         let size = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
         for (i, expected) in gradient.iter().enumerate() {
             let mut loss_at = |offset: f64| {
                 let mut moved = case.parameters.clone();
                 moved[i] += offset;
                 network.set_parameters(&moved).expect("as many");
-                loss_and_gradient(&network, loss, &x, &t).0
+                case.loss_and_gradient(&network).0
             };
             let difference = (loss_at(h) - loss_at(-h)) / (2.0 * h);
             // Relative to the gradient, or to the largest where it is next to nothing.

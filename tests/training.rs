@@ -5,6 +5,8 @@
 
 mod common;
 mod pictures;
+#[path = "training/regularization.rs"]
+mod regularization;
 #[path = "training/run.rs"]
 mod run;
 
@@ -311,6 +313,7 @@ fn batches_of_four() -> Plan {
         l2: 0.0,
         batch_size: 4,
         shuffle: None,
+        seed: 0,
         wrappers: Wrappers::default(),
     }
 }

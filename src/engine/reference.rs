@@ -11,10 +11,11 @@ mod losses;
 mod optimizers;
 mod wrappers;
 
+pub(crate) use elementwise::dropout;
 pub use elementwise::{
     activation, activation_gradient, activation_slopes, softmax, softmax_gradient,
 };
-pub use encoding::{fourier_encoding, gather};
+pub use encoding::{fourier_encoding, gather, gather_weights};
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{gradient_norms, initial_states, update};
@@ -26,6 +27,7 @@ use super::{
     no_place, ready,
 };
 use crate::dataset::Dataset;
+use crate::dropout::Masks;
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::Network;
@@ -43,10 +45,17 @@ pub struct Trace {
 }
 
 /// Forward pass: `y₀ = encoding(x)`, `yₗ₊₁ = fₗ(yₗ·Wₗ + bₗ)`, without `bₗ` where a layer has no
-/// biases.
+/// biases. Nothing is dropped, as in a prediction.
 ///
 /// `inputs` is `[batch, network.inputs()]`.
 pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
+    forward_with(network, inputs, None)
+}
+
+/// The same with [`dropout`](Layer::dropout) by these masks.
+///
+/// [`Layer::dropout`]: crate::Layer::dropout
+fn forward_with(network: &Network, inputs: &[f64], masks: Option<Masks>) -> Trace {
     let batch = inputs.len() / network.inputs();
     let encoded = match network.encoding().frequencies(network.inputs()) {
         None => inputs.to_vec(),
@@ -67,25 +76,29 @@ pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
         if l + 1 == network.layers().len() {
             trace.logits.clone_from(&z);
         }
-        trace.slopes.push(activation_slopes(layer.activation, &z));
+        let mut slopes = activation_slopes(layer.activation, &z);
         if layer.activation.is_row() {
             softmax(&mut z, layer.fan_out);
         } else {
             activation(layer.activation, &mut z);
         }
+        if let Some(masks) = masks.filter(|_| layer.dropout > 0.0) {
+            dropout(masks, l, layer.dropout, layer.fan_out, &mut z, &mut slopes);
+        }
+        trace.slopes.push(slopes);
         trace.values.push(z);
     }
     trace
 }
 
 /// Loss of each sample, `[batch]`, and its gradient with respect to the last layer's weighted
-/// sums, `[batch, outputs]`; `scale` is what the sum over samples and outputs is multiplied by.
+/// sums, `[batch, outputs]`; `scales`, `[batch]`, is what each sample's are multiplied by.
 pub fn loss_gradient(
     network: &Network,
     loss: Loss,
     trace: &Trace,
     targets: &[f64],
-    scale: f64,
+    scales: &[f64],
 ) -> (Vec<f64>, Vec<f64>) {
     let output = network.output_layer();
     let folded = loss.folded_activation().is_some();
@@ -93,7 +106,7 @@ pub fn loss_gradient(
     let y = if folded { &trace.logits } else { outputs };
     let mut losses = vec![0.0; targets.len() / output.fan_out];
     let mut delta = vec![0.0; targets.len()];
-    losses::loss(loss, y, targets, output.fan_out, scale, &mut losses, &mut delta);
+    losses::loss(loss, y, targets, output.fan_out, scales, &mut losses, &mut delta);
     if !folded && output.activation.is_row() {
         softmax_gradient(y, &mut delta, output.fan_out);
     } else if !folded {
@@ -145,11 +158,35 @@ pub fn loss_and_gradient(
     inputs: &[f64],
     targets: &[f64],
 ) -> (f64, Vec<f64>) {
-    let batch = inputs.len() / network.inputs();
+    let weights = vec![1.0; inputs.len() / network.inputs()];
+    weighted_loss_and_gradient(network, loss, inputs, targets, &weights)
+}
+
+/// The same of samples with weights, `[batch]`, which multiply their losses and gradients; a mean is
+/// divided by the number of samples.
+pub fn weighted_loss_and_gradient(
+    network: &Network,
+    loss: Loss,
+    inputs: &[f64],
+    targets: &[f64],
+    weights: &[f64],
+) -> (f64, Vec<f64>) {
     let trace = forward(network, inputs);
-    let scale = loss.scale(batch, network.outputs());
-    let (losses, delta) = loss_gradient(network, loss, &trace, targets, scale);
-    (loss_sum(&losses), backward(network, &trace, delta))
+    loss_and_gradient_of(network, loss, &trace, targets, weights)
+}
+
+/// The same of a forward pass.
+fn loss_and_gradient_of(
+    network: &Network,
+    loss: Loss,
+    trace: &Trace,
+    targets: &[f64],
+    weights: &[f64],
+) -> (f64, Vec<f64>) {
+    let scale = loss.scale(weights.len(), network.outputs());
+    let scales: Vec<f64> = weights.iter().map(|weight| scale * weight).collect();
+    let (losses, delta) = loss_gradient(network, loss, trace, targets, &scales);
+    (loss_sum(&losses), backward(network, trace, delta))
 }
 
 /// The reference as an [`Engine`].
@@ -194,7 +231,7 @@ impl Engine for ReferenceEngine {
             Box::new(ReferenceSession {
                 plan: *plan,
                 dataset: dataset.clone(),
-                moment: Moment { network: network.clone(), states, updates: 0, diverged: None },
+                moment: Moment { network: network.clone(), states, batches: 0, diverged: None },
                 kept: [None, None],
             }) as Box<dyn Session>
         }))
@@ -230,8 +267,8 @@ struct Moment {
     network: Network,
     /// `[states, parameters]`.
     states: Vec<f64>,
-    /// How many there were.
-    updates: u64,
+    /// How many batches there were.
+    batches: u64,
     diverged: Option<Divergence>,
 }
 
@@ -241,12 +278,16 @@ impl ReferenceSession {
         let Self { plan, dataset, moment, .. } = self;
         let order = plan.order(dataset.len(), step.epoch);
         let (inputs, targets) = gather(dataset, &order, step.first, step.count);
-        let (loss, gradient) = loss_and_gradient(&moment.network, plan.loss, &inputs, &targets);
+        let weights = gather_weights(dataset, &order, step.first, step.count);
+        let masks = Masks::new(plan.seed, step.number);
+        let trace = forward_with(&moment.network, &inputs, Some(masks));
+        let (loss, gradient) =
+            loss_and_gradient_of(&moment.network, plan.loss, &trace, &targets, &weights);
         if !loss.is_finite() {
             moment.diverged = Some(Divergence { step: step.number, in_loss: true });
             return loss;
         }
-        let update = Surrounded::new(plan, step.learning_rate, moment.updates + 1);
+        let update = Surrounded::new(plan, step.learning_rate, moment.batches + 1);
         let mut parameters = moment.network.parameters().to_vec();
         let segments: Vec<_> = moment.network.segments().iter().map(|s| s.range.clone()).collect();
         update.apply(&segments, &mut parameters, gradient, &mut moment.states);
@@ -254,7 +295,7 @@ impl ReferenceSession {
         if moment.network.set_parameters(&parameters).is_err() {
             moment.diverged = Some(Divergence { step: step.number, in_loss: false });
         } else {
-            moment.updates += 1;
+            moment.batches += 1;
         }
         loss
     }
@@ -274,7 +315,7 @@ impl Session for ReferenceSession {
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
-        let Moment { network, states, updates, diverged } = &self.moment;
+        let Moment { network, states, batches, diverged } = &self.moment;
         let Plan { optimizer, wrappers, .. } = &self.plan;
         let parameters = network.parameters().to_vec();
         let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
@@ -283,7 +324,7 @@ impl Session for ReferenceSession {
             states[first..first + parameters.len()].to_vec()
         });
         let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
-        ready(Ok(wrappers.learned(*updates, undone, parameters, average)))
+        ready(Ok(wrappers.learned(*batches, undone, parameters, average)))
     }
 
     fn can_keep(&self) -> bool {

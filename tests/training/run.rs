@@ -100,7 +100,7 @@ fn takes_signs(loss: Loss) -> bool {
     let slope = |off: f64| {
         let (y, t) = ([0.5 + off, 0.25, 0.25], [0.5, 0.25, 0.25]);
         let mut delta = [0.0; 3];
-        reference::loss(loss, &y, &t, 3, 1.0, &mut [0.0], &mut delta);
+        reference::loss(loss, &y, &t, 3, &[1.0], &mut [0.0], &mut delta);
         delta[0]
     };
     slope(1e-9) - slope(-1e-9) > 0.01

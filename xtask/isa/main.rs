@@ -188,6 +188,7 @@ fn plan(batch: u32) -> Plan {
         l2: 0.0,
         batch_size: batch as usize,
         shuffle: Some(0),
+        seed: 0,
         wrappers: Wrappers::default(),
     }
 }

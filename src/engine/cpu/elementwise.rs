@@ -3,6 +3,7 @@
 use super::lanes::Lanes;
 use super::lines::padded;
 use crate::activation::{Activation, Formula, Visitor};
+use crate::dropout::{self, Mask};
 use crate::number::Number;
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
@@ -12,6 +13,13 @@ pub(super) struct Rows<'a> {
     pub(super) count: usize,
     pub(super) width: usize,
     pub(super) stride: usize,
+}
+
+impl Rows<'_> {
+    /// The same rows, for a function that takes them.
+    pub(super) fn again(&mut self) -> Rows<'_> {
+        Rows { values: self.values, ..*self }
+    }
 }
 
 /// `f(z)` of each number, in place.
@@ -82,6 +90,47 @@ impl<F: Formula> WithSimd for Apply<'_, F> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Dropout of the outputs of a layer, and of their slopes, in rows of the same stride: those that `mask`
+/// gives for a row drop at `rate`. The formula is that of `reference::dropout`.
+pub(super) fn drop(
+    arch: Arch,
+    rate: f64,
+    mask: impl Fn(usize) -> Mask,
+    rows: Rows,
+    slopes: &mut [f32],
+) {
+    let (threshold, factor) = (dropout::threshold(rate), dropout::factor(rate) as f32);
+    let Rows { values, count, width, stride } = rows;
+    let lines = values.chunks_exact_mut(stride).zip(slopes.chunks_exact_mut(stride));
+    for (row, (values, slopes)) in lines.take(count).enumerate() {
+        let (values, slopes) = (&mut values[..width], &mut slopes[..width]);
+        arch.dispatch(Drop { mask: mask(row), threshold, factor, values, slopes });
+    }
+}
+
+struct Drop<'a> {
+    mask: Mask,
+    threshold: u32,
+    factor: f32,
+    values: &'a mut [f32],
+    slopes: &'a mut [f32],
+}
+
+impl WithSimd for Drop<'_> {
+    type Output = ();
+
+    // Whole numbers and a choice: the compiler makes vectors of them.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { mask, threshold, factor, values, slopes } = self;
+        for (neuron, (value, slope)) in (0..).zip(values.iter_mut().zip(slopes)) {
+            let scale = if mask.keeps(neuron, threshold) { factor } else { 0.0 };
+            *value *= scale;
+            *slope *= scale;
         }
     }
 }

@@ -5,6 +5,7 @@ use super::layout::Block;
 use super::lines::padded;
 use crate::number::Number;
 use crate::wrapper::clip_value::clipped;
+use crate::wrappers::Gather;
 use pulp::{Arch, Simd, WithSimd};
 
 /// The threads' gradients of a block, to be added in their order.
@@ -44,6 +45,44 @@ impl<'a, S: Simd> Gradient<'a, S> {
         let counts = (self.width - (n * S::F32_LANES).min(self.width)).min(S::F32_LANES);
         let mask = simd.mask_between_m32s(0, counts as u32).mask();
         (Lanes::new(simd, simd.select_f32s(mask, g, simd.splat_f32s(0.0))), mask)
+    }
+}
+
+/// Adds the threads' gradients of a block to what `gathered` has of those of other batches:
+/// `gathered ← kept·gathered + part·g`, 0 in the padding.
+pub(super) fn gather(
+    arch: Arch,
+    gather: Gather,
+    block: &Block,
+    gradients: &[&[f32]],
+    gathered: &mut [f32],
+) {
+    arch.dispatch(Gathering { gather, block, gradients, gathered });
+}
+
+struct Gathering<'a> {
+    gather: Gather,
+    block: &'a Block,
+    gradients: &'a [&'a [f32]],
+    gathered: &'a mut [f32],
+}
+
+impl WithSimd for Gathering<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { gather: Gather { kept, part, .. }, block, gradients, gathered } = self;
+        let Some(gradient) = Gradient::<S>::new(block, gradients) else { return };
+        let (gathered, _) = S::as_mut_simd_f32s(gathered);
+        let [kept, part] = [kept, part].map(|number| Lanes::splat(simd, number as f32));
+        for row in 0..block.rows() {
+            for n in 0..gradient.vectors {
+                let (g, _) = gradient.at(simd, row, n);
+                let sum = &mut gathered[row * gradient.pitch + n];
+                *sum = part.times_plus(g, kept * Lanes::new(simd, *sum)).value;
+            }
+        }
     }
 }
 

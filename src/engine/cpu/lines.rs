@@ -24,6 +24,7 @@ pub(super) fn stride(columns: usize) -> usize {
 struct Line([f32; LINE]);
 
 /// Numbers that begin with a cache line, so that no vector of a row straddles two.
+#[derive(Default)]
 pub(super) struct Lines(Vec<Line>);
 
 impl Lines {

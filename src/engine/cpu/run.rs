@@ -1,12 +1,13 @@
 //! The steps of a training run on the CPU, on several threads.
 
 use super::barrier::{Abandoned, Barrier};
-use super::gradient::{Of, squares};
+use super::gradient::{Of, gather, squares};
 use super::layout::{Block, Kept, Layout, Purpose, flatten, flatten_lines};
 use super::lines::Lines;
-use super::tile::{SHARE, Shape, Tile};
+use super::tile::{Dropout, SHARE, Shape, Tile};
 use super::update::{Around, Terms, update};
 use crate::dataset::Dataset;
+use crate::dropout::Masks;
 use crate::engine::{Divergence, KEPT, MOST_KEPT, Outcome, Plan, Step};
 use crate::error::{Error, Result, invalid};
 use crate::network::Network;
@@ -37,8 +38,8 @@ struct Share {
 /// How far a run is.
 #[derive(Clone, Copy, Default)]
 struct Progress {
-    /// Updates of the parameters.
-    updates: u64,
+    /// Batches whose gradients were taken.
+    batches: u64,
     diverged: Option<Divergence>,
 }
 
@@ -58,6 +59,8 @@ pub(super) struct Run {
     blocks: Vec<RwLock<Block>>,
     /// The blocks of each layer.
     layers: Vec<Range<usize>>,
+    /// Which state of a block gathers the gradients of several batches, if an update is for several.
+    gathered: Option<usize>,
     /// The blocks that each thread updates.
     owned: Vec<Vec<usize>>,
     tiles: Vec<Mutex<Tile>>,
@@ -119,6 +122,7 @@ impl Run {
             parameters: network.parameters().len(),
             blocks: blocks.into_iter().map(RwLock::new).collect(),
             layers: layout.layers.clone(),
+            gathered: vectors.gathered.map(|place| plan.optimizer.states() + place),
             owned: owners(&layout, threads),
             tiles: (0..threads)
                 .map(|_| Mutex::new(Tile::new(&shape, rows, Purpose::Training)))
@@ -205,9 +209,9 @@ impl Run {
                 flatten_lines(&block, &block.states[place], average);
             }
         }
-        let Progress { updates, diverged } = *lock(&self.progress);
+        let Progress { batches, diverged } = *lock(&self.progress);
         let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
-        wrappers.learned(updates, undone, flat, average)
+        wrappers.learned(batches, undone, flat, average)
     }
 }
 
@@ -305,8 +309,10 @@ impl Worker<'_> {
             return Ok(loss);
         }
         let mut terms = self.terms(step);
-        let squares = self.norms(&mut terms, &shares)?;
-        self.update(&terms, &squares, &shares);
+        if self.gather(&terms, &shares) {
+            let squares = self.norms(&mut terms, &shares)?;
+            self.update(&terms, &squares, &shares);
+        }
         drop(shares);
         self.barrier.wait()?;
         if self.broken.load(Ordering::Relaxed) {
@@ -315,7 +321,7 @@ impl Worker<'_> {
                 write(&run.blocks[*block]).undo();
             }
         } else {
-            self.progress.updates += 1;
+            self.progress.batches += 1;
         }
         Ok(loss)
     }
@@ -326,6 +332,7 @@ impl Worker<'_> {
         let shape = &run.shape;
         let order = run.plan.order(run.dataset.len(), step.epoch);
         let scale = run.plan.loss.scale(step.count, shape.outputs) as f32;
+        let masks = Masks::new(run.plan.seed, step.number);
         let blocks: Vec<_> = run.blocks.iter().map(read).collect();
         let Share { gradients, partial, loss } = &mut *write(&run.shares[self.thread]);
         *loss = 0.0;
@@ -333,7 +340,8 @@ impl Worker<'_> {
         for (t, start) in samples.clone().step_by(tile.rows()).enumerate() {
             let rows = tile.rows().min(samples.end - start);
             tile.gather(shape, &run.dataset, &order, step.first + start, rows);
-            *loss += tile.loss(shape, &blocks, run.plan.loss, scale, rows);
+            let dropout = Dropout { masks, first: start };
+            *loss += tile.loss(shape, &blocks, run.plan.loss, scale, rows, dropout);
             if t < TILES_AT_ONCE {
                 tile.backward(shape, &blocks, rows, t > 0, gradients);
                 continue;
@@ -355,14 +363,29 @@ impl Worker<'_> {
     /// The terms of the update of a step.
     fn terms(&self, step: &Step) -> Terms {
         let Plan { optimizer, l2, wrappers, .. } = self.run.plan;
-        let t = self.progress.updates + 1;
-        let around = Around { numbers: wrappers.at(t), vectors: wrappers.vectors(), factor: 1.0 };
+        let numbers = wrappers.at(self.progress.batches + 1);
+        let around = Around { numbers, vectors: wrappers.vectors(), factor: 1.0 };
         Terms {
             optimizer,
-            constants: optimizer.constants(step.learning_rate, t),
+            constants: optimizer.constants(step.learning_rate, numbers.t),
             l2,
             around: (!wrappers.is_empty()).then_some(around),
         }
+    }
+
+    /// Gathers the gradients of the blocks of this thread with those of other batches, if an update is
+    /// for several; whether the update comes now.
+    fn gather(&self, terms: &Terms, shares: &[RwLockReadGuard<Share>]) -> bool {
+        let run = self.run;
+        let (Some(around), Some(place)) = (terms.around, run.gathered) else { return true };
+        for b in &run.owned[self.thread] {
+            let gradients = gradients(shares, *b);
+            let block = &mut *write(&run.blocks[*b]);
+            let mut gathered = std::mem::take(&mut block.states[place]);
+            gather(run.shape.arch, around.numbers.gather, block, &gradients, &mut gathered);
+            block.states[place] = gathered;
+        }
+        around.numbers.gather.updates
     }
 
     /// Computes the norms of the gradient that the update needs, if it does, and with them what clips
@@ -401,8 +424,11 @@ impl Worker<'_> {
     /// The sums of squares of the blocks of this thread.
     fn measure(&self, of: Of, shares: &[RwLockReadGuard<Share>], norms: &Norms) {
         for b in &self.run.owned[self.thread] {
-            let gradients = gradients(shares, *b);
             let block = read(&self.run.blocks[*b]);
+            let gradients = match self.run.gathered {
+                None => gradients(shares, *b),
+                Some(place) => vec![&*block.states[place]],
+            };
             *lock(&norms[*b]) = squares(self.run.shape.arch, of, &block, &gradients);
         }
     }
@@ -411,11 +437,18 @@ impl Worker<'_> {
     fn update(&self, terms: &Terms, squares: &[[f64; 2]], shares: &[RwLockReadGuard<Share>]) {
         let run = self.run;
         for b in &run.owned[self.thread] {
-            let gradients = gradients(shares, *b);
             let layer = run.layers.partition_point(|blocks| blocks.end <= *b);
             let block = &mut *write(&run.blocks[*b]);
+            let gathered = run.gathered.map(|place| std::mem::take(&mut block.states[place]));
+            let gradients = match &gathered {
+                None => gradients(shares, *b),
+                Some(gathered) => vec![&**gathered],
+            };
             if !update(run.shape.arch, terms, squares[layer], block, &gradients) {
                 self.broken.store(true, Ordering::Relaxed);
+            }
+            if let (Some(place), Some(gathered)) = (run.gathered, gathered) {
+                block.states[place] = gathered;
             }
         }
     }
@@ -430,25 +463,36 @@ fn gradients<'a>(shares: &'a [RwLockReadGuard<Share>], block: usize) -> Vec<&'a 
 mod tests {
     use super::*;
     use crate::engine::{Engine, reference::ReferenceEngine};
-    use crate::{Activation, Loss, Optimizer, Wrappers};
+    use crate::{Accumulate, Activation, Loss, Optimizer, Wrappers};
     use pollster::block_on;
 
-    /// Losses, parameters and divergence after 3 epochs, on so many threads or the reference.
-    fn train(threads: Option<usize>, batch_size: usize, rate: f64) -> (Outcome, Vec<f64>) {
+    /// Losses, parameters and divergence after 3 epochs with an update for so many batches, on so many
+    /// threads or the reference.
+    fn train(
+        threads: Option<usize>,
+        batch_size: usize,
+        batches: u64,
+        rate: f64,
+    ) -> (Outcome, Vec<f64>) {
         let network = Network::builder(3)
             .hidden(&[70, 33], Activation::Tanh)
+            .dropout(0.25)
             .output(2, Activation::Identity)
             .build()
             .expect("a network");
         let numbers = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 101.0 - 0.4).collect();
         let dataset = Dataset::new(numbers(61 * 3), numbers(61 * 2), 3, 2).expect("samples");
+        let weights: Vec<f64> = (0..61).map(|i| f64::from(i % 4) / 2.0).collect();
+        let dataset = dataset.with_weights(&weights).expect("a weight a sample");
+        let accumulate = (batches > 1).then_some(Accumulate { batches });
         let plan = Plan {
             loss: Loss::MeanSquaredError,
             optimizer: Optimizer::SGD,
             l2: 0.0,
             batch_size,
             shuffle: Some(5),
-            wrappers: Wrappers::default(),
+            seed: 9,
+            wrappers: Wrappers { accumulate, ..Wrappers::default() },
         };
         let per_epoch = 61_usize.div_ceil(batch_size);
         let step = |i: usize| Step {
@@ -474,17 +518,17 @@ mod tests {
 
     #[test]
     fn any_number_of_threads_trains_as_the_reference() {
-        for batch_size in [1, 3, 20, 61] {
-            let (expected, parameters) = train(None, batch_size, 0.05);
+        for (batch_size, batches) in [(1, 1), (3, 1), (20, 1), (61, 1), (3, 2), (20, 4)] {
+            let (expected, parameters) = train(None, batch_size, batches, 0.05);
             for threads in 1..=7 {
-                let (outcome, got) = train(Some(threads), batch_size, 0.05);
+                let (outcome, got) = train(Some(threads), batch_size, batches, 0.05);
                 let near = |a: &f64, b: &f64| (a - b).abs() < 2e-5;
                 assert!(
                     outcome.losses.iter().zip(&expected.losses).all(|(a, b)| near(a, b))
                         && got.iter().zip(&parameters).all(|(a, b)| near(a, b)),
                     "{threads} threads, batch {batch_size}"
                 );
-                assert_eq!((outcome, got), train(Some(threads), batch_size, 0.05));
+                assert_eq!((outcome, got), train(Some(threads), batch_size, batches, 0.05));
             }
         }
     }
@@ -492,9 +536,11 @@ mod tests {
     #[test]
     fn a_broken_update_is_undone_on_all_threads() {
         for threads in 1..=7 {
-            let (outcome, parameters) = train(Some(threads), 10, 1e300);
-            assert_eq!(outcome.diverged, Some(Divergence { step: 4, in_loss: false }));
-            assert!(parameters.iter().all(|p| p.is_finite()), "{threads} threads");
+            for batches in [1, 2] {
+                let (outcome, parameters) = train(Some(threads), 10, batches, 1e300);
+                assert_eq!(outcome.diverged, Some(Divergence { step: 4, in_loss: false }));
+                assert!(parameters.iter().all(|p| p.is_finite()), "{threads} threads");
+            }
         }
     }
 
@@ -512,6 +558,7 @@ mod tests {
             l2: 0.0,
             batch_size: 4,
             shuffle: None,
+            seed: 0,
             wrappers: Wrappers::default(),
         };
         let run = Run::new(&network, plan, &dataset, 1).expect("memory");

@@ -1,6 +1,6 @@
 //! A tile of samples on its way through the network, forward and back.
 
-use super::elementwise::{Rows, activate, activate_with_slopes, encode};
+use super::elementwise::{Rows, activate, activate_with_slopes, drop, encode};
 use super::layout::{Block, Layout, Purpose};
 use super::lines::{Lines, stride};
 use super::losses::{Row, loss_gradient};
@@ -8,6 +8,7 @@ use super::product::{After, Before, Left, Right, Rule, is_fused, product, sum_ro
 use super::vectors;
 use crate::activation::{Activation, Backward};
 use crate::dataset::Dataset;
+use crate::dropout::Masks;
 use crate::engine::Output;
 use crate::layer::Layer;
 use crate::loss::Loss;
@@ -73,6 +74,15 @@ impl Shape {
     }
 }
 
+/// What a training step drops of the samples of a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Dropout {
+    /// The step's.
+    pub(super) masks: Masks,
+    /// The row of the tile's first sample in the step's batch.
+    pub(super) first: usize,
+}
+
 /// The values of up to `rows` samples in every layer, and the deltas of two neighbours. Rows are
 /// padded to whole cache lines; what stands in the padding means nothing.
 pub(super) struct Tile {
@@ -81,6 +91,8 @@ pub(super) struct Tile {
     inputs: Vec<f32>,
     turns: Vec<f32>,
     targets: Vec<f32>,
+    /// Of the samples; 1 where they have none of their own.
+    weights: Vec<f32>,
     /// `values[0]` is what the first layer is given, `values[l + 1]` what layer `l` puts out.
     values: Vec<Lines>,
     /// `slopes[l]` is `f′` of layer `l`'s weighted sums, where its activation stores it.
@@ -96,7 +108,7 @@ impl Tile {
         let waves = shape.frequencies.as_ref().map_or(0, |f| f.len() / shape.inputs);
         let raw = if shape.frequencies.is_some() { shape.inputs } else { 0 };
         let slopes = shape.layers.iter().map(|layer| {
-            let stored = purpose == Purpose::Training && layer.activation.stores_slope();
+            let stored = purpose == Purpose::Training && layer.stores_slope();
             room(if stored { layer.fan_out } else { 0 })
         });
         Self {
@@ -104,6 +116,7 @@ impl Tile {
             inputs: vec![0.0; rows * raw],
             turns: vec![0.0; waves],
             targets: vec![0.0; rows * shape.outputs],
+            weights: vec![1.0; rows],
             values: std::iter::once(room(shape.encoded)).chain(layers).collect(),
             slopes: slopes.collect(),
             delta: room(shape.widest),
@@ -139,16 +152,22 @@ impl Tile {
             let sample = order.index(first + i);
             dataset.read(sample, inputs, targets);
         }
+        if dataset.has_weights() {
+            for (i, weight) in self.weights[..rows].iter_mut().enumerate() {
+                *weight = dataset.weight(order.index(first + i));
+            }
+        }
     }
 
     /// Takes the first `rows` samples through the network, the last layer's activation included
-    /// or not. `blocks` are the network's parameters.
+    /// or not. `blocks` are the network's parameters. Outputs are dropped only if `dropout` is given.
     pub(super) fn forward<B: Deref<Target = Block>>(
         &mut self,
         shape: &Shape,
         blocks: &[B],
         rows: usize,
         output: Output,
+        dropout: Option<Dropout>,
     ) {
         let arch = shape.arch;
         if let Some(frequencies) = &shape.frequencies {
@@ -166,6 +185,9 @@ impl Tile {
                 Output::Logits if is_last => Activation::Identity,
                 Output::Logits | Output::Activated => layer.activation,
             };
+            // What is dropped, where the layer has a rate and the masks are there.
+            let dropped = dropout.filter(|_| layer.dropout > 0.0);
+            let fused = is_fused(activation) && dropped.is_none();
             let blocks = &blocks[shape.blocks[l].clone()];
             let Some(last) = blocks.last() else { continue };
             let biases = last.has_biases.then(|| last.biases());
@@ -177,7 +199,7 @@ impl Tile {
                         Some(biases) => Before::Row(biases),
                         None => Before::Nothing,
                     },
-                    after: if b + 1 == blocks.len() {
+                    after: if b + 1 == blocks.len() && fused {
                         After::Activation(activation)
                     } else {
                         After::Keep
@@ -189,12 +211,19 @@ impl Tile {
                 let weights = Right { values: &block.values, stride: block.stride, turned };
                 product(arch, x, weights, rule, layer.fan_out, (z, z_stride));
             }
-            if !is_fused(activation) {
-                let rows = Rows { values: z, count: rows, width: layer.fan_out, stride: z_stride };
-                // Room for them is there in training alone.
-                match &mut *self.slopes[l] {
-                    [] => activate(arch, activation, rows),
-                    slopes => activate_with_slopes(arch, activation, rows, slopes),
+            if fused {
+                continue;
+            }
+            let mut rows = Rows { values: z, count: rows, width: layer.fan_out, stride: z_stride };
+            // Room for them is there in training alone.
+            match &mut *self.slopes[l] {
+                [] => activate(arch, activation, rows),
+                slopes => {
+                    activate_with_slopes(arch, activation, rows.again(), slopes);
+                    if let Some(Dropout { masks, first }) = dropped {
+                        let mask = |row| masks.of(l, first + row);
+                        drop(arch, layer.dropout, mask, rows, slopes);
+                    }
                 }
             }
         }
@@ -213,7 +242,7 @@ impl Tile {
         for ((to, _), from) in self.samples(shape).zip(inputs.chunks_exact(shape.inputs)) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
         }
-        self.forward(shape, blocks, rows, output);
+        self.forward(shape, blocks, rows, output, None);
         let from = self.values[shape.layers.len()].chunks_exact(stride(shape.outputs));
         for (to, from) in outputs.chunks_exact_mut(shape.outputs).zip(from) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = f64::from(*from));
@@ -229,16 +258,18 @@ impl Tile {
         loss: Loss,
         scale: f32,
         rows: usize,
+        dropout: Dropout,
     ) -> f64 {
         let logits = loss.folded_activation().is_some();
-        self.forward(shape, blocks, rows, if logits { Output::Logits } else { Output::Activated });
+        let output = if logits { Output::Logits } else { Output::Activated };
+        self.forward(shape, blocks, rows, output, Some(dropout));
         let (outputs, stride) = (shape.outputs, stride(shape.outputs));
         let activation = shape.output_activation();
         let last = shape.layers.len() - 1;
         let t = self.targets.chunks_exact(outputs);
         let delta = self.delta.chunks_exact_mut(stride);
         let mut sum = 0.0;
-        for (i, (t, delta)) in t.zip(delta).take(rows).enumerate() {
+        for (i, ((t, weight), delta)) in t.zip(&self.weights).zip(delta).take(rows).enumerate() {
             let (delta, padding) = delta.split_at_mut(outputs);
             padding.fill(0.0);
             let place = i * stride..i * stride + outputs;
@@ -246,7 +277,7 @@ impl Tile {
                 y: &self.values[last + 1][place.clone()],
                 slopes: self.slopes[last].get(place).unwrap_or_default(),
                 t,
-                scale,
+                scale: scale * weight,
             };
             sum += f64::from(loss_gradient(loss, activation, &row, delta));
         }
@@ -283,7 +314,7 @@ impl Tile {
                     sum_rows(arch, upstream, rows, width, accumulate, biases);
                 }
                 if l > 0 {
-                    let backward = shape.layers[l - 1].activation.backward();
+                    let backward = shape.layers[l - 1].backward();
                     let needed = match backward {
                         Backward::Slope => &*self.slopes[l - 1],
                         _ => below,

@@ -251,7 +251,7 @@ impl GpuSession {
     /// What a step is given, in a slot of a submission, for update `t` of the parameters.
     pub(super) fn data(&self, slot: usize, step: &Step, t: u64) -> StepData {
         let constants = self.plan.optimizer.constants(step.learning_rate, t);
-        let Numbers { clip_value, clip_norm, alpha, share } = self.plan.wrappers.at(t);
+        let Numbers { clip_value, clip_norm, alpha, share, .. } = self.plan.wrappers.at(t);
         StepData {
             order: self.plan.order(self.samples, step.epoch).words(),
             part: self.dataset_part.order.words(),

@@ -1,6 +1,7 @@
 //! Activations and softmax, forward beside backward.
 
 use crate::activation::Activation;
+use crate::dropout::{self, Masks};
 
 /// Activation in place: `z[i] ← f(z[i])`.
 pub fn activation(f: Activation, z: &mut [f64]) {
@@ -18,6 +19,31 @@ pub fn activation_slopes(f: Activation, z: &[f64]) -> Vec<f64> {
 pub fn activation_gradient(slopes: &[f64], delta: &mut [f64]) {
     for (delta, slope) in delta.iter_mut().zip(slopes) {
         *delta *= slope;
+    }
+}
+
+/// Dropout in place, of the outputs of layer number `layer` of a step, counted from 0:
+/// `y[i, j] ← y[i, j] / (1 − rate)` where the step's mask keeps neuron `j` of sample `i`, 0 elsewhere; the
+/// same of the slopes, which are those of the outputs then.
+///
+/// `y` and `slopes` are `[batch, width]`.
+pub(crate) fn dropout(
+    masks: Masks,
+    layer: usize,
+    rate: f64,
+    width: usize,
+    y: &mut [f64],
+    slopes: &mut [f64],
+) {
+    let (threshold, factor) = (dropout::threshold(rate), dropout::factor(rate));
+    let rows = y.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width));
+    for (i, (y, slopes)) in rows.enumerate() {
+        let mask = masks.of(layer, i);
+        for (j, (y, slope)) in (0..).zip(y.iter_mut().zip(slopes)) {
+            let scale = if mask.keeps(j, threshold) { factor } else { 0.0 };
+            *y *= scale;
+            *slope *= scale;
+        }
     }
 }
 

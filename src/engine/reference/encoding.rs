@@ -24,6 +24,16 @@ pub fn gather(
     (inputs, targets)
 }
 
+/// The weights of the same samples, `[count]`.
+pub fn gather_weights(
+    dataset: &Dataset,
+    order: &Permutation,
+    first: usize,
+    count: usize,
+) -> Vec<f64> {
+    (first..first + count).map(|position| dataset.weight(order.index(position)).into()).collect()
+}
+
 /// Fourier encoding: `out[i, 2f] = sin(2πu)`, `out[i, 2f + 1] = cos(2πu)` with
 /// `u = Σⱼ frequencies[f, j]·x[i, j]`.
 ///

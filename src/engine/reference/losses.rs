@@ -5,25 +5,26 @@ use crate::loss::{Formula, Loss, Visitor};
 /// The loss of each sample, and its gradient with respect to `y` (outputs, or logits for a loss that
 /// folds the output activation into its own).
 ///
-/// `y`, the targets `t` and `delta` are `[batch, outputs]`, `losses` is `[batch]`. `scale` multiplies
-/// both, 1 / (batch · outputs) for a mean. The formulas are those of [`loss`](crate::loss).
+/// `y`, the targets `t` and `delta` are `[batch, outputs]`, `losses` is `[batch]`. `scales`, `[batch]`,
+/// multiply both: a sample's weight, divided by batch · outputs for a mean. The formulas are those of
+/// [`loss`](crate::loss).
 pub fn loss(
     loss: Loss,
     y: &[f64],
     t: &[f64],
     outputs: usize,
-    scale: f64,
+    scales: &[f64],
     losses: &mut [f64],
     delta: &mut [f64],
 ) {
-    loss.visit(Rows { y, t, outputs, scale, losses, delta });
+    loss.visit(Rows { y, t, outputs, scales, losses, delta });
 }
 
 struct Rows<'a> {
     y: &'a [f64],
     t: &'a [f64],
     outputs: usize,
-    scale: f64,
+    scales: &'a [f64],
     losses: &'a mut [f64],
     delta: &'a mut [f64],
 }
@@ -35,7 +36,7 @@ impl Visitor for Rows<'_> {
         for (i, loss) in self.losses.iter_mut().enumerate() {
             let row = i * self.outputs..(i + 1) * self.outputs;
             let (y, t) = (&self.y[row.clone()], &self.t[row.clone()]);
-            *loss = formula.row(y, t, self.scale, &mut self.delta[row]);
+            *loss = formula.row(y, t, self.scales[i], &mut self.delta[row]);
         }
     }
 }

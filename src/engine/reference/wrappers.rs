@@ -6,8 +6,15 @@ use crate::optimizer::{Constants, Optimizer};
 use crate::wrapper::clip_norm::factor;
 use crate::wrapper::clip_value::clipped;
 use crate::wrapper::lookahead::towards;
-use crate::wrappers::{Numbers, Vectors};
+use crate::wrappers::{Gather, Numbers, Vectors};
 use std::ops::Range;
+
+/// Gathers the gradients of several batches: `gathered[i] ← kept·gathered[i] + part·gradient[i]`.
+pub(crate) fn gather(Gather { kept, part, .. }: Gather, gradient: &[f64], gathered: &mut [f64]) {
+    for (gathered, g) in gathered.iter_mut().zip(gradient) {
+        *gathered = kept * *gathered + part * g;
+    }
+}
 
 /// Clips by value: `gradient[i] ← clamp(gradient[i], −limit, limit)`.
 pub fn clip_value(limit: f64, gradient: &mut [f64]) {
@@ -65,19 +72,20 @@ pub(crate) struct Surrounded {
 }
 
 impl Surrounded {
-    /// Update `t`, counted from 1, at a learning rate.
-    pub(crate) fn new(plan: &Plan, rate: f64, t: u64) -> Self {
+    /// For a batch of the run, counted from 1, at a learning rate.
+    pub(crate) fn new(plan: &Plan, rate: f64, batch: u64) -> Self {
         let Plan { optimizer, l2, wrappers, .. } = plan;
+        let numbers = wrappers.at(batch);
         Self {
             optimizer: *optimizer,
-            constants: optimizer.constants(rate, t),
+            constants: optimizer.constants(rate, numbers.t),
             l2: *l2,
-            numbers: wrappers.at(t),
+            numbers,
             vectors: wrappers.vectors(),
         }
     }
 
-    /// Clips the gradient, takes the parameters into their average, updates them, and has the slow ones
+    /// Gathers the gradient with those of other batches. If it is the last of them, clips it, takes the parameters into their average, updates them, and has the slow ones
     /// follow.
     pub(crate) fn apply(
         &self,
@@ -89,6 +97,14 @@ impl Surrounded {
         let Self { optimizer, constants, l2, numbers, vectors } = *self;
         let count = parameters.len();
         let (states, own) = states.split_at_mut(optimizer.states() * count);
+        if let Some(place) = vectors.gathered {
+            let gathered = &mut own[place * count..][..count];
+            gather(numbers.gather, &gradient, gathered);
+            if !numbers.gather.updates {
+                return;
+            }
+            gradient.copy_from_slice(gathered);
+        }
         clip_value(numbers.clip_value, &mut gradient);
         if numbers.clip_norm.is_finite() {
             clip_norm(numbers.clip_norm, &mut gradient);

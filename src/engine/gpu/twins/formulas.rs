@@ -124,8 +124,8 @@ pub(super) fn losses_and_their_gradients() {
                     for row in z.chunks_exact_mut(outputs) {
                         row.iter_mut().skip(from).step_by(6).for_each(|z| *z *= 1.0 + NUDGE);
                     }
-                    let scale = scale.into();
-                    reference::loss(loss, &z, &double(&t), outputs, scale, &mut losses, &mut delta);
+                    let (t, scales) = (double(&t), vec![scale.into(); batch]);
+                    reference::loss(loss, &z, &t, outputs, &scales, &mut losses, &mut delta);
                     (losses, delta)
                 };
                 let (losses, delta) = twin(outputs);

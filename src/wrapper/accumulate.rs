@@ -1,0 +1,34 @@
+//! Accumulation of gradients.
+
+use super::{Formula, Wrapper};
+use crate::family::{About, Parameter, Range};
+use serde::{Deserialize, Serialize};
+
+/// One update takes the mean gradient of several batches, as if they were one large batch. The batches
+/// between two updates change no parameter. They go on over the end of an epoch; those after the last
+/// update of a run have no effect. Ott et al. 2018.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accumulate {
+    /// Batches of an update, at least 1; 4 by default.
+    pub batches: u64,
+}
+
+impl Formula for Accumulate {
+    const DEFAULT: Self = Self { batches: 4 };
+    const ABOUT: About = About {
+        formula: "g ← the mean of the gradients of so many batches, then one update",
+        source: "Ott et al. 2018",
+        pytorch: "loss / batches before each of several backward()",
+        parameters: &[Parameter {
+            name: "batches",
+            meaning: "batches of an update",
+            range: Range::Positive,
+        }],
+    };
+}
+
+impl From<Accumulate> for Wrapper {
+    fn from(Accumulate { batches }: Accumulate) -> Self {
+        Self::Accumulate { batches }
+    }
+}
