@@ -5,7 +5,7 @@
 // `@each r q` is repeated for every sample r and every four columns q of an invocation. The constants
 // in capitals and the functions that describe the network (depth_of, width_of, ones_of, pitch_of, weights_of,
 // values_of, activate, slope,
-// slopes_of, stores_slope, slope_of_sum) are written for one network (src/engine/gpu/specialise.rs).
+// slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network (src/engine/gpu/specialise.rs).
 //
 // Level 0 is what goes into layer 0, level l + 1 what layer l puts out. The values of a level are
 // [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The
@@ -68,16 +68,39 @@ fn first_value(row: u32, column: u32) -> f32 {
 @end
 }
 
+@if drops
+// What dropout multiplies four outputs of a layer by: 0, or 1 / (1 - rate).
+fn dropout_of(layer: u32, row: u32, columns: vec4<u32>) -> vec4<f32> {
+    let threshold = threshold_of(layer);
+    if threshold == 0u { return vec4<f32>(1.0); }
+    let mask = mask_of(layer, first_row + row);
+    var kept = vec4<bool>();
+    @each i kept[@i] = is_kept(mask, columns[@i], threshold);
+    return select(vec4<f32>(0.0), vec4<f32>(factor_of(layer)), kept);
+}
+@end
+
 // Four columns of what a layer puts out, from the weighted sums z.
 fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     if column >= pitch_of(layer + 1u) { return; }
     let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
     let width = vec4<u32>(width_of(layer));
     let behind = select(vec4<f32>(0.0), vec4<f32>(f32(ones_of(layer + 1u))), columns == width);
-    put(layer + 1u, row, column, select(behind, activate(layer, z), columns < width), true);
+@if drops
+    let scale = dropout_of(layer, row, columns);
+    let y = activate(layer, z) * scale;
+@else
+    let y = activate(layer, z);
+@end
+    put(layer + 1u, row, column, select(behind, y, columns < width), true);
 @if stores_slopes
     if !stores_slope(layer) { return; }
-    let slopes = select(vec4<f32>(0.0), slope_of_sum(layer, z), columns < width);
+@if drops
+    let slope = slope_of_sum(layer, z) * scale;
+@else
+    let slope = slope_of_sum(layer, z);
+@end
+    let slopes = select(vec4<f32>(0.0), slope, columns < width);
     let place = needed_of(layer + 1u, row) + column;
 @if subgroup
     @each i values[place + @iu] = slopes[@i];
@@ -258,7 +281,7 @@ fn main(
 @if training
     var loss = 0.0;
     for (var row = local; row < TILE; row += WORKGROUP) {
-        let row_loss = finish_row(row, loss_scale());
+        let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));
         if first_row + row < count { loss += row_loss; }
 @if cooperative
         row_losses[row] = select(0.0, row_loss, first_row + row < count);

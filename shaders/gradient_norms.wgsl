@@ -1,7 +1,8 @@
 // Squared norms of a gradient that comes in slices: of piece p of the parameters Σ g² into
 // norms[p].whole, or, once these are there, of the gradient as the optimizer is given it, clipped and
 // with the L2 penalty, into norms[p].given.      Twin: reference::gradient_norms
-// gradient is [slices, count], parameters are [count]. One workgroup a piece: each invocation adds
+// gradient is [slices, count], parameters are [count]; states are there where the gradients of several
+// batches are gathered. One workgroup a piece: each invocation adds
 // every 256th square, then the partial sums meet in a tree, in the same order on every run.
 struct Shape { count: u32, slices: u32, pieces: u32 }
 
@@ -9,6 +10,9 @@ struct Shape { count: u32, slices: u32, pieces: u32 }
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
 @group(0) @binding(2) var<storage, read> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> norms: array<Piece>;
+@if gathers
+@group(0) @binding(4) var<storage, read> states: array<f32>;
+@end
 
 var<workgroup> partial: array<f32, 256>;
 

@@ -1,5 +1,6 @@
 // A loss: one invocation a row of y (outputs or logits), t (targets) and delta, all [batch, outputs];
-// losses is [batch]. `row_loss` comes from losses/NAME.wgsl.      Twin: reference::loss
+// losses is [batch]. `row_loss` comes from losses/NAME.wgsl. `weight_of` gives the weight of a sample: from
+// weights, [batch], where samples have weights, else 1.      Twin: reference::loss
 struct Shape { batch: u32, outputs: u32, scale: f32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
@@ -20,5 +21,5 @@ fn main(
 ) {
     let row = linear_index(workgroup, workgroups, local);
     if row >= shape.batch { return; }
-    losses[row] = row_loss(row, shape.outputs, shape.scale);
+    losses[row] = row_loss(row, shape.outputs, shape.scale * weight_of(row));
 }

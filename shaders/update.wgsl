@@ -5,8 +5,9 @@
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
 // updated, so that previous then has the parameters from before that update.
 @if surrounded
-// With what surrounds the optimizer: before it the gradient is clipped, and the parameters are taken
-// into their average; after it, the slow parameters follow. Their vectors are behind its states.
+// With what surrounds the optimizer: before it the gradients of several batches are gathered and
+// clipped, and the parameters are taken into their average; after it, the slow parameters follow. Their
+// vectors are behind its states.
 @end
 @if norms
 struct Shape { count: u32, slices: u32, pieces: u32 }
@@ -50,11 +51,18 @@ fn main(
     // A few parameters an invocation, far apart: the constants are read once for all of them.
     let stride = workgroups.x * workgroups.y * 256u;
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
+@if gathers
+        let gathered = gathered_at(i);
+        states[GATHERED * shape.count + i] = gathered;
+        if this_step.updates == 0u { continue; }
+        var g = clipped(gathered);
+@else
 @if surrounded
         var g = gradient_at(i);
 @else
         var g = 0.0;
         for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
+@end
 @end
 @if clips_norm
         g *= factor;

@@ -12,19 +12,14 @@
 //! # Ok::<(), impasto::Error>(())
 //! ```
 
-use crate::activation::{Activation, Backward};
-use crate::dropout;
+mod builder;
+
+use crate::activation::Backward;
 use crate::encoding::Encoding;
-use crate::error::{Error, Result, invalid};
-use crate::initialization::Initialization;
+use crate::error::{Result, invalid};
 use crate::layer::Layer;
 use crate::segment::{Segment, SegmentTable};
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-
-/// The most parameters a network may have: 2 GiB of them on the host, and positions that stay
-/// within 32 bits on every device.
-const MOST_PARAMETERS: usize = 1 << 28;
+pub use builder::Builder;
 
 /// A multilayer perceptron and its parameters.
 #[derive(Clone, Debug)]
@@ -49,16 +44,7 @@ impl PartialEq for Network {
 impl Network {
     /// Starts a network that takes `inputs` numbers for each sample.
     pub fn builder(inputs: usize) -> Builder {
-        Builder {
-            inputs,
-            encoding: Encoding::Identity,
-            layers: Vec::new(),
-            last: 0..0,
-            bias: true,
-            weights: None,
-            biases: None,
-            seed: 0,
-        }
+        Builder::new(inputs)
     }
 
     /// Numbers for each sample, before the encoding.
@@ -227,215 +213,11 @@ impl Network {
     }
 }
 
-/// A layer that was added.
-#[derive(Clone, Copy, Debug)]
-struct Added {
-    width: usize,
-    activation: Activation,
-    bias: bool,
-    dropout: f64,
-}
-
-/// Builds a [`Network`]; see [`Network::builder`].
-#[derive(Clone, Debug)]
-pub struct Builder {
-    inputs: usize,
-    encoding: Encoding,
-    layers: Vec<Added>,
-    /// The layers that the last call added.
-    last: std::ops::Range<usize>,
-    bias: bool,
-    weights: Option<Initialization>,
-    biases: Option<Initialization>,
-    seed: u64,
-}
-
-impl Builder {
-    /// The input encoding; [`Encoding::Identity`] by default.
-    #[must_use]
-    pub fn encoding(mut self, encoding: Encoding) -> Self {
-        self.encoding = encoding;
-        self
-    }
-
-    /// Adds hidden layers of these widths.
-    #[must_use]
-    pub fn hidden(self, widths: &[usize], activation: Activation) -> Self {
-        self.add(widths, activation, true)
-    }
-
-    /// Adds the output layer.
-    #[must_use]
-    pub fn output(self, width: usize, activation: Activation) -> Self {
-        self.hidden(&[width], activation)
-    }
-
-    /// Adds one layer, hidden or the output, with biases or without.
-    #[must_use]
-    pub fn layer(self, width: usize, activation: Activation, bias: bool) -> Self {
-        self.add(&[width], activation, bias)
-    }
-
-    fn add(mut self, widths: &[usize], activation: Activation, bias: bool) -> Self {
-        let added = widths.iter().map(|&width| Added { width, activation, bias, dropout: 0.0 });
-        let first = self.layers.len();
-        self.layers.extend(added);
-        self.last = first..self.layers.len();
-        self
-    }
-
-    /// Has training drop outputs of the hidden layers that the last call added: each is 0 with this
-    /// probability, in [0, 1), and divided by 1 − `rate` otherwise. Predictions drop nothing. Which
-    /// outputs are dropped depends on the run's seed and the step, and is the same on every engine.
-    /// Srivastava et al. 2014.
-    ///
-    /// ```
-    /// use impasto::{Activation, Network};
-    ///
-    /// let network = Network::builder(8)
-    ///     .hidden(&[64, 64], Activation::Relu)
-    ///     .dropout(0.2)
-    ///     .hidden(&[16], Activation::Relu)
-    ///     .output(1, Activation::Identity)
-    ///     .build()?;
-    /// let rates: Vec<f64> = network.layers().iter().map(|layer| layer.dropout).collect();
-    /// assert_eq!(rates, [0.2, 0.2, 0.0, 0.0]);
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
-    #[must_use]
-    pub fn dropout(mut self, rate: f64) -> Self {
-        for layer in &mut self.layers[self.last.clone()] {
-            layer.dropout = rate;
-        }
-        self
-    }
-
-    /// Leaves out the biases of all layers, wherever they are added.
-    ///
-    /// ```
-    /// use impasto::{Activation, Network};
-    ///
-    /// let network = Network::builder(2)
-    ///     .hidden(&[16], Activation::Relu)
-    ///     .output(3, Activation::Identity)
-    ///     .without_biases()
-    ///     .build()?;
-    /// assert_eq!(network.parameters().len(), 2 * 16 + 16 * 3);
-    /// assert!(network.biases(0).is_empty());
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
-    #[must_use]
-    pub fn without_biases(mut self) -> Self {
-        self.bias = false;
-        self
-    }
-
-    /// Where the initial weights come from. By default, [`Activation::initialization`] says so for the
-    /// layers of an activation that wants weights of its own, and is [`Initialization::Glorot`] for others.
-    #[must_use]
-    pub fn weights(mut self, initialization: Initialization) -> Self {
-        self.weights = Some(initialization);
-        self
-    }
-
-    /// Where the initial biases come from. By default, [`Activation::initialization`] says so for the
-    /// layers of an activation that wants biases of its own, and they are zeros for others.
-    #[must_use]
-    pub fn biases(mut self, initialization: Initialization) -> Self {
-        self.biases = Some(initialization);
-        self
-    }
-
-    /// Seed of the initial parameters; 0 by default. The same seed gives the same parameters on
-    /// every machine.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// What the weights and the biases of layer `l` are drawn from.
-    fn initializations(&self, layers: &[Layer], l: usize) -> [Initialization; 2] {
-        let layer = layers[l];
-        // An output layer without an initialization of its own reads the activation before it.
-        let before = l.checked_sub(1).map(|below| layers[below].activation);
-        let own = layer.activation.initialization(layer.fan_in, l == 0);
-        let own = own.or_else(|| before?.initialization(layer.fan_in, false));
-        let (weights, biases) = own.unwrap_or((Initialization::Glorot, Initialization::Zeros));
-        [self.weights.unwrap_or(weights), self.biases.unwrap_or(biases)]
-    }
-
-    /// The network, with its parameters drawn.
-    ///
-    /// # Errors
-    /// No inputs, no layer, a layer of width 0, softmax anywhere but in the output layer,
-    /// dropout after it, more than 2²⁸ parameters, or constants out of range.
-    pub fn build(self) -> Result<Network> {
-        if self.inputs == 0 {
-            return invalid("a network needs at least 1 input");
-        }
-        if self.layers.is_empty() {
-            return invalid("a network needs at least an output layer");
-        }
-        self.encoding.check()?;
-        for chosen in [self.weights, self.biases].into_iter().flatten() {
-            chosen.check()?;
-        }
-        let mut layers = Vec::with_capacity(self.layers.len());
-        let mut fan_in = self.encoding.outputs(self.inputs);
-        let mut total = 0_usize;
-        for (position, &added) in self.layers.iter().enumerate() {
-            let Added { width: fan_out, activation, bias, dropout } = added;
-            let bias = bias && self.bias;
-            let number = position + 1;
-            if fan_out == 0 {
-                return invalid(format!(
-                    "layer {number} has width 0: a layer needs at least 1 neuron"
-                ));
-            }
-            if activation.is_row() && number < self.layers.len() {
-                return invalid(format!(
-                    "layer {number} is a hidden layer with {activation}, which is for the output \
-                     layer only: choose relu, leaky-relu, tanh or sigmoid"
-                ));
-            }
-            activation.check()?;
-            dropout::check(number, dropout)?;
-            if dropout > 0.0 && number == self.layers.len() {
-                return invalid("dropout after the output layer: it is for hidden layers");
-            }
-            total = fan_in
-                .checked_add(usize::from(bias))
-                .and_then(|rows| rows.checked_mul(fan_out))
-                .and_then(|parameters| parameters.checked_add(total))
-                .filter(|total| *total <= MOST_PARAMETERS)
-                .ok_or_else(|| Error::TooLarge {
-                    what: format!("layer {number} ({fan_in} × {fan_out})"),
-                    needed: (fan_in as u64).saturating_mul(fan_out as u64).saturating_mul(8),
-                    limit: 8 * MOST_PARAMETERS as u64,
-                    advice: "make the layers narrower".into(),
-                })?;
-            layers.push(Layer { fan_in, fan_out, activation, bias, dropout });
-            fan_in = fan_out;
-        }
-        let drawn: Vec<_> = (0..layers.len()).map(|l| self.initializations(&layers, l)).collect();
-        let segments = SegmentTable::new(&layers, &drawn);
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut parameters = vec![0.0; segments.len()];
-        for (l, layer) in layers.iter().enumerate() {
-            for segment in std::iter::once(segments.weights(l)).chain(segments.biases(l)) {
-                let values = &mut parameters[segment.range.clone()];
-                segment.initialization.draw([layer.fan_in, layer.fan_out], &mut random, values);
-            }
-        }
-        let (inputs, encoding) = (self.inputs, self.encoding);
-        Ok(Network { inputs, encoding, layers, segments, parameters })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation::Activation;
+    use crate::initialization::Initialization;
 
     #[test]
     fn the_first_layers_compute_what_the_whole_network_does() {

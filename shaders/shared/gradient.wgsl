@@ -1,7 +1,21 @@
-// The gradient of parameter i: the slices added, clipped by value.
-fn gradient_at(i: u32) -> f32 {
+// The gradient of parameter i in this batch: the slices added.
+fn batch_gradient_at(i: u32) -> f32 {
     var g = 0.0;
     for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
+    return g;
+}
+
+@if gathers
+// The gradient of parameter i in this batch and in those gathered before.      Twin: reference::gather_gradients
+fn gathered_at(i: u32) -> f32 {
+    let before = states[GATHERED * shape.count + i];
+    return this_step.gather_kept * before + this_step.gather_part * batch_gradient_at(i);
+}
+@end
+
+// A number of the gradient, clipped by value.
+fn clipped(number: f32) -> f32 {
+    var g = number;
 @if clips_value
     // NaN stays NaN, which clamp need not keep.
     if (bitcast<u32>(g) & 0x7fffffffu) <= 0x7f800000u {
@@ -9,6 +23,15 @@ fn gradient_at(i: u32) -> f32 {
     }
 @end
     return g;
+}
+
+// The gradient of parameter i that an update takes, clipped by value.
+fn gradient_at(i: u32) -> f32 {
+@if gathers
+    return clipped(gathered_at(i));
+@else
+    return clipped(batch_gradient_at(i));
+@end
 }
 
 // The squared norms of a gradient. Each segment of the parameters (a layer's weights, or its biases)

@@ -27,6 +27,13 @@ struct Step {
     alpha: f32,
     // The share of the parameters before this step in their average.
     share: f32,
+    // How the gradients of several batches become one: what is kept of those before, 0 or 1, and the
+    // share of this one; whether an update comes after it, 0 or 1.
+    gather_kept: f32,
+    gather_part: f32,
+    updates: u32,
+    // What the masks of dropout follow from.
+    masks: vec2<u32>,
 }
 
 @group(1) @binding(0) var<storage, read> this_step: Step;

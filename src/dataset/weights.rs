@@ -155,7 +155,9 @@ mod tests {
         let dataset = numbered(10).with_weights(&weights).expect("ten weights");
         let (rest, held_out) = dataset.split(0.3, 5).expect("3 of 10");
         let (first, second) = rest.split(0.5, 6).expect("4 of 7");
-        [&dataset, &rest, &held_out, &first, &second].map(assert_follow);
+        for part in [&dataset, &rest, &held_out, &first, &second] {
+            assert_follow(part);
+        }
         // Weights for a part are in the order of the part.
         let (rest, held_out) = numbered(10).split(0.3, 5).expect("3 of 10");
         for part in [rest, held_out] {

@@ -20,6 +20,8 @@ pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{gradient_norms, initial_states, update};
 pub(crate) use wrappers::Surrounded;
+#[cfg(test)]
+pub(crate) use wrappers::gather_gradients;
 pub use wrappers::{average, clip_norm, clip_value, lookahead};
 
 use super::{

@@ -3,7 +3,8 @@
 use crate::others;
 use crate::run::{Run, hidden_activations, samples};
 use impasto::{
-    Accumulate, Activation, Dataset, Loss, Network, Optimizer, Plan, Step, Trainer, Wrappers,
+    Accumulate, Activation, Dataset, Initialization, Loss, Network, Optimizer, Plan, Step, Trainer,
+    Wrappers,
 };
 
 /// Weights from 0 to 1.5.
@@ -14,9 +15,15 @@ fn weighted(dataset: &Dataset) -> Dataset {
 
 /// `rates` are those of the two hidden layers.
 fn network(inputs: usize, hidden: Activation, rates: [f64; 2]) -> Network {
-    let builder = Network::builder(inputs).hidden(&[9], hidden).dropout(rates[0]);
+    let mut builder = Network::builder(inputs).hidden(&[9], hidden).dropout(rates[0]);
+    if hidden == Activation::Exponential {
+        // So that their sums stay near 0.
+        builder = builder.weights(Initialization::Uniform { low: -0.3, high: 0.3 });
+    }
     let builder = builder.hidden(&[5], hidden).dropout(rates[1]);
-    builder.output(3, Activation::Identity).seed(5).build().expect("a network")
+    let biases = Initialization::Uniform { low: -0.3, high: 0.3 };
+    let builder = builder.output(3, Activation::Identity).biases(biases);
+    builder.seed(5).build().expect("a network")
 }
 
 #[test]
@@ -34,6 +41,8 @@ fn weights_dropout_and_accumulation_learn_as_on_the_reference() {
         let accumulate = (i % 2 == 1).then_some(Accumulate { batches: 1 + i as u64 % 3 });
         run.trainer.wrappers = Wrappers { accumulate, ..Wrappers::default() };
         run.trainer.seed = i as u64;
+        // Outputs that are kept are larger, and with steep slopes errors grow from step to step.
+        run.trainer.epochs = 3;
         let moved = run.compare(&engines);
         assert!(moved > 10.0, "{} moved {moved} tolerances", run.name());
     }

@@ -42,7 +42,9 @@ impl Kernel {
         let buffers = source.bindings.iter().map(|access| storage(*access));
         let buffers = buffers
             .zip(1..)
-            .filter(|(_, binding)| source.needs != Needs::Optimizer || declared(*binding))
+            .filter(|(_, binding)| {
+                !matches!(source.needs, Needs::Optimizer | Needs::Formula) || declared(*binding)
+            })
             .map(|(buffer, _)| buffer);
         let entries: Vec<_> = shape
             .into_iter()

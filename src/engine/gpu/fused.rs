@@ -7,9 +7,9 @@ use super::kernels::KernelKey;
 use super::layout::Layout;
 use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder};
-use super::samples::{Segments, Stored};
+use super::samples::Segments;
 use super::shape::{Abilities, Shape, Shapes};
-use super::specialise::{self, Purpose, Samples};
+use super::specialise::{self, Kind, Purpose, Samples};
 use crate::dataset::{self, Dataset};
 use crate::engine::Output;
 use crate::error::{Error, Result};
@@ -50,7 +50,11 @@ pub(super) fn unfit(
     rows: usize,
 ) -> Option<String> {
     let numbers = match dataset.samples() {
-        dataset::Samples::Table(table) => table.inputs.len().max(table.targets.len()),
+        dataset::Samples::Table(table) => {
+            // The weights are behind the targets.
+            let weights = dataset.stored_weights().map_or(0, <[f32]>::len);
+            table.inputs.len().max(table.targets.len() + weights)
+        }
         dataset::Samples::Pixels(pixels) => pixels.words.len(),
     };
     unfit_rows(gpu, network, rows)
@@ -229,13 +233,31 @@ impl Source {
         let whole = |segments: Segments| {
             segments.buffers.into_iter().next().ok_or_else(|| forced(NO_BUFFER))
         };
-        Ok(match Stored::upload(gpu, dataset).await? {
-            Stored::Table { inputs: (inputs, _), targets: (targets, _) } => {
-                Self { samples: Samples::Table, buffers: [whole(inputs)?, whole(targets)?] }
+        let weighted = dataset.has_weights();
+        Ok(match dataset.samples() {
+            dataset::Samples::Table(table) => {
+                let (wide_in, wide_out) = (table.input_width, table.target_width);
+                let inputs = Segments::inputs(gpu, &table.inputs, wide_in).await?;
+                let targets = match dataset.stored_weights() {
+                    None => Segments::targets(gpu, &table.targets, wide_out).await?,
+                    Some(weights) => {
+                        let rows = table.targets.chunks_exact(wide_out).zip(weights);
+                        let rows = rows.flat_map(|(row, weight)| row.iter().chain([weight]));
+                        let rows: Vec<f32> = rows.copied().collect();
+                        Segments::targets(gpu, &rows, wide_out + 1).await?
+                    }
+                };
+                let buffers = [whole(inputs)?, whole(targets)?];
+                Self { samples: Samples { kind: Kind::Table, weighted }, buffers }
             }
-            Stored::Pixels { words, places, .. } => {
-                let unused = gpu.storage("no targets", 1).await?;
-                Self { samples: Samples::Picture(places), buffers: [whole(words)?, unused] }
+            dataset::Samples::Pixels(pixels) => {
+                let words = Segments::pixels(gpu, &pixels.words).await?;
+                let weights = match dataset.stored_weights() {
+                    None => gpu.storage("no weights", 1).await?,
+                    Some(weights) => gpu.upload("weights of samples", weights).await?,
+                };
+                let samples = Samples { kind: Kind::Picture(pixels.grid), weighted };
+                Self { samples, buffers: [whole(words)?, weights] }
             }
         })
     }
@@ -244,7 +266,7 @@ impl Source {
     pub(super) async fn inputs(gpu: &Gpu, network: &Network, rows: usize) -> Result<Self> {
         let inputs = gpu.storage("inputs of a batch", rows * network.inputs()).await?;
         let unused = gpu.storage("no targets", 1).await?;
-        Ok(Self { samples: Samples::Table, buffers: [inputs, unused] })
+        Ok(Self { samples: Samples::TABLE, buffers: [inputs, unused] })
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) enum Needs {
     Order,
     /// The order of samples and a picture's pixels too.
     Pixels,
+    /// `shared/dropout.wgsl` and what it needs too.
+    Dropout,
     /// The formula of an activation or a loss too.
     Formula,
     /// A template: `update.rs` fills it in for an optimizer and what surrounds it.
@@ -72,9 +74,10 @@ pub(super) static SOURCES: &[Source] = sources! {
     "activation_gradient": Formula, [Read, Write];
     "softmax": SoftmaxRows, [Write];
     "softmax_gradient": SoftmaxGradientRows, [Read, Write];
-    "loss": Formula, [Read, Read, Write, Write];
+    "dropout": Dropout, [Write, Write];
+    "loss": Formula, [Read, Read, Write, Write, Read];
     "loss_sum": Step, [Read, Write, Write];
-    "gradient_norms": Optimizer, [Read, Read, Write];
+    "gradient_norms": Optimizer, [Read, Read, Write, Read];
     "update": Optimizer, [Read, Write, Write, Write, Write, Read];
     "fused_step": Specialisation, [Read, Read, Read, Read, Write, Write, Write];
     "weight_gradients": Specialisation, [Read, Read, Read, Write, Write, Write];
@@ -107,6 +110,9 @@ pub(super) const PERMUTATION: &str = include_str!("../../../shaders/shared/permu
 /// A picture's pixels as samples.
 pub(super) const PIXELS: &str = include_str!("../../../shaders/shared/pixels.wgsl");
 
+/// Which outputs dropout drops.
+pub(super) const DROPOUT: &str = include_str!("../../../shaders/shared/dropout.wgsl");
+
 /// The sine of a number of turns.
 pub(super) const SINE: &str = include_str!("../../../shaders/shared/sine.wgsl");
 
@@ -134,6 +140,10 @@ fn imported(text: &str) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The weights of the samples of a batch, for the kernel `loss`.
+const WEIGHTS: &str = "@group(0) @binding(5) var<storage, read> weights: array<f32>;\n\
+                       fn weight_of(row: u32) -> f32 { return weights[row]; }\n";
+
 /// Which kernel, specialised how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct KernelKey {
@@ -154,9 +164,24 @@ impl KernelKey {
         Self { name, formula: activation.name(), text: Some(activation.wgsl().into()) }
     }
 
-    /// The kernel that computes a loss.
-    pub(super) fn loss(loss: Loss) -> Self {
-        Self { name: "loss", formula: loss.name(), text: Some(loss.wgsl().into()) }
+    /// The kernel that applies an activation and stores its slopes.
+    pub(super) fn with_slopes(activation: Activation) -> Self {
+        let text = activation.wgsl_with_slope().into();
+        Self { name: "activation_with_slopes", formula: activation.name(), text: Some(text) }
+    }
+
+    /// The kernel that multiplies by slopes that the forward pass stored.
+    pub(super) fn stored_slopes() -> Self {
+        let text = "fn activation_slope(slope: f32) -> f32 { return slope; }\n";
+        Self { name: "activation_gradient", formula: "stored slopes", text: Some(text.into()) }
+    }
+
+    /// The kernel that computes a loss, of samples with weights or without.
+    pub(super) fn loss(loss: Loss, weighted: bool) -> Self {
+        let weight =
+            if weighted { WEIGHTS } else { "fn weight_of(row: u32) -> f32 { return 1.0; }\n" };
+        let text = [loss.wgsl().as_str(), weight].concat();
+        Self { name: "loss", formula: loss.name(), text: Some(text.into()) }
     }
 
     /// A kernel whose template was filled in.
@@ -176,9 +201,7 @@ pub(super) fn general() -> impl Iterator<Item = KernelKey> {
     let activations = elementwise.flat_map(|activation| {
         let gradient =
             (activation.backward() != Backward::None).then(|| KernelKey::gradient(activation));
-        let with_slopes = activation
-            .stores_slope()
-            .then(|| KernelKey::activation("activation_with_slopes", activation));
+        let with_slopes = gradient.as_ref().map(|_| KernelKey::with_slopes(activation));
         [Some(KernelKey::activation("activation", activation)), with_slopes, gradient]
             .into_iter()
             .flatten()
@@ -189,19 +212,18 @@ pub(super) fn general() -> impl Iterator<Item = KernelKey> {
             !matches!(source.needs, Needs::Specialisation | Needs::Formula | Needs::Optimizer)
         })
         .map(|source| KernelKey::new(source.name));
-    plain.chain(activations).chain(Loss::ALL.iter().copied().map(KernelKey::loss))
+    let losses = Loss::ALL.iter().flat_map(|loss| [false, true].map(|w| KernelKey::loss(*loss, w)));
+    plain.chain(activations).chain(losses)
 }
 
 impl KernelKey {
     /// The kernel that multiplies by the slopes of an activation, from its outputs or from the slopes
     /// that the forward pass stored.
     pub(super) fn gradient(activation: Activation) -> Self {
-        let name = "activation_gradient";
         if activation.stores_slope() {
-            let stored = "fn activation_slope(slope: f32) -> f32 { return slope; }\n";
-            return Self { name, formula: "stored slopes", text: Some(stored.into()) };
+            return Self::stored_slopes();
         }
-        Self::activation(name, activation)
+        Self::activation("activation_gradient", activation)
     }
 
     pub(super) fn source(&self) -> Option<&'static Source> {
@@ -246,7 +268,12 @@ impl Source {
     pub(super) fn reads_step(&self) -> bool {
         matches!(
             self.needs,
-            Needs::Step | Needs::Order | Needs::Pixels | Needs::Optimizer | Needs::Specialisation
+            Needs::Step
+                | Needs::Order
+                | Needs::Pixels
+                | Needs::Dropout
+                | Needs::Optimizer
+                | Needs::Specialisation
         )
     }
 
@@ -259,6 +286,7 @@ impl Source {
             Needs::Step => vec![index, STEP],
             Needs::Order => vec![index, STEP, PERMUTATION],
             Needs::Pixels => vec![index, STEP, PERMUTATION, PIXELS],
+            Needs::Dropout => vec![index, STEP, DROPOUT],
             Needs::Sine => vec![index, SINE],
             Needs::SoftmaxRows => {
                 vec![index, include_str!("../../../shaders/shared/softmax_rows.wgsl")]

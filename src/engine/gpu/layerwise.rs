@@ -10,12 +10,14 @@ use super::state::State;
 use super::turns;
 use crate::activation::Activation;
 use crate::dataset::Dataset;
+use crate::dropout;
 use crate::engine::Output;
 use crate::error::{Error, Result, invalid};
 use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::segment::Segment;
+use std::ops::Range;
 
 /// The most bytes of one layer's values for a part of a batch: beyond that a larger part computes
 /// no faster and only takes memory.
@@ -87,13 +89,14 @@ impl<'a> Layerwise<'a> {
         batch: usize,
     ) -> Result<Self> {
         let rows = part_rows(gpu, network, batch)?;
+        let weighted = dataset.has_weights();
         Ok(Self {
             network,
             loss,
             rows,
             samples: Stored::upload(gpu, dataset).await?,
             forward: Forward::new(gpu, network, rows, true).await?,
-            backward: Backward::new(gpu, network, rows).await?,
+            backward: Backward::new(gpu, network, rows, weighted).await?,
         })
     }
 
@@ -116,8 +119,10 @@ impl<'a> Layerwise<'a> {
         for start in (0..count).step_by(self.rows) {
             let part = Part { rows: start..count.min(start + self.rows), batch: count };
             let to = [&forward.inputs, &self.backward.targets];
-            self.samples.record_gather(recorder, &part, to).await?;
-            forward.record(recorder, network, parameters, part.rows.len(), output).await?;
+            let weights = self.backward.weights.as_ref();
+            self.samples.record_gather(recorder, &part, to, weights).await?;
+            let rows = part.rows.clone();
+            forward.record(recorder, network, parameters, rows, output).await?;
             self.backward
                 .record(recorder, network, forward, parameters, self.loss, &part, sinks)
                 .await?;
@@ -139,7 +144,7 @@ pub(super) async fn predict(
     let mut passes = Vec::new();
     for count in prediction::counts(samples, rows) {
         let mut recorder = Recorder::new(gpu);
-        forward.record(&mut recorder, network, &parameters, count, output).await?;
+        forward.record(&mut recorder, network, &parameters, 0..count, output).await?;
         passes.push(Pass { count, dispatches: recorder.finish("forward pass").await? });
     }
     let widths = [network.inputs(), network.outputs()];
@@ -179,7 +184,7 @@ impl Forward {
         for (l, layer) in network.layers().iter().enumerate() {
             let label = format!("values of layer {}", l + 1);
             values.push(gpu.storage(&label, rows * layer.fan_out).await?);
-            slopes.push(if training && layer.activation.stores_slope() {
+            slopes.push(if training && layer.stores_slope() {
                 let label = format!("slopes of layer {}", l + 1);
                 Some(gpu.storage(&label, rows * layer.fan_out).await?)
             } else {
@@ -199,15 +204,17 @@ impl Forward {
         self.slopes[l].as_ref().unwrap_or(&self.values[l + 1])
     }
 
-    /// Records a forward pass of `rows` samples, whose inputs are there.
+    /// Records a forward pass of the samples at `rows` of a step's batch, whose inputs are there. Where
+    /// slopes are stored it is one of training, which drops outputs.
     pub(super) async fn record(
         &self,
         recorder: &mut Recorder<'_>,
         network: &Network,
         parameters: &wgpu::Buffer,
-        rows: usize,
+        rows: Range<usize>,
         output: Output,
     ) -> Result<()> {
+        let (first, rows) = (rows.start, rows.len());
         if let Some(frequencies) = &self.frequencies {
             let features = network.encoding().outputs(network.inputs()) / 2;
             recorder
@@ -244,9 +251,22 @@ impl Forward {
                     .await?;
             }
             let last = l + 1 == network.layers().len();
-            if !(last && output == Output::Logits) {
-                let (z, slopes) = (&self.values[l + 1], self.slopes[l].as_ref());
-                record_activation(recorder, activation, rows, fan_out, z, slopes).await?;
+            if last && output == Output::Logits {
+                continue;
+            }
+            let (z, slopes) = (&self.values[l + 1], self.slopes[l].as_ref());
+            record_activation(recorder, activation, rows, fan_out, z, slopes).await?;
+            if let Some(slopes) = slopes.filter(|_| layer.dropout > 0.0) {
+                let shape = [
+                    count as u32,
+                    fan_out as u32,
+                    l as u32,
+                    first as u32,
+                    dropout::threshold(layer.dropout),
+                    (dropout::factor(layer.dropout) as f32).to_bits(),
+                ];
+                let key = KernelKey::new("dropout");
+                recorder.call(key, &shape, &[z, slopes], Grid::Elements(count)).await?;
             }
         }
         Ok(())
@@ -257,6 +277,8 @@ impl Forward {
 pub(super) struct Backward {
     /// `[rows, outputs]`.
     targets: wgpu::Buffer,
+    /// `[rows]`, where samples have weights.
+    weights: Option<wgpu::Buffer>,
     /// `[rows]`.
     losses: wgpu::Buffer,
     /// Gradients with respect to the weighted sums of a layer and of the one below it, by turns,
@@ -267,10 +289,17 @@ pub(super) struct Backward {
 }
 
 impl Backward {
-    pub(super) async fn new(gpu: &Gpu, network: &Network, rows: usize) -> Result<Self> {
+    pub(super) async fn new(
+        gpu: &Gpu,
+        network: &Network,
+        rows: usize,
+        weighted: bool,
+    ) -> Result<Self> {
         let widest = network.layers().iter().map(|layer| layer.fan_out).max().unwrap_or(1);
+        let weights = gpu.storage("weights of a batch", if weighted { rows } else { 1 }).await?;
         Ok(Self {
             targets: gpu.storage("targets of a batch", rows * network.outputs()).await?,
+            weights: weighted.then_some(weights),
             losses: gpu.storage("losses of a batch", rows).await?,
             deltas: [
                 gpu.storage("deltas (even layers)", rows * widest).await?,
@@ -340,9 +369,9 @@ impl Backward {
                     .await?;
                 let (operations, numbers) = product_cost(rows, fan_in, fan_out);
                 recorder.costing(operations, numbers);
-                let activation = network.layers()[l - 1].activation;
                 let needed = forward.needed(l - 1);
-                record_gradient(recorder, activation, rows, fan_in, needed, delta_below).await?;
+                let layer = network.layers()[l - 1];
+                record_gradient(recorder, layer, rows, needed, delta_below).await?;
                 std::mem::swap(&mut delta, &mut delta_below);
             }
         }
@@ -361,26 +390,27 @@ impl Backward {
         let rows = part.rows.len();
         let outputs = network.outputs();
         let scale = loss.scale(part.batch, outputs) as f32;
-        let y = forward.outputs();
+        let mut operands = vec![forward.outputs(), &self.targets, &self.losses, &self.deltas[0]];
+        operands.extend(&self.weights);
         recorder
             .call(
-                KernelKey::loss(loss),
+                KernelKey::loss(loss, self.weights.is_some()),
                 &[rows as u32, outputs as u32, scale.to_bits()],
-                &[y, &self.targets, &self.losses, &self.deltas[0]],
+                &operands,
                 Grid::Elements(rows),
             )
             .await?;
         if loss.folded_activation().is_none() {
-            let activation = network.output_layer().activation;
             let needed = forward.needed(network.layers().len() - 1);
-            record_gradient(recorder, activation, rows, outputs, needed, &self.deltas[0]).await?;
+            let layer = network.output_layer();
+            record_gradient(recorder, layer, rows, needed, &self.deltas[0]).await?;
         }
         Ok(())
     }
 }
 
 /// Records an activation in place, which stores its slopes where there is a buffer for them; nothing
-/// for the identity.
+/// for the identity without slopes.
 async fn record_activation(
     recorder: &mut Recorder<'_>,
     activation: Activation,
@@ -390,33 +420,32 @@ async fn record_activation(
     slopes: Option<&wgpu::Buffer>,
 ) -> Result<()> {
     let count = rows * width;
-    if activation.is_identity() {
+    if activation.is_identity() && slopes.is_none() {
         return Ok(());
     }
     if activation.is_row() {
         let shape = [rows as u32, width as u32];
         return recorder.call(KernelKey::new("softmax"), &shape, &[z], Grid::Elements(rows)).await;
     }
-    let (name, buffers) = match slopes {
-        None => ("activation", vec![z]),
-        Some(slopes) => ("activation_with_slopes", vec![z, slopes]),
+    let (key, buffers) = match slopes {
+        None => (KernelKey::activation("activation", activation), vec![z]),
+        Some(slopes) => (KernelKey::with_slopes(activation), vec![z, slopes]),
     };
-    let key = KernelKey::activation(name, activation);
     recorder.call(key, &[count as u32], &buffers, Grid::Elements(count)).await
 }
 
-/// Records what takes a gradient from the outputs of an activation to its inputs, in place; `needed`
-/// are the outputs, or the slopes where the activation stores them.
+/// Records what takes a gradient from the outputs of a layer to its weighted sums, in place; `needed`
+/// are the outputs, or the slopes where the layer stores them.
 async fn record_gradient(
     recorder: &mut Recorder<'_>,
-    activation: Activation,
+    layer: Layer,
     rows: usize,
-    width: usize,
     needed: &wgpu::Buffer,
     delta: &wgpu::Buffer,
 ) -> Result<()> {
+    let Layer { fan_out: width, activation, .. } = layer;
     let count = rows * width;
-    if activation.is_identity() {
+    if activation.is_identity() && !layer.stores_slope() {
         return Ok(());
     }
     if activation.is_row() {
@@ -424,7 +453,11 @@ async fn record_gradient(
         let shape = [rows as u32, width as u32];
         return recorder.call(key, &shape, &[needed, delta], Grid::Elements(rows)).await;
     }
-    let key = KernelKey::gradient(activation);
+    let key = if layer.stores_slope() {
+        KernelKey::stored_slopes()
+    } else {
+        KernelKey::gradient(activation)
+    };
     recorder.call(key, &[count as u32], &[needed, delta], Grid::Elements(count)).await
 }
 

@@ -52,7 +52,7 @@ impl Layout {
         let mut end = values[widths.len()];
         let mut slopes = vec![0];
         for (layer, pitch) in network.layers().iter().zip(&pitches[1..]) {
-            let stored = layer.activation.stores_slope();
+            let stored = layer.stores_slope();
             slopes.push(if stored { end } else { 0 });
             end += if stored { rows * pitch } else { 0 };
         }

@@ -63,7 +63,7 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
     let layout = Layout::new(network, PREDICTED);
     let shape = usual(&candidates(&layout))?.step;
     let purpose = Purpose::Prediction(Output::Activated);
-    let prediction = specialise::step(network, &layout, shape, Samples::Table, purpose);
+    let prediction = specialise::step(network, &layout, shape, Samples::TABLE, purpose);
     let name = format!("fused_step, predicting, {shape}");
     let updates = Optimizer::ALL.iter().map(|optimizer| Update::plain(*optimizer).key());
     let general = kernels::general().chain(updates).map(|key| listing(key.to_string(), key, None));
@@ -103,7 +103,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
         network,
         &layout,
         shapes.step,
-        Samples::Table,
+        Samples::TABLE,
         Purpose::Training(plan.loss),
     );
     let (flops, numbers) = layout.pass_cost(count, true);

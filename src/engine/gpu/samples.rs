@@ -40,6 +40,38 @@ impl Segments {
         Ok(Self { rows, all: values.len() / width, buffers })
     }
 
+    /// The inputs of a dataset, rows of `width` numbers.
+    pub(super) async fn inputs(gpu: &Gpu, values: &[f32], width: usize) -> Result<Self> {
+        Self::upload(gpu, "inputs of the dataset", values, width).await
+    }
+
+    /// The targets of a dataset, rows of `width` numbers.
+    pub(super) async fn targets(gpu: &Gpu, values: &[f32], width: usize) -> Result<Self> {
+        Self::upload(gpu, "targets of the dataset", values, width).await
+    }
+
+    /// The pixels of a picture, a word each.
+    pub(super) async fn pixels(gpu: &Gpu, words: &[u32]) -> Result<Self> {
+        Self::upload(gpu, "pixels", words, 1).await
+    }
+
+    /// Records the gathering of a part of a batch, rows of `width` numbers.
+    async fn record_gather(
+        &self,
+        recorder: &mut Recorder<'_>,
+        part: &Part,
+        width: usize,
+        to: &wgpu::Buffer,
+    ) -> Result<()> {
+        let (rows, offset) = (part.rows.len() as u32, part.rows.start as u32);
+        for (buffer, first, count) in self.each() {
+            let shape = [rows, width as u32, offset, first, count];
+            let grid = Grid::Elements(part.rows.len());
+            recorder.call(KernelKey::new("gather"), &shape, &[buffer, to], grid).await?;
+        }
+        Ok(())
+    }
+
     /// Each buffer with its first row and how many it has.
     fn each(&self) -> impl Iterator<Item = (&wgpu::Buffer, u32, u32)> {
         self.buffers.iter().enumerate().map(|(position, buffer)| {
@@ -50,7 +82,14 @@ impl Segments {
 }
 
 /// The samples of a dataset.
-pub(super) enum Stored {
+pub(super) struct Stored {
+    pub(super) rows: Rows,
+    /// Their weights, if they have weights.
+    pub(super) weights: Option<Segments>,
+}
+
+/// Inputs and targets of samples.
+pub(super) enum Rows {
     /// Rows of inputs and of targets.
     Table { inputs: (Segments, usize), targets: (Segments, usize) },
     /// Pixels, a word each.
@@ -59,45 +98,46 @@ pub(super) enum Stored {
 
 impl Stored {
     pub(super) async fn upload(gpu: &Gpu, dataset: &Dataset) -> Result<Self> {
-        Ok(match dataset.samples() {
+        let rows = match dataset.samples() {
             Samples::Table(table) => {
-                let (inputs, targets) = (&table.inputs, &table.targets);
                 let (wide_in, wide_out) = (table.input_width, table.target_width);
-                let label = "inputs of the dataset";
-                let inputs = (Segments::upload(gpu, label, inputs, wide_in).await?, wide_in);
-                let label = "targets of the dataset";
-                let targets = (Segments::upload(gpu, label, targets, wide_out).await?, wide_out);
-                Self::Table { inputs, targets }
+                let inputs = Segments::inputs(gpu, &table.inputs, wide_in).await?;
+                let targets = Segments::targets(gpu, &table.targets, wide_out).await?;
+                Rows::Table { inputs: (inputs, wide_in), targets: (targets, wide_out) }
             }
-            Samples::Pixels(pixels) => Self::Pixels {
-                words: Segments::upload(gpu, "pixels", &pixels.words, 1).await?,
+            Samples::Pixels(pixels) => Rows::Pixels {
+                words: Segments::pixels(gpu, &pixels.words).await?,
                 channels: pixels.channels,
                 places: pixels.grid,
             },
-        })
+        };
+        let weights = match dataset.stored_weights() {
+            Some(weights) => Some(Segments::upload(gpu, "weights of samples", weights, 1).await?),
+            None => None,
+        };
+        Ok(Self { rows, weights })
     }
 
-    /// Records the gathering of a part of a batch.
+    /// Records the gathering of a part of a batch: inputs and targets, and the weights if there is a
+    /// buffer for them.
     pub(super) async fn record_gather(
         &self,
         recorder: &mut Recorder<'_>,
         part: &Part,
         [inputs, targets]: [&wgpu::Buffer; 2],
+        weights: Option<&wgpu::Buffer>,
     ) -> Result<()> {
         let (rows, offset) = (part.rows.len() as u32, part.rows.start as u32);
         let grid = Grid::Elements(part.rows.len());
-        match self {
-            Self::Table { inputs: stored_inputs, targets: stored_targets } => {
-                for ((segments, width), to) in [(stored_inputs, inputs), (stored_targets, targets)]
-                {
-                    for (buffer, first, count) in segments.each() {
-                        let shape = [rows, *width as u32, offset, first, count];
-                        let key = KernelKey::new("gather");
-                        recorder.call(key, &shape, &[buffer, to], grid).await?;
-                    }
-                }
+        if let (Some(stored), Some(to)) = (&self.weights, weights) {
+            stored.record_gather(recorder, part, 1, to).await?;
+        }
+        match &self.rows {
+            Rows::Table { inputs: (stored_inputs, width), targets: (stored_targets, outputs) } => {
+                stored_inputs.record_gather(recorder, part, *width, inputs).await?;
+                stored_targets.record_gather(recorder, part, *outputs, targets).await?;
             }
-            Self::Pixels { words, channels, places } => {
+            Rows::Pixels { words, channels, places } => {
                 for (buffer, first, count) in words.each() {
                     let [x, y] = places.scale.map(f32::to_bits);
                     let shape = [

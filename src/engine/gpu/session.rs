@@ -13,6 +13,7 @@ use super::step::StepData;
 use super::tuning::{self, Trial};
 use super::update::Update;
 use crate::dataset::{Dataset, Part};
+use crate::dropout::Masks;
 use crate::engine::{KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
 use crate::error::{Result, invalid};
 use crate::network::Network;
@@ -27,7 +28,7 @@ struct Kept {
     parameters: wgpu::Buffer,
     states: wgpu::Buffer,
     status: wgpu::Buffer,
-    updates: u64,
+    batches: u64,
 }
 
 impl Kept {
@@ -37,7 +38,7 @@ impl Kept {
             parameters: gpu.storage("kept parameters", numbers(&state.parameters)).await?,
             states: gpu.storage("kept optimizer state", numbers(&state.states)).await?,
             status: gpu.storage("kept status", numbers(&state.status)).await?,
-            updates: 0,
+            batches: 0,
         })
     }
 
@@ -148,8 +149,8 @@ pub(super) struct GpuSession {
     pub(super) step_group: wgpu::BindGroup,
     /// For a full batch, and for what is left at the end of an epoch.
     plans: Vec<Pass>,
-    /// Updates of the parameters by the steps started so far, if none diverges.
-    updates: u64,
+    /// Batches of the steps started so far, if none diverges.
+    batches: u64,
     /// The number of the last of these steps.
     last: u64,
     kept: [Option<Kept>; KEPT],
@@ -194,7 +195,7 @@ impl GpuSession {
             steps,
             step_group,
             plans,
-            updates: 0,
+            batches: 0,
             last: 0,
             kept: [None, None],
             copies: Vec::new(),
@@ -221,7 +222,7 @@ impl GpuSession {
             played.push(plan.dispatches.as_slice());
         }
         let data: Vec<StepData> = (steps.iter().enumerate())
-            .map(|(slot, step)| self.data(slot, step, self.updates + 1 + slot as u64))
+            .map(|(slot, step)| self.data(slot, step, self.batches + 1 + slot as u64))
             .collect();
         self.gpu.write(&self.steps, bytemuck::cast_slice(&data));
         let mut encoder = encoder_after(&mut self.copies, &self.gpu, "training steps");
@@ -229,7 +230,7 @@ impl GpuSession {
         let sums = 0..4 * steps.len() as u64;
         let sources = [(&self.state.status, 0..8), (&self.state.sums, sums)];
         let read = self.gpu.read(encoder, &sources, "losses of the steps")?;
-        self.updates += steps.len() as u64;
+        self.batches += steps.len() as u64;
         self.last = steps.last().map_or(self.last, |step| step.number);
         let first = steps.first().map_or(1, |step| step.number);
         Ok(async move {
@@ -248,10 +249,11 @@ impl GpuSession {
         (self.plans[0].count, &self.plans[0].dispatches)
     }
 
-    /// What a step is given, in a slot of a submission, for update `t` of the parameters.
-    pub(super) fn data(&self, slot: usize, step: &Step, t: u64) -> StepData {
+    /// What a step is given, in a slot of a submission, for a batch of the run, counted from 1.
+    pub(super) fn data(&self, slot: usize, step: &Step, batch: u64) -> StepData {
+        let numbers = self.plan.wrappers.at(batch);
+        let Numbers { t, gather, clip_value, clip_norm, alpha, share } = numbers;
         let constants = self.plan.optimizer.constants(step.learning_rate, t);
-        let Numbers { clip_value, clip_norm, alpha, share, .. } = self.plan.wrappers.at(t);
         StepData {
             order: self.plan.order(self.samples, step.epoch).words(),
             part: self.dataset_part.order.words(),
@@ -267,7 +269,11 @@ impl GpuSession {
             clip_norm: clip_norm as f32,
             alpha: alpha as f32,
             share: share as f32,
-            unused: [0; 33],
+            gather_kept: gather.kept as f32,
+            gather_part: gather.part as f32,
+            updates: gather.updates.into(),
+            masks: Masks::new(self.plan.seed, step.number).words(),
+            unused: [0; 28],
         }
     }
 }
@@ -311,10 +317,10 @@ impl Session for GpuSession {
                 let bytes = self.gpu.read_in_parts(states, bytes, "average parameters").await?;
                 average = Some(numbers(&bytes));
             }
-            // The step that diverged and those after it are no updates.
+            // The step that diverged and those after it have had no effect.
             let left_out = diverged.map_or(0, |diverged| self.last + 1 - diverged.step);
-            let updates = self.updates.saturating_sub(left_out);
-            let stored = wrappers.learned(updates, undone, now, average);
+            let batches = self.batches.saturating_sub(left_out);
+            let stored = wrappers.learned(batches, undone, now, average);
             Ok(match &self.places {
                 None => stored,
                 Some(places) => places.iter().map(|place| stored[*place]).collect(),
@@ -339,7 +345,7 @@ impl Session for GpuSession {
             let copies = kept.pairs(&self.state);
             self.copies
                 .extend(copies.map(|(kept, now)| Copy { from: now.clone(), to: kept.clone() }));
-            kept.updates = self.updates;
+            kept.batches = self.batches;
             self.kept[place] = Some(kept);
             Ok(())
         })
@@ -349,7 +355,7 @@ impl Session for GpuSession {
         let Some(Some(kept)) = self.kept.get(place) else { return ready(no_place(place)) };
         let copies = kept.pairs(&self.state);
         self.copies.extend(copies.map(|(kept, now)| Copy { from: kept.clone(), to: now.clone() }));
-        self.updates = kept.updates;
+        self.batches = kept.batches;
         ready(Ok(()))
     }
 

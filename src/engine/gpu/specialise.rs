@@ -1,21 +1,31 @@
 //! Writes the fused kernels for one network: `shaders/fused_step.wgsl` and
 //! `shaders/weight_gradients.wgsl` with its sizes, activations and loss as constants.
 
-use super::kernels::{KernelKey, PERMUTATION, PIXELS, SINE, STEP, Source};
+use super::kernels::{DROPOUT, KernelKey, PERMUTATION, PIXELS, SINE, STEP, Source};
 use super::layout::{ALIGNMENT, Layout};
 use super::shape::{Shape, TILE_SPACING};
 use super::template::{self, Values};
 use crate::activation::{Activation, Backward};
 use crate::dataset::Grid;
+use crate::dropout;
 use crate::encoding::Encoding;
 use crate::engine::Output;
+use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
 use std::fmt::Write;
 
+/// What a batch's samples are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Samples {
+    pub(super) kind: Kind,
+    /// Whether they have weights.
+    pub(super) weighted: bool,
+}
+
 /// Where a batch's samples come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Samples {
+pub(super) enum Kind {
     /// Rows of numbers.
     Table,
     /// The pixels of a picture.
@@ -23,18 +33,31 @@ pub(super) enum Samples {
 }
 
 impl Samples {
+    /// Rows of numbers without weights.
+    pub(super) const TABLE: Self = Self { kind: Kind::Table, weighted: false };
+
     fn text(self) -> String {
-        match self {
-            Self::Table => include_str!("../../../shaders/shared/table.wgsl").to_string(),
-            Self::Picture(Grid { width, scale: [x, y], origin }) => {
+        let (text, weight) = match self.kind {
+            Kind::Table => (
+                format!(
+                    "const TARGET_PITCH: u32 = OUTPUTS + {}u;\n{}",
+                    u32::from(self.weighted),
+                    include_str!("../../../shaders/shared/table.wgsl")
+                ),
+                "table_targets[sample * TARGET_PITCH + OUTPUTS]",
+            ),
+            Kind::Picture(Grid { width, scale: [x, y], origin }) => (
                 format!(
                     "const PICTURE_WIDTH: u32 = {width}u;\n\
                      const PICTURE_SCALE: vec2<f32> = vec2<f32>({x:?}, {y:?});\n\
                      const PICTURE_ORIGIN: f32 = {origin:?};\n{PIXELS}\n{}",
                     include_str!("../../../shaders/shared/picture.wgsl")
-                )
-            }
-        }
+                ),
+                "pixel_weights[sample]",
+            ),
+        };
+        let weight = if self.weighted { weight } else { "1.0" };
+        format!("{text}fn sample_weight(sample: u32) -> f32 {{ return {weight}; }}\n")
     }
 }
 
@@ -93,7 +116,11 @@ pub(super) fn step(
     text += &tables(layout);
     let training = matches!(purpose, Purpose::Training(_));
     let applied = applied(network, purpose);
-    let stores_slopes = training && applied.iter().any(|activation| activation.stores_slope());
+    let stores_slopes = training && applied.iter().any(|applied| applied.stores_slope());
+    let drops = training && network.layers().iter().any(|layer| layer.dropout > 0.0);
+    if drops {
+        text += &[DROPOUT, "\n", &rates(network)].concat();
+    }
     text += &activations(&applied, training);
     if stores_slopes {
         text += &table("slopes_of", &layout.slopes);
@@ -121,6 +148,7 @@ pub(super) fn step(
             ("cooperative", cooperative),
             ("training", training),
             ("stores_slopes", stores_slopes),
+            ("drops", drops),
             ("slopes_shared", slopes_shared),
             ("subgroup", shape.broadcast > 0),
             ("encoded", network.encoding() != Encoding::Identity),
@@ -329,17 +357,55 @@ fn block_table(blocks: &[usize]) -> String {
     text + "}\n"
 }
 
-/// The activations that the layers apply to single numbers.
-fn applied(network: &Network, purpose: Purpose) -> Vec<Activation> {
-    let last = network.layers().len() - 1;
-    let each = network.layers().iter().enumerate().map(|(l, layer)| match purpose {
-        // The loss or the prediction does that to whole rows, or works on logits.
-        _ if layer.activation.is_row() => Activation::Identity,
-        Purpose::Prediction(Output::Logits) if l == last => Activation::Identity,
-        Purpose::Training(loss) if l == last && loss.folded_activation().is_some() => {
-            Activation::Identity
+/// The functions that tell a layer's rate of dropout.
+fn rates(network: &Network) -> String {
+    let of_layers = |head: &str, value: &dyn Fn(f64) -> String| {
+        let mut text = format!("fn {head} {{\n");
+        for (l, layer) in network.layers().iter().enumerate().filter(|(_, l)| l.dropout > 0.0) {
+            let value = value(layer.dropout);
+            let _ = writeln!(text, "    if layer == {l}u {{ return {value}; }}");
         }
-        Purpose::Prediction(_) | Purpose::Training(_) => layer.activation,
+        text + &format!("    return {};\n}}\n", value(0.0))
+    };
+    of_layers("threshold_of(layer: u32) -> u32", &|rate| format!("{}u", dropout::threshold(rate)))
+        + &of_layers("factor_of(layer: u32) -> f32", &|rate| {
+            format!("{:?}", dropout::factor(rate) as f32)
+        })
+}
+
+/// What a layer applies to single numbers.
+#[derive(Clone, Copy, PartialEq)]
+struct Applied {
+    activation: Activation,
+    /// What the backward pass needs.
+    backward: Backward,
+}
+
+impl Applied {
+    fn stores_slope(self) -> bool {
+        self.backward == Backward::Slope
+    }
+
+    /// The WGSL of the activation, with the slope of what the backward pass needs.
+    fn wgsl(self) -> String {
+        if self.stores_slope() { self.activation.wgsl_with_slope() } else { self.activation.wgsl() }
+    }
+}
+
+/// What the layers apply to single numbers.
+fn applied(network: &Network, purpose: Purpose) -> Vec<Applied> {
+    let last = network.layers().len() - 1;
+    let each = network.layers().iter().enumerate().map(|(l, layer)| {
+        let activation = match purpose {
+            // The loss or the prediction does that to whole rows, or works on logits.
+            _ if layer.activation.is_row() => Activation::Identity,
+            Purpose::Prediction(Output::Logits) if l == last => Activation::Identity,
+            Purpose::Training(loss) if l == last && loss.folded_activation().is_some() => {
+                Activation::Identity
+            }
+            Purpose::Prediction(_) | Purpose::Training(_) => layer.activation,
+        };
+        Applied { activation, backward: Layer { activation, ..*layer }.backward() }
     });
     each.collect()
 }
@@ -347,25 +413,25 @@ fn applied(network: &Network, purpose: Purpose) -> Vec<Activation> {
 /// The functions that compute with the activations of the layers, of four numbers each: `activate`
 /// from weighted sums, and for training `slope` from what the backward pass needs; `slope_of_sum` and
 /// `stores_slope` where some layer stores its slopes.
-fn activations(applied: &[Activation], training: bool) -> String {
-    let mut distinct: Vec<Activation> = Vec::new();
-    for activation in applied {
-        if !distinct.contains(activation) {
-            distinct.push(*activation);
+fn activations(applied: &[Applied], training: bool) -> String {
+    let mut distinct: Vec<Applied> = Vec::new();
+    for applied in applied {
+        if !distinct.contains(applied) {
+            distinct.push(*applied);
         }
     }
     let mut text = String::new();
-    for (n, activation) in distinct.iter().enumerate() {
-        text += &numbered(&activation.wgsl(), n);
+    for (n, applied) in distinct.iter().enumerate() {
+        text += &numbered(&applied.wgsl(), n);
     }
-    let by_layer = |head: &str, value: &dyn Fn(Activation, usize) -> String| {
+    let by_layer = |head: &str, value: &dyn Fn(Applied, usize) -> String| {
         let mut text = format!("fn {head} {{\n");
         let mut layer = 0;
         while layer < applied.len() {
-            let activation = applied[layer];
-            let n = distinct.iter().position(|a| *a == activation).unwrap_or(0);
-            let next = (layer..applied.len()).find(|l| applied[*l] != activation);
-            let value = value(activation, n);
+            let here = applied[layer];
+            let n = distinct.iter().position(|a| *a == here).unwrap_or(0);
+            let next = (layer..applied.len()).find(|l| applied[*l] != here);
+            let value = value(here, n);
             let _ = match next {
                 Some(next) => writeln!(text, "    if layer < {next}u {{ return {value}; }}"),
                 None => writeln!(text, "    return {value};"),
@@ -383,17 +449,17 @@ fn activations(applied: &[Activation], training: bool) -> String {
     if !training {
         return text;
     }
-    text += &by_layer(&vectors("slope"), &|activation, n| match activation.backward() {
+    text += &by_layer(&vectors("slope"), &|applied, n| match applied.backward {
         Backward::Slope => "v".into(),
         Backward::None => "vec4<f32>()".into(),
         _ => four("activation_slope", n),
     });
-    if applied.iter().any(|activation| activation.stores_slope()) {
-        text += &by_layer(&vectors("slope_of_sum"), &|activation, n| {
-            if activation.stores_slope() { four("activation_slope", n) } else { "v".into() }
+    if applied.iter().any(|applied| applied.stores_slope()) {
+        text += &by_layer(&vectors("slope_of_sum"), &|applied, n| {
+            if applied.stores_slope() { four("activation_slope", n) } else { "v".into() }
         });
-        text += &by_layer("stores_slope(layer: u32) -> bool", &|activation, _| {
-            activation.stores_slope().to_string()
+        text += &by_layer("stores_slope(layer: u32) -> bool", &|applied, _| {
+            applied.stores_slope().to_string()
         });
     }
     text

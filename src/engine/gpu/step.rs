@@ -20,8 +20,12 @@ pub(super) struct StepData {
     pub(super) clip_norm: f32,
     pub(super) alpha: f32,
     pub(super) share: f32,
+    pub(super) gather_kept: f32,
+    pub(super) gather_part: f32,
+    pub(super) updates: u32,
+    pub(super) masks: [u32; 2],
     /// Up to the next slice.
-    pub(super) unused: [u32; 33],
+    pub(super) unused: [u32; 28],
 }
 
 impl StepData {

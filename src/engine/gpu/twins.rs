@@ -340,6 +340,7 @@ twins! {
     biases: bias_add_and_bias_gradient plays ["bias_add", "bias_gradient"];
     activations: formulas::activations_and_their_gradients plays
         ["activation", "activation_with_slopes", "activation_gradient"];
+    dropout: formulas::dropout_of_outputs_and_slopes plays ["dropout"];
     softmax: formulas::softmax_and_its_gradient plays ["softmax", "softmax_gradient"];
     losses: formulas::losses_and_their_gradients plays ["loss"];
     extreme_logits: formulas::cross_entropies_stay_finite_at_extreme_logits plays ["loss"];

@@ -59,6 +59,7 @@ impl Update {
         let values = Values {
             conditions: vec![
                 ("surrounded", square || !wrappers.is_empty()),
+                ("gathers", wrappers.accumulate.is_some()),
                 ("clips_value", wrappers.clip_value.is_some()),
                 ("clips_norm", wrappers.clip_norm.is_some()),
                 ("norms", square || wrappers.clip_norm.is_some()),
@@ -72,20 +73,23 @@ impl Update {
         template::fill(text, &values)
     }
 
+    /// A constant that tells where a vector of the wrappers is among the states, if it is there.
+    fn place(self, name: &str, place: Option<usize>) -> String {
+        let first = self.optimizer.states();
+        place.map_or(String::new(), |place| format!("const {name}: u32 = {}u;\n", first + place))
+    }
+
     /// The kernel that updates the parameters.
     pub(super) fn key(self) -> KernelKey {
         let Self { optimizer, wrappers } = self;
-        let (first, vectors) = (optimizer.states(), wrappers.vectors());
-        let place = |name: &str, place: Option<usize>| {
-            place
-                .map_or(String::new(), |place| format!("const {name}: u32 = {}u;\n", first + place))
-        };
+        let vectors = wrappers.vectors();
         let surrounded = optimizer.square().is_some() || !wrappers.is_empty();
         let around = if surrounded { GRADIENT } else { "" };
         let text = [
             optimizer.wgsl().as_str(),
-            &place("SLOW", vectors.slow),
-            &place("AVERAGE", vectors.average),
+            &self.place("SLOW", vectors.slow),
+            &self.place("AVERAGE", vectors.average),
+            &self.place("GATHERED", vectors.gathered),
             around,
             KernelKey::file("update"),
         ]
@@ -95,7 +99,8 @@ impl Update {
 
     /// The kernel that computes norms of the gradient.
     pub(super) fn norms_key(self, norms: Norms) -> KernelKey {
-        let text = [GRADIENT, KernelKey::file("gradient_norms")].join("\n");
+        let gathered = self.place("GATHERED", self.wrappers.vectors().gathered);
+        let text = [&gathered, GRADIENT, KernelKey::file("gradient_norms")].join("\n");
         let name = if norms == Norms::Whole { "whole" } else { "given" };
         KernelKey::filled("gradient_norms", name, self.fill(&text, Some(norms)))
     }
@@ -156,7 +161,8 @@ pub(super) async fn record(
     let mut buffers = vec![gradient, parameters, states, previous, status];
     if let Some((norms, _)) = norms {
         for of in update.norms() {
-            let operands = [gradient, parameters, norms];
+            let mut operands = vec![gradient, parameters, norms];
+            operands.extend(update.wrappers.accumulate.map(|_| states));
             let grid = Grid::Workgroups(pieces, 1);
             recorder.call(update.norms_key(of), &shape, &operands, grid).await?;
             let numbers = (slices + 1) * count;

@@ -10,7 +10,11 @@ use crate::wrappers::{Gather, Numbers, Vectors};
 use std::ops::Range;
 
 /// Gathers the gradients of several batches: `gathered[i] ← kept·gathered[i] + part·gradient[i]`.
-pub(crate) fn gather(Gather { kept, part, .. }: Gather, gradient: &[f64], gathered: &mut [f64]) {
+pub(crate) fn gather_gradients(
+    Gather { kept, part, .. }: Gather,
+    gradient: &[f64],
+    gathered: &mut [f64],
+) {
     for (gathered, g) in gathered.iter_mut().zip(gradient) {
         *gathered = kept * *gathered + part * g;
     }
@@ -99,7 +103,7 @@ impl Surrounded {
         let (states, own) = states.split_at_mut(optimizer.states() * count);
         if let Some(place) = vectors.gathered {
             let gathered = &mut own[place * count..][..count];
-            gather(numbers.gather, &gradient, gathered);
+            gather_gradients(numbers.gather, &gradient, gathered);
             if !numbers.gather.updates {
                 return;
             }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::activation::tests::variants as activations;
 use crate::activation::{Backward, rounding};
+use crate::dropout::{self, Masks};
 use crate::loss::Loss;
 use crate::loss::tests::{suited, variants as losses};
 
@@ -47,18 +48,15 @@ pub(super) fn activations_and_their_gradients() {
                 near("value", &got[0], &expected, &value);
                 let y: Vec<f32> = expected.iter().map(|y| *y as f32).collect();
                 let stored: Vec<f32> = slopes.iter().map(|slope| *slope as f32).collect();
-                let needed = if activation.stores_slope() {
-                    let key = KernelKey::activation("activation_with_slopes", activation);
-                    let got = run(&gpu, case(key, vec![&z, &zeros]));
-                    near("value beside its slope", &got[0], &expected, &value);
-                    near("slope", &got[1], &slopes, &slope);
-                    &stored
-                } else {
-                    &y
-                };
                 if activation.backward() == Backward::None {
                     continue;
                 }
+                // With dropout, a layer stores the slopes of any activation.
+                let key = KernelKey::with_slopes(activation);
+                let got = run(&gpu, case(key, vec![&z, &zeros]));
+                near("value beside its slope", &got[0], &expected, &value);
+                near("slope", &got[1], &slopes, &slope);
+                let needed = if activation.stores_slope() { &stored } else { &y };
                 let delta = random(7, y.len());
                 let mut expected = double(&delta);
                 reference::activation_gradient(&slopes, &mut expected);
@@ -69,6 +67,40 @@ pub(super) fn activations_and_their_gradients() {
             }
         }
     }
+}
+
+pub(super) fn dropout_of_outputs_and_slopes() {
+    on_random_shapes(|gpu, rows, _, width, seed| {
+        let masks = Masks::new(seed, 7);
+        let (layer, offset, rate) = (seed as usize % 5, seed as usize % 1_000, 0.375);
+        let (y, slopes) = (random(seed, rows * width), random(seed + 1, rows * width));
+        // Of the rows before the offset, the twin has all.
+        let mut expected =
+            [&y, &slopes].map(|values| [vec![0.0; offset * width], double(values)].concat());
+        let [expected_y, expected_slopes] = &mut expected;
+        reference::dropout(masks, layer, rate, width, expected_y, expected_slopes);
+        let got = run(
+            gpu,
+            Case {
+                key: KernelKey::new("dropout"),
+                shape: vec![
+                    y.len() as u32,
+                    width as u32,
+                    layer as u32,
+                    offset as u32,
+                    dropout::threshold(rate),
+                    (dropout::factor(rate) as f32).to_bits(),
+                ],
+                buffers: vec![&y, &slopes],
+                grid: Grid::Elements(y.len()),
+                step: Some(StepData { masks: masks.words(), ..StepData::in_order(1) }),
+            },
+        );
+        for (got, expected) in got.iter().zip(&expected) {
+            let expected = &expected[offset * width..];
+            assert_near("dropout", got, expected, &vec![1.0; got.len()], FEW);
+        }
+    });
 }
 
 pub(super) fn softmax_and_its_gradient() {
@@ -117,6 +149,8 @@ pub(super) fn losses_and_their_gradients() {
                 let t: Vec<f32> =
                     random(seed + 1, batch * outputs).into_iter().map(|t| t / 4.0 + 0.5).collect();
                 let scale = 1.0_f32 / batch as f32;
+                let weights: Vec<f32> = (0..batch).map(|i| (i % 4) as f32 / 2.0).collect();
+                let weighted = magnitude > 1.0;
                 // With every sixth output of a row larger, from one on.
                 let twin = |from: usize| {
                     let (mut losses, mut delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
@@ -124,7 +158,9 @@ pub(super) fn losses_and_their_gradients() {
                     for row in z.chunks_exact_mut(outputs) {
                         row.iter_mut().skip(from).step_by(6).for_each(|z| *z *= 1.0 + NUDGE);
                     }
-                    let (t, scales) = (double(&t), vec![scale.into(); batch]);
+                    let weight = |i: usize| if weighted { weights[i] } else { 1.0 };
+                    let scales = (0..batch).map(|i| f64::from(scale * weight(i)));
+                    let (t, scales) = (double(&t), scales.collect::<Vec<f64>>());
                     reference::loss(loss, &z, &t, outputs, &scales, &mut losses, &mut delta);
                     (losses, delta)
                 };
@@ -142,12 +178,14 @@ pub(super) fn losses_and_their_gradients() {
                 }
                 assert!(losses.iter().chain(&delta).all(|v| v.is_finite()), "{loss}");
                 let (got_losses, got_delta) = (vec![0.0; batch], vec![0.0; batch * outputs]);
+                let mut buffers: Vec<&[f32]> = vec![&z, &t, &got_losses, &got_delta];
+                buffers.extend(weighted.then_some(weights.as_slice()));
                 let got = run(
                     gpu,
                     Case {
-                        key: KernelKey::loss(loss),
+                        key: KernelKey::loss(loss, weighted),
                         shape: vec![batch as u32, outputs as u32, scale.to_bits()],
-                        buffers: vec![&z, &t, &got_losses, &got_delta],
+                        buffers,
                         grid: Grid::Elements(batch),
                         step: None,
                     },
@@ -174,7 +212,7 @@ pub(super) fn cross_entropies_stay_finite_at_extreme_logits() {
             let got = run(
                 &gpu,
                 Case {
-                    key: KernelKey::loss(name),
+                    key: KernelKey::loss(name, false),
                     shape: vec![4, 2, 1.0_f32.to_bits()],
                     buffers: vec![&z, &t, &losses, &delta],
                     grid: Grid::Elements(4),
@@ -197,7 +235,7 @@ pub(super) fn losses_show_what_is_not_finite() {
             let got = run(
                 &gpu,
                 Case {
-                    key: KernelKey::loss(loss),
+                    key: KernelKey::loss(loss, false),
                     shape: vec![2, 3, 1.0_f32.to_bits()],
                     buffers: vec![&z, &t, &losses, &delta],
                     grid: Grid::Elements(2),

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::gpu::update::{Norms, Update, pieces};
 use crate::engine::reference::Surrounded;
 use crate::optimizer::Optimizer;
-use crate::wrappers::Wrappers;
+use crate::wrappers::{Numbers, Wrappers};
 use std::ops::Range;
 
 /// A step with the optimizer's constants.
@@ -12,6 +12,20 @@ fn update_step(number: u32, optimizer: Optimizer, rate: f64, l2: f64) -> StepDat
     let constants = optimizer.constants(rate, number.into()).map(|c| c as f32);
     let constants = bytemuck::cast(constants);
     StepData { number, constants, l2: l2 as f32, ..StepData::in_order(1) }
+}
+
+/// The step with the numbers of what surrounds the optimizer.
+fn surrounded(numbers: &Numbers, step: StepData) -> StepData {
+    StepData {
+        clip_value: numbers.clip_value as f32,
+        clip_norm: numbers.clip_norm as f32,
+        alpha: numbers.alpha as f32,
+        share: numbers.share as f32,
+        gather_kept: numbers.gather.kept as f32,
+        gather_part: numbers.gather.part as f32,
+        updates: numbers.gather.updates.into(),
+        ..step
+    }
 }
 
 /// Every optimizer, and some with other parameters. An ε of some size keeps rounding errors of small
@@ -47,6 +61,7 @@ fn segments(count: usize) -> Vec<Range<usize>> {
 /// Wrappers around the optimizer: all at once, and each alone.
 fn wrappers() -> Vec<Wrappers> {
     let all = [
+        "accumulate:batches=3",
         "clip-value:limit=0.5",
         "clip-norm:limit=0.75",
         "lookahead:alpha=0.25,every=30",
@@ -100,6 +115,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
         update(t).apply(&segments, &mut w, double(&random(seed + 1 + t, count)), &mut states);
     }
     let states: Vec<f32> = states.into_iter().map(|state| state as f32).collect();
+    // With accumulation, one of these is only gathered.
     for number in [1, 30] {
         let what = format!("{optimizer} in {wrappers:?} at update {number}");
         let twin = |grown: f64, shift: f64| {
@@ -110,29 +126,31 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
         };
         let ((w, after), nudged) = (twin(1.0, 0.0), twin(1.0 + NUDGE, 0.0));
         let numbers = wrappers.at(number);
-        let step = StepData {
-            clip_value: numbers.clip_value as f32,
-            clip_norm: numbers.clip_norm as f32,
-            alpha: numbers.alpha as f32,
-            share: numbers.share as f32,
-            ..update_step(number as u32, optimizer, rate, l2)
-        };
+        let step = surrounded(&numbers, update_step(number as u32, optimizer, rate, l2));
         let mut norms: Vec<f32> =
             pieces(&segments).concat().into_iter().map(f32::from_bits).collect();
         let shape = vec![count as u32, 2, segments.len() as u32];
+        let mut given = g.clone();
+        if let Some(place) = wrappers.vectors().gathered {
+            let place = (optimizer.states() + place) * count;
+            given = double(&states[place..place + count]);
+            reference::gather_gradients(numbers.gather, &g, &mut given);
+        }
         for of in kernels.norms() {
+            let mut buffers: Vec<&[f32]> = vec![&gradient, &parameters, &norms];
+            buffers.extend(wrappers.accumulate.map(|_| states.as_slice()));
             let got = run(
                 gpu,
                 Case {
                     key: kernels.norms_key(of),
                     shape: shape.clone(),
-                    buffers: vec![&gradient, &parameters, &norms],
+                    buffers,
                     grid: Grid::Workgroups(segments.len(), 1),
                     step: Some(step),
                 },
             );
             norms.clone_from(&got[2]);
-            let mut g = g.clone();
+            let mut g = given.clone();
             reference::clip_value(numbers.clip_value, &mut g);
             if of == Norms::Given {
                 reference::clip_norm(numbers.clip_norm, &mut g);
@@ -151,9 +169,13 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
         }
         let grid = Grid::Elements(count);
         let got = run(gpu, Case { key: kernels.key(), shape, buffers, grid, step: Some(step) });
-        assert_eq!(got[3], parameters, "what they were, {what}");
         let sizes = conditioned(&after, &nudged.1, LEAST);
         assert_near(&format!("state of {what}"), &got[2], &after, &sizes, FEW);
+        if !numbers.gather.updates {
+            assert_eq!(got[1], parameters, "untouched, {what}");
+            continue;
+        }
+        assert_eq!(got[3], parameters, "what they were, {what}");
         // Where a sign decides, rounding errors of the gradient may move a parameter far beyond any
         // tolerance: there is nothing to compare then.
         let sizes = conditioned(&w, &nudged.0, LEAST);
