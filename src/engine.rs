@@ -18,6 +18,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::permutation::Permutation;
 use crate::schedule::not_negative;
+use crate::state::State;
 use crate::threads::{MaybeSend, MaybeSync};
 use crate::wrappers::Wrappers;
 use std::fmt;
@@ -125,6 +126,19 @@ pub trait Session: MaybeSend {
     /// [`Network::parameters`]; their moving average, where the plan asks for one
     /// ([`Ema`](crate::Ema)). Training goes on with the parameters themselves.
     fn parameters(&mut self) -> Pending<'_, Vec<f64>>;
+
+    /// The parameters and the optimizer's state as they are after all steps started so far.
+    ///
+    /// Fails after a step that diverged, and on a device that failed.
+    fn state(&mut self) -> Pending<'_, State>;
+
+    /// Has parameters and optimizer's state be those of `state`, from another session with the same
+    /// network and plan, on any engine: steps started from now on follow those before the state. Engines
+    /// that compute in f32 round its numbers, which changes nothing if they come from such an engine.
+    ///
+    /// Fails on a state of another network or optimizer, and on a device that failed; then nothing has
+    /// changed.
+    fn restore<'a>(&'a mut self, state: &'a State) -> Pending<'a, ()>;
 
     /// Whether it can [`keep`](Self::keep) moments of the run. That takes twice the memory of parameters
     /// and optimizer's state, so a session of a very large network cannot.

@@ -45,6 +45,7 @@ mod picture;
 mod random;
 pub mod schedule;
 mod segment;
+mod state;
 mod subject;
 mod summary;
 mod threads;
@@ -77,6 +78,7 @@ pub use picture::quality::{psnr, ssim};
 pub use schedule::Schedule;
 pub use schedule::plateau::Plateau;
 pub use segment::{Segment, SegmentKind};
+pub use state::State;
 pub use subject::Subject;
 pub use summary::{Ending, Epoch, Summary};
 #[cfg(not(target_arch = "wasm32"))]

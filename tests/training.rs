@@ -9,6 +9,8 @@ mod pictures;
 mod regularization;
 #[path = "training/run.rs"]
 mod run;
+#[path = "training/states.rs"]
+mod states;
 
 use common::{engines, gpu_engines};
 use impasto::cpu::CpuEngine;

@@ -33,6 +33,7 @@ use crate::dropout::Masks;
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::Network;
+use crate::state::{State, no_state};
 
 /// What a forward pass keeps: the encoded inputs, the outputs of each layer with the slopes of its
 /// activation, and the last layer's logits.
@@ -327,6 +328,27 @@ impl Session for ReferenceSession {
         });
         let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
         ready(Ok(wrappers.learned(*batches, undone, parameters, average)))
+    }
+
+    fn state(&mut self) -> Pending<'_, State> {
+        let Moment { network, states, batches, diverged } = &self.moment;
+        if diverged.is_some() {
+            return ready(no_state());
+        }
+        let parameters = network.parameters().to_vec();
+        let vectors = states.chunks_exact(parameters.len()).map(<[f64]>::to_vec).collect();
+        ready(Ok(State { parameters, vectors, batches: *batches }))
+    }
+
+    fn restore<'a>(&'a mut self, state: &'a State) -> Pending<'a, ()> {
+        let moment = &mut self.moment;
+        let fits = state.check(&self.plan, moment.network.parameters().len());
+        ready(fits.and_then(|()| {
+            moment.network.set_parameters(&state.parameters)?;
+            moment.states = state.vectors.concat();
+            (moment.batches, moment.diverged) = (state.batches, None);
+            Ok(())
+        }))
     }
 
     fn can_keep(&self) -> bool {

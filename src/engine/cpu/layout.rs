@@ -73,6 +73,21 @@ impl Block {
         vectors::available().dispatch(Transpose(self));
     }
 
+    /// Sets the parameters and each vector of their state to the numbers at the beginning of some flat
+    /// vectors, which then begin behind them.
+    pub(super) fn set(&mut self, flat: &mut [&[f64]]) {
+        let (rows, width) = (self.rows(), self.width);
+        let lines = std::iter::once(&mut self.values).chain(&mut self.states);
+        for (lines, flat) in lines.zip(flat) {
+            let (own, rest) = flat.split_at(rows * width);
+            for (row, own) in lines.chunks_exact_mut(self.stride).zip(own.chunks_exact(width)) {
+                row.iter_mut().zip(own).for_each(|(to, from)| *to = *from as f32);
+            }
+            *flat = rest;
+        }
+        vectors::available().dispatch(Transpose(self));
+    }
+
     /// Takes the last update back.
     pub(super) fn undo(&mut self) {
         std::mem::swap(&mut self.values, &mut self.other);

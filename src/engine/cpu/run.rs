@@ -1,14 +1,16 @@
 //! The steps of a training run on the CPU, on several threads.
 
+mod transfer;
+
 use super::barrier::{Abandoned, Barrier};
 use super::gradient::{Of, gather, squares};
-use super::layout::{Block, Kept, Layout, Purpose, flatten, flatten_lines};
+use super::layout::{Block, Kept, Layout, Purpose};
 use super::lines::Lines;
 use super::tile::{Dropout, SHARE, Shape, Tile};
 use super::update::{Around, Terms, update};
 use crate::dataset::Dataset;
 use crate::dropout::Masks;
-use crate::engine::{Divergence, KEPT, MOST_KEPT, Outcome, Plan, Step};
+use crate::engine::{Divergence, KEPT, Outcome, Plan, Step};
 use crate::error::{Error, Result, invalid};
 use crate::network::Network;
 use crate::wrapper::clip_norm::factor;
@@ -179,39 +181,6 @@ impl Run {
     /// The work of so many samples: multiplications by a parameter.
     pub(super) fn work(&self, samples: usize) -> usize {
         self.parameters.saturating_mul(samples)
-    }
-
-    /// Has parameters and state be what they were when they were kept in that place.
-    pub(super) fn go_back(&self, place: usize) {
-        for (block, kept) in self.blocks.iter().zip(&self.kept[place]) {
-            write(block).go_back(&lock(kept));
-        }
-        *lock(&self.progress) = lock(&self.kept_progress)[place];
-    }
-
-    /// Whether there is memory for what is to be kept.
-    pub(super) fn can_keep(&self) -> bool {
-        let Plan { optimizer, wrappers, .. } = &self.plan;
-        let vectors = 1 + optimizer.states() + wrappers.vectors().count;
-        self.parameters.saturating_mul(vectors).saturating_mul(4 * KEPT) as u64 <= MOST_KEPT
-    }
-
-    /// The parameters that the run has resulted in so far, in the network's order.
-    pub(super) fn parameters(&self) -> Vec<f64> {
-        let Plan { optimizer, wrappers, .. } = &self.plan;
-        let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
-        let room = || Vec::with_capacity(self.parameters);
-        let (mut flat, mut average) = (room(), place.map(|_| room()));
-        for block in &self.blocks {
-            let block = read(block);
-            flatten(&block, &mut flat);
-            if let (Some(place), Some(average)) = (place, &mut average) {
-                flatten_lines(&block, &block.states[place], average);
-            }
-        }
-        let Progress { batches, diverged } = *lock(&self.progress);
-        let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
-        wrappers.learned(batches, undone, flat, average)
     }
 }
 

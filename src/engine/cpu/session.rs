@@ -6,6 +6,7 @@ use crate::dataset::Dataset;
 use crate::engine::{KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
 use crate::error::Result;
 use crate::network::Network;
+use crate::state::State;
 use std::sync::Arc;
 
 /// Multiplications with a parameter that take less time than to hand them to another thread and to
@@ -54,6 +55,23 @@ impl Session for CpuSession {
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
         let run = Arc::clone(&self.run);
         self.jobs.start(true, move || run.parameters())
+    }
+
+    fn state(&mut self) -> Pending<'_, State> {
+        let run = Arc::clone(&self.run);
+        let state = self.jobs.start(true, move || run.state());
+        Box::pin(async move { state.await? })
+    }
+
+    fn restore<'a>(&'a mut self, state: &'a State) -> Pending<'a, ()> {
+        if let Err(error) = self.run.check_state(state) {
+            return ready(Err(error));
+        }
+        if self.keep.is_some() {
+            drop(self.start(&[]));
+        }
+        let (run, state) = (Arc::clone(&self.run), state.clone());
+        self.jobs.start(true, move || run.restore(&state))
     }
 
     fn can_keep(&self) -> bool {

@@ -1,5 +1,7 @@
 //! A training run on a device.
 
+mod transfer;
+
 use super::choice::Choice;
 use super::device::{Gpu, STEP_STRIDE};
 use super::fused::{self, Fused, Keys};
@@ -17,6 +19,7 @@ use crate::dropout::Masks;
 use crate::engine::{KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
 use crate::error::{Result, invalid};
 use crate::network::Network;
+use crate::state::State as SessionState;
 use crate::wrappers::Numbers;
 use std::sync::Arc;
 
@@ -140,6 +143,8 @@ pub(super) struct GpuSession {
     dataset_part: Part,
     pub(super) samples: usize,
     outputs: usize,
+    /// How many the network has.
+    parameters: usize,
     state: State,
     /// Where each parameter of the network stands, if not in the network's own order.
     places: Option<Vec<usize>>,
@@ -189,6 +194,7 @@ impl GpuSession {
             dataset_part: dataset.part(),
             samples,
             outputs: network.outputs(),
+            parameters: network.parameters().len(),
             state,
             places,
             slots,
@@ -325,6 +331,17 @@ impl Session for GpuSession {
                 None => stored,
                 Some(places) => places.iter().map(|place| stored[*place]).collect(),
             })
+        })
+    }
+
+    fn state(&mut self) -> Pending<'_, SessionState> {
+        Box::pin(self.read_state())
+    }
+
+    fn restore<'a>(&'a mut self, state: &'a SessionState) -> Pending<'a, ()> {
+        Box::pin(async move {
+            state.check(&self.plan, self.parameters)?;
+            self.upload_state(state).await
         })
     }
 

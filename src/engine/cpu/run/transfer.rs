@@ -1,0 +1,79 @@
+//! What a run has learned: read, restored, or taken back.
+
+use super::{Progress, Run, lock, read, write};
+use crate::engine::cpu::layout::{flatten, flatten_lines};
+use crate::engine::{KEPT, MOST_KEPT, Plan};
+use crate::error::Result;
+use crate::state::{State, no_state};
+
+impl Run {
+    /// Has parameters and state be what they were when they were kept in that place.
+    pub(in super::super) fn go_back(&self, place: usize) {
+        for (block, kept) in self.blocks.iter().zip(&self.kept[place]) {
+            write(block).go_back(&lock(kept));
+        }
+        *lock(&self.progress) = lock(&self.kept_progress)[place];
+    }
+
+    /// Whether there is memory for what is to be kept.
+    pub(in super::super) fn can_keep(&self) -> bool {
+        let vectors = 1 + self.vectors();
+        self.parameters.saturating_mul(vectors).saturating_mul(4 * KEPT) as u64 <= MOST_KEPT
+    }
+
+    /// The parameters that the run has resulted in so far, in the network's order.
+    pub(in super::super) fn parameters(&self) -> Vec<f64> {
+        let Plan { optimizer, wrappers, .. } = &self.plan;
+        let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
+        let room = || Vec::with_capacity(self.parameters);
+        let (mut flat, mut average) = (room(), place.map(|_| room()));
+        for block in &self.blocks {
+            let block = read(block);
+            flatten(&block, &mut flat);
+            if let (Some(place), Some(average)) = (place, &mut average) {
+                flatten_lines(&block, &block.states[place], average);
+            }
+        }
+        let Progress { batches, diverged } = *lock(&self.progress);
+        let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
+        wrappers.learned(batches, undone, flat, average)
+    }
+
+    /// Parameters and state after all steps so far, in the network's order.
+    pub(in super::super) fn state(&self) -> Result<State> {
+        let Progress { batches, diverged } = *lock(&self.progress);
+        if diverged.is_some() {
+            return no_state();
+        }
+        let room = || Vec::with_capacity(self.parameters);
+        let (mut parameters, mut vectors) = (room(), vec![room(); self.vectors()]);
+        for block in &self.blocks {
+            let block = read(block);
+            flatten(&block, &mut parameters);
+            for (lines, vector) in block.states.iter().zip(&mut vectors) {
+                flatten_lines(&block, lines, vector);
+            }
+        }
+        Ok(State { parameters, vectors, batches })
+    }
+
+    /// An error unless a state can be restored.
+    pub(in super::super) fn check_state(&self, state: &State) -> Result<()> {
+        state.check(&self.plan, self.parameters)
+    }
+
+    /// Has parameters and state be those of a state that was checked.
+    pub(in super::super) fn restore(&self, state: &State) {
+        let vectors = std::iter::once(&state.parameters).chain(&state.vectors);
+        let mut flat: Vec<&[f64]> = vectors.map(Vec::as_slice).collect();
+        for block in &self.blocks {
+            write(block).set(&mut flat);
+        }
+        *lock(&self.progress) = Progress { batches: state.batches, diverged: None };
+    }
+
+    /// Vectors of the optimizer and of what surrounds it.
+    fn vectors(&self) -> usize {
+        self.plan.optimizer.states() + self.plan.wrappers.vectors().count
+    }
+}

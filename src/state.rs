@@ -1,0 +1,54 @@
+//! What training changes: enough to go on in another session as if nothing had happened.
+
+use crate::engine::Plan;
+use crate::error::{Result, invalid};
+use serde::{Deserialize, Serialize};
+
+/// Everything that the steps of a session change. A new session that is
+/// [restored](crate::Session::restore) to it goes on as the old one would have, to the bit on the same
+/// engine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The parameters, in the order of [`Network::parameters`](crate::Network::parameters); not their
+    /// moving average, which is one of the vectors.
+    pub parameters: Vec<f64>,
+    /// The vectors of the optimizer, then those of what surrounds it, each with a number for each
+    /// parameter in the same order.
+    pub vectors: Vec<Vec<f64>>,
+    /// How many batches were taken.
+    pub batches: u64,
+}
+
+impl State {
+    /// An error unless this can be the state of a session with this plan and so many parameters.
+    pub(crate) fn check(&self, plan: &Plan, parameters: usize) -> Result<()> {
+        let vectors = plan.optimizer.states() + plan.wrappers.vectors().count;
+        if self.vectors.len() != vectors {
+            return invalid(format!(
+                "a state with {} vectors does not fit {} and what surrounds it, which have {vectors}",
+                self.vectors.len(),
+                plan.optimizer.name()
+            ));
+        }
+        for vector in std::iter::once(&self.parameters).chain(&self.vectors) {
+            if vector.len() != parameters {
+                return invalid(format!(
+                    "a state with {} numbers in a vector does not fit a network of {parameters} \
+                     parameters",
+                    vector.len()
+                ));
+            }
+            if vector.iter().any(|number| !number.is_finite()) {
+                return invalid("a state with a number that is not finite cannot be restored");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error of a session that has no state to go on from.
+pub(crate) fn no_state<T>() -> Result<T> {
+    invalid(
+        "training diverged, so the session has no state to go on from: go back to a kept moment",
+    )
+}

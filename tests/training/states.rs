@@ -1,0 +1,167 @@
+//! What a session has learned goes on in another one.
+
+use crate::run::{optimizers, samples};
+use crate::{batches_of_four, engines, small};
+use impasto::{
+    Activation, Dataset, Engine, Network, Optimizer, Plan, Session, State, Step, Wrappers,
+};
+
+/// Steps `first` to `last` over 10 samples in batches of 4.
+fn steps(range: std::ops::RangeInclusive<u64>) -> Vec<Step> {
+    range
+        .map(|number| {
+            let first = (number as usize - 1) % 3 * 4;
+            let epoch = (number - 1) / 3 + 1;
+            Step { number, epoch, first, count: 4.min(10 - first), learning_rate: 0.01 }
+        })
+        .collect()
+}
+
+fn start(
+    engine: &dyn Engine,
+    network: &Network,
+    plan: &Plan,
+    dataset: &Dataset,
+) -> Box<dyn Session> {
+    pollster::block_on(engine.start(network, plan, dataset)).expect("starts")
+}
+
+fn train(session: &mut dyn Session, range: std::ops::RangeInclusive<u64>) {
+    let outcome = session.train(&steps(range)).expect("steps that fit");
+    assert_eq!(pollster::block_on(outcome).expect("trains").diverged, None);
+}
+
+fn state(session: &mut dyn Session) -> State {
+    pollster::block_on(session.state()).expect("a state")
+}
+
+fn learned(session: &mut dyn Session) -> Vec<f64> {
+    pollster::block_on(session.parameters()).expect("parameters")
+}
+
+/// Every optimizer alone, and what can surround one, alone and together.
+fn plans() -> Vec<Plan> {
+    let plain = Plan { shuffle: Some(3), seed: 3, ..batches_of_four() };
+    let alone = optimizers().into_iter().map(move |optimizer| Plan { optimizer, ..plain });
+    let wrappers = [
+        "accumulate:batches=3",
+        "clip-value:limit=0.01",
+        "clip-norm:limit=0.01",
+        "lookahead:alpha=0.25,every=4",
+        "ema:decay=0.875,bias_correction=true",
+    ]
+    .map(|text| text.parse().expect("a wrapper"));
+    let each = wrappers.iter().map(|wrapper| Wrappers::new([*wrapper]).expect("one"));
+    let surrounded = each.chain([Wrappers::new(wrappers).expect("all different")]);
+    let surrounded =
+        surrounded.map(move |wrappers| Plan { optimizer: Optimizer::ADAM, wrappers, ..plain });
+    alone.chain(surrounded).collect()
+}
+
+#[test]
+fn a_state_goes_on_in_another_session_to_the_bit() {
+    let dataset = samples(10, 3, 2, 1);
+    let [network, other] = [small(Activation::Tanh, Activation::Identity, 2), {
+        let mut network = small(Activation::Tanh, Activation::Identity, 2);
+        let zeros = vec![0.0; network.parameters().len()];
+        network.set_parameters(&zeros).expect("as many");
+        network
+    }];
+    for engine in engines() {
+        for plan in plans() {
+            let what = format!("{:?}, {:?} on {}", plan.optimizer, plan.wrappers, engine.device());
+            let mut whole = start(&*engine, &network, &plan, &dataset);
+            train(&mut *whole, 1..=20);
+            let mut first = start(&*engine, &network, &plan, &dataset);
+            train(&mut *first, 1..=10);
+            let half = state(&mut *first);
+            // Into a session that was elsewhere.
+            let mut second = start(&*engine, &other, &plan, &dataset);
+            train(&mut *second, 1..=3);
+            pollster::block_on(second.restore(&half)).expect("a state that fits");
+            assert!(state(&mut *second) == half, "{what}");
+            assert!(learned(&mut *second) == learned(&mut *first), "{what}");
+            for session in [&mut first, &mut second] {
+                train(&mut **session, 11..=20);
+                assert!(state(&mut **session) == state(&mut *whole), "{what}");
+                assert!(learned(&mut **session) == learned(&mut *whole), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_state_moves_between_engines() {
+    let (dataset, network) =
+        (samples(10, 3, 2, 1), small(Activation::Tanh, Activation::Identity, 2));
+    let plan = Plan { optimizer: Optimizer::ADAM, ..batches_of_four() };
+    let mut states = Vec::new();
+    for first in engines() {
+        let mut session = start(&*first, &network, &plan, &dataset);
+        train(&mut *session, 1..=10);
+        let half = state(&mut *session);
+        for second in engines() {
+            let mut session = start(&*second, &network, &plan, &dataset);
+            pollster::block_on(session.restore(&half)).expect("a state that fits");
+            train(&mut *session, 11..=20);
+            states.push(state(&mut *session));
+        }
+    }
+    for state in &states {
+        let pairs = state.parameters.iter().zip(&states[0].parameters);
+        let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(off < 1e-4 && state.batches == 20, "{off}");
+    }
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
+    let (dataset, network) =
+        (samples(10, 3, 2, 1), small(Activation::Tanh, Activation::Identity, 2));
+    let plan = Plan { optimizer: Optimizer::ADAM, ..batches_of_four() };
+    for engine in engines() {
+        let mut session = start(&*engine, &network, &plan, &dataset);
+        train(&mut *session, 1..=5);
+        let fits = state(&mut *session);
+        let mut fewer = fits.clone();
+        fewer.vectors.pop();
+        let mut shorter = fits.clone();
+        shorter.vectors[1].pop();
+        let mut infinite = fits.clone();
+        infinite.parameters[0] = f64::INFINITY;
+        for (unfit, reason) in [
+            (fewer, "a state with 1 vectors does not fit adam"),
+            (shorter, "does not fit a network of 98 parameters"),
+            (infinite, "a number that is not finite"),
+        ] {
+            let error = pollster::block_on(session.restore(&unfit)).expect_err("unfit");
+            assert!(error.to_string().contains(reason), "{error}");
+            assert_eq!(state(&mut *session), fits, "{}", engine.device());
+        }
+    }
+}
+
+#[test]
+fn after_a_divergence_a_kept_moment_has_a_state() {
+    let (dataset, network) =
+        (samples(10, 3, 2, 1), small(Activation::Tanh, Activation::Identity, 2));
+    let plan = Plan { optimizer: Optimizer::SGD, ..batches_of_four() };
+    for engine in engines() {
+        let mut session = start(&*engine, &network, &plan, &dataset);
+        train(&mut *session, 1..=4);
+        let before = state(&mut *session);
+        pollster::block_on(session.keep(0)).expect("small enough");
+        let mut bad = steps(5..=6);
+        bad[0].learning_rate = 1e300;
+        let outcome = pollster::block_on(session.train(&bad).expect("fits")).expect("runs");
+        assert!(outcome.diverged.is_some(), "{}", engine.device());
+        let error = pollster::block_on(session.state()).expect_err("no state");
+        assert!(error.to_string().contains("diverged"), "{error}");
+        pollster::block_on(session.go_back(0)).expect("kept");
+        assert_eq!(state(&mut *session), before, "{}", engine.device());
+        // Or another state is restored.
+        session.train(&bad).map(pollster::block_on).expect("fits").expect("runs");
+        pollster::block_on(session.restore(&before)).expect("fits");
+        train(&mut *session, 5..=6);
+    }
+}
