@@ -3,6 +3,8 @@
 //! `[fan_out]`, both f32; a layer without biases has no such tensor. The metadata contains the rest of
 //! the network as JSON under `impasto`.
 
+mod training;
+
 use crate::activation::Activation;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
@@ -51,6 +53,12 @@ pub fn save<S: BuildHasher>(
 /// # Errors
 /// The file cannot be read, or is no such network.
 pub fn load(path: &Path) -> Result<(Network, HashMap<String, String>)> {
+    let bytes = read_file(path, MOST_BYTES)?;
+    from_bytes(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+}
+
+/// The bytes of a regular file of at most so many.
+fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
     let unreadable = |source| Error::File { action: "read", path: path.into(), source };
     let found = std::fs::metadata(path).map_err(unreadable)?;
     if !found.is_file() {
@@ -58,16 +66,15 @@ pub fn load(path: &Path) -> Result<(Network, HashMap<String, String>)> {
         return Err(Error::Checkpoint { path: path.into(), reason });
     }
     let size = found.len();
-    if size > MOST_BYTES {
+    if size > most {
         return Err(Error::TooLarge {
             what: path.display().to_string(),
             needed: size,
-            limit: MOST_BYTES,
+            limit: most,
             advice: "it is no network this version can read".into(),
         });
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    from_bytes(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+    std::fs::read(path).map_err(unreadable)
 }
 
 /// The bytes of a file that [`save`] would write.
@@ -79,7 +86,7 @@ pub fn encode<S: BuildHasher>(
     extra: &HashMap<String, String, S>,
 ) -> Result<Vec<u8>> {
     let extra = extra.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
-    to_bytes(network, &extra)
+    to_bytes(network, &extra, &[])
         .map_err(|reason| Error::Invalid(format!("the network cannot be saved: {reason}")))
 }
 
@@ -96,6 +103,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Network, HashMap<String, String>)> {
 fn to_bytes(
     network: &Network,
     extra: &HashMap<String, String>,
+    more: &[Tensor],
 ) -> std::result::Result<Vec<u8>, String> {
     let description = Description {
         format: 1,
@@ -116,19 +124,41 @@ fn to_bytes(
     }
     let mut metadata = extra.clone();
     metadata.insert(KEY.into(), serde_json::to_string(&description).map_err(|e| e.to_string())?);
-    let bytes = network.segments().iter().map(|segment| {
-        let numbers = &network.parameters()[segment.range.clone()];
-        places_in_file(segment).flat_map(|place| (numbers[place] as f32).to_le_bytes()).collect()
-    });
-    let bytes: Vec<Vec<u8>> = bytes.collect();
+    let parameters = tensors_of(network.segments(), network.parameters(), "", Dtype::F32);
     let mut views = Vec::new();
-    for (segment, bytes) in network.segments().iter().zip(&bytes) {
-        let shape = shape_in_file(segment);
-        let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|e| e.to_string())?;
-        views.push((&segment.name, view));
+    for Tensor { name, shape, dtype, bytes } in parameters.iter().chain(more) {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|e| e.to_string())?;
+        views.push((name, view));
     }
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())?;
     with_sorted_header(&bytes)
+}
+
+/// A tensor of a file.
+struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    bytes: Vec<u8>,
+}
+
+/// A vector with a number for each parameter, as one tensor a segment: F32 or F64, with `prefix` before
+/// the segment's name.
+fn tensors_of(segments: &[Segment], vector: &[f64], prefix: &str, dtype: Dtype) -> Vec<Tensor> {
+    let tensor = |segment: &Segment| {
+        let numbers = &vector[segment.range.clone()];
+        let bytes = |place: usize| match dtype {
+            Dtype::F64 => numbers[place].to_le_bytes().to_vec(),
+            _ => (numbers[place] as f32).to_le_bytes().to_vec(),
+        };
+        Tensor {
+            name: format!("{prefix}{}", segment.name),
+            shape: shape_in_file(segment),
+            dtype,
+            bytes: places_in_file(segment).flat_map(bytes).collect(),
+        }
+    };
+    segments.iter().map(tensor).collect()
 }
 
 /// The same file with the keys of its header in order, so that the same network always gives the
@@ -242,11 +272,11 @@ mod tests {
     fn a_network_comes_back_as_it_was_to_single_precision() {
         let network = network();
         let extra = HashMap::from([("picture".to_string(), "of a duck".to_string())]);
-        let bytes = to_bytes(&network, &extra).expect("written");
+        let bytes = to_bytes(&network, &extra, &[]).expect("written");
         let (back, metadata) = from_bytes(&bytes).expect("read");
         assert_eq!(metadata, extra);
         for _ in 0..8 {
-            assert_eq!(to_bytes(&network, &extra).expect("written"), bytes);
+            assert_eq!(to_bytes(&network, &extra, &[]).expect("written"), bytes);
         }
         assert_eq!((back.layers(), back.encoding()), (network.layers(), network.encoding()));
         let rounded: Vec<f64> = network.parameters().iter().map(|p| f64::from(*p as f32)).collect();
@@ -310,7 +340,7 @@ mod tests {
 
     #[test]
     fn foreign_broken_and_hostile_files_are_refused() {
-        let bytes = to_bytes(&network(), &HashMap::new()).expect("written");
+        let bytes = to_bytes(&network(), &HashMap::new(), &[]).expect("written");
         for length in [0, 7, 8, 40, bytes.len() - 1] {
             assert!(from_bytes(&bytes[..length]).is_err(), "{length} bytes");
         }

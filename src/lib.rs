@@ -84,6 +84,7 @@ pub use summary::{Ending, Epoch, Summary};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
 pub use trainer::training::Training;
+pub use trainer::training::saved::TrainingState;
 pub use trainer::{Control, EarlyStopping, Event, Trainer, evaluate_async};
 pub use wrapper::Wrapper;
 pub use wrapper::accumulate::Accumulate;

@@ -1,7 +1,9 @@
 //! What is reported of a training run.
 
+use serde::{Deserialize, Serialize};
+
 /// Why training ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// All epochs are done.
     Finished,
@@ -14,7 +16,7 @@ pub enum Ending {
 }
 
 /// An epoch in the history of a training run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Its number, from 1.
     pub number: u64,
@@ -36,7 +38,7 @@ impl Epoch {
 }
 
 /// What came of training.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Why it ended.
     pub ending: Ending,

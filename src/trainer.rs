@@ -39,9 +39,10 @@ use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, not_negative};
 use crate::summary::{Ending, Epoch, Summary};
 use crate::wrappers::Wrappers;
+use serde::{Deserialize, Serialize};
 
 /// How to train. `Trainer::default()` is Adam on the mean squared error.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trainer {
     /// Passes over the samples, at least 1; 200 by default.
     pub epochs: usize,
@@ -95,7 +96,7 @@ impl Default for Trainer {
 
 /// Stops when the loss no longer falls, as scikit-learn's `MLPRegressor` has it: after more than
 /// `patience` epochs in a row that did not beat the best loss by more than `tolerance`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     /// The improvement that counts, 0 or more; scikit-learn's `tol` is 1e-4.
     pub tolerance: f64,

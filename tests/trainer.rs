@@ -9,6 +9,8 @@ mod common;
 mod pauses;
 #[path = "trainer/restarts.rs"]
 mod restarts;
+#[path = "trainer/resuming.rs"]
+mod resuming;
 #[path = "trainer/schedules.rs"]
 mod schedules;
 #[path = "trainer/targets.rs"]

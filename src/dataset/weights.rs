@@ -11,7 +11,8 @@ impl Dataset {
     /// weights that are there.
     ///
     /// ```
-    /// use impasto::{Dataset, Loss, Network, Activation, ReferenceEngine, evaluate};
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Loss, Network, evaluate};
     ///
     /// let samples = Dataset::from_rows(&[[0.0], [0.0]], &[[1.0], [3.0]])?;
     /// let mut network = Network::builder(1).output(1, Activation::Identity).build()?;

@@ -12,9 +12,10 @@ pub(super) struct Judge {
 }
 
 /// An epoch with the parameters after it.
-struct Best {
-    epoch: u64,
-    parameters: Vec<f64>,
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Best {
+    pub(crate) epoch: u64,
+    pub(crate) parameters: Vec<f64>,
 }
 
 impl Judge {
@@ -37,9 +38,9 @@ impl Judge {
         (improved, self.waited > rule.patience)
     }
 
-    /// The parameters of the best epoch, where they are kept.
-    pub(super) fn best(&self) -> Option<&[f64]> {
-        self.best.as_ref().map(|best| best.parameters.as_slice())
+    /// The best epoch, where it is kept.
+    pub(super) fn best(&self) -> Option<&Best> {
+        self.best.as_ref()
     }
 
     /// Keeps the parameters of the best epoch.
@@ -47,19 +48,14 @@ impl Judge {
         self.best = Some(Best { epoch, parameters: parameters.to_vec() });
     }
 
-    /// Goes back to the end of the epoch with the last of these losses, after which the parameters were
-    /// `parameters`. They take the place of the best epoch's if that came later.
-    pub(super) fn go_back(&mut self, losses: &[f64], parameters: &[f64]) {
-        let mut judge = Self::new(self.rule);
+    /// The rule with the memory of the epochs that had these losses, of which `best` was the best.
+    pub(super) fn after(rule: Option<EarlyStopping>, losses: &[f64], best: Option<Best>) -> Self {
+        let mut judge = Self::new(rule);
         for loss in losses {
             judge.observe(*loss);
         }
-        judge.best = self.best.take();
-        let epochs = losses.len() as u64;
-        if judge.best.as_ref().is_some_and(|best| best.epoch > epochs) {
-            judge.keep(epochs, parameters);
-        }
-        *self = judge;
+        judge.best = best;
+        judge
     }
 }
 

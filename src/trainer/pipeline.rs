@@ -4,6 +4,7 @@
 use super::turns::Turns;
 use crate::engine::{Divergence, KEPT, Outcome, Pending, Session, Step};
 use crate::error::Result;
+use crate::state::State;
 use std::collections::VecDeque;
 use std::time::Duration;
 use web_time::Instant;
@@ -75,6 +76,17 @@ pub(super) enum Taken {
 }
 
 impl Pipeline {
+    /// Has the session, which took no step yet, be in a state.
+    pub(super) async fn restore(&mut self, state: &State) -> Result<()> {
+        self.session.restore(state).await
+    }
+
+    /// The state of the session after the last step taken in.
+    pub(super) async fn state(&mut self) -> Result<State> {
+        self.settle().await?;
+        self.session.state().await
+    }
+
     pub(super) fn new(session: Box<dyn Session>) -> Self {
         let keeps = session.can_keep();
         let clock = Instant::now();

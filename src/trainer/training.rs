@@ -1,5 +1,7 @@
 //! A training run under way: steps and submissions, the stopping rule, the history.
 
+pub(crate) mod saved;
+
 use super::judge::Judge;
 use super::pipeline::{Done, Pipeline, Taken};
 use super::timetable::Timetable;
@@ -10,6 +12,7 @@ use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use web_time::Instant;
 
@@ -109,20 +112,19 @@ impl Training {
         network: &Network,
         dataset: &Dataset,
     ) -> Result<Self> {
-        trainer.check(network)?;
+        let samples = Samples::of(&trainer, network, dataset)?;
+        Self::start(trainer, engine, network, samples).await
+    }
+
+    /// Starts a session on samples that were split.
+    async fn start(
+        trainer: Trainer,
+        engine: &dyn Engine,
+        network: &Network,
+        samples: Samples,
+    ) -> Result<Self> {
         let setup = Instant::now();
-        let split = match trainer.early_stopping.and_then(|stopping| stopping.held_out) {
-            Some(fraction) => {
-                // Before the split, which gives samples other numbers, and leaves some to `evaluate`.
-                trainer.loss.check_targets(dataset)?;
-                Some(dataset.split(fraction, trainer.seed)?)
-            }
-            None => None,
-        };
-        let (dataset, held_out) = match split {
-            Some((rest, held_out)) => (rest, Some(held_out)),
-            None => (dataset.clone(), None),
-        };
+        let Samples { dataset, held_out } = samples;
         let plan = trainer.plan(&dataset);
         let session = engine.start(network, &plan, &dataset).await?;
         Ok(Self {
@@ -174,45 +176,9 @@ impl Training {
     /// A device that failed.
     pub async fn parameters(&mut self) -> Result<Vec<f64>> {
         match self.judge.best() {
-            Some(best) => Ok(best.to_vec()),
+            Some(best) => Ok(best.parameters.clone()),
             None => self.pipeline.parameters().await,
         }
-    }
-
-    /// Goes on with another engine, after the one that it ran on was lost: from `parameters`, which were
-    /// learned in `epochs` epochs. Those that came after them are forgotten; the schedule, the order of
-    /// the samples and the stopping rule go on as they were then, and what the optimizer knew is lost.
-    /// Where the best epoch's parameters are kept, and it is among those forgotten, `parameters` take
-    /// their place.
-    ///
-    /// # Errors
-    /// Parameters of another number than the network has, or a device that failed; then nothing has
-    /// changed.
-    pub async fn restart(
-        &mut self,
-        engine: &dyn Engine,
-        parameters: &[f64],
-        epochs: usize,
-    ) -> Result<()> {
-        let mut network = self.network.clone();
-        network.set_parameters(parameters)?;
-        let plan = self.trainer.plan(&self.dataset);
-        let session = engine.start(&network, &plan, &self.dataset).await?;
-        self.pipeline = Pipeline::new(session);
-        self.network = network;
-        let history = &mut self.summary.history;
-        history.truncate(epochs);
-        let losses: Vec<f64> = history.iter().map(Epoch::judged_loss).collect();
-        self.judge.go_back(&losses, parameters);
-        self.plateau = Plateau::default();
-        self.multiplier = 1.0;
-        for loss in losses {
-            self.multiplier = self.plateau.observe(self.trainer.schedule, loss);
-        }
-        self.summary.steps = history.len() as u64 * self.timetable.steps_per_epoch;
-        self.summary.samples = history.len() as u64 * self.timetable.samples as u64;
-        self.epoch = OpenEpoch::default();
-        Ok(())
     }
 
     /// Sets the learning rate, before the schedule, of the steps to come.
@@ -384,9 +350,29 @@ impl Training {
     }
 }
 
+/// The samples of a run.
+struct Samples {
+    dataset: Dataset,
+    held_out: Option<Dataset>,
+}
+
+impl Samples {
+    /// Those of `dataset`, of which the trainer may hold some out.
+    fn of(trainer: &Trainer, network: &Network, dataset: &Dataset) -> Result<Self> {
+        trainer.check(network)?;
+        let Some(fraction) = trainer.early_stopping.and_then(|stopping| stopping.held_out) else {
+            return Ok(Self { dataset: dataset.clone(), held_out: None });
+        };
+        // Before the split, which gives samples other numbers, and leaves some to `evaluate`.
+        trainer.loss.check_targets(dataset)?;
+        let (rest, held_out) = dataset.split(fraction, trainer.seed)?;
+        Ok(Self { dataset: rest, held_out: Some(held_out) })
+    }
+}
+
 /// Sums over the steps of the epoch that is under way.
-#[derive(Default)]
-struct OpenEpoch {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OpenEpoch {
     loss: f64,
     samples: usize,
     seconds: f64,

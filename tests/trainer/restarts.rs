@@ -10,9 +10,9 @@ use pollster::block_on;
 #[test]
 fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
     for engine in engines() {
-        // An optimizer that remembers nothing, and a rule that ends submissions with their epochs.
+        // A rule that ends submissions with their epochs.
         let trainer = Trainer {
-            optimizer: Optimizer::SGD,
+            optimizer: Optimizer::ADAM,
             schedule: Schedule::Cosine,
             early_stopping: Some(EarlyStopping { tolerance: 0.0, patience: 100, held_out: None }),
             ..trainer(9)
@@ -21,25 +21,12 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
         let (start, dataset) = (network(), hill());
         let begun = trainer.begin(&*engine, &start, &dataset);
         let mut training = block_on(begun).unwrap();
-        let mut epochs = 0;
-        let mut stop_after = |event: &Event| {
-            epochs += u32::from(matches!(event, Event::Epoch(_)));
-            if epochs == 4 { Control::Stop } else { Control::Continue }
-        };
-        block_on(training.run(&*engine, &mut stop_after)).unwrap();
-        assert!(training.summary().history.len() < 9, "{}", engine.device());
-        let learned = block_on(training.parameters()).unwrap();
-        let done = training.summary().history.len();
-        assert!(block_on(training.restart(&*engine, &learned[1..], done)).is_err());
-        // What came after these parameters is forgotten.
-        let next = |event: &Event| match event {
-            Event::Epoch(_) => Control::Stop,
-            _ => Control::Continue,
-        };
-        block_on(training.run(&*engine, next)).unwrap();
-        assert!(training.summary().history.len() > done, "{}", engine.device());
-        block_on(training.restart(&*engine, &learned, done)).unwrap();
-        assert_eq!(training.summary().history.len(), done);
+        run_to(&mut training, &*engine, 4);
+        let state = block_on(training.state()).unwrap();
+        // What came after this state is forgotten.
+        run_to(&mut training, &*engine, 6);
+        block_on(training.restart(&*engine, &state)).unwrap();
+        assert_eq!(training.summary().history.len(), 4);
         let ending = block_on(training.run(&*engine, |_| Control::Continue)).unwrap();
         let learned = block_on(training.parameters()).unwrap();
         assert_eq!(learned, whole.parameters(), "{}", engine.device());
@@ -74,9 +61,8 @@ fn a_restart_forgets_all_that_came_later() {
     let stopping = |held_out| Some(EarlyStopping { tolerance: 1e-4, patience: 14, held_out });
     for engine in engines() {
         for held_out in [None, Some(0.25)] {
-            // An optimizer that remembers nothing.
             let trainer = Trainer {
-                optimizer: Optimizer::SGD,
+                optimizer: Optimizer::Sgd { momentum: 0.5, nesterov: false },
                 learning_rate: 0.3,
                 schedule: plateau,
                 early_stopping: stopping(held_out),
@@ -87,14 +73,9 @@ fn a_restart_forgets_all_that_came_later() {
             let mut training = block_on(trainer.begin(&*engine, &start, &dataset)).unwrap();
             run_to(&mut training, &*engine, 8);
             let learned = block_on(training.parameters()).unwrap();
-            let history = &training.summary().history;
-            let best = history
-                .iter()
-                .min_by(|a, b| a.held_out_loss.partial_cmp(&b.held_out_loss).unwrap());
-            // Where samples are held out, the parameters are those of the best epoch.
-            let epochs = held_out.and(best).map_or(8, |epoch| epoch.number as usize);
+            let state = block_on(training.state()).unwrap();
             run_to(&mut training, &*engine, 20);
-            block_on(training.restart(&*engine, &learned, epochs)).unwrap();
+            block_on(training.restart(&*engine, &state)).unwrap();
             assert_eq!(block_on(training.parameters()).unwrap(), learned, "{}", engine.device());
             block_on(training.run(&*engine, |_| Control::Continue)).unwrap();
             assert_eq!(told(training.summary()), told(&expected), "{}", engine.device());

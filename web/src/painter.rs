@@ -7,7 +7,7 @@ use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
     Backend, Control, Ending, Engine, Error, Event, Initialization, Network, Output, Picture,
-    Result, Subject, Training,
+    Result, Subject, Training, TrainingState,
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -38,8 +38,8 @@ struct Run {
     psnr: Option<f64>,
     /// Whether the parameters in `network` are those of the last step.
     fresh: bool,
-    /// The epochs in which the parameters in `network` were learned.
-    epochs: usize,
+    /// The run when the parameters in `network` were read.
+    state: TrainingState,
 }
 
 impl Run {
@@ -173,8 +173,9 @@ impl Painter {
         if saved.is_some() {
             trainer.warm_up = trainer.warm_up_again(&dataset);
         }
-        let training = trainer.begin(engine.engine(), &network, &dataset).await?;
-        let run = Run { picture, training, told: 0, psnr: None, fresh: true, epochs: 0 };
+        let mut training = trainer.begin(engine.engine(), &network, &dataset).await?;
+        let state = training.state().await?;
+        let run = Run { picture, training, told: 0, psnr: None, fresh: true, state };
         Ok(Self { engine, options, subject, network, run: Some(run) })
     }
 
@@ -273,9 +274,9 @@ impl Painter {
     /// Has `network` be what was learned so far.
     async fn refresh(&mut self) -> Result<()> {
         if let Some(run) = self.run.as_mut().filter(|run| !run.fresh) {
-            let parameters = run.training.parameters().await?;
-            self.network.set_parameters(&parameters)?;
-            (run.fresh, run.epochs) = (true, run.training.summary().history.len());
+            run.state = run.training.state().await?;
+            self.network.set_parameters(run.state.network().parameters())?;
+            run.fresh = true;
         }
         Ok(())
     }
@@ -398,9 +399,9 @@ impl Painter {
         }
     }
 
-    /// Opens the engine anew after its device was lost, and goes on from the parameters that were last
-    /// read back, by a painting, a thumbnail or a file: how far that is, if something is learned. What
-    /// the optimizer knew is lost.
+    /// Opens the engine anew after its device was lost, and goes on from the moment at which the
+    /// parameters were last read back, for a painting, a thumbnail or a file: how far that is, if
+    /// something is learned.
     ///
     /// # Errors
     /// No engine.
@@ -408,9 +409,8 @@ impl Painter {
         // Nothing is changed before all of it is there: the device may be lost again meanwhile.
         let engine = Open::new(&self.options).await?;
         if let Some(run) = &mut self.run {
-            let parameters = self.network.parameters();
-            run.training.restart(engine.engine(), parameters, run.epochs).await?;
-            run.told = run.told.min(run.epochs);
+            run.training.restart(engine.engine(), &run.state).await?;
+            run.told = run.told.min(run.state.summary().history.len());
             run.fresh = true;
         }
         self.engine = engine;

@@ -5,7 +5,6 @@ use crate::engine::gpu::readback::floats;
 use crate::engine::gpu::state::{NEVER, divergence};
 use crate::error::Result;
 use crate::state::{State, no_state};
-use std::ops::Range;
 
 impl GpuSession {
     /// Parameters and state after all steps started so far, in the network's order.
@@ -16,12 +15,10 @@ impl GpuSession {
         if divergence(bytemuck::pod_read_unaligned(&read.await?)).is_some() {
             return no_state();
         }
-        let parameters = self.read_vector(&self.state.parameters, 0, "parameters").await?;
-        let mut vectors = Vec::with_capacity(self.vectors());
-        for place in 0..self.vectors() {
-            vectors.push(self.read_vector(&self.state.states, place, "optimizer state").await?);
-        }
-        Ok(State { parameters, vectors, batches: self.batches })
+        let parameters = self.read_vectors(&self.state.parameters, 1, "parameters").await?;
+        let states = &self.state.states;
+        let vectors = self.read_vectors(states, self.vectors(), "optimizer state").await?;
+        Ok(State { parameters: parameters.concat(), vectors, batches: self.batches })
     }
 
     /// Uploads a state that fits, after everything that was started before.
@@ -51,21 +48,21 @@ impl GpuSession {
         self.plan.optimizer.states() + self.plan.wrappers.vectors().count
     }
 
-    /// A vector of numbers of the parameters, of those in a buffer, in the network's order.
-    async fn read_vector(
+    /// The first vectors of a buffer, each with a number for each parameter, in the network's order.
+    async fn read_vectors(
         &self,
         buffer: &wgpu::Buffer,
-        place: usize,
+        vectors: usize,
         what: &'static str,
-    ) -> Result<Vec<f64>> {
-        let size = 4 * self.state.count as u64;
-        let bytes: Range<u64> = place as u64 * size..(place as u64 + 1) * size;
+    ) -> Result<Vec<Vec<f64>>> {
+        let bytes = 0..4 * (vectors * self.state.count) as u64;
         let stored = self.gpu.read_in_parts(buffer, bytes, what).await?;
         let stored: Vec<f64> = floats(&stored).map(f64::from).collect();
-        Ok(match &self.places {
-            None => stored,
+        let in_order = |stored: &[f64]| match &self.places {
+            None => stored.to_vec(),
             Some(places) => places.iter().map(|place| stored[*place]).collect(),
-        })
+        };
+        Ok(stored.chunks_exact(self.state.count).map(in_order).collect())
     }
 
     /// The same numbers as they are stored, with `padding` between them.

@@ -1,0 +1,189 @@
+//! Training runs in files: a saved network, and beside it what the run needs to go on.
+//!
+//! The file is one of [`save`](crate::save), and [`load`](crate::load) reads the network in it: what was
+//! learned so far. Further tensors have the segments' names behind a prefix: `training.vectors.K.` are the
+//! vectors of the optimizer and of what surrounds it. `training.parameters.` are the parameters that
+//! training goes on with, where those learned are an average or of an earlier epoch.
+//! `training.learned.` are those learned, where f32 cannot hold them. Tensors are F32 where that holds
+//! their numbers, else F64. The metadata contains the rest as JSON under `impasto-training`.
+
+use super::{MOST_BYTES, Tensor, from_bytes, places_in_file, shape_in_file, tensors_of, to_bytes};
+use crate::error::{Error, Result};
+use crate::network::Network;
+use crate::state::State;
+use crate::summary::Summary;
+use crate::trainer::Trainer;
+use crate::trainer::training::OpenEpoch;
+use crate::trainer::training::saved::TrainingState;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The key of the metadata that the description of the run is under.
+const KEY: &str = "impasto-training";
+
+/// The most bytes a file may have: a network with a dozen vectors beside it.
+const MOST_RUN_BYTES: u64 = 16 * MOST_BYTES;
+
+const LEARNED: &str = "training.learned.";
+const PARAMETERS: &str = "training.parameters.";
+
+/// The prefix of a vector of state.
+fn vector_prefix(place: usize) -> String {
+    format!("training.vectors.{place}.")
+}
+
+/// The metadata's value.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    format: u32,
+    trainer: Trainer,
+    samples: usize,
+    batches: u64,
+    vectors: usize,
+    best: Option<u64>,
+    epoch: OpenEpoch,
+    summary: Summary,
+}
+
+impl TrainingState {
+    /// Writes the run to `path`, whole or not at all, as a saved network that also contains what the run
+    /// needs to go on.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save(&self, path: &Path) -> Result<()> {
+        crate::files::write(path, &self.encode()?)
+    }
+
+    /// Reads a run that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// The file cannot be read, or contains no such run.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = super::read_file(path, MOST_RUN_BYTES)?;
+        run_from(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+    }
+
+    /// The bytes of a file that [`save`](Self::save) would write.
+    ///
+    /// # Errors
+    /// The run is too large for the format.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        run_to_bytes(self)
+            .map_err(|reason| Error::Invalid(format!("the run cannot be saved: {reason}")))
+    }
+
+    /// The run in the bytes of a file that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// They contain no such run.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        run_from(bytes).map_err(|reason| Error::Invalid(format!("this is no saved run: {reason}")))
+    }
+}
+
+fn run_to_bytes(run: &TrainingState) -> std::result::Result<Vec<u8>, String> {
+    let TrainingState { trainer, network, session, best, samples, epoch, summary } = run;
+    let description = Description {
+        format: 1,
+        trainer: trainer.clone(),
+        samples: *samples,
+        batches: session.batches,
+        vectors: session.vectors.len(),
+        best: *best,
+        epoch: *epoch,
+        summary: summary.clone(),
+    };
+    let text = serde_json::to_string(&description).map_err(|e| e.to_string())?;
+    let mut more = Vec::new();
+    if !is_single(network.parameters()) {
+        more.extend(exact(network, network.parameters(), LEARNED));
+    }
+    if session.parameters != network.parameters() {
+        more.extend(exact(network, &session.parameters, PARAMETERS));
+    }
+    for (place, vector) in session.vectors.iter().enumerate() {
+        more.extend(exact(network, vector, &vector_prefix(place)));
+    }
+    to_bytes(network, &HashMap::from([(KEY.to_string(), text)]), &more)
+}
+
+/// Whether f32 holds all numbers.
+fn is_single(numbers: &[f64]) -> bool {
+    numbers.iter().all(|number| f64::from(*number as f32).to_bits() == number.to_bits())
+}
+
+/// A vector as tensors that hold its numbers.
+fn exact(network: &Network, vector: &[f64], prefix: &str) -> Vec<Tensor> {
+    let dtype = if is_single(vector) { Dtype::F32 } else { Dtype::F64 };
+    tensors_of(network.segments(), vector, prefix, dtype)
+}
+
+fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
+    let (mut network, metadata) = from_bytes(bytes)?;
+    let text = metadata.get(KEY).ok_or(
+        "it contains a network, but no run that could go on: train it with a warm-up instead",
+    )?;
+    let Description { format, trainer, samples, batches, vectors, best, epoch, summary } =
+        serde_json::from_str(text).map_err(|e| format!("its '{KEY}' entry: {e}"))?;
+    if format != 1 {
+        return Err(format!("the format of its run is {format}, from a later version"));
+    }
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    if let Some(learned) = vector(&tensors, &network, LEARNED)? {
+        network.set_parameters(&learned).map_err(|e| e.to_string())?;
+    }
+    let parameters = vector(&tensors, &network, PARAMETERS)?;
+    let parameters = parameters.unwrap_or_else(|| network.parameters().to_vec());
+    // No more than there are tensors, so that a broken number allocates nothing.
+    if vectors > tensors.len() {
+        return Err(format!("it has no {vectors} vectors of optimizer state"));
+    }
+    let mut all = Vec::with_capacity(vectors);
+    for place in 0..vectors {
+        let found = vector(&tensors, &network, &vector_prefix(place))?;
+        all.push(found.ok_or(format!("it lacks vector {place} of the optimizer's state"))?);
+    }
+    let session = State { parameters, vectors: all, batches };
+    Ok(TrainingState { trainer, network, session, best, samples, epoch, summary })
+}
+
+/// The vector that is there under a prefix, in the network's order.
+fn vector(
+    tensors: &SafeTensors,
+    network: &Network,
+    prefix: &str,
+) -> std::result::Result<Option<Vec<f64>>, String> {
+    let mut vector = vec![0.0; network.parameters().len()];
+    let mut found = 0;
+    for segment in network.segments() {
+        let name = format!("{prefix}{}", segment.name);
+        let Ok(tensor) = tensors.tensor(&name) else { continue };
+        found += 1;
+        if tensor.shape() != shape_in_file(segment) {
+            return Err(format!(
+                "{name} is {:?}, not {:?}",
+                tensor.shape(),
+                shape_in_file(segment)
+            ));
+        }
+        let data = tensor.data();
+        let numbers: Vec<f64> = match tensor.dtype() {
+            Dtype::F32 => {
+                data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect()
+            }
+            Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+            other => return Err(format!("{name} is {other:?}, not F32 or F64")),
+        };
+        let own = &mut vector[segment.range.clone()];
+        places_in_file(segment).zip(numbers).for_each(|(place, number)| own[place] = number);
+    }
+    match found {
+        0 => Ok(None),
+        _ if found == network.segments().len() => Ok(Some(vector)),
+        _ => Err(format!("it lacks some of the tensors {prefix}…")),
+    }
+}

@@ -1,0 +1,159 @@
+//! A training run at some moment, from which it can go on elsewhere.
+
+use super::{Judge, OpenEpoch, Samples, Training};
+use crate::dataset::Dataset;
+use crate::engine::Engine;
+use crate::error::{Result, invalid};
+use crate::network::Network;
+use crate::schedule::plateau::Plateau;
+use crate::state::State;
+use crate::summary::{Epoch, Summary};
+use crate::trainer::Trainer;
+use crate::trainer::judge::Best;
+
+/// A training run at some moment, with everything it needs to go on: parameters and optimizer's state,
+/// how far it is, the memory of its schedule and its stopping rule, its history and its settings.
+///
+/// ```
+/// use impasto::reference::ReferenceEngine;
+/// use impasto::{Activation, Control, Dataset, Event, Network, Trainer};
+/// use impasto::{Training, TrainingState};
+///
+/// # fn main() -> Result<(), impasto::Error> {
+/// # pollster::block_on(async {
+/// let samples = Dataset::from_rows(&[[0.0], [0.5], [1.0]], &[[1.0], [0.0], [1.0]])?;
+/// let network = Network::builder(1).hidden(&[8], Activation::Tanh);
+/// let network = network.output(1, Activation::Identity).build()?;
+/// let (engine, trainer) = (ReferenceEngine::new(), Trainer { epochs: 20, ..Trainer::default() });
+///
+/// let mut training = trainer.begin(&engine, &network, &samples).await?;
+/// let half = |event: &Event| match event {
+///     Event::Epoch(epoch) if epoch.number == 10 => Control::Stop,
+///     _ => Control::Continue,
+/// };
+/// training.run(&engine, half).await?;
+/// let bytes = training.state().await?.encode()?;
+///
+/// // Later, in another process:
+/// let state = TrainingState::decode(&bytes)?;
+/// let mut resumed = Training::resume(&engine, &samples, &state).await?;
+/// resumed.run(&engine, |_| Control::Continue).await?;
+///
+/// // As if it had never stopped.
+/// training.run(&engine, |_| Control::Continue).await?;
+/// assert_eq!(resumed.parameters().await?, training.parameters().await?);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingState {
+    /// How it trains. It may be changed before the run goes on, for more epochs or another learning
+    /// rate.
+    pub trainer: Trainer,
+    /// What is trained, with what was learned so far.
+    pub(crate) network: Network,
+    pub(crate) session: State,
+    /// The best epoch so far, where samples are held out.
+    pub(crate) best: Option<u64>,
+    /// Samples of the dataset, those held out among them.
+    pub(crate) samples: usize,
+    pub(crate) epoch: OpenEpoch,
+    pub(crate) summary: Summary,
+}
+
+impl TrainingState {
+    /// The network with what was learned so far: the parameters of the best epoch where samples are held
+    /// out to judge it, or the moving average where there is one.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// What came of the run so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+}
+
+impl Training {
+    /// The run after the last step taken in. It can go on too.
+    ///
+    /// # Errors
+    /// A device that failed, or a run that diverged in a session that could not keep the moment before.
+    pub async fn state(&mut self) -> Result<TrainingState> {
+        let session = self.pipeline.state().await?;
+        let mut network = self.network.clone();
+        let averages = self.trainer.wrappers.ema.is_some();
+        if self.judge.best().is_some() || averages {
+            network.set_parameters(&self.parameters().await?)?;
+        } else {
+            network.set_parameters(&session.parameters)?;
+        }
+        Ok(TrainingState {
+            trainer: self.trainer.clone(),
+            network,
+            session,
+            best: self.judge.best().map(|best| best.epoch),
+            samples: self.dataset.len() + self.held_out.as_ref().map_or(0, Dataset::len),
+            epoch: self.epoch,
+            summary: self.summary.clone(),
+        })
+    }
+
+    /// Goes on with a run from its state, in a new session: as if it had never stopped, to the bit on
+    /// the same engine. `dataset` are the samples that it was begun with.
+    ///
+    /// # Errors
+    /// Samples of another number or width than those that the run was begun with, settings that do not
+    /// fit the state, or a device that failed.
+    pub async fn resume(
+        engine: &dyn Engine,
+        dataset: &Dataset,
+        state: &TrainingState,
+    ) -> Result<Self> {
+        if dataset.len() != state.samples {
+            return invalid(format!(
+                "a run that was begun with {} samples cannot go on with {}",
+                state.samples,
+                dataset.len()
+            ));
+        }
+        let samples = Samples::of(&state.trainer, &state.network, dataset)?;
+        Self::from_state(engine, samples, state).await
+    }
+
+    /// Goes on from an earlier state of this run with another engine, after the one that it ran on was
+    /// lost. What came after the state is forgotten.
+    ///
+    /// # Errors
+    /// A state of another run, or a device that failed; then nothing has changed.
+    pub async fn restart(&mut self, engine: &dyn Engine, state: &TrainingState) -> Result<()> {
+        let (dataset, held_out) = (self.dataset.clone(), self.held_out.clone());
+        if dataset.len() + held_out.as_ref().map_or(0, Dataset::len) != state.samples {
+            return invalid("a state of another run, which had another number of samples");
+        }
+        *self = Self::from_state(engine, Samples { dataset, held_out }, state).await?;
+        Ok(())
+    }
+
+    async fn from_state(
+        engine: &dyn Engine,
+        samples: Samples,
+        state: &TrainingState,
+    ) -> Result<Self> {
+        let TrainingState { trainer, network, session, best, epoch, summary, .. } = state;
+        let mut training = Self::start(trainer.clone(), engine, network, samples).await?;
+        training.pipeline.restore(session).await?;
+        let losses: Vec<f64> = summary.history.iter().map(Epoch::judged_loss).collect();
+        let best = best.map(|epoch| Best { epoch, parameters: network.parameters().to_vec() });
+        training.judge = Judge::after(trainer.early_stopping, &losses, best);
+        training.plateau = Plateau::default();
+        for loss in losses {
+            training.multiplier = training.plateau.observe(trainer.schedule, loss);
+        }
+        training.epoch = *epoch;
+        let setup_seconds = training.summary.setup_seconds;
+        training.summary = Summary { setup_seconds, ..summary.clone() };
+        Ok(training)
+    }
+}

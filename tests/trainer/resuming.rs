@@ -1,0 +1,142 @@
+//! Runs that go on from a file as if they had never stopped.
+
+use super::common::engines;
+use super::{fit, hill, network, trainer};
+use impasto::{
+    Control, Dataset, EarlyStopping, Ema, Engine, Error, Event, Optimizer, Schedule, Summary,
+    Trainer, Training, TrainingState, Wrappers,
+};
+use pollster::block_on;
+
+/// What does not depend on the clock.
+fn reported(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
+    let epochs = summary.history.iter();
+    let history: Vec<_> =
+        epochs.map(|e| (e.number, e.loss, e.held_out_loss, e.learning_rate)).collect();
+    (summary.ending, summary.steps, summary.samples, history)
+}
+
+fn begin(trainer: &Trainer, engine: &dyn Engine) -> Training {
+    block_on(trainer.begin(engine, &network(), &hill())).unwrap()
+}
+
+/// Runs with a schedule, a warm-up, a stopping rule, held-out samples, an average.
+fn trainers() -> Vec<Trainer> {
+    let stopping = |held_out| Some(EarlyStopping { tolerance: 0.0, patience: 6, held_out });
+    let plateau = Schedule::ReduceOnPlateau { factor: 0.5, patience: 0, threshold: 0.1 };
+    let ema = Some(Ema { decay: 0.9, bias_correction: true });
+    vec![
+        Trainer { schedule: Schedule::Cosine, warm_up: 9, ..trainer(8) },
+        Trainer { schedule: plateau, early_stopping: stopping(None), ..trainer(8) },
+        Trainer { early_stopping: stopping(Some(0.25)), l2: 0.01, ..trainer(8) },
+        Trainer { wrappers: Wrappers { ema, ..Wrappers::default() }, ..trainer(8) },
+    ]
+}
+
+#[test]
+fn a_saved_run_goes_on_as_if_it_had_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    for engine in engines() {
+        for trainer in trainers() {
+            let trainer = Trainer { optimizer: Optimizer::ADAM, ..trainer };
+            let what = format!("{trainer:?} on {}", engine.device());
+            let (whole, expected) = fit(&trainer, &*engine);
+            // After an epoch, and wherever a submission ends.
+            for stops in [
+                |event: &Event| matches!(event, Event::Epoch(epoch) if epoch.number == 3),
+                |event: &Event| matches!(event, Event::Progress { steps, .. } if *steps > 2),
+            ] {
+                let mut training = begin(&trainer, &*engine);
+                let stop =
+                    |event: &Event| if stops(event) { Control::Stop } else { Control::Continue };
+                block_on(training.run(&*engine, stop)).unwrap();
+                let state = block_on(training.state()).unwrap();
+                state.save(&path).unwrap();
+                drop(training);
+                let read = TrainingState::load(&path).unwrap();
+                assert_eq!(read, state, "{what}");
+                let mut resumed = block_on(Training::resume(&*engine, &hill(), &read)).unwrap();
+                let learned = block_on(resumed.parameters()).unwrap();
+                assert_eq!(learned, state.network().parameters(), "{what}");
+                block_on(resumed.run(&*engine, |_| Control::Continue)).unwrap();
+                assert_eq!(reported(resumed.summary()), reported(&expected), "{what}");
+                let learned = block_on(resumed.parameters()).unwrap();
+                assert_eq!(learned, whole.parameters(), "{what}");
+            }
+        }
+    }
+}
+
+/// The loss of the last step after which a run reports.
+fn last_loss(training: &mut Training, engine: &dyn Engine) -> f64 {
+    let mut last = f64::NAN;
+    let mut watch = |event: &Event| {
+        if let Event::Progress { loss, .. } = event {
+            last = *loss;
+        }
+        Control::Continue
+    };
+    block_on(training.run(engine, &mut watch)).unwrap();
+    last
+}
+
+#[test]
+fn the_loss_does_not_leap_where_a_run_goes_on() {
+    for engine in engines() {
+        let trainer = Trainer { optimizer: Optimizer::ADAM, learning_rate: 0.05, ..trainer(200) };
+        let mut training = begin(&trainer, &*engine);
+        block_on(training.run(&*engine, |_| Control::Continue)).unwrap();
+        let mut state = block_on(training.state()).unwrap();
+        let before = state.summary().history.last().unwrap().loss;
+        state.trainer.epochs += 1;
+        let mut resumed = block_on(Training::resume(&*engine, &hill(), &state)).unwrap();
+        let after = last_loss(&mut resumed, &*engine);
+        assert!(after < 1.5 * before, "{before} {after} on {}", engine.device());
+    }
+}
+
+#[test]
+fn a_saved_run_is_a_saved_network_too() {
+    let engine = impasto::reference::ReferenceEngine::new();
+    let mut training = begin(&trainer(2), &engine);
+    block_on(training.run(&engine, |_| Control::Continue)).unwrap();
+    let state = block_on(training.state()).unwrap();
+    let (network, _) = impasto::decode(&state.encode().unwrap()).unwrap();
+    let rounded: Vec<f64> =
+        state.network().parameters().iter().map(|p| f64::from(*p as f32)).collect();
+    assert_eq!(network.parameters(), rounded);
+    // But a saved network is no run.
+    let none = std::collections::HashMap::<String, String>::new();
+    let error = TrainingState::decode(&impasto::encode(&network, &none).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("no run that could go on"), "{error}");
+}
+
+#[test]
+fn what_does_not_fit_a_run_is_refused() {
+    let engine = impasto::reference::ReferenceEngine::new();
+    let mut training = begin(&trainer(2), &engine);
+    block_on(training.run(&engine, |_| Control::Continue)).unwrap();
+    let state = block_on(training.state()).unwrap();
+    let refused = |dataset: &Dataset, state: &TrainingState| {
+        block_on(Training::resume(&engine, dataset, state)).err().unwrap().to_string()
+    };
+    let one = Dataset::from_rows(&[[0.0]], &[[0.0]]).unwrap();
+    assert!(refused(&one, &state).contains("cannot go on with 1"));
+    let mut other = state.clone();
+    other.trainer.optimizer = Optimizer::SGD;
+    assert!(refused(&hill(), &other).contains("does not fit sgd"));
+    // Damaged files: cut anywhere, or with a bit changed in the header, none is a panic.
+    let bytes = state.encode().unwrap();
+    for length in (0..bytes.len()).step_by(37) {
+        assert!(matches!(TrainingState::decode(&bytes[..length]), Err(Error::Invalid(_))));
+    }
+    for place in 8..bytes.len().min(3_000) {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1 << (place % 7);
+        if let Ok(read) = TrainingState::decode(&damaged) {
+            // Then it is another run, which may be refused here.
+            let _ = block_on(Training::resume(&engine, &hill(), &read));
+        }
+    }
+}
