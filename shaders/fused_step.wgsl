@@ -1,8 +1,8 @@
 // A tile of samples through the whole network in one dispatch: forward through all layers, the loss,
 // and back down through all layers.      Twins: reference::forward and reference::backward
 //
-// A template (src/engine/gpu/template.rs): `@if` keeps or drops lines, and a line that begins with
-// `@each r q` is repeated for every sample r and every four columns q of an invocation. The constants
+// A template (src/template.rs): `@if` keeps or drops lines, and a line that begins with `@each r q:` is
+// repeated for every sample r and every four columns q of an invocation. The constants
 // in capitals and the functions that describe the network (depth_of, width_of, ones_of, pitch_of, weights_of,
 // values_of, activate, slope,
 // slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network (src/engine/gpu/specialise.rs).
@@ -21,11 +21,11 @@
 // The parameters are read at an address that is the same for all lanes: as they stand, or, with
 // subgroups, each by one lane and then broadcast, where a load costs as much as many products.
 
-@group(0) @binding(1) var<storage, read> parameters: array<@number>;
+@group(0) @binding(1) var<storage, read> parameters: array<${number}>;
 @group(0) @binding(4) var<storage, read> frequencies: array<f32>;
-@group(0) @binding(5) var<storage, read_write> values: array<@number>;
+@group(0) @binding(5) var<storage, read_write> values: array<${number}>;
 @if training
-@group(0) @binding(6) var<storage, read_write> deltas: array<@number>;
+@group(0) @binding(6) var<storage, read_write> deltas: array<${number}>;
 @group(0) @binding(7) var<storage, read_write> losses: array<f32>;
 @else
 @group(0) @binding(6) var<storage, read_write> outputs: array<f32>;
@@ -75,7 +75,7 @@ fn dropout_of(layer: u32, row: u32, columns: vec4<u32>) -> vec4<f32> {
     if threshold == 0u { return vec4<f32>(1.0); }
     let mask = mask_of(layer, first_row + row);
     var kept = vec4<bool>();
-    @each i kept[@i] = is_kept(mask, columns[@i], threshold);
+    @each i: kept[${i}] = is_kept(mask, columns[${i}], threshold);
     return select(vec4<f32>(0.0), vec4<f32>(factor_of(layer)), kept);
 }
 @end
@@ -103,7 +103,7 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     let slopes = select(vec4<f32>(0.0), slope, columns < width);
     let place = needed_of(layer + 1u, row) + column;
 @if subgroup
-    @each i values[place + @iu] = slopes[@i];
+    @each i: values[place + ${i}u] = slopes[${i}];
 @else
     values[place / 4u] = slopes;
 @end
@@ -125,7 +125,7 @@ fn needed_of(level: u32, row: u32) -> u32 {
 // The same of one output.
 fn needed_output(row: u32, j: u32) -> f32 {
 @if stores_slopes
-    if stores_slope(LAYERS - 1u) { return @needed; }
+    if stores_slope(LAYERS - 1u) { return ${needed}; }
 @end
     return output_of(row, j);
 }
@@ -154,12 +154,12 @@ fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
 @if subgroup
 @if training
     if is_value {
-        @each i values[place + @iu] = four[@i];
+        @each i: values[place + ${i}u] = four[${i}];
     } else {
-        @each i deltas[place + @iu] = four[@i];
+        @each i: deltas[place + ${i}u] = four[${i}];
     }
 @else
-    @each i values[place + @iu] = four[@i];
+    @each i: values[place + ${i}u] = four[${i}];
 @end
 @else
 @if training
@@ -178,7 +178,7 @@ fn output_of(row: u32, j: u32) -> f32 {
 @if cooperative
     return tile[row * TILE_FOURS + j / 4u][j % 4u];
 @else
-    return @output;
+    return ${output};
 @end
 }
 
@@ -186,7 +186,7 @@ fn set_output(row: u32, j: u32, y: f32) {
 @if cooperative
     tile[row * TILE_FOURS + j / 4u][j % 4u] = y;
 @else
-    @output = y;
+    ${output} = y;
 @end
 }
 
@@ -196,11 +196,11 @@ fn target_of(row: u32, j: u32) -> f32 {
 }
 
 fn delta_of(row: u32, j: u32) -> f32 {
-    return @output_delta;
+    return ${output_delta};
 }
 
 fn set_delta(row: u32, j: u32, delta: f32) {
-    @output_delta = delta;
+    ${output_delta} = delta;
 }
 @end
 
@@ -221,59 +221,59 @@ fn main(
 @if subgroup
     let word = subgroup_lane % BROADCAST;
 @end
-    @each r let row_@r = lane + @ru * LANES;
+    @each r: let row_${r} = lane + ${r}u * LANES;
     first_row = workgroup.x * TILE;
     let count = batch_count();
 
     for (var row = local; row < TILE; row += WORKGROUP) {
         chosen[row] = sample_at(this_step.first + min(first_row + row, count - 1u));
     }
-    @sync
+    ${sync}
     for (var i = local; i < TILE * pitch_of(0u) / 4u; i += WORKGROUP) {
         let row = i % TILE;
         let column = i / TILE * 4u;
         var four = vec4<f32>();
-        @each i four[@i] = first_value(row, column + @iu);
+        @each i: four[${i}] = first_value(row, column + ${i}u);
         put(0u, row, column, four, true);
     }
 
     for (var layer = 0u; layer < LAYERS; layer++) {
         let pitch = pitch_of(layer + 1u);
         let depth = depth_of(layer);
-        @sync
+        ${sync}
 @if cooperative
         let column = group_column;
 @else
-        @each r let below_@r = place_of(layer, row_@r);
+        @each r: let below_${r} = place_of(layer, row_${r});
         for (var column = 0u; column <= width_of(layer); column += COLUMNS) {
 @end
         let weights = weights_of(layer) + column;
-        @each r q var sum_@r_@q = vec4<f32>();
+        @each r q: var sum_${r}_${q} = vec4<f32>();
 @if subgroup
         for (var k = 0u; k < depth; k += AT_ONCE) {
             let at = weights + k * pitch + word;
-            @each t g let read_@t_@g = parameters[at + @tu * pitch + @gu * BROADCAST];
-            @each t q let w_@t_@q = @broadcast_@t_@q;
-            @each t r let x_@t_@r = @input;
-            @each t r q sum_@r_@q += x_@t_@r * w_@t_@q;
+            @each t g: let read_${t}_${g} = parameters[at + ${t}u * pitch + ${g}u * BROADCAST];
+            @each t q: let w_${t}_${q} = ${broadcast(t, q)};
+            @each t r: let x_${t}_${r} = ${input};
+            @each t r q: sum_${r}_${q} += x_${t}_${r} * w_${t}_${q};
         }
 @else
         let stride = pitch / 4u;
         var at = weights / 4u;
         for (var k = 0u; k < depth; k += AT_ONCE) {
-            @each v r let x_@v_@r = @inputs;
-            @each v u q let w_@v_@u_@q = parameters[at + (4u * @vu + @uu) * stride + @qu];
-            @each v u r q sum_@r_@q += x_@v_@r[@u] * w_@v_@u_@q;
+            @each v r: let x_${v}_${r} = ${inputs};
+            @each v u q: let w_${v}_${u}_${q} = parameters[at + (4u * ${v}u + ${u}u) * stride + ${q}u];
+            @each v u r q: sum_${r}_${q} += x_${v}_${r}[${u}] * w_${v}_${u}_${q};
             at += AT_ONCE * stride;
         }
 @end
-        @sync
-        @each r q put_values(layer, row_@r, column + 4u * @qu, sum_@r_@q);
+        ${sync}
+        @each r q: put_values(layer, row_${r}, column + 4u * ${q}u, sum_${r}_${q});
 @if !cooperative
         }
 @end
     }
-    @sync
+    ${sync}
 @if slopes_shared
     storageBarrier();
 @end
@@ -307,35 +307,35 @@ fn main(
 @if cooperative
         let column = group_column;
 @else
-        @each r let above_@r = place_of(layer + 1u, row_@r);
+        @each r: let above_${r} = place_of(layer + 1u, row_${r});
         for (var column = 0u; column < width_of(layer - 1u); column += COLUMNS) {
 @end
         let weights = weights_of(layer) + column * pitch;
-        @each r q var sum_@r_@q = vec4<f32>();
+        @each r q: var sum_${r}_${q} = vec4<f32>();
 @if subgroup
         for (var k = 0u; k < depth; k += AT_ONCE) {
             let at = weights + k + word * pitch;
-            @each t g let read_@t_@g = parameters[at + @tu + @gu * BROADCAST * pitch];
-            @each t q let w_@t_@q = @broadcast_@t_@q;
-            @each t r let x_@t_@r = @delta;
-            @each t r q sum_@r_@q += x_@t_@r * w_@t_@q;
+            @each t g: let read_${t}_${g} = parameters[at + ${t}u + ${g}u * BROADCAST * pitch];
+            @each t q: let w_${t}_${q} = ${broadcast(t, q)};
+            @each t r: let x_${t}_${r} = ${delta};
+            @each t r q: sum_${r}_${q} += x_${t}_${r} * w_${t}_${q};
         }
 @else
         let stride = pitch / 4u;
         var at = weights / 4u;
         for (var k = 0u; k < depth; k += AT_ONCE) {
-            @each v r let x_@v_@r = @deltas;
-            @each v q i let w_@v_@q_@i = parameters[at + (4u * @qu + @iu) * stride + @vu];
-            @each v u r q sum_@r_@q += x_@v_@r[@u] * vec4<f32>(w_@v_@q_0[@u], w_@v_@q_1[@u], w_@v_@q_2[@u], w_@v_@q_3[@u]);
+            @each v r: let x_${v}_${r} = ${deltas};
+            @each v q i: let w_${v}_${q}_${i} = parameters[at + (4u * ${q}u + ${i}u) * stride + ${v}u];
+            @each v u r q: sum_${r}_${q} += x_${v}_${r}[${u}] * vec4<f32>(w_${v}_${q}_0[${u}], w_${v}_${q}_1[${u}], w_${v}_${q}_2[${u}], w_${v}_${q}_3[${u}]);
             at += AT_ONCE / 4u;
         }
 @end
-        @sync
-        @each r q put_deltas(layer, row_@r, column + 4u * @qu, sum_@r_@q);
+        ${sync}
+        @each r q: put_deltas(layer, row_${r}, column + 4u * ${q}u, sum_${r}_${q});
 @if !cooperative
         }
 @end
-        @sync
+        ${sync}
     }
 @else
     for (var row = local; row < TILE; row += WORKGROUP) {

@@ -7,10 +7,10 @@
 // columns j, LANES apart, and COLUMNS rows i in registers. The workgroup behind the last block adds up
 // the losses of the batch, in a tree.
 
-@group(0) @binding(1) var<storage, read> values: array<@number>;
-@group(0) @binding(2) var<storage, read> deltas: array<@number>;
+@group(0) @binding(1) var<storage, read> values: array<${number}>;
+@group(0) @binding(2) var<storage, read> deltas: array<${number}>;
 @group(0) @binding(3) var<storage, read> losses: array<f32>;
-@group(0) @binding(4) var<storage, read_write> gradient: array<@number>;
+@group(0) @binding(4) var<storage, read_write> gradient: array<${number}>;
 @group(0) @binding(5) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, 2>;
 
@@ -58,55 +58,55 @@ fn main(
     let to = slice * PARAMETERS + weights_of(layer);
     var s = slice * SLICE;
 @if subgroup
-    @each r let j_@r = first_j + @ru * LANES;
-    @each r let column_@r = min(j_@r, pitch - 1u);
-    @each r q var sum_@r_@q = vec4<f32>();
+    @each r: let j_${r} = first_j + ${r}u * LANES;
+    @each r: let column_${r} = min(j_${r}, pitch - 1u);
+    @each r q: var sum_${r}_${q} = vec4<f32>();
     var at = values_of(layer) + s * below + first_i + word;
     var row = values_of(layer + 1u) + s * pitch;
     for (; s + AT_ONCE <= end; s += AT_ONCE) {
-        @each t g let read_@t_@g = values[at + @tu * below + @gu * BROADCAST];
-        @each t q let w_@t_@q = @broadcast_@t_@q;
-        @each t r let x_@t_@r = deltas[row + @tu * pitch + column_@r];
-        @each t r q sum_@r_@q += x_@t_@r * w_@t_@q;
+        @each t g: let read_${t}_${g} = values[at + ${t}u * below + ${g}u * BROADCAST];
+        @each t q: let w_${t}_${q} = ${broadcast(t, q)};
+        @each t r: let x_${t}_${r} = deltas[row + ${t}u * pitch + column_${r}];
+        @each t r q: sum_${r}_${q} += x_${t}_${r} * w_${t}_${q};
         at += AT_ONCE * below;
         row += AT_ONCE * pitch;
     }
     for (; s < end; s++) {
-        @each g let read_0_@g = values[at + @gu * BROADCAST];
-        @each q let w_@q = @broadcast_0_@q;
-        @each r let x_@r = deltas[row + column_@r];
-        @each r q sum_@r_@q += x_@r * w_@q;
+        @each g: let read_0_${g} = values[at + ${g}u * BROADCAST];
+        @each q: let w_${q} = ${broadcast(0, q)};
+        @each r: let x_${r} = deltas[row + column_${r}];
+        @each r q: sum_${r}_${q} += x_${r} * w_${q};
         at += below;
         row += pitch;
     }
-    @each r q put(to, first_i + 4u * @qu, j_@r, pitch, below, sum_@r_@q);
+    @each r q: put(to, first_i + 4u * ${q}u, j_${r}, pitch, below, sum_${r}_${q});
 }
 
 fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
     if i >= below || j >= pitch { return; }
-    @each i gradient[to + (i + @iu) * pitch + j] = four[@i];
+    @each i: gradient[to + (i + ${i}u) * pitch + j] = four[${i}];
 }
 @else
-    @each p let column_@p = min(first_j + 4u * @pu, pitch - 4u) / 4u;
-    @each q i p var sum_@q_@i_@p = vec4<f32>();
+    @each p: let column_${p} = min(first_j + 4u * ${p}u, pitch - 4u) / 4u;
+    @each q i p: var sum_${q}_${i}_${p} = vec4<f32>();
     let along = below / 4u;
     let beside = pitch / 4u;
     var at = (values_of(layer) + s * below + first_i) / 4u;
     var row = (values_of(layer + 1u) + s * pitch) / 4u;
     // AT_ONCE is 2 here: what is read for both is waited for once, and at most one is left.
     for (; s + AT_ONCE <= end; s += AT_ONCE) {
-        @each t q let w_@t_@q = values[at + @tu * along + @qu];
-        @each t p let x_@t_@p = deltas[row + @tu * beside + column_@p];
-        @each t q i p sum_@q_@i_@p += w_@t_@q[@i] * x_@t_@p;
+        @each t q: let w_${t}_${q} = values[at + ${t}u * along + ${q}u];
+        @each t p: let x_${t}_${p} = deltas[row + ${t}u * beside + column_${p}];
+        @each t q i p: sum_${q}_${i}_${p} += w_${t}_${q}[${i}] * x_${t}_${p};
         at += AT_ONCE * along;
         row += AT_ONCE * beside;
     }
     if s < end {
-        @each q let w_@q = values[at + @qu];
-        @each p let x_@p = deltas[row + column_@p];
-        @each q i p sum_@q_@i_@p += w_@q[@i] * x_@p;
+        @each q: let w_${q} = values[at + ${q}u];
+        @each p: let x_${p} = deltas[row + column_${p}];
+        @each q i p: sum_${q}_${i}_${p} += w_${q}[${i}] * x_${p};
     }
-    @each q i p put(to, first_i + 4u * @qu + @iu, first_j + 4u * @pu, pitch, below, sum_@q_@i_@p);
+    @each q i p: put(to, first_i + 4u * ${q}u + ${i}u, first_j + 4u * ${p}u, pitch, below, sum_${q}_${i}_${p});
 }
 
 fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {

@@ -181,18 +181,18 @@ impl Activation {
 
     /// The WGSL that defines `activation(z)`, and `activation_slope` of what the backward pass needs:
     /// of `z` where the forward pass stores the slope, else of the output.
-    pub(crate) fn wgsl(self) -> String {
+    pub(crate) fn wgsl(self) -> Result<String> {
         self.snippet("y: f32", "")
     }
 
     /// The same with `activation_slope(z)`, for layers that store the slopes of any activation.
-    pub(crate) fn wgsl_with_slope(self) -> String {
+    pub(crate) fn wgsl_with_slope(self) -> Result<String> {
         self.snippet("z: f32", "let y = activation(z); ")
     }
 
     /// The WGSL of [`wgsl`](Self::wgsl), in which a slope that follows from the output `y` is computed
     /// from `argument`, after the statement `first`.
-    fn snippet(self, argument: &str, first: &str) -> String {
+    fn snippet(self, argument: &str, first: &str) -> Result<String> {
         struct Snippet;
         impl Visitor for Snippet {
             type Output = &'static str;
@@ -200,15 +200,16 @@ impl Activation {
                 F::WGSL
             }
         }
-        let snippet = family::wgsl(self.visit(Snippet), &self);
+        let snippet = family::wgsl(self.name(), self.visit(Snippet), &self)?;
         let number = |c: f64| format!("{:?}", c as f32);
         let slope = match self.backward() {
-            Backward::Slope | Backward::Row | Backward::None => return snippet,
+            Backward::Slope | Backward::Row | Backward::None => return Ok(snippet),
             Backward::Rectifier { below: 1.0 } => "1.0".into(),
             Backward::Rectifier { below } => format!("select({}, 1.0, y > 0.0)", number(below)),
             Backward::Polynomial(c) => polynomial(c, number),
         };
-        format!("{snippet}fn activation_slope({argument}) -> f32 {{ {first}return {slope}; }}\n")
+        let slope = format!("{{ {first}return {slope}; }}");
+        Ok(format!("{snippet}fn activation_slope({argument}) -> f32 {slope}\n"))
     }
 
     /// Whether the parameters make sense.

@@ -48,6 +48,7 @@ mod segment;
 mod state;
 mod subject;
 mod summary;
+mod template;
 mod threads;
 mod trainer;
 pub mod wrapper;

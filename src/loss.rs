@@ -159,7 +159,7 @@ impl Loss {
     }
 
     /// The WGSL that defines `row_loss(row, outputs, scale)`.
-    pub(crate) fn wgsl(self) -> String {
+    pub(crate) fn wgsl(self) -> Result<String> {
         struct Snippet;
         impl Visitor for Snippet {
             type Output = &'static str;
@@ -167,7 +167,7 @@ impl Loss {
                 F::WGSL
             }
         }
-        family::wgsl(self.visit(Snippet), &self)
+        family::wgsl(self.name(), self.visit(Snippet), &self)
     }
 
     /// Whether the parameters make sense.

@@ -33,7 +33,8 @@ mod shape;
 mod specialise;
 mod state;
 mod step;
-mod template;
+#[cfg(test)]
+mod texts;
 mod tuning;
 mod turns;
 #[cfg(test)]

@@ -121,7 +121,7 @@ pub(super) fn usual(candidates: &[Shapes]) -> Result<Shapes> {
 pub(super) async fn first_compiled(
     gpu: &Gpu,
     shapes: &[Shape],
-    kernel: impl Fn(Shape) -> KernelKey,
+    kernel: impl Fn(Shape) -> Result<KernelKey>,
 ) -> Result<(Shape, KernelKey)> {
     let mut tried = Vec::new();
     let mut refused = forced(NO_SHAPE);
@@ -130,7 +130,7 @@ pub(super) async fn first_compiled(
             continue;
         }
         tried.push(shape);
-        let key = kernel(shape);
+        let key = kernel(shape)?;
         match gpu.kernel(&key).await {
             Ok(_) => return Ok((shape, key)),
             Err(error) => refused = skipped(gpu, error, shape)?,
@@ -181,7 +181,7 @@ pub(super) fn pass_kernel(
     shape: Shape,
     samples: Samples,
     purpose: Purpose,
-) -> KernelKey {
+) -> Result<KernelKey> {
     specialise::step(network, &padded_layout(network, rows, shape), shape, samples, purpose)
 }
 
@@ -199,17 +199,21 @@ impl Keys {
         shapes: Shapes,
         samples: Samples,
         loss: Loss,
-    ) -> Self {
+    ) -> Result<Self> {
         let purpose = Purpose::Training(loss);
-        Self {
-            pass: pass_kernel(network, rows, shapes.step, samples, purpose),
-            gradients: Some(gradients_kernel(network, rows, shapes)),
-        }
+        Ok(Self {
+            pass: pass_kernel(network, rows, shapes.step, samples, purpose)?,
+            gradients: Some(gradients_kernel(network, rows, shapes)?),
+        })
     }
 }
 
 /// The kernel of the gradients after a pass for `rows` samples at most.
-pub(super) fn gradients_kernel(network: &Network, rows: usize, shapes: Shapes) -> KernelKey {
+pub(super) fn gradients_kernel(
+    network: &Network,
+    rows: usize,
+    shapes: Shapes,
+) -> Result<KernelKey> {
     let Shapes { step, gradients, slice } = shapes;
     let layout = padded_layout(network, rows, step);
     specialise::weight_gradients(&layout, gradients, slice as usize, step)

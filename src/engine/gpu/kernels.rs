@@ -1,6 +1,7 @@
 //! The table of the kernels: one file in `shaders/` each, and what it binds.
 
 use crate::activation::{Activation, Backward};
+use crate::error::Result;
 use crate::loss::Loss;
 use std::sync::Arc;
 
@@ -160,14 +161,14 @@ impl KernelKey {
     }
 
     /// A kernel that applies an activation or its slope.
-    pub(super) fn activation(name: &'static str, activation: Activation) -> Self {
-        Self { name, formula: activation.name(), text: Some(activation.wgsl().into()) }
+    pub(super) fn activation(name: &'static str, activation: Activation) -> Result<Self> {
+        Ok(Self { name, formula: activation.name(), text: Some(activation.wgsl()?.into()) })
     }
 
     /// The kernel that applies an activation and stores its slopes.
-    pub(super) fn with_slopes(activation: Activation) -> Self {
-        let text = activation.wgsl_with_slope().into();
-        Self { name: "activation_with_slopes", formula: activation.name(), text: Some(text) }
+    pub(super) fn with_slopes(activation: Activation) -> Result<Self> {
+        let text = activation.wgsl_with_slope()?.into();
+        Ok(Self { name: "activation_with_slopes", formula: activation.name(), text: Some(text) })
     }
 
     /// The kernel that multiplies by slopes that the forward pass stored.
@@ -177,11 +178,11 @@ impl KernelKey {
     }
 
     /// The kernel that computes a loss, of samples with weights or without.
-    pub(super) fn loss(loss: Loss, weighted: bool) -> Self {
+    pub(super) fn loss(loss: Loss, weighted: bool) -> Result<Self> {
         let weight =
             if weighted { WEIGHTS } else { "fn weight_of(row: u32) -> f32 { return 1.0; }\n" };
-        let text = [loss.wgsl().as_str(), weight].concat();
-        Self { name: "loss", formula: loss.name(), text: Some(text.into()) }
+        let text = [loss.wgsl()?.as_str(), weight].concat();
+        Ok(Self { name: "loss", formula: loss.name(), text: Some(text.into()) })
     }
 
     /// A kernel whose template was filled in.
@@ -196,7 +197,7 @@ impl KernelKey {
 }
 
 /// Every kernel that is not written for one network, with each formula if it computes one.
-pub(super) fn general() -> impl Iterator<Item = KernelKey> {
+pub(super) fn general() -> impl Iterator<Item = Result<KernelKey>> {
     let elementwise = Activation::ALL.iter().copied().filter(|activation| !activation.is_row());
     let activations = elementwise.flat_map(|activation| {
         let gradient =
@@ -211,7 +212,7 @@ pub(super) fn general() -> impl Iterator<Item = KernelKey> {
         .filter(|source| {
             !matches!(source.needs, Needs::Specialisation | Needs::Formula | Needs::Optimizer)
         })
-        .map(|source| KernelKey::new(source.name));
+        .map(|source| Ok(KernelKey::new(source.name)));
     let losses = Loss::ALL.iter().flat_map(|loss| [false, true].map(|w| KernelKey::loss(*loss, w)));
     plain.chain(activations).chain(losses)
 }
@@ -219,9 +220,9 @@ pub(super) fn general() -> impl Iterator<Item = KernelKey> {
 impl KernelKey {
     /// The kernel that multiplies by the slopes of an activation, from its outputs or from the slopes
     /// that the forward pass stored.
-    pub(super) fn gradient(activation: Activation) -> Self {
+    pub(super) fn gradient(activation: Activation) -> Result<Self> {
         if activation.stores_slope() {
-            return Self::stored_slopes();
+            return Ok(Self::stored_slopes());
         }
         Self::activation("activation_gradient", activation)
     }

@@ -394,7 +394,7 @@ impl Backward {
         operands.extend(&self.weights);
         recorder
             .call(
-                KernelKey::loss(loss, self.weights.is_some()),
+                KernelKey::loss(loss, self.weights.is_some())?,
                 &[rows as u32, outputs as u32, scale.to_bits()],
                 &operands,
                 Grid::Elements(rows),
@@ -428,8 +428,8 @@ async fn record_activation(
         return recorder.call(KernelKey::new("softmax"), &shape, &[z], Grid::Elements(rows)).await;
     }
     let (key, buffers) = match slopes {
-        None => (KernelKey::activation("activation", activation), vec![z]),
-        Some(slopes) => (KernelKey::with_slopes(activation), vec![z, slopes]),
+        None => (KernelKey::activation("activation", activation)?, vec![z]),
+        Some(slopes) => (KernelKey::with_slopes(activation)?, vec![z, slopes]),
     };
     recorder.call(key, &[count as u32], &buffers, Grid::Elements(count)).await
 }
@@ -456,7 +456,7 @@ async fn record_gradient(
     let key = if layer.stores_slope() {
         KernelKey::stored_slopes()
     } else {
-        KernelKey::gradient(activation)
+        KernelKey::gradient(activation)?
     };
     recorder.call(key, &[count as u32], &[needed, delta], Grid::Elements(count)).await
 }

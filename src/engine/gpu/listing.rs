@@ -50,7 +50,7 @@ pub struct Dispatch {
 pub fn listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
     let candidates = candidates(&Layout::new(network, plan.batch_size));
     usual(&candidates)?;
-    Ok(candidates.into_iter().map(|shapes| step(network, plan, shapes)).collect())
+    candidates.into_iter().map(|shapes| step(network, plan, shapes)).collect()
 }
 
 /// Every other kernel of the engine: what predicts with this network, and those that are not
@@ -63,11 +63,13 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
     let layout = Layout::new(network, PREDICTED);
     let shape = usual(&candidates(&layout))?.step;
     let purpose = Purpose::Prediction(Output::Activated);
-    let prediction = specialise::step(network, &layout, shape, Samples::TABLE, purpose);
+    let prediction = specialise::step(network, &layout, shape, Samples::TABLE, purpose)?;
     let name = format!("fused_step, predicting, {shape}");
     let updates = Optimizer::ALL.iter().map(|optimizer| Update::plain(*optimizer).key());
-    let general = kernels::general().chain(updates).map(|key| listing(key.to_string(), key, None));
-    Ok(std::iter::once(listing(name, prediction, None)).chain(general).collect())
+    let general = kernels::general()
+        .chain(updates)
+        .map(|key| key.map(|key| listing(key.to_string(), key, None)));
+    std::iter::once(Ok(listing(name, prediction, None))).chain(general).collect()
 }
 
 /// The shapes that are tried on a GPU of which no more is known.
@@ -93,7 +95,7 @@ fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing 
 }
 
 /// The three dispatches of a training step.
-fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
+fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> {
     let count = plan.batch_size;
     let tile = shapes.step.tile() as usize;
     // The last tile is whole, whatever the batch.
@@ -105,7 +107,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
         shapes.step,
         Samples::TABLE,
         Purpose::Training(plan.loss),
-    );
+    )?;
     let (flops, numbers) = layout.pass_cost(count, true);
     let pass = listing(
         format!("fused_step, {}", shapes.step),
@@ -119,7 +121,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
     );
 
     let slice = shapes.slice as usize;
-    let gradients = specialise::weight_gradients(&layout, shapes.gradients, slice, shapes.step);
+    let gradients = specialise::weight_gradients(&layout, shapes.gradients, slice, shapes.step)?;
     let (flops, numbers) = layout.gradient_cost(count, slices);
     let samples = specialise::samples_at_once(shapes.gradients);
     let gradients = listing(
@@ -134,7 +136,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
         }),
     );
 
-    let update = Update::of(plan).key();
+    let update = Update::of(plan).key()?;
     let parameters = layout.parameters();
     let update = listing(
         update.to_string(),
@@ -147,7 +149,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Vec<Listing> {
             trips: vec![vec![UPDATED as f64, slices as f64]],
         }),
     );
-    vec![pass, gradients, update]
+    Ok(vec![pass, gradients, update])
 }
 
 /// Of `fused_step`, forward and back: over layers, over columns where no other invocation has them,

@@ -99,7 +99,7 @@ impl Task<'_> {
         let source = fused::Source::of(gpu, dataset).await?;
         let trial = Trial { network, loss: plan.loss, batch, source: &source };
         let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
-        let keys = Keys::training(network, batch, shapes, source.samples, plan.loss);
+        let keys = Keys::training(network, batch, shapes, source.samples, plan.loss)?;
         let fused = Fused::new(gpu, network, batch, shapes, source, keys).await?;
         let mut plans = Vec::new();
         for count in counts {

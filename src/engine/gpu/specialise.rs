@@ -4,15 +4,16 @@
 use super::kernels::{DROPOUT, KernelKey, PERMUTATION, PIXELS, SINE, STEP, Source};
 use super::layout::{ALIGNMENT, Layout};
 use super::shape::{Shape, TILE_SPACING};
-use super::template::{self, Values};
 use crate::activation::{Activation, Backward};
 use crate::dataset::Grid;
 use crate::dropout;
 use crate::encoding::Encoding;
 use crate::engine::Output;
+use crate::error::Result;
 use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
+use crate::template::{self, Function, Values};
 use std::fmt::Write;
 
 /// What a batch's samples are.
@@ -98,7 +99,7 @@ pub(super) fn step(
     shape: Shape,
     samples: Samples,
     purpose: Purpose,
-) -> KernelKey {
+) -> Result<KernelKey> {
     let mut text = [STEP, PERMUTATION, SINE, &samples.text()].join("\n");
     text += &constants(layout, shape);
     let cooperative = shape.is_cooperative();
@@ -121,18 +122,18 @@ pub(super) fn step(
     if drops {
         text += &[DROPOUT, "\n", &rates(network)].concat();
     }
-    text += &activations(&applied, training);
+    text += &activations(&applied, training)?;
     if stores_slopes {
         text += &table("slopes_of", &layout.slopes);
     }
     // An invocation reads slopes of the output level that another one stored.
     let slopes_shared =
         stores_slopes && cooperative && applied.last().is_some_and(|a| a.stores_slope());
-    text += &finish(network, purpose);
+    text += &finish(network, purpose)?;
     let [inputs, deltas] = if cooperative {
-        ["tile[row_@r * TILE_FOURS + k / 4u + @vu]"; 2]
+        ["tile[row_${r} * TILE_FOURS + k / 4u + ${v}u]"; 2]
     } else {
-        ["values[(below_@r + k) / 4u + @vu]", "deltas[(above_@r + k) / 4u + @vu]"]
+        ["values[(below_${r} + k) / 4u + ${v}u]", "deltas[(above_${r} + k) / 4u + ${v}u]"]
     };
     // Where something is broadcast, numbers are read one by one.
     let single = shape.broadcast > 0;
@@ -155,21 +156,20 @@ pub(super) fn step(
         ],
         texts: vec![
             ("number", number_type(shape)),
-            // The longer name first: each is replaced wherever it stands.
             ("output_delta", element("deltas", "place_of")),
             ("needed", element("values", "needed_of")),
             ("output", element("values", "place_of")),
             ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
-            // The longer name first: each is replaced wherever it stands.
             ("inputs", inputs.into()),
-            ("input", "values[below_@r + k + @tu]".into()),
+            ("input", "values[below_${r} + k + ${t}u]".into()),
             ("deltas", deltas.into()),
-            ("delta", "deltas[above_@r + k + @tu]".into()),
+            ("delta", "deltas[above_${r} + k + ${t}u]".into()),
         ],
         ranges: ranges(shape, at_once(shape) as u32),
+        functions: vec![broadcast(shape)],
     };
-    text += &fill("fused_step", &values, shape, at_once(shape));
-    KernelKey::specialised("fused_step", text)
+    text += &template::fill("fused_step", Source::file("fused_step"), &values)?;
+    Ok(KernelKey::specialised("fused_step", text))
 }
 
 /// The kernel that computes the gradients of all layers, `slice` samples at a time.
@@ -178,7 +178,7 @@ pub(super) fn weight_gradients(
     shape: Shape,
     slice: usize,
     step_shape: Shape,
-) -> KernelKey {
+) -> Result<KernelKey> {
     let mut text = STEP.to_string();
     text += &constants(layout, shape);
     let _ = write!(
@@ -206,9 +206,10 @@ pub(super) fn weight_gradients(
         ],
         texts: vec![("number", number_type(shape))],
         ranges: ranges(shape, samples_at_once(shape) as u32),
+        functions: vec![broadcast(shape)],
     };
-    text += &fill("weight_gradients", &values, shape, samples_at_once(shape));
-    KernelKey::specialised("weight_gradients", text)
+    text += &template::fill("weight_gradients", Source::file("weight_gradients"), &values)?;
+    Ok(KernelKey::specialised("weight_gradients", text))
 }
 
 /// How many sums of losses `fused_step` leaves of a tile: one of its workgroup, or one of each lane.
@@ -242,21 +243,18 @@ fn ranges(shape: Shape, terms: u32) -> Vec<(char, u32)> {
     ]
 }
 
-/// The template, and four columns of the common operand where they were read by several lanes.
-fn fill(name: &str, values: &Values, shape: Shape, terms: usize) -> String {
-    let mut text = template::fill(Source::file(name), values);
-    if shape.broadcast == 0 {
-        return text;
-    }
-    for (term, q) in (0..terms).flat_map(|term| (0..shape.columns / 4).map(move |q| (term, q))) {
+/// `${broadcast(t, q)}`: of term `t`, the four columns `q` of the common operand, which several lanes
+/// have read.
+fn broadcast(shape: Shape) -> Function<'static> {
+    let text = move |numbers: &[u32]| {
+        let [term, q] = *numbers else { return String::new() };
         let column = |column: u32| {
             let (read, lane) = (column / shape.broadcast, column % shape.broadcast);
             format!("subgroupBroadcast(read_{term}_{read}, {lane}u)")
         };
-        let four = [0, 1, 2, 3].map(|i| column(4 * q + i)).join(", ");
-        text = text.replace(&format!("@broadcast_{term}_{q};"), &format!("vec4<f32>({four});"));
-    }
-    text
+        format!("vec4<f32>({})", [0, 1, 2, 3].map(|i| column(4 * q + i)).join(", "))
+    };
+    Function { name: "broadcast", arguments: 2, text: Box::new(text) }
 }
 
 fn constants(layout: &Layout, shape: Shape) -> String {
@@ -387,7 +385,7 @@ impl Applied {
     }
 
     /// The WGSL of the activation, with the slope of what the backward pass needs.
-    fn wgsl(self) -> String {
+    fn wgsl(self) -> Result<String> {
         if self.stores_slope() { self.activation.wgsl_with_slope() } else { self.activation.wgsl() }
     }
 }
@@ -413,7 +411,7 @@ fn applied(network: &Network, purpose: Purpose) -> Vec<Applied> {
 /// The functions that compute with the activations of the layers, of four numbers each: `activate`
 /// from weighted sums, and for training `slope` from what the backward pass needs; `slope_of_sum` and
 /// `stores_slope` where some layer stores its slopes.
-fn activations(applied: &[Applied], training: bool) -> String {
+fn activations(applied: &[Applied], training: bool) -> Result<String> {
     let mut distinct: Vec<Applied> = Vec::new();
     for applied in applied {
         if !distinct.contains(applied) {
@@ -422,7 +420,7 @@ fn activations(applied: &[Applied], training: bool) -> String {
     }
     let mut text = String::new();
     for (n, applied) in distinct.iter().enumerate() {
-        text += &numbered(&applied.wgsl(), n);
+        text += &numbered(&applied.wgsl()?, n);
     }
     let by_layer = |head: &str, value: &dyn Fn(Applied, usize) -> String| {
         let mut text = format!("fn {head} {{\n");
@@ -447,7 +445,7 @@ fn activations(applied: &[Applied], training: bool) -> String {
     let vectors = |name: &str| format!("{name}(layer: u32, v: vec4<f32>) -> vec4<f32>");
     text += &by_layer(&vectors("activate"), &|_, n| four("activation", n));
     if !training {
-        return text;
+        return Ok(text);
     }
     text += &by_layer(&vectors("slope"), &|applied, n| match applied.backward {
         Backward::Slope => "v".into(),
@@ -462,7 +460,7 @@ fn activations(applied: &[Applied], training: bool) -> String {
             applied.stores_slope().to_string()
         });
     }
-    text
+    Ok(text)
 }
 
 /// The snippet with `_n` behind the name of every function that it defines.
@@ -488,11 +486,11 @@ fn numbered(snippet: &str, n: usize) -> String {
 }
 
 /// The function that does what is left to do for a row of the output level.
-fn finish(network: &Network, purpose: Purpose) -> String {
+fn finish(network: &Network, purpose: Purpose) -> Result<String> {
     let activation = network.output_layer().activation;
     let softmax = activation.is_row();
     let pad = "    for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }\n";
-    match purpose {
+    Ok(match purpose {
         Purpose::Prediction(output) => {
             let apply = softmax && output == Output::Activated;
             [
@@ -519,7 +517,7 @@ fn finish(network: &Network, purpose: Purpose) -> String {
                 ),
             };
             [
-                loss.wgsl().as_str(),
+                loss.wgsl()?.as_str(),
                 if before.is_empty() { "" } else { Source::file("softmax") },
                 if before.is_empty() { "" } else { Source::file("softmax_gradient") },
                 "fn finish_row(row: u32, scale: f32) -> f32 {\n",
@@ -531,5 +529,5 @@ fn finish(network: &Network, purpose: Purpose) -> String {
             ]
             .concat()
         }
-    }
+    })
 }

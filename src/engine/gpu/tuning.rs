@@ -155,7 +155,7 @@ async fn measure(gpu: &Arc<Gpu>, shapes: Shapes, trial: &Trial<'_>) -> Result<f6
     let Trial { network, loss, batch, source } = *trial;
     let layout = Layout::new(network, batch);
     let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-    let keys = Keys::training(network, batch, shapes, source.samples, loss);
+    let keys = Keys::training(network, batch, shapes, source.samples, loss)?;
     let fused = Fused::new(gpu, network, batch, shapes, source.clone(), keys).await?;
     let sums = gpu.storage("losses of the steps", 1).await?;
     let status = gpu.storage("first steps that diverged", 2).await?;

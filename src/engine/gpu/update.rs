@@ -3,10 +3,10 @@
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::recorder::{Grid, Recorder};
-use super::template::{self, Values};
 use crate::engine::Plan;
 use crate::error::Result;
 use crate::optimizer::Optimizer;
+use crate::template::{self, Values};
 use crate::wrappers::Wrappers;
 use std::ops::Range;
 
@@ -53,7 +53,8 @@ impl Update {
         clips.into_iter().chain(self.optimizer.square().map(|_| Norms::Given))
     }
 
-    fn fill(self, text: &str, norms: Option<Norms>) -> String {
+    /// The templates, each with its name, filled in and put one behind the other.
+    fn fill(self, texts: &[(&str, &str)], norms: Option<Norms>) -> Result<String> {
         let Self { optimizer, wrappers } = self;
         let square = optimizer.square().is_some();
         let values = Values {
@@ -70,7 +71,8 @@ impl Update {
             ],
             ..Values::default()
         };
-        template::fill(text, &values)
+        let filled = texts.iter().map(|(name, text)| template::fill(name, text, &values));
+        Ok(filled.collect::<Result<Vec<String>>>()?.join("\n"))
     }
 
     /// A constant that tells where a vector of the wrappers is among the states, if it is there.
@@ -80,29 +82,38 @@ impl Update {
     }
 
     /// The kernel that updates the parameters.
-    pub(super) fn key(self) -> KernelKey {
+    pub(super) fn key(self) -> Result<KernelKey> {
         let Self { optimizer, wrappers } = self;
         let vectors = wrappers.vectors();
         let surrounded = optimizer.square().is_some() || !wrappers.is_empty();
-        let around = if surrounded { GRADIENT } else { "" };
-        let text = [
-            optimizer.wgsl().as_str(),
-            &self.place("SLOW", vectors.slow),
-            &self.place("AVERAGE", vectors.average),
-            &self.place("GATHERED", vectors.gathered),
-            around,
-            KernelKey::file("update"),
-        ]
-        .join("\n");
-        KernelKey::filled("update", optimizer.name(), self.fill(&text, None))
+        let formula = [
+            optimizer.wgsl(),
+            self.place("SLOW", vectors.slow),
+            self.place("AVERAGE", vectors.average),
+            self.place("GATHERED", vectors.gathered),
+        ];
+        let text = self.fill(
+            &[
+                (optimizer.name(), &formula.concat()),
+                ("shared/gradient", if surrounded { GRADIENT } else { "" }),
+                ("update", KernelKey::file("update")),
+            ],
+            None,
+        )?;
+        Ok(KernelKey::filled("update", optimizer.name(), text))
     }
 
     /// The kernel that computes norms of the gradient.
-    pub(super) fn norms_key(self, norms: Norms) -> KernelKey {
+    pub(super) fn norms_key(self, norms: Norms) -> Result<KernelKey> {
+        let file = "gradient_norms";
         let gathered = self.place("GATHERED", self.wrappers.vectors().gathered);
-        let text = [&gathered, GRADIENT, KernelKey::file("gradient_norms")].join("\n");
+        let texts = [
+            ("wrappers", gathered.as_str()),
+            ("shared/gradient", GRADIENT),
+            (file, KernelKey::file(file)),
+        ];
         let name = if norms == Norms::Whole { "whole" } else { "given" };
-        KernelKey::filled("gradient_norms", name, self.fill(&text, Some(norms)))
+        Ok(KernelKey::filled(file, name, self.fill(&texts, Some(norms))?))
     }
 }
 
@@ -164,14 +175,14 @@ pub(super) async fn record(
             let mut operands = vec![gradient, parameters, norms];
             operands.extend(update.wrappers.accumulate.map(|_| states));
             let grid = Grid::Workgroups(pieces, 1);
-            recorder.call(update.norms_key(of), &shape, &operands, grid).await?;
+            recorder.call(update.norms_key(of)?, &shape, &operands, grid).await?;
             let numbers = (slices + 1) * count;
             recorder.costing((numbers + 2 * count) as f64, numbers as f64);
         }
         buffers.push(norms);
     }
     let grid = Grid::Elements(count.div_ceil(UPDATED));
-    recorder.call(update.key(), &shape, &buffers, grid).await?;
+    recorder.call(update.key()?, &shape, &buffers, grid).await?;
     // About ten operations, parameters, their copy and the state, read and written.
     let (operations, numbers) = ((slices + 10) * count, (slices + 7) * count);
     recorder.costing(operations as f64, numbers as f64);

@@ -43,8 +43,13 @@ pub(super) fn activations_and_their_gradients() {
                     assert_near(&what, got, expected, &sizes, FEW);
                 };
                 let (value, slope) = (|z| activation.value(z), |z| activation.slope(z));
-                let got =
-                    run(&gpu, case(KernelKey::activation("activation", activation), vec![&z]));
+                let got = run(
+                    &gpu,
+                    case(
+                        KernelKey::activation("activation", activation).expect("a template"),
+                        vec![&z],
+                    ),
+                );
                 near("value", &got[0], &expected, &value);
                 let y: Vec<f32> = expected.iter().map(|y| *y as f32).collect();
                 let stored: Vec<f32> = slopes.iter().map(|slope| *slope as f32).collect();
@@ -52,7 +57,7 @@ pub(super) fn activations_and_their_gradients() {
                     continue;
                 }
                 // With dropout, a layer stores the slopes of any activation.
-                let key = KernelKey::with_slopes(activation);
+                let key = KernelKey::with_slopes(activation).expect("a template");
                 let got = run(&gpu, case(key, vec![&z, &zeros]));
                 near("value beside its slope", &got[0], &expected, &value);
                 near("slope", &got[1], &slopes, &slope);
@@ -60,7 +65,7 @@ pub(super) fn activations_and_their_gradients() {
                 let delta = random(7, y.len());
                 let mut expected = double(&delta);
                 reference::activation_gradient(&slopes, &mut expected);
-                let key = KernelKey::gradient(activation);
+                let key = KernelKey::gradient(activation).expect("a template");
                 let got = run(&gpu, case(key, vec![needed, &delta]));
                 let sizes: Vec<f64> = expected.iter().map(|e| e.abs().max(4.0)).collect();
                 assert_near(activation.name(), &got[1], &expected, &sizes, FEW);
@@ -183,7 +188,7 @@ pub(super) fn losses_and_their_gradients() {
                 let got = run(
                     gpu,
                     Case {
-                        key: KernelKey::loss(loss, weighted),
+                        key: KernelKey::loss(loss, weighted).expect("a template"),
                         shape: vec![batch as u32, outputs as u32, scale.to_bits()],
                         buffers,
                         grid: Grid::Elements(batch),
@@ -212,7 +217,7 @@ pub(super) fn cross_entropies_stay_finite_at_extreme_logits() {
             let got = run(
                 &gpu,
                 Case {
-                    key: KernelKey::loss(name, false),
+                    key: KernelKey::loss(name, false).expect("a template"),
                     shape: vec![4, 2, 1.0_f32.to_bits()],
                     buffers: vec![&z, &t, &losses, &delta],
                     grid: Grid::Elements(4),
@@ -235,7 +240,7 @@ pub(super) fn losses_show_what_is_not_finite() {
             let got = run(
                 &gpu,
                 Case {
-                    key: KernelKey::loss(loss, false),
+                    key: KernelKey::loss(loss, false).expect("a template"),
                     shape: vec![2, 3, 1.0_f32.to_bits()],
                     buffers: vec![&z, &t, &losses, &delta],
                     grid: Grid::Elements(2),

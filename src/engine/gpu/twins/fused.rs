@@ -58,7 +58,7 @@ impl Pass<'_> {
         let parameters = fused::upload_parameters(gpu, network, &layout).await?;
         let source = Source::of(gpu, self.dataset).await?;
         let purpose = Purpose::Prediction(output);
-        let pass = fused::pass_kernel(network, count, self.shapes.step, source.samples, purpose);
+        let pass = fused::pass_kernel(network, count, self.shapes.step, source.samples, purpose)?;
         let keys = Keys { pass, gradients: None };
         let fused = Fused::new(gpu, network, count, self.shapes, source, keys).await?;
         let mut recorder = Recorder::new(gpu);
@@ -74,7 +74,7 @@ impl Pass<'_> {
         let layout = Layout::new(network, capacity);
         let parameters = fused::upload_parameters(gpu, network, &layout).await?;
         let source = Source::of(gpu, self.dataset).await?;
-        let keys = Keys::training(network, capacity, self.shapes, source.samples, loss);
+        let keys = Keys::training(network, capacity, self.shapes, source.samples, loss)?;
         let fused = Fused::new(gpu, network, capacity, self.shapes, source, keys).await?;
         let sums = gpu.storage("sums", 2).await?;
         let status = gpu.upload("status", &[u32::MAX; 2]).await?;

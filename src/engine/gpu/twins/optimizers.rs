@@ -142,7 +142,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
             let got = run(
                 gpu,
                 Case {
-                    key: kernels.norms_key(of),
+                    key: kernels.norms_key(of).expect("a template"),
                     shape: shape.clone(),
                     buffers,
                     grid: Grid::Workgroups(segments.len(), 1),
@@ -168,7 +168,8 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
             buffers.push(&norms);
         }
         let grid = Grid::Elements(count);
-        let got = run(gpu, Case { key: kernels.key(), shape, buffers, grid, step: Some(step) });
+        let key = kernels.key().expect("a template");
+        let got = run(gpu, Case { key, shape, buffers, grid, step: Some(step) });
         let sizes = conditioned(&after, &nudged.1, LEAST);
         assert_near(&format!("state of {what}"), &got[2], &after, &sizes, FEW);
         if !numbers.gather.updates {
@@ -200,7 +201,7 @@ pub(super) fn optimizers_note_what_is_not_finite_and_stop_after_it() {
         let sgd = |gradient: [f32; 3], status: [u32; 2], number| {
             let status = status.map(f32::from_bits);
             let case = Case {
-                key: Update::plain(Optimizer::SGD).key(),
+                key: Update::plain(Optimizer::SGD).key().expect("a template"),
                 shape: vec![3, 1],
                 buffers: vec![&gradient, &before, &[0.0; 3], &[0.0; 3], &status],
                 grid: Grid::Elements(3),
@@ -233,7 +234,7 @@ pub(super) fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
                 for number in 1..=10 {
                     let status = [f32::from_bits(u32::MAX); 2];
                     let case = Case {
-                        key: Update::plain(adam).key(),
+                        key: Update::plain(adam).key().expect("a template"),
                         shape: vec![1, 1],
                         buffers: vec![&g, &w, &states, &[0.0], &status],
                         grid: Grid::Elements(1),

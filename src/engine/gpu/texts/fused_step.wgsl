@@ -1,0 +1,417 @@
+// What changes from step to step: one slice of a buffer, chosen by a dynamic offset.
+struct Step {
+    // Of the sample order: number of samples, half the bits of the permutation, its two keys.
+    order: vec4<u32>,
+    // The same of the order in which the dataset is a part of a larger one.
+    part: vec4<u32>,
+    // Position of the step's first sample in that order.
+    first: u32,
+    // Where its loss goes.
+    slot: u32,
+    // Its number in the run, from 1.
+    number: u32,
+    // Samples in it.
+    count: u32,
+    // The optimizer's constants, in the order of its formula.
+    constants: array<vec4<f32>, 3>,
+    // What the loss of a sample is multiplied by.
+    loss_scale: f32,
+    // Where the part starts in its order.
+    part_first: u32,
+    // The L2 penalty.
+    l2: f32,
+    // The largest number of a gradient, and its largest norm.
+    clip_value: f32,
+    clip_norm: f32,
+    // What slow parameters take on of the others after this step; 0 for nothing.
+    alpha: f32,
+    // The share of the parameters before this step in their average.
+    share: f32,
+    // How the gradients of several batches become one: what is kept of those before, 0 or 1, and the
+    // share of this one; whether an update comes after it, 0 or 1.
+    gather_kept: f32,
+    gather_part: f32,
+    updates: u32,
+    // What the masks of dropout follow from.
+    masks: vec2<u32>,
+}
+
+@group(1) @binding(0) var<storage, read> this_step: Step;
+
+// Whether x is neither infinite nor NaN, told by its bits: compilers may assume that floats are.
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+// The sample at a position of the epoch's order; where the dataset is a part of another, its number
+// there.      Twin: dataset::Dataset::sample_at
+fn sample_at(position: u32) -> u32 {
+    return permuted(this_step.part_first + permuted(position, this_step.order), this_step.part);
+}
+
+// A keyed permutation of order.x numbers: order.y is half the bits of their Feistel network, the rest
+// its keys. Without bits every number keeps its place.      Twin: permutation::Permutation
+fn permuted(position: u32, order: vec4<u32>) -> u32 {
+    if order.y == 0u { return position; }
+    if order.x <= 16u { return exchanged(position, order); }
+    var value = encrypt(position, order);
+    while value >= order.x { value = encrypt(value, order); }
+    return select(value, value ^ (order.z >> 31u), value < 2u);
+}
+
+// The position of few numbers followed through exchanges of each with one up to it.
+fn exchanged(position: u32, order: vec4<u32>) -> u32 {
+    var value = position;
+    for (var last = 1u; last < order.x; last++) {
+        // The upper 24 bits of a hash, as a fraction of last + 1.
+        let other = ((mix_bits(round_key(last, order)) >> 8u) * (last + 1u)) >> 24u;
+        if value == last { value = other; } else if value == other { value = last; }
+    }
+    return value;
+}
+
+// A Feistel network of six rounds over twice half_bits bits.
+fn encrypt(value: u32, order: vec4<u32>) -> u32 {
+    let half_bits = order.y;
+    let mask = (1u << half_bits) - 1u;
+    var left = value >> half_bits;
+    var right = value & mask;
+    for (var round = 0u; round < 6u; round++) {
+        let next = left ^ (mix_bits(right ^ round_key(round, order)) & mask);
+        left = right;
+        right = next;
+    }
+    return (left << half_bits) | right;
+}
+
+fn round_key(round: u32, order: vec4<u32>) -> u32 {
+    return select(order.z, order.w, (round & 1u) == 1u) + round * 0x9e3779b9u;
+}
+
+fn mix_bits(seed: u32) -> u32 {
+    var x = seed;
+    x = (x ^ (x >> 16u)) * 0x7feb352du;
+    x = (x ^ (x >> 15u)) * 0x846ca68bu;
+    return x ^ (x >> 16u);
+}
+
+// sin(2πu), by its Taylor series to the 13th power within a quarter turn, where it is off by less
+// than 1e-8. WGSL's own sin may be off by 5e-4.
+fn sin_turns(u: f32) -> f32 {
+    let r = u - round(u);
+    // sin(π − a) = sin(a) folds half a turn to a quarter.
+    let folded = select(r, sign(r) * 0.5 - r, abs(r) > 0.25);
+    let a = 6.2831855 * folded;
+    let s = a * a;
+    let tail = 2.7557319e-6 + s * (-2.5052108e-8 + s * 1.6059044e-10);
+    return a * (1.0 + s * (-0.16666667 + s * (8.3333333e-3 + s * (-1.9841270e-4 + s * tail))));
+}
+
+const TARGET_PITCH: u32 = OUTPUTS + 0u;
+// Samples in rows of numbers. Where they have weights, a sample's is behind its targets.
+@group(0) @binding(2) var<storage, read> table_inputs: array<f32>;
+@group(0) @binding(3) var<storage, read> table_targets: array<f32>;
+
+fn input_of(sample: u32, j: u32) -> f32 { return table_inputs[sample * INPUTS + j]; }
+fn sample_target(sample: u32, j: u32) -> f32 { return table_targets[sample * TARGET_PITCH + j]; }
+fn sample_weight(sample: u32) -> f32 { return 1.0; }
+const LANES: u32 = 8u;
+const GROUPS: u32 = 4u;
+const ROWS: u32 = 1u;
+const COLUMNS: u32 = 4u;
+const BROADCAST: u32 = 0u;
+const CAPACITY: u32 = 1024u;
+fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }
+fn loss_scale() -> f32 { return this_step.loss_scale; }
+const INPUTS: u32 = 2u;
+const OUTPUTS: u32 = 3u;
+const LAYERS: u32 = 2u;
+const TILE_FOURS: u32 = 5u;
+const AT_ONCE: u32 = 8u;
+fn depth_of(i: u32) -> u32 {
+    return 3u + (i - 0u) * 6u;
+}
+fn ones_of(i: u32) -> u32 {
+    return 1u;
+}
+fn width_of(i: u32) -> u32 {
+    if i < 1u { return 8u; }
+    return 3u;
+}
+fn pitch_of(i: u32) -> u32 {
+    if i < 2u { return 8u + (i - 0u) * 8u; }
+    return 8u;
+}
+fn weights_of(i: u32) -> u32 {
+    return 0u + (i - 0u) * 128u;
+}
+fn values_of(i: u32) -> u32 {
+    if i < 2u { return 0u + (i - 0u) * 8192u; }
+    return 24576u;
+}
+// Not WGSL's tanh, whose error some drivers let grow: tanh z = ±(1 − e)/(1 + e), e = e^−2|z| ≤ 1.
+fn activation_0(z: f32) -> f32 {
+    let e = exp(-2.0 * abs(z));
+    let size = (1.0 - e) / (1.0 + e);
+    return select(size, -size, z < 0.0);
+}
+fn activation_slope_0(y: f32) -> f32 { return 1.0 + -1.0 * y * y; }
+// e ≤ 1, so nothing overflows: 1/(1 + e^−z) = e^z/(1 + e^z).
+fn activation_1(z: f32) -> f32 {
+    let e = exp(-abs(z));
+    return select(1.0, e, z < 0.0) / (1.0 + e);
+}
+fn activation_slope_1(y: f32) -> f32 { return 1.0 * y + -1.0 * y * y; }
+fn activate(layer: u32, v: vec4<f32>) -> vec4<f32> {
+    if layer < 1u { return vec4<f32>(activation_0(v.x), activation_0(v.y), activation_0(v.z), activation_0(v.w)); }
+    return vec4<f32>(activation_1(v.x), activation_1(v.y), activation_1(v.z), activation_1(v.w));
+}
+fn slope(layer: u32, v: vec4<f32>) -> vec4<f32> {
+    if layer < 1u { return vec4<f32>(activation_slope_0(v.x), activation_slope_0(v.y), activation_slope_0(v.z), activation_slope_0(v.w)); }
+    return vec4<f32>(activation_slope_1(v.x), activation_slope_1(v.y), activation_slope_1(v.z), activation_slope_1(v.w));
+}
+// Squared error of a row: Σⱼ scale·(y[j] − t[j])², delta = scale·2(y − t), the gradient with respect to
+// the outputs y.      Twin: loss::mean_squared_error
+fn row_loss(row: u32, outputs: u32, scale: f32) -> f32 {
+    var loss = 0.0;
+    for (var j = 0u; j < outputs; j++) {
+        let error = output_of(row, j) - target_of(row, j);
+        loss += scale * error * error;
+        set_delta(row, j, scale * 2.0 * error);
+    }
+    return loss;
+}
+fn finish_row(row: u32, scale: f32) -> f32 {
+    let loss = row_loss(row, OUTPUTS, scale);
+    for (var j = 0u; j < OUTPUTS; j++) {
+        let needed = vec4<f32>(needed_output(row, j));
+        set_delta(row, j, delta_of(row, j) * slope(LAYERS - 1u, needed).x);
+    }
+    for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }
+    return loss;
+}
+// A tile of samples through the whole network in one dispatch: forward through all layers, the loss,
+// and back down through all layers.      Twins: reference::forward and reference::backward
+//
+// A template (src/template.rs): `@if` keeps or drops lines, and a line that begins with `@each r q:` is
+// repeated for every sample r and every four columns q of an invocation. The constants
+// in capitals and the functions that describe the network (depth_of, width_of, ones_of, pitch_of, weights_of,
+// values_of, activate, slope,
+// slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network (src/engine/gpu/specialise.rs).
+//
+// Level 0 is what goes into layer 0, level l + 1 what layer l puts out. The values of a level are
+// [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The
+// parameters of a layer are [pitch below, pitch above], from weights_of(layer) on: the weights, then
+// a row of biases, then zeros. So a bias is the weight of that 1, and no length needs a remainder.
+// Below a layer without biases there is a 0 instead of the 1, and its row of biases stays zero.
+//
+// An invocation has ROWS samples, LANES apart, and COLUMNS columns in registers.
+// - cooperative: the invocations of a workgroup hold all columns of the tile's samples between them;
+//   what goes from layer to layer stands in workgroup memory.
+// - else: an invocation takes its own samples through the network, COLUMNS columns at a time. It
+//   reads no other's numbers, so none waits for another.
+// The parameters are read at an address that is the same for all lanes: as they stand, or, with
+// subgroups, each by one lane and then broadcast, where a load costs as much as many products.
+
+@group(0) @binding(1) var<storage, read> parameters: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> frequencies: array<f32>;
+@group(0) @binding(5) var<storage, read_write> values: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> deltas: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> losses: array<f32>;
+
+const TILE: u32 = LANES * ROWS;
+const WORKGROUP: u32 = LANES * GROUPS;
+
+// The sample that stands in each row of the tile.
+var<workgroup> chosen: array<u32, TILE>;
+// Values or deltas of the level at hand.
+var<workgroup> tile: array<vec4<f32>, TILE * TILE_FOURS>;
+var<workgroup> row_losses: array<f32, TILE>;
+
+// The tile's first row in the batch.
+var<private> first_row: u32;
+
+// Where a row of the tile starts in a level of `values` or `deltas`.
+fn place_of(level: u32, row: u32) -> u32 {
+    return values_of(level) + (first_row + row) * pitch_of(level);
+}
+
+// What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
+fn first_value(row: u32, column: u32) -> f32 {
+    let width = depth_of(0u) - ones_of(0u);
+    if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
+    return input_of(chosen[row], column);
+}
+
+
+// Four columns of what a layer puts out, from the weighted sums z.
+fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
+    if column >= pitch_of(layer + 1u) { return; }
+    let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
+    let width = vec4<u32>(width_of(layer));
+    let behind = select(vec4<f32>(0.0), vec4<f32>(f32(ones_of(layer + 1u))), columns == width);
+    let y = activate(layer, z);
+    put(layer + 1u, row, column, select(behind, y, columns < width), true);
+}
+
+// Where what the backward pass needs of a row starts: in the slopes of a level that stores them, behind
+// the values of all levels, else in its values.
+fn needed_of(level: u32, row: u32) -> u32 {
+    return place_of(level, row);
+}
+
+// The same of one output.
+fn needed_output(row: u32, j: u32) -> f32 {
+    return output_of(row, j);
+}
+
+// Four columns of the deltas of a level, from the gradient with respect to its values.
+fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
+    if column >= pitch_of(level) { return; }
+    let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
+    let width = vec4<u32>(width_of(level - 1u));
+    let place = needed_of(level, row) + column;
+    let needed = values[place / 4u];
+    let delta = gradient * slope(level - 1u, needed);
+    put(level, row, column, select(vec4<f32>(0.0), delta, columns < width), false);
+}
+
+// Four columns of a row, to where the next layer and the next dispatch read them.
+fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
+    let place = place_of(level, row) + column;
+    if is_value { values[place / 4u] = four; } else { deltas[place / 4u] = four; }
+    tile[row * TILE_FOURS + column / 4u] = four;
+}
+
+// The numbers of the output level in one row: what the functions of loss and softmax work on.
+fn output_of(row: u32, j: u32) -> f32 {
+    return tile[row * TILE_FOURS + j / 4u][j % 4u];
+}
+
+fn set_output(row: u32, j: u32, y: f32) {
+    tile[row * TILE_FOURS + j / 4u][j % 4u] = y;
+}
+
+fn target_of(row: u32, j: u32) -> f32 {
+    return sample_target(chosen[row], j);
+}
+
+fn delta_of(row: u32, j: u32) -> f32 {
+    return deltas[place_of(LAYERS, row) / 4u + j / 4u][j % 4u];
+}
+
+fn set_delta(row: u32, j: u32, delta: f32) {
+    deltas[place_of(LAYERS, row) / 4u + j / 4u][j % 4u] = delta;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let lane = local % LANES;
+    let group_column = local / LANES * COLUMNS;
+let row_0 = lane + 0u * LANES;
+    first_row = workgroup.x * TILE;
+    let count = batch_count();
+
+    for (var row = local; row < TILE; row += WORKGROUP) {
+        chosen[row] = sample_at(this_step.first + min(first_row + row, count - 1u));
+    }
+    workgroupBarrier();
+    for (var i = local; i < TILE * pitch_of(0u) / 4u; i += WORKGROUP) {
+        let row = i % TILE;
+        let column = i / TILE * 4u;
+        var four = vec4<f32>();
+four[0] = first_value(row, column + 0u);
+four[1] = first_value(row, column + 1u);
+four[2] = first_value(row, column + 2u);
+four[3] = first_value(row, column + 3u);
+        put(0u, row, column, four, true);
+    }
+
+    for (var layer = 0u; layer < LAYERS; layer++) {
+        let pitch = pitch_of(layer + 1u);
+        let depth = depth_of(layer);
+        workgroupBarrier();
+        let column = group_column;
+        let weights = weights_of(layer) + column;
+var sum_0_0 = vec4<f32>();
+        let stride = pitch / 4u;
+        var at = weights / 4u;
+        for (var k = 0u; k < depth; k += AT_ONCE) {
+let x_0_0 = tile[row_0 * TILE_FOURS + k / 4u + 0u];
+let x_1_0 = tile[row_0 * TILE_FOURS + k / 4u + 1u];
+let w_0_0_0 = parameters[at + (4u * 0u + 0u) * stride + 0u];
+let w_0_1_0 = parameters[at + (4u * 0u + 1u) * stride + 0u];
+let w_0_2_0 = parameters[at + (4u * 0u + 2u) * stride + 0u];
+let w_0_3_0 = parameters[at + (4u * 0u + 3u) * stride + 0u];
+let w_1_0_0 = parameters[at + (4u * 1u + 0u) * stride + 0u];
+let w_1_1_0 = parameters[at + (4u * 1u + 1u) * stride + 0u];
+let w_1_2_0 = parameters[at + (4u * 1u + 2u) * stride + 0u];
+let w_1_3_0 = parameters[at + (4u * 1u + 3u) * stride + 0u];
+sum_0_0 += x_0_0[0] * w_0_0_0;
+sum_0_0 += x_0_0[1] * w_0_1_0;
+sum_0_0 += x_0_0[2] * w_0_2_0;
+sum_0_0 += x_0_0[3] * w_0_3_0;
+sum_0_0 += x_1_0[0] * w_1_0_0;
+sum_0_0 += x_1_0[1] * w_1_1_0;
+sum_0_0 += x_1_0[2] * w_1_2_0;
+sum_0_0 += x_1_0[3] * w_1_3_0;
+            at += AT_ONCE * stride;
+        }
+        workgroupBarrier();
+put_values(layer, row_0, column + 4u * 0u, sum_0_0);
+    }
+    workgroupBarrier();
+
+    var loss = 0.0;
+    for (var row = local; row < TILE; row += WORKGROUP) {
+        let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));
+        if first_row + row < count { loss += row_loss; }
+        row_losses[row] = select(0.0, row_loss, first_row + row < count);
+        for (var j = 0u; j < pitch_of(LAYERS); j++) {
+            tile[row * TILE_FOURS + j / 4u][j % 4u] = delta_of(row, j);
+        }
+    }
+    workgroupBarrier();
+    if local == 0u {
+        loss = 0.0;
+        for (var row = 0u; row < TILE; row++) { loss += row_losses[row]; }
+        losses[workgroup.x] = loss;
+    }
+
+    for (var layer = LAYERS - 1u; layer > 0u; layer--) {
+        let pitch = pitch_of(layer + 1u);
+        let depth = width_of(layer);
+        let column = group_column;
+        let weights = weights_of(layer) + column * pitch;
+var sum_0_0 = vec4<f32>();
+        let stride = pitch / 4u;
+        var at = weights / 4u;
+        for (var k = 0u; k < depth; k += AT_ONCE) {
+let x_0_0 = tile[row_0 * TILE_FOURS + k / 4u + 0u];
+let x_1_0 = tile[row_0 * TILE_FOURS + k / 4u + 1u];
+let w_0_0_0 = parameters[at + (4u * 0u + 0u) * stride + 0u];
+let w_0_0_1 = parameters[at + (4u * 0u + 1u) * stride + 0u];
+let w_0_0_2 = parameters[at + (4u * 0u + 2u) * stride + 0u];
+let w_0_0_3 = parameters[at + (4u * 0u + 3u) * stride + 0u];
+let w_1_0_0 = parameters[at + (4u * 0u + 0u) * stride + 1u];
+let w_1_0_1 = parameters[at + (4u * 0u + 1u) * stride + 1u];
+let w_1_0_2 = parameters[at + (4u * 0u + 2u) * stride + 1u];
+let w_1_0_3 = parameters[at + (4u * 0u + 3u) * stride + 1u];
+sum_0_0 += x_0_0[0] * vec4<f32>(w_0_0_0[0], w_0_0_1[0], w_0_0_2[0], w_0_0_3[0]);
+sum_0_0 += x_0_0[1] * vec4<f32>(w_0_0_0[1], w_0_0_1[1], w_0_0_2[1], w_0_0_3[1]);
+sum_0_0 += x_0_0[2] * vec4<f32>(w_0_0_0[2], w_0_0_1[2], w_0_0_2[2], w_0_0_3[2]);
+sum_0_0 += x_0_0[3] * vec4<f32>(w_0_0_0[3], w_0_0_1[3], w_0_0_2[3], w_0_0_3[3]);
+sum_0_0 += x_1_0[0] * vec4<f32>(w_1_0_0[0], w_1_0_1[0], w_1_0_2[0], w_1_0_3[0]);
+sum_0_0 += x_1_0[1] * vec4<f32>(w_1_0_0[1], w_1_0_1[1], w_1_0_2[1], w_1_0_3[1]);
+sum_0_0 += x_1_0[2] * vec4<f32>(w_1_0_0[2], w_1_0_1[2], w_1_0_2[2], w_1_0_3[2]);
+sum_0_0 += x_1_0[3] * vec4<f32>(w_1_0_0[3], w_1_0_1[3], w_1_0_2[3], w_1_0_3[3]);
+            at += AT_ONCE / 4u;
+        }
+        workgroupBarrier();
+put_deltas(layer, row_0, column + 4u * 0u, sum_0_0);
+        workgroupBarrier();
+    }
+}
