@@ -69,7 +69,7 @@ fn main() {
 struct Place {
     name: String,
     adapter: Option<String>,
-    engine: OnceCell<Option<Box<dyn Engine>>>,
+    engine: OnceCell<Option<Engine>>,
 }
 
 /// The CPU and every adapter.
@@ -85,10 +85,10 @@ fn places() -> Vec<Place> {
 
 impl Place {
     /// The engine, or nothing, said once, if it cannot be opened.
-    fn engine(&self) -> Option<&dyn Engine> {
+    fn engine(&self) -> Option<&Engine> {
         let opened = self.engine.get_or_init(|| {
-            let opened: impasto::Result<Box<dyn Engine>> = match &self.adapter {
-                None => CpuEngine::new(None).map(|engine| Box::new(engine) as Box<dyn Engine>),
+            let opened: impasto::Result<Engine> = match &self.adapter {
+                None => CpuEngine::new(None).map(Engine::from),
                 adapter => {
                     let adapter = adapter.clone();
                     Options { backend: Backend::Gpu, adapter, ..Options::default() }.open()
@@ -96,7 +96,7 @@ impl Place {
             };
             opened.inspect_err(|error| eprintln!("{} is left out: {error}", self.name)).ok()
         });
-        opened.as_deref()
+        opened.as_ref()
     }
 
     /// Times `work`, which computes `samples` samples each time; it is prepared by `prepare` on the
@@ -107,7 +107,7 @@ impl Place {
         kind: &str,
         parameter: &str,
         samples: usize,
-        prepare: impl FnOnce(&'a dyn Engine) -> W,
+        prepare: impl FnOnce(&'a Engine) -> W,
     ) {
         let mut group = criterion.benchmark_group(format!("{kind}/{}", self.name));
         group.throughput(Throughput::Elements(samples as u64));

@@ -34,14 +34,14 @@ pub(crate) fn network() -> Result<Network> {
 }
 
 /// The outputs of the hidden layer: those of a network that ends there.
-pub(crate) fn hidden(engine: &dyn Engine, network: &Network) -> Result<Vec<f64>> {
+pub(crate) fn hidden(engine: &Engine, network: &Network) -> Result<Vec<f64>> {
     let mut first = Network::builder(2).output(2, Activation::Sigmoid).build()?;
     first.weights_mut(0).copy_from_slice(network.weights(0));
     first.biases_mut(0).copy_from_slice(network.biases(0));
     engine.predict(&first, &INPUT)
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     let network = network()?;
     let hidden = hidden(engine, &network)?;
     let output = engine.predict(&network, &INPUT)?[0];

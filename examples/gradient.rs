@@ -50,7 +50,7 @@ pub(crate) fn network() -> Result<Network> {
 }
 
 /// The output of the first hidden neuron: that of a network which is nothing else.
-pub(crate) fn hidden(engine: &dyn Engine) -> Result<f64> {
+pub(crate) fn hidden(engine: &Engine) -> Result<f64> {
     let mut neuron = Network::builder(2).output(1, Activation::Sigmoid).build()?;
     neuron.weights_mut(0).fill(1.0);
     Ok(engine.predict(&neuron, &INPUT)?[0])
@@ -59,7 +59,7 @@ pub(crate) fn hidden(engine: &dyn Engine) -> Result<f64> {
 /// One step of plain gradient descent on the loss (truth − output)²: the loss before it, and the
 /// gradient of every weight and bias. With a learning rate of 1 a step subtracts the gradient
 /// itself, so the gradient is what a parameter was before less what it is now.
-pub(crate) fn step(engine: &dyn Engine, network: &mut Network) -> Result<(f64, Vec<f64>)> {
+pub(crate) fn step(engine: &Engine, network: &mut Network) -> Result<(f64, Vec<f64>)> {
     let sample = Dataset::from_rows(&[INPUT], &[[TRUTH]])?;
     let trainer = Trainer {
         epochs: 1,
@@ -74,7 +74,7 @@ pub(crate) fn step(engine: &dyn Engine, network: &mut Network) -> Result<(f64, V
     Ok((summary.history[0].loss, gradient))
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     let mut network = network()?;
     say!("hidden output   {}, twice", hidden(engine)?);
     say!("network output  {}", engine.predict(&network, &INPUT)?[0]);

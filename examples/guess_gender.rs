@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 /// Trains a network of 2 inputs, 2 hidden neurons and 1 output from random weights and biases:
 /// (the network, how its epochs went).
-pub(crate) fn train(engine: &dyn Engine, seed: u64) -> Result<(Network, Vec<Epoch>)> {
+pub(crate) fn train(engine: &Engine, seed: u64) -> Result<(Network, Vec<Epoch>)> {
     let standard_normal = Initialization::Normal { mean: 0.0, standard_deviation: 1.0 };
     let mut network = Network::builder(2)
         .hidden(&[2], Activation::Sigmoid)
@@ -63,7 +63,7 @@ pub(crate) fn train(engine: &dyn Engine, seed: u64) -> Result<(Network, Vec<Epoc
     Ok((network, summary.history))
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     let (network, history) = train(engine, SEED)?;
     for epoch in history.iter().filter(|epoch| epoch.number == 1 || epoch.number % 100 == 0) {
         let mean = epoch.loss / PEOPLE.len() as f64;

@@ -28,13 +28,13 @@ pub(crate) fn neuron() -> Result<Network> {
 }
 
 /// The weighted sum, bias included, and what the leaky ReLU makes of it.
-pub(crate) fn feed(engine: &dyn Engine, neuron: &Network) -> Result<(f64, f64)> {
+pub(crate) fn feed(engine: &Engine, neuron: &Network) -> Result<(f64, f64)> {
     let sums = engine.logits(neuron, &INPUTS)?;
     let outputs = engine.predict(neuron, &INPUTS)?;
     Ok((sums[0], outputs[0]))
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     let neuron = neuron()?;
     let (sum, output) = feed(engine, &neuron)?;
     say!("input  weight  weighted");

@@ -27,13 +27,13 @@ pub(crate) fn neuron() -> Result<Network> {
 }
 
 /// The weighted sum, bias included, and what the sigmoid makes of it.
-pub(crate) fn feed(engine: &dyn Engine, neuron: &Network) -> Result<(f64, f64)> {
+pub(crate) fn feed(engine: &Engine, neuron: &Network) -> Result<(f64, f64)> {
     let sums = engine.logits(neuron, &INPUT)?;
     let outputs = engine.predict(neuron, &INPUT)?;
     Ok((sums[0], outputs[0]))
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     let neuron = neuron()?;
     let (sum, output) = feed(engine, &neuron)?;
     let ([x1, x2], [w1, w2]) = (INPUT, [neuron.weights(0)[0], neuron.weights(0)[1]]);

@@ -86,7 +86,7 @@ fn print_line(line: impl Display) {
 }
 
 /// Opens the engine that was asked for: (the engine, seconds it took).
-fn open(options: &Options) -> Result<(Box<dyn Engine>, f64)> {
+fn open(options: &Options) -> Result<(Engine, f64)> {
     let clock = Instant::now();
     let wanted = impasto::Options {
         backend: options.backend,
@@ -98,12 +98,12 @@ fn open(options: &Options) -> Result<(Box<dyn Engine>, f64)> {
     if !options.quiet {
         print_line(engine.device());
     }
-    print_notes(options, &*engine, 0);
+    print_notes(options, &engine, 0);
     Ok((engine, clock.elapsed().as_secs_f64()))
 }
 
 /// Prints what the engine chose for the user since it had `shown` notes.
-fn print_notes(options: &Options, engine: &dyn Engine, shown: usize) {
+fn print_notes(options: &Options, engine: &Engine, shown: usize) {
     if !options.quiet {
         engine.notes().iter().skip(shown).for_each(|note| print_line(format!("note: {note}")));
     }
@@ -151,9 +151,9 @@ fn train_and_paint(options: &Options) -> Result<bool> {
         )));
     }
     let known = engine.notes().len();
-    let trained = train(options, &trainer, &*engine, &mut network, &dataset)?;
-    print_notes(options, &*engine, known);
-    let mut report = Report::new(&*engine, &network, options.seed);
+    let trained = train(options, &trainer, &engine, &mut network, &dataset)?;
+    print_notes(options, &engine, known);
+    let mut report = Report::new(&engine, &network, options.seed);
     report.set_image(&canvas);
     report.set_training(&trainer, &trained.summary, opening, dataset.len());
     if !options.quiet {
@@ -161,7 +161,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     }
     let profiled = if options.profile && trained.failure.is_none() {
         let plan = trainer.plan(&dataset);
-        profile::print(&*engine, &network, &plan, &dataset)
+        profile::print(&engine, &network, &plan, &dataset)
     } else {
         Ok(())
     };
@@ -170,8 +170,8 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     let saved = options.save.as_ref().map_or(Ok(()), |path| save(path, &network, subject));
     let brush = Brush::start(options, Some(&trained.interrupted));
     let known = engine.notes().len();
-    let painted = canvas.paint(&*engine, &network, &outputs, brush);
-    print_notes(options, &*engine, known);
+    let painted = canvas.paint(&engine, &network, &outputs, brush);
+    print_notes(options, &engine, known);
     match &painted {
         Ok(Some(judged)) => {
             report.set_result(judged);
@@ -206,7 +206,7 @@ struct Trained {
 fn train(
     options: &Options,
     trainer: &Trainer,
-    engine: &dyn Engine,
+    engine: &Engine,
     network: &mut Network,
     dataset: &Dataset,
 ) -> Result<Trained> {
@@ -234,11 +234,11 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     let (engine, opening) = open(options)?;
     // Nobody listens for Ctrl-C here, so that it ends the program, which has written nothing yet.
     let known = engine.notes().len();
-    let painted = canvas::paint(subject, &*engine, network, Brush::start(options, None))?;
-    print_notes(options, &*engine, known);
+    let painted = canvas::paint(subject, &engine, network, Brush::start(options, None))?;
+    print_notes(options, &engine, known);
     let Some(picture) = painted else { return Ok(()) };
     outputs.write_picture(&picture)?;
-    let mut report = Report::new(&*engine, network, options.seed);
+    let mut report = Report::new(&engine, network, options.seed);
     report.set_setup(opening);
     report.write(options)?;
     if !options.quiet {

@@ -38,11 +38,7 @@ pub(crate) fn perceptron() -> Result<Network> {
 /// Goes through the samples until an epoch changes nothing, or until the weights are back where
 /// they once were, from where they would go round for ever. How often each epoch changed them:
 /// the last number is 0 if a line separates the samples, and only then.
-pub(crate) fn learn(
-    engine: &dyn Engine,
-    neuron: &mut Network,
-    samples: &[Sample],
-) -> Result<Vec<u32>> {
+pub(crate) fn learn(engine: &Engine, neuron: &mut Network, samples: &[Sample]) -> Result<Vec<u32>> {
     let mut changes = Vec::new();
     let mut seen = Vec::new();
     loop {
@@ -56,7 +52,7 @@ pub(crate) fn learn(
 }
 
 /// The learning rule, once for each sample: how often it changed the weights.
-fn epoch(engine: &dyn Engine, neuron: &mut Network, samples: &[Sample]) -> Result<u32> {
+fn epoch(engine: &Engine, neuron: &mut Network, samples: &[Sample]) -> Result<u32> {
     let mut changed = 0;
     for (input, truth) in samples {
         let x = input.map(f64::from);
@@ -72,7 +68,7 @@ fn epoch(engine: &dyn Engine, neuron: &mut Network, samples: &[Sample]) -> Resul
     Ok(changed)
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     for (name, samples) in [("AND", AND), ("XOR", XOR)] {
         let mut neuron = perceptron()?;
         let changes = learn(engine, &mut neuron, &samples)?;

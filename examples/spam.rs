@@ -61,11 +61,7 @@ fn parse_line(line: &str) -> Option<([f64; 4], [f64; 1])> {
 }
 
 /// Trains a neuron from random weights and a random bias: (the neuron, how its epochs went).
-pub(crate) fn train(
-    engine: &dyn Engine,
-    emails: &Dataset,
-    seed: u64,
-) -> Result<(Network, Vec<Epoch>)> {
+pub(crate) fn train(engine: &Engine, emails: &Dataset, seed: u64) -> Result<(Network, Vec<Epoch>)> {
     let up_to_one = Initialization::Uniform { low: -1.0, high: 1.0 };
     let mut neuron = Network::builder(emails.input_width())
         .output(1, Activation::Sigmoid)
@@ -85,7 +81,7 @@ pub(crate) fn train(
     Ok((neuron, summary.history))
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     let (inputs, truths) = parse(TABLE)?;
     let (neuron, history) = train(engine, &Dataset::from_rows(&inputs, &truths)?, 0)?;
     for epoch in history.iter().filter(|epoch| epoch.number == 1 || epoch.number % 100 == 0) {

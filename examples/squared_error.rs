@@ -34,12 +34,12 @@ pub(crate) fn samples() -> Result<Dataset> {
 }
 
 /// Σ (truth − prediction)² / 4.
-pub(crate) fn mean_squared_error(engine: &dyn Engine) -> Result<f64> {
+pub(crate) fn mean_squared_error(engine: &Engine) -> Result<f64> {
     let (network, samples) = (echo()?, samples()?);
     impasto::evaluate(engine, &network, Loss::MeanSquaredError, &samples)
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     say!("truth  prediction  squared error");
     for (truth, prediction) in TRUTHS.into_iter().zip(PREDICTIONS) {
         say!("{truth:5}  {prediction:10}  {:13}", (truth - prediction).powi(2));

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 /// Trains a network of 2 inputs, 3 hidden neurons and 1 output on all four cases at once:
 /// (the network, how its epochs went).
-pub(crate) fn train(engine: &dyn Engine, seed: u64) -> Result<(Network, Vec<Epoch>)> {
+pub(crate) fn train(engine: &Engine, seed: u64) -> Result<(Network, Vec<Epoch>)> {
     let mut network = Network::builder(2)
         .hidden(&[3], Activation::Sigmoid)
         .output(1, Activation::Sigmoid)
@@ -52,7 +52,7 @@ pub(crate) fn train(engine: &dyn Engine, seed: u64) -> Result<(Network, Vec<Epoc
     Ok((network, summary.history))
 }
 
-fn show(engine: &dyn Engine) -> Result<()> {
+fn show(engine: &Engine) -> Result<()> {
     let (network, history) = train(engine, SEED)?;
     for epoch in history.iter().filter(|epoch| epoch.number == 1 || epoch.number % 1000 == 0) {
         say!("epoch {:5}  loss {:.4}", epoch.number, epoch.loss);

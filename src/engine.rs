@@ -1,6 +1,6 @@
 //! What an engine is.
 //!
-//! An [`Engine`] computes; it knows networks, losses and optimizers, and nothing of epochs,
+//! An [`Engine`] is a handle to one: what computes is behind the trait [`Compute`]. It knows networks, losses and optimizers, and nothing of epochs,
 //! stopping rules or pictures. A [`Session`] is one training run on it: parameters, optimizer
 //! state and samples live where the engine computes until somebody asks for them.
 //!
@@ -23,6 +23,7 @@ use crate::threads::{MaybeSend, MaybeSync};
 use crate::wrappers::Wrappers;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A result that may have to wait for a device. It can be awaited on any thread, except on
 /// WebAssembly.
@@ -32,8 +33,124 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 #[cfg(target_arch = "wasm32")]
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
-/// Where a network is trained and run. Except on WebAssembly, it can be shared by threads.
-pub trait Engine: MaybeSend + MaybeSync {
+/// A handle to an engine, where networks are trained and run. A clone is another handle to the same
+/// engine and costs nothing. Except on WebAssembly, threads can share it.
+///
+/// ```
+/// use impasto::cpu::CpuEngine;
+/// use impasto::{Backend, Engine};
+///
+/// // The best that is there, or one that you choose.
+/// let best = impasto::open(Backend::Auto, None)?;
+/// let one_thread = Engine::from(CpuEngine::new(Some(1))?);
+/// println!("{} or {}", best.device(), one_thread.device());
+/// # Ok::<(), impasto::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Engine(Arc<dyn Compute>);
+
+impl Engine {
+    /// A handle to what computes.
+    pub fn new(computing: impl Compute + 'static) -> Self {
+        Self(Arc::new(computing))
+    }
+
+    /// What it runs on.
+    pub fn device(&self) -> &Device {
+        self.0.device()
+    }
+
+    /// Loads a network and its samples, ready to train; see [`Compute::start`].
+    pub fn start<'a>(
+        &'a self,
+        network: &'a Network,
+        plan: &'a Plan,
+        dataset: &'a Dataset,
+    ) -> Pending<'a, Box<dyn Session>> {
+        self.0.start(network, plan, dataset)
+    }
+
+    /// The outputs (or logits) of `inputs`, `[samples, network.inputs()]`, as
+    /// `[samples, network.outputs()]`. No sample gives no output. Fails on inputs that are no whole
+    /// samples, and on a device that failed.
+    pub fn forward<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f64],
+        output: Output,
+    ) -> Pending<'a, Vec<f64>> {
+        self.0.forward(network, inputs, output)
+    }
+
+    /// What the user should know of choices that were made for them so far: why no GPU is used, or
+    /// which kernels a driver refused and what is used in their place.
+    pub fn notes(&self) -> Vec<String> {
+        self.0.notes()
+    }
+
+    /// How long each kernel of a full training step takes on the device; see [`Compute::profile`].
+    pub fn profile<'a>(
+        &'a self,
+        network: &'a Network,
+        plan: &'a Plan,
+        dataset: &'a Dataset,
+    ) -> Pending<'a, Vec<KernelTime>> {
+        self.0.profile(network, plan, dataset)
+    }
+
+    /// The network's outputs for `inputs`; see [`forward`](Self::forward). Blocks.
+    ///
+    /// # Errors
+    /// Inputs that are no whole samples, or a device that failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn predict(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
+        self.0.predict(network, inputs)
+    }
+
+    /// The network's logits, the last layer's weighted sums, for `inputs`; see
+    /// [`forward`](Self::forward). Blocks.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn logits(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
+        self.0.logits(network, inputs)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Engine").field(self.device()).finish()
+    }
+}
+
+impl From<&Self> for Engine {
+    fn from(engine: &Self) -> Self {
+        engine.clone()
+    }
+}
+
+/// Makes the handles of engines.
+macro_rules! handles {
+    ($($engine:ty),*) => {$(
+        impl From<$engine> for Engine {
+            fn from(engine: $engine) -> Self {
+                Self::new(engine)
+            }
+        }
+
+        impl From<&$engine> for Engine {
+            fn from(engine: &$engine) -> Self {
+                Self::new(engine.clone())
+            }
+        }
+    )*};
+}
+
+handles!(cpu::CpuEngine, gpu::GpuEngine, reference::ReferenceEngine);
+
+/// What an engine computes. Users call it through an [`Engine`].
+pub trait Compute: MaybeSend + MaybeSync {
     /// What it runs on.
     fn device(&self) -> &Device;
 

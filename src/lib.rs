@@ -13,7 +13,7 @@
 //! let mut network =
 //!     Network::builder(2).hidden(&[16, 16], Activation::Relu).output(1, Activation::Identity).build()?;
 //! let engine = impasto::open(Backend::Auto, None)?;
-//! let summary = Trainer::default().fit(&*engine, &mut network, &dataset, |_| Control::Continue)?;
+//! let summary = Trainer::default().fit(&engine, &mut network, &dataset, |_| Control::Continue)?;
 //! if let Some(epoch) = summary.history.last() {
 //!     println!("{}: loss {} after {} epochs", engine.device(), epoch.loss, epoch.number);
 //! }
@@ -61,8 +61,8 @@ pub use checkpoint::{decode, encode, load};
 pub use dataset::Dataset;
 pub use encoding::Encoding;
 pub use engine::{
-    Device, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Session, Step,
-    cpu, gpu, reference,
+    Compute, Device, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Session,
+    Step, cpu, gpu, reference,
 };
 pub use error::{Error, Result};
 pub use initialization::Initialization;
@@ -100,8 +100,8 @@ pub use wrappers::Wrappers;
 const _: () = {
     const fn send<T: Send + ?Sized>() {}
     const fn sync<T: Sync + ?Sized>() {}
-    send::<Box<dyn Engine>>();
-    sync::<dyn Engine>();
+    send::<Engine>();
+    sync::<Engine>();
     send::<cpu::CpuEngine>();
     send::<gpu::GpuEngine>();
     send::<reference::ReferenceEngine>();

@@ -65,7 +65,7 @@ impl Options {
     /// # Errors
     /// The GPU engine was asked for and there is no adapter (of that name), or it cannot be opened; or
     /// an adapter or kernels were named for an engine that has none.
-    pub async fn open_async(&self) -> Result<Box<dyn Engine>> {
+    pub async fn open_async(&self) -> Result<Engine> {
         let named = std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty());
         let adapter = match self.backend {
             // The variable chooses among adapters; it does not stand against an engine without one.
@@ -89,17 +89,17 @@ impl Options {
             other => other,
         };
         let opened = match wanted {
-            Backend::Cpu => return Ok(Box::new(cpu::CpuEngine::new(None)?)),
-            Backend::Reference => return Ok(Box::new(reference::ReferenceEngine::new())),
+            Backend::Cpu => return Ok(cpu::CpuEngine::new(None)?.into()),
+            Backend::Reference => return Ok(reference::ReferenceEngine::new().into()),
             Backend::Gpu => gpu::GpuEngine::open(adapter).await?,
             Backend::Auto => match gpu::GpuEngine::open_real_gpu().await {
                 Ok(engine) => engine,
                 Err(reason) => {
-                    return Ok(Box::new(cpu::CpuEngine::new(None)?.with_note(reason.to_string())));
+                    return Ok(cpu::CpuEngine::new(None)?.with_note(reason.to_string()).into());
                 }
             },
         };
-        Ok(Box::new(opened.with_kernels(self.kernels).with_tuning(self.tune)))
+        Ok(opened.with_kernels(self.kernels).with_tuning(self.tune).into())
     }
 
     /// [`open_async`](Self::open_async) for callers that may block.
@@ -107,7 +107,7 @@ impl Options {
     /// # Errors
     /// As [`open_async`](Self::open_async).
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn open(&self) -> Result<Box<dyn Engine>> {
+    pub fn open(&self) -> Result<Engine> {
         pollster::block_on(self.open_async())
     }
 }
@@ -117,6 +117,6 @@ impl Options {
 /// # Errors
 /// As [`Options::open`].
 #[cfg(not(target_arch = "wasm32"))]
-pub fn open(backend: Backend, adapter: Option<&str>) -> Result<Box<dyn Engine>> {
+pub fn open(backend: Backend, adapter: Option<&str>) -> Result<Engine> {
     Options { backend, adapter: adapter.map(str::to_string), ..Options::default() }.open()
 }

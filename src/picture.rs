@@ -263,12 +263,13 @@ impl Picture {
     /// # Errors
     /// A size out of range, a network that does not take two inputs, or a device that failed.
     pub async fn sample(
-        engine: &dyn Engine,
+        engine: impl Into<Engine>,
         network: &Network,
         (width, height): (usize, usize),
         centred: bool,
         mut watch: impl FnMut(usize) -> Control,
     ) -> Result<Option<Vec<f64>>> {
+        let engine = engine.into();
         Self::check_size(width, height)?;
         if network.inputs() != 2 {
             return invalid(format!(

@@ -18,7 +18,7 @@
 //!     loss: Loss::BinaryCrossEntropy,
 //!     ..Trainer::default()
 //! };
-//! trainer.fit(&*engine, &mut network, &xor, |_| Control::Continue)?;
+//! trainer.fit(&engine, &mut network, &xor, |_| Control::Continue)?;
 //! let outputs = engine.predict(&network, &[0.0, 1.0, 1.0, 1.0])?;
 //! assert!(outputs[0] > 0.9 && outputs[1] < 0.1);
 //! # Ok::<(), impasto::Error>(())
@@ -207,11 +207,12 @@ const EVALUATED: usize = 1 << 16;
 /// # Errors
 /// A dataset that does not fit the network, or a device that failed.
 pub async fn evaluate_async(
-    engine: &dyn Engine,
+    engine: impl Into<Engine>,
     network: &Network,
     loss: Loss,
     dataset: &Dataset,
 ) -> Result<f64> {
+    let engine = engine.into();
     loss.check_output(network.output_layer().activation, network.outputs())?;
     check_widths(network, dataset)?;
     loss.check_targets(dataset)?;
@@ -242,7 +243,7 @@ pub async fn evaluate_async(
 /// As [`evaluate_async`].
 #[cfg(not(target_arch = "wasm32"))]
 pub fn evaluate(
-    engine: &dyn Engine,
+    engine: impl Into<Engine>,
     network: &Network,
     loss: Loss,
     dataset: &Dataset,

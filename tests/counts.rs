@@ -9,7 +9,8 @@ use impasto::cpu::CpuEngine;
 use impasto::gpu::{Counts, GpuEngine, Kernels};
 use impasto::reference::ReferenceEngine;
 use impasto::{
-    Activation, Control, Dataset, Encoding, Engine, Network, Optimizer, Plan, Step, Trainer,
+    Activation, Compute, Control, Dataset, Encoding, Engine, Network, Optimizer, Plan, Step,
+    Trainer,
 };
 
 /// Dispatches of a step by the fused kernels.
@@ -197,12 +198,7 @@ fn a_further_part_of_a_prediction_is_one_upload_and_one_submission() {
 }
 
 /// The device memory of a run.
-fn device_bytes(
-    engine: &dyn Engine,
-    network: &Network,
-    plan: &Plan,
-    dataset: &Dataset,
-) -> Option<u64> {
+fn device_bytes(engine: &Engine, network: &Network, plan: &Plan, dataset: &Dataset) -> Option<u64> {
     let session = pollster::block_on(engine.start(network, plan, dataset)).unwrap();
     session.device_bytes()
 }
@@ -213,7 +209,7 @@ fn a_pixel_takes_four_bytes_of_the_device() {
     let network = network(4, 24);
     for engine in common::gpu_engines() {
         let bytes = |dataset: &Dataset, batch| {
-            device_bytes(&engine, &network, &plan(dataset, batch), dataset).unwrap()
+            device_bytes(&Engine::from(&engine), &network, &plan(dataset, batch), dataset).unwrap()
         };
         let (of_small, of_large) = (bytes(&small, 1_000), bytes(&large, 1_000));
         let what = engine.device();
@@ -231,6 +227,6 @@ fn who_computes_in_the_hosts_memory_holds_none_of_a_device() {
     let dataset = picture(10, 10);
     let (network, plan) = (network(1, 8), plan(&dataset, 10));
     let cpu = CpuEngine::new(Some(1)).unwrap();
-    assert_eq!(device_bytes(&cpu, &network, &plan, &dataset), None);
-    assert_eq!(device_bytes(&ReferenceEngine::new(), &network, &plan, &dataset), None);
+    assert_eq!(device_bytes(&Engine::from(&cpu), &network, &plan, &dataset), None);
+    assert_eq!(device_bytes(&ReferenceEngine::new().into(), &network, &plan, &dataset), None);
 }

@@ -54,14 +54,13 @@ fn is_there(component: &Component) -> bool {
 }
 
 /// The CPU engine, and the GPU engine on every adapter with its fused and its layerwise kernels.
-fn other_engines() -> Vec<(String, Box<dyn Engine>)> {
-    let cpu = CpuEngine::new(None).expect("threads");
-    let mut engines: Vec<(String, Box<dyn Engine>)> =
-        vec![(cpu.device().to_string(), Box::new(cpu))];
+fn other_engines() -> Vec<(String, Engine)> {
+    let cpu = Engine::from(CpuEngine::new(None).expect("threads"));
+    let mut engines: Vec<(String, Engine)> = vec![(cpu.device().to_string(), cpu)];
     for adapter in common::adapters() {
         for kernels in [Kernels::Fused, Kernels::Layerwise] {
-            let engine = common::open(&adapter).with_kernels(kernels);
-            engines.push((format!("{}, {kernels:?}", engine.device()), Box::new(engine)));
+            let engine = Engine::from(common::open(&adapter).with_kernels(kernels));
+            engines.push((format!("{}, {kernels:?}", engine.device()), engine));
         }
     }
     engines
@@ -215,11 +214,11 @@ fn reference_agrees_with_pytorch() {
         assert_near(name, &[loss], &[case.loss_value], REFERENCE);
         assert_near(name, &gradient, &case.gradient, REFERENCE);
         for (updates, expected) in &case.trajectory {
-            let trained = case.trained(&ReferenceEngine::new(), *updates, false);
+            let trained = case.trained(&ReferenceEngine::new().into(), *updates, false);
             assert_near(&format!("{name} after {updates}"), &trained, expected, 1e-10);
         }
         for (updates, expected) in &case.average {
-            let average = case.trained(&ReferenceEngine::new(), *updates, true);
+            let average = case.trained(&ReferenceEngine::new().into(), *updates, true);
             assert_near(&format!("average of {name} after {updates}"), &average, expected, 1e-10);
         }
     }
@@ -261,12 +260,12 @@ fn other_engines_agree_with_pytorch() {
             // Three layers of at most eight terms each.
             let tolerance = 3.0 * 8.0 * F32 * steepness;
             assert_near(&what, &predictions, &case.predictions.concat(), tolerance);
-            let trained = case.trained(&*engine, 10, false);
+            let trained = case.trained(&engine, 10, false);
             // The errors of ten gradients add up, and Adam divides them by their size.
             assert_near(&what, &trained, &case.trajectory[&10], 10.0 * tolerance);
             if let Some(average) = case.average.get(&10) {
                 let what = format!("average of {what}");
-                let trained = case.trained(&*engine, 10, true);
+                let trained = case.trained(&engine, 10, true);
                 assert_near(&what, &trained, average, 10.0 * tolerance);
             }
         }

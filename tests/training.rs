@@ -17,7 +17,7 @@ use impasto::cpu::CpuEngine;
 use impasto::gpu::Kernels;
 use impasto::reference::{self, ReferenceEngine};
 use impasto::{
-    Activation, Control, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
+    Activation, Compute, Control, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
     Optimizer, Picture, Plan, Step, Trainer, Wrappers, evaluate, psnr,
 };
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ use run::{
 };
 
 /// All engines but the reference.
-fn others() -> Vec<Box<dyn Engine>> {
+fn others() -> Vec<Engine> {
     engines().into_iter().filter(|engine| engine.device().backend != "reference").collect()
 }
 
@@ -108,7 +108,7 @@ fn a_seed_repeats_to_the_bit() {
         let mut results = Vec::new();
         for seed in [1, 1, 2] {
             run.trainer.seed = seed;
-            let (network, summary) = run.train(&*engine);
+            let (network, summary) = run.train(&engine);
             let losses: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
             let outputs = engine.predict(&network, &run.inputs()).unwrap();
             results.push((bits(network.parameters()), bits(&losses), bits(&outputs)));
@@ -134,10 +134,10 @@ fn split_batches_and_datasets_learn_as_whole_ones() {
     let dataset = samples(2100, 64, 3, 6);
     let mut run = Run::new(network, dataset, Loss::SoftmaxCrossEntropy, Optimizer::ADAM);
     (run.trainer.batch_size, run.trainer.epochs) = (1000, 2);
-    let mut engines: Vec<Box<dyn Engine>> = Vec::new();
+    let mut engines: Vec<Engine> = Vec::new();
     for (small, whole) in gpu_engines().into_iter().zip(gpu_engines()) {
-        engines.push(Box::new(small.with_largest_buffer(SMALL)));
-        engines.push(Box::new(whole));
+        engines.push(small.with_largest_buffer(SMALL).into());
+        engines.push(whole.into());
     }
     let moved = run.compare(&engines);
     assert!(moved > 10.0, "moved {moved} tolerances");
@@ -230,7 +230,7 @@ fn random_networks_learn_as_on_the_reference() {
             run.trainer.learning_rate *= 8.0 / batch.max(8) as f64;
             (run.trainer.batch_size, run.trainer.epochs) = (batch, 1);
             // Where the parameters come near on the way, since one epoch moves them little.
-            let ends = [run.network.clone(), run.train(&ReferenceEngine::new()).0];
+            let ends = [run.network.clone(), run.train(&ReferenceEngine::new().into()).0];
             let margin = tolerance(&run.network, batch, run.steps());
             let margin = margin * steepness(&run.network, &run.inputs());
             for network in ends {
@@ -255,16 +255,16 @@ fn a_picture_is_painted_as_well_on_every_engine() {
         .unwrap();
     let trainer = Trainer { epochs: 30, batch_size: 64, learning_rate: 3e-3, ..Trainer::default() };
     let inputs: Vec<f64> = dataset.rows(0..dataset.len()).0.into_iter().map(f64::from).collect();
-    let quality = |engine: &dyn Engine| {
+    let quality = |engine: &Engine| {
         let mut network = network.clone();
         trainer.fit(engine, &mut network, &dataset, |_| Control::Continue).unwrap();
         let values = engine.predict(&network, &inputs).unwrap();
         psnr(&Picture::from_unit(32, 32, 3, 255, &values).unwrap(), &picture).unwrap()
     };
-    let expected = quality(&CpuEngine::new(None).unwrap());
+    let expected = quality(&CpuEngine::new(None).unwrap().into());
     assert!(expected > 20.0, "{expected} dB");
     for engine in gpu_engines() {
-        let got = quality(&engine);
+        let got = quality(&Engine::from(&engine));
         assert!((got - expected).abs() < 0.5, "{got} dB, not {expected}, on {}", engine.device());
     }
 }
@@ -291,7 +291,7 @@ fn extreme_inputs_and_certainty_stay_finite() {
                 Network::builder(2).hidden(&[8], hidden).output(2, output).build().unwrap();
             let mut run = Run::new(network, dataset.clone(), loss, Optimizer::ADAM);
             run.trainer.epochs = 4;
-            let (network, summary) = run.train(&*engine);
+            let (network, summary) = run.train(&engine);
             let what = format!("{} on {}", run.name(), engine.device());
             let outputs = engine.predict(&network, &run.inputs()).unwrap();
             assert!(summary.history.iter().all(|e| e.loss.is_finite()), "{what}");
@@ -301,7 +301,7 @@ fn extreme_inputs_and_certainty_stay_finite() {
                     assert!((row[0] + row[1] - 1.0).abs() <= 4.0 * F32, "{what}: {row:?}");
                 }
             }
-            let loss = evaluate(&*engine, &network, loss, &dataset).unwrap();
+            let loss = evaluate(&engine, &network, loss, &dataset).unwrap();
             assert!(loss.is_finite() && loss >= 0.0, "{what}: {loss}");
         }
     }
@@ -372,7 +372,7 @@ fn every_engine_reports_the_same_losses_of_a_run_that_diverges() {
         learning_rate: if i == 2 { f64::MAX } else { 1e-3 },
     };
     let steps: Vec<Step> = (0..6).map(step).collect();
-    let losses = |engine: &dyn Engine| {
+    let losses = |engine: &Engine| {
         let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
         let mut losses = Vec::new();
         for steps in [&steps[..1], &steps[1..5], &steps[5..]] {
@@ -387,10 +387,10 @@ fn every_engine_reports_the_same_losses_of_a_run_that_diverges() {
         assert_eq!(counts, [1, 2, 0], "{}", engine.device());
         losses.concat()
     };
-    let expected = losses(&ReferenceEngine::new());
+    let expected = losses(&ReferenceEngine::new().into());
     for engine in others() {
         let what = engine.device().to_string();
-        assert_near(&what, &losses(&*engine), &expected, tolerance(&network, 4, 3));
+        assert_near(&what, &losses(&engine), &expected, tolerance(&network, 4, 3));
     }
 }
 
@@ -408,7 +408,7 @@ fn a_step_of_a_million_samples_is_as_accurate_as_one_of_a_few() {
         .seed(5)
         .build()
         .unwrap();
-    let step = |engine: &dyn Engine, samples: usize| {
+    let step = |engine: &Engine, samples: usize| {
         let trainer = Trainer {
             optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
             batch_size: samples,
@@ -422,9 +422,9 @@ fn a_step_of_a_million_samples_is_as_accurate_as_one_of_a_few() {
         let outcome = pollster::block_on(session.train(&[step]).unwrap()).unwrap();
         (outcome.losses[0], pollster::block_on(session.parameters()).unwrap())
     };
-    let (loss, expected) = step(&ReferenceEngine::new(), 1);
+    let (loss, expected) = step(&ReferenceEngine::new().into(), 1);
     // A sum is off by at most ε for each addition in its longest chain.
-    let check = |engine: &dyn Engine, samples: usize, chain: usize| {
+    let check = |engine: &Engine, samples: usize, chain: usize| {
         let what = format!("{samples} samples on {}", engine.device());
         let tolerance = F32 * (chain as f64 + FEW * network.layers().len() as f64);
         let (got, parameters) = step(engine, samples);
@@ -437,15 +437,15 @@ fn a_step_of_a_million_samples_is_as_accurate_as_one_of_a_few() {
     };
     // In tiles of 128 samples, of which 64 are added up, of which there are at most 123.
     for threads in [1, 2] {
-        check(&CpuEngine::new(Some(threads)).unwrap(), SAMPLES, 128 + 64 + 123);
+        check(&CpuEngine::new(Some(threads)).unwrap().into(), SAMPLES, 128 + 64 + 123);
     }
     for adapter in common::adapters() {
         // In blocks of 1,024 samples.
         let layerwise = common::open(&adapter).with_kernels(Kernels::Layerwise);
-        check(&layerwise, SAMPLES, 1_024 + SAMPLES.div_ceil(1_024));
+        check(&Engine::from(&layerwise), SAMPLES, 1_024 + SAMPLES.div_ceil(1_024));
         // In slices of 4,096 samples; fewer in all, which the kernels take at a time everywhere.
         let fused = common::open(&adapter).with_kernels(Kernels::Fused);
-        check(&fused, SAMPLES / 10, 4_096 + (SAMPLES / 10).div_ceil(4_096));
+        check(&Engine::from(&fused), SAMPLES / 10, 4_096 + (SAMPLES / 10).div_ceil(4_096));
     }
 }
 
@@ -466,7 +466,7 @@ fn a_network_of_many_layers_learns_as_on_the_reference() {
         ..Trainer::default()
     };
     let plan = trainer.plan(&dataset);
-    let run = |engine: &dyn Engine| {
+    let run = |engine: &Engine| {
         let outputs = engine.predict(&network, &[0.3, -0.6]).unwrap();
         let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
         let step = Step { number: 1, epoch: 1, first: 0, count: 1, learning_rate: 1.0 };
@@ -480,10 +480,10 @@ fn a_network_of_many_layers_learns_as_on_the_reference() {
         let differences: Vec<f64> = got.iter().zip(expected).map(|(a, b)| a - b).collect();
         norm(&differences) / norm(expected)
     };
-    let expected = run(&ReferenceEngine::new());
+    let expected = run(&ReferenceEngine::new().into());
     let tolerance = tolerance(&network, 1, 1);
     for engine in others() {
-        let got = run(&*engine);
+        let got = run(&engine);
         let (output, change) = (off(&got.0, &expected.0), off(&got.1, &expected.1));
         let what = format!("{}: off by {output:e}, {change:e}", engine.device());
         assert!(output <= tolerance && change <= tolerance, "{what}");

@@ -38,7 +38,7 @@ use std::process::Command;
 /// some ten roundings, counts only for its size, less than ¼.
 const UNITS: f64 = 8.0;
 
-fn assert_close(engine: &dyn Engine, actual: f64, expected: f64) {
+fn assert_close(engine: &Engine, actual: f64, expected: f64) {
     let device = engine.device();
     let epsilon =
         if device.backend == "reference" { f64::EPSILON } else { f64::from(f32::EPSILON) };
@@ -48,11 +48,11 @@ fn assert_close(engine: &dyn Engine, actual: f64, expected: f64) {
 
 /// A training run of thousands of tiny steps takes seconds on a GPU's software driver, so there it
 /// is one seed, and eight elsewhere.
-fn seeds(engine: &dyn Engine) -> Range<u64> {
+fn seeds(engine: &Engine) -> Range<u64> {
     if engine.device().backend == "gpu" { 0..1 } else { 0..8 }
 }
 
-fn assert_within(engine: &dyn Engine, seed: u64, actual: f64, expected: &Range<f64>) {
+fn assert_within(engine: &Engine, seed: u64, actual: f64, expected: &Range<f64>) {
     assert!(
         expected.contains(&actual),
         "{actual} is not in {expected:?}, from seed {seed} on {}",
@@ -63,9 +63,9 @@ fn assert_within(engine: &dyn Engine, seed: u64, actual: f64, expected: &Range<f
 #[test]
 fn one_neuron() {
     for engine in engines() {
-        let (sum, output) = neuron::feed(&*engine, &neuron::neuron().unwrap()).unwrap();
-        assert_close(&*engine, sum, 7.0);
-        assert_close(&*engine, output, 0.999_088_948_805_599_4);
+        let (sum, output) = neuron::feed(&engine, &neuron::neuron().unwrap()).unwrap();
+        assert_close(&engine, sum, 7.0);
+        assert_close(&engine, output, 0.999_088_948_805_599_4);
     }
 }
 
@@ -73,19 +73,19 @@ fn one_neuron() {
 fn feedforward_through_three_neurons() {
     for engine in engines() {
         let network = feedforward::network().unwrap();
-        let hidden = feedforward::hidden(&*engine, &network).unwrap();
+        let hidden = feedforward::hidden(&engine, &network).unwrap();
         let output = engine.predict(&network, &feedforward::INPUT).unwrap();
         assert_eq!((hidden.len(), output.len()), (2, 1));
-        assert_close(&*engine, hidden[0], 0.952_574_126_822_433_4);
-        assert_close(&*engine, hidden[1], 0.952_574_126_822_433_4);
-        assert_close(&*engine, output[0], 0.721_632_560_951_842_1);
+        assert_close(&engine, hidden[0], 0.952_574_126_822_433_4);
+        assert_close(&engine, hidden[1], 0.952_574_126_822_433_4);
+        assert_close(&engine, output[0], 0.721_632_560_951_842_1);
     }
 }
 
 #[test]
 fn mean_squared_error_of_four_predictions() {
     for engine in engines() {
-        assert_close(&*engine, squared_error::mean_squared_error(&*engine).unwrap(), 0.5);
+        assert_close(&engine, squared_error::mean_squared_error(&engine).unwrap(), 0.5);
     }
 }
 
@@ -97,8 +97,8 @@ fn mean_squared_error_of_a_training_step() {
         let loss = Loss::MeanSquaredError;
         let trainer = Trainer { epochs: 1, loss, ..Trainer::default() };
         let samples = squared_error::samples().unwrap();
-        let summary = trainer.fit(&*engine, &mut network, &samples, |_| Control::Continue).unwrap();
-        assert_close(&*engine, summary.history[0].loss, 0.5);
+        let summary = trainer.fit(&engine, &mut network, &samples, |_| Control::Continue).unwrap();
+        assert_close(&engine, summary.history[0].loss, 0.5);
     }
 }
 
@@ -110,14 +110,14 @@ fn gradient_of_three_neurons() {
     for engine in engines() {
         let mut network = start.clone();
         let output = engine.predict(&network, &input).unwrap()[0];
-        let (loss, gradient) = gradient::step(&*engine, &mut network).unwrap();
-        assert_close(&*engine, gradient::hidden(&*engine).unwrap(), 0.047_425_873_177_566_78);
-        assert_close(&*engine, output, 0.523_695_174_083_999_7);
-        assert_close(&*engine, loss, (1.0 - 0.523_695_174_083_999_7_f64).powi(2));
+        let (loss, gradient) = gradient::step(&engine, &mut network).unwrap();
+        assert_close(&engine, gradient::hidden(&engine).unwrap(), 0.047_425_873_177_566_78);
+        assert_close(&engine, output, 0.523_695_174_083_999_7);
+        assert_close(&engine, loss, (1.0 - 0.523_695_174_083_999_7_f64).powi(2));
         assert_eq!(gradient::PARAMETERS[0], ("w1", 0));
-        assert_close(&*engine, gradient[0], 0.021_469_535_265_811_11);
+        assert_close(&engine, gradient[0], 0.021_469_535_265_811_11);
         for (actual, expected) in gradient.iter().zip(&expected) {
-            assert_close(&*engine, *actual, *expected);
+            assert_close(&engine, *actual, *expected);
         }
     }
 }
@@ -125,12 +125,12 @@ fn gradient_of_three_neurons() {
 #[test]
 fn guess_the_gender() {
     for engine in engines() {
-        for seed in seeds(&*engine) {
-            let (network, history) = guess_gender::train(&*engine, seed).unwrap();
+        for seed in seeds(&engine) {
+            let (network, history) = guess_gender::train(&engine, seed).unwrap();
             let output = |person| engine.predict(&network, person).unwrap()[0];
             // 0.946…0.972 and 0.037…0.040, which are rounded.
-            assert_within(&*engine, seed, output(&guess_gender::EMILY), &(0.9455..0.9725));
-            assert_within(&*engine, seed, output(&guess_gender::FRANK), &(0.0365..0.0405));
+            assert_within(&engine, seed, output(&guess_gender::EMILY), &(0.9455..0.9725));
+            assert_within(&engine, seed, output(&guess_gender::FRANK), &(0.0365..0.0405));
             assert_eq!(history.len(), 1000);
         }
     }
@@ -140,14 +140,14 @@ fn guess_the_gender() {
 fn exclusive_or() {
     let expected = [0.04, 0.95, 0.95, 0.05];
     for engine in engines() {
-        let seeds = seeds(&*engine);
+        let seeds = seeds(&engine);
         let mut means = [0.0; 4];
         for seed in seeds.clone() {
-            let (network, _) = xor::train(&*engine, seed).unwrap();
+            let (network, _) = xor::train(&engine, seed).unwrap();
             let outputs = engine.predict(&network, xor::INPUTS.as_flattened()).unwrap();
             assert_eq!(outputs.len(), 4);
             for ((output, expected), mean) in outputs.iter().zip(expected).zip(&mut means) {
-                assert_within(&*engine, seed, *output, &(expected - 0.04..expected + 0.04));
+                assert_within(&engine, seed, *output, &(expected - 0.04..expected + 0.04));
                 *mean += output / seeds.end as f64;
             }
         }
@@ -162,9 +162,9 @@ fn exclusive_or() {
 fn one_leaky_neuron() {
     for engine in engines() {
         let neuron = leaky_neuron::neuron().unwrap();
-        let (sum, output) = leaky_neuron::feed(&*engine, &neuron).unwrap();
-        assert_close(&*engine, sum, -0.5);
-        assert_close(&*engine, output, -0.05);
+        let (sum, output) = leaky_neuron::feed(&engine, &neuron).unwrap();
+        assert_close(&engine, sum, -0.5);
+        assert_close(&engine, output, -0.05);
     }
 }
 
@@ -172,7 +172,7 @@ fn one_leaky_neuron() {
 fn perceptron_separates_what_can_be_separated() {
     for engine in engines() {
         let mut neuron = perceptron::perceptron().unwrap();
-        let changes = perceptron::learn(&*engine, &mut neuron, &perceptron::AND).unwrap();
+        let changes = perceptron::learn(&engine, &mut neuron, &perceptron::AND).unwrap();
         // All sums are exact, so every engine takes the same way.
         assert_eq!(changes, [2, 3, 3, 2, 1, 0], "{}", engine.device());
         for (input, truth) in perceptron::AND {
@@ -186,7 +186,7 @@ fn perceptron_separates_what_can_be_separated() {
 fn perceptron_says_what_cannot_be_separated() {
     for engine in engines() {
         let mut neuron = perceptron::perceptron().unwrap();
-        let changes = perceptron::learn(&*engine, &mut neuron, &perceptron::XOR).unwrap();
+        let changes = perceptron::learn(&engine, &mut neuron, &perceptron::XOR).unwrap();
         assert!(!changes.ends_with(&[0]), "{changes:?} on {}", engine.device());
     }
 }
@@ -196,13 +196,13 @@ fn spam_is_told_from_ham() {
     let (inputs, truths) = spam::parse(spam::TABLE).unwrap();
     let emails = Dataset::from_rows(&inputs, &truths).unwrap();
     for engine in engines() {
-        for seed in seeds(&*engine) {
-            let (neuron, history) = spam::train(&*engine, &emails, seed).unwrap();
+        for seed in seeds(&engine) {
+            let (neuron, history) = spam::train(&engine, &emails, seed).unwrap();
             // A coin's loss is ln 2 = 0.69.
-            assert_within(&*engine, seed, history[history.len() - 1].loss, &(0.0..0.1));
+            assert_within(&engine, seed, history[history.len() - 1].loss, &(0.0..0.1));
             let probabilities = engine.predict(&neuron, inputs.as_flattened()).unwrap();
             for (probability, [truth]) in probabilities.into_iter().zip(&truths) {
-                assert_within(&*engine, seed, (probability - truth).abs(), &(0.0..0.5));
+                assert_within(&engine, seed, (probability - truth).abs(), &(0.0..0.5));
             }
         }
     }

@@ -24,13 +24,13 @@ struct Options {
 
 /// The whole `main` of an example: opens the engine that the command line asks for, prints what
 /// it runs on, and lets the example `show` itself. `about` is the headline of `--help`.
-pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode {
+pub fn run(about: &'static str, show: fn(&Engine) -> Result<()>) -> ExitCode {
     environment::prepare();
     let matches = Options::command().about(about).get_matches();
     let options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let shown = impasto::open(options.backend, None).and_then(|engine| {
-        introduce(&*engine);
-        show(&*engine)
+        introduce(&engine);
+        show(&engine)
     });
     match shown {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,7 +42,7 @@ pub fn run(about: &'static str, show: fn(&dyn Engine) -> Result<()>) -> ExitCode
 }
 
 /// Says what the numbers below come from, and how far they can be trusted.
-fn introduce(engine: &dyn Engine) {
+fn introduce(engine: &Engine) {
     let device = engine.device();
     say!("{device}");
     for note in engine.notes() {

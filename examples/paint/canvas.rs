@@ -26,7 +26,7 @@ pub fn sheet_size(subject: Subject, pictures: usize) -> (usize, usize) {
 /// Paints with `network`, at the subject's size; nothing if that was interrupted.
 pub fn paint(
     subject: Subject,
-    engine: &dyn Engine,
+    engine: &Engine,
     network: &Network,
     mut brush: Brush,
 ) -> Result<Option<Picture>> {
@@ -128,7 +128,7 @@ impl Canvas {
     /// interrupted.
     pub fn paint(
         &self,
-        engine: &dyn Engine,
+        engine: &Engine,
         network: &Network,
         outputs: &Outputs,
         brush: Brush,

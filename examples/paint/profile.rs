@@ -4,7 +4,7 @@ use crate::print_line;
 use impasto::{Dataset, Engine, KernelTime, Network, Plan, Result};
 
 /// Prints a table of the kernels of a step.
-pub fn print(engine: &dyn Engine, network: &Network, plan: &Plan, dataset: &Dataset) -> Result<()> {
+pub fn print(engine: &Engine, network: &Network, plan: &Plan, dataset: &Dataset) -> Result<()> {
     let kernels = pollster::block_on(engine.profile(network, plan, dataset))?;
     for line in table(&kernels) {
         print_line(line);

@@ -11,7 +11,7 @@ pub struct Report(Value);
 
 impl Report {
     /// What is known from the start.
-    pub fn new(engine: &dyn Engine, network: &Network, seed: u64) -> Self {
+    pub fn new(engine: &Engine, network: &Network, seed: u64) -> Self {
         let device = engine.device();
         let mut layers = vec![network.inputs()];
         layers.extend(network.layers().iter().map(|layer| layer.fan_out));

@@ -28,19 +28,20 @@ mod vectors;
 use self::layout::{Layout, Purpose};
 use self::session::CpuSession;
 use self::tile::{Shape, Tile};
-use super::{Device, Engine, Output, Pending, Plan, Session, ready};
+use super::{Compute, Device, Output, Pending, Plan, Session, ready};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::network::Network;
 use rayon::prelude::*;
+use std::sync::Arc;
 
-/// The CPU as an [`Engine`].
-#[derive(Debug)]
+/// The CPU as an engine. A clone shares its threads.
+#[derive(Clone, Debug)]
 pub struct CpuEngine {
     device: Device,
     threads: usize,
     /// What predicts, if there is more than one thread: a browser's worker has no others.
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Arc<rayon::ThreadPool>>,
     notes: Vec<String>,
 }
 
@@ -59,7 +60,7 @@ impl CpuEngine {
                 .build()
                 .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))
         };
-        let pool = (threads > 1).then(start).transpose()?;
+        let pool = (threads > 1).then(start).transpose()?.map(Arc::new);
         let device = Device {
             backend: "cpu",
             adapter: format!(
@@ -83,7 +84,7 @@ impl CpuEngine {
     }
 }
 
-impl Engine for CpuEngine {
+impl Compute for CpuEngine {
     fn device(&self) -> &Device {
         &self.device
     }

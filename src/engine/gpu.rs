@@ -50,13 +50,14 @@ pub use listing::{Dispatch, Listing, listings, other_listings};
 
 use self::choice::Choice;
 use self::device::Gpu;
-use super::{Device, Engine, KernelTime, Output, Pending, Plan, Session};
+use super::{Compute, Device, KernelTime, Output, Pending, Plan, Session};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::network::Network;
 use std::sync::Arc;
 
-/// A GPU (or what stands in for one) as an [`Engine`].
+/// A GPU (or a software adapter) as an engine. A clone is on the same device.
+#[derive(Clone)]
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
     choice: Choice,
@@ -156,7 +157,7 @@ impl GpuEngine {
     }
 }
 
-impl Engine for GpuEngine {
+impl Compute for GpuEngine {
     fn device(&self) -> &Device {
         &self.gpu.info
     }

@@ -25,7 +25,7 @@ pub(crate) use wrappers::gather_gradients;
 pub use wrappers::{average, clip_norm, clip_value, lookahead};
 
 use super::{
-    Device, Divergence, Engine, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step,
+    Compute, Device, Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step,
     no_place, ready,
 };
 use crate::dataset::Dataset;
@@ -192,8 +192,8 @@ fn loss_and_gradient_of(
     (loss_sum(&losses), backward(network, trace, delta))
 }
 
-/// The reference as an [`Engine`].
-#[derive(Debug)]
+/// The reference as an engine.
+#[derive(Clone, Debug)]
 pub struct ReferenceEngine {
     device: Device,
 }
@@ -218,7 +218,7 @@ impl Default for ReferenceEngine {
     }
 }
 
-impl Engine for ReferenceEngine {
+impl Compute for ReferenceEngine {
     fn device(&self) -> &Device {
         &self.device
     }

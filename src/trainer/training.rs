@@ -26,7 +26,7 @@ impl Trainer {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn fit(
         &self,
-        engine: &dyn Engine,
+        engine: impl Into<Engine>,
         network: &mut Network,
         dataset: &Dataset,
         watch: impl FnMut(&Event) -> Control,
@@ -40,13 +40,13 @@ impl Trainer {
     /// As [`fit`](Self::fit).
     pub async fn fit_async(
         &self,
-        engine: &dyn Engine,
+        engine: impl Into<Engine>,
         network: &mut Network,
         dataset: &Dataset,
         mut watch: impl FnMut(&Event) -> Control,
     ) -> Result<Summary> {
         let mut training = self.begin(engine, network, dataset).await?;
-        let ended = training.run(engine, &mut watch).await;
+        let ended = training.run(&mut watch).await;
         // Whatever ended it, what was learned so far is kept, unless the device is gone.
         let learned = training.parameters().await;
         match (ended, learned) {
@@ -70,20 +70,21 @@ impl Trainer {
     /// Settings that make no sense or do not fit the network, or a device that failed.
     pub async fn begin(
         &self,
-        engine: &dyn Engine,
+        engine: impl Into<Engine>,
         network: &Network,
         dataset: &Dataset,
     ) -> Result<Training> {
-        Training::begin(self.clone(), engine, network, dataset).await
+        Training::begin(self.clone(), engine.into(), network, dataset).await
     }
 }
 
 /// A training run that can be paused, looked at and gone on with; begun by [`Trainer::begin`].
 ///
-/// Parameters, samples and the optimizer's state stay on the device. It borrows nothing of the engine,
-/// but must be given the same one again.
+/// Parameters, samples and the optimizer's state stay on the device. It owns a handle to its engine, and
+/// can move to another thread.
 pub struct Training {
     trainer: Trainer,
+    engine: Engine,
     /// What is trained, with the parameters it was begun with or that were last judged.
     network: Network,
     dataset: Dataset,
@@ -108,7 +109,7 @@ impl fmt::Debug for Training {
 impl Training {
     pub(super) async fn begin(
         trainer: Trainer,
-        engine: &dyn Engine,
+        engine: Engine,
         network: &Network,
         dataset: &Dataset,
     ) -> Result<Self> {
@@ -119,7 +120,7 @@ impl Training {
     /// Starts a session on samples that were split.
     async fn start(
         trainer: Trainer,
-        engine: &dyn Engine,
+        engine: Engine,
         network: &Network,
         samples: Samples,
     ) -> Result<Self> {
@@ -128,6 +129,7 @@ impl Training {
         let plan = trainer.plan(&dataset);
         let session = engine.start(network, &plan, &dataset).await?;
         Ok(Self {
+            engine,
             network: network.clone(),
             timetable: Timetable::new(&trainer, dataset.len()),
             dataset,
@@ -156,12 +158,8 @@ impl Training {
     /// # Errors
     /// A device that failed, or [`Error::Diverged`]; the run is then before the step that diverged,
     /// from where it may get further with a lower [rate](Self::set_learning_rate).
-    pub async fn run(
-        &mut self,
-        engine: &dyn Engine,
-        mut watch: impl FnMut(&Event) -> Control,
-    ) -> Result<Ending> {
-        let trained = self.train(engine, &mut watch).await;
+    pub async fn run(&mut self, mut watch: impl FnMut(&Event) -> Control) -> Result<Ending> {
+        let trained = self.train(&mut watch).await;
         self.summary.ending = match &trained {
             Ok(ending) => *ending,
             Err(_) => Ending::Stopped,
@@ -202,11 +200,7 @@ impl Training {
         self.summary
     }
 
-    async fn train(
-        &mut self,
-        engine: &dyn Engine,
-        watch: &mut impl FnMut(&Event) -> Control,
-    ) -> Result<Ending> {
+    async fn train(&mut self, watch: &mut impl FnMut(&Event) -> Control) -> Result<Ending> {
         // A rule that depends on an epoch's loss must see it before the next epoch starts.
         let rules = self.trainer.schedule.watches_loss() || self.trainer.early_stopping.is_some();
         let waits = rules || self.pipeline.waits();
@@ -238,7 +232,7 @@ impl Training {
                 self.summary.seconds += seconds;
             }
             let Some(done) = self.pipeline.first() else { break };
-            match self.digest(engine, done, watch).await? {
+            match self.digest(done, watch).await? {
                 None => {}
                 Some(Ending::Stopped) if self.summary.steps < self.timetable.steps => {
                     return Ok(Ending::Stopped);
@@ -275,7 +269,6 @@ impl Training {
     /// Takes in what came of the oldest submission: events, history, rules.
     async fn digest(
         &mut self,
-        engine: &dyn Engine,
         done: Done,
         watch: &mut impl FnMut(&Event) -> Control,
     ) -> Result<Option<Ending>> {
@@ -289,7 +282,7 @@ impl Training {
             };
             let ends = self.timetable.ends_epoch(&step);
             // Before anything changes, since this may be dropped while it waits.
-            let held_out_loss = if ends { self.held_out_loss(engine).await? } else { None };
+            let held_out_loss = if ends { self.held_out_loss().await? } else { None };
             self.pipeline.take();
             let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };
             self.summary.steps += 1;
@@ -321,12 +314,12 @@ impl Training {
     }
 
     /// The loss on the held-out samples, if there are any, after the steps submitted so far.
-    async fn held_out_loss(&mut self, engine: &dyn Engine) -> Result<Option<f64>> {
+    async fn held_out_loss(&mut self) -> Result<Option<f64>> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
         let parameters = self.pipeline.latest_parameters().await?;
         self.network.set_parameters(&parameters)?;
         let loss = self.trainer.loss;
-        Ok(Some(evaluate_async(engine, &self.network, loss, held_out).await?))
+        Ok(Some(evaluate_async(&self.engine, &self.network, loss, held_out).await?))
     }
 
     fn close_epoch(&mut self, number: u64, held_out_loss: Option<f64>) -> (Event, bool) {

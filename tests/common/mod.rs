@@ -7,12 +7,10 @@ use impasto::{Device, Engine};
 use std::path::PathBuf;
 
 /// Every engine there is: the reference, the CPU, and the GPU engine on every adapter.
-pub fn engines() -> Vec<Box<dyn Engine>> {
-    let mut engines: Vec<Box<dyn Engine>> =
-        vec![Box::new(ReferenceEngine::new()), Box::new(CpuEngine::new(None).expect("threads"))];
-    for engine in gpu_engines() {
-        engines.push(Box::new(engine));
-    }
+pub fn engines() -> Vec<Engine> {
+    let cpu = CpuEngine::new(None).expect("threads");
+    let mut engines: Vec<Engine> = vec![ReferenceEngine::new().into(), cpu.into()];
+    engines.extend(gpu_engines().into_iter().map(Engine::from));
     engines
 }
 

@@ -3,8 +3,8 @@
 use super::common::{engines, gpu_engines};
 use super::{fit, hill, network, rates, trainer};
 use impasto::{
-    Activation, Control, Ending, Engine, Error, Event, Network, Optimizer, Schedule, Step, Summary,
-    Trainer, Training,
+    Activation, Compute, Control, Ending, Engine, Error, Event, Network, Optimizer, Schedule, Step,
+    Summary, Trainer, Training,
 };
 use pollster::block_on;
 
@@ -24,7 +24,7 @@ fn at_progress(least: u64) -> impl FnMut(&Event) -> Control {
     }
 }
 
-fn begin(trainer: &Trainer, engine: &dyn Engine) -> Training {
+fn begin(trainer: &Trainer, engine: &Engine) -> Training {
     block_on(trainer.begin(engine, &network(), &hill())).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn learned(training: &mut Training) -> Vec<f64> {
 }
 
 /// The parameters after the first steps of a run at these rates, from the session itself.
-fn stepped(trainer: &Trainer, engine: &dyn Engine, rates: &[f64]) -> Vec<f64> {
+fn stepped(trainer: &Trainer, engine: &Engine, rates: &[f64]) -> Vec<f64> {
     let dataset = hill();
     let (samples, batch) = (dataset.len(), trainer.batch_size.min(dataset.len()));
     let per_epoch = samples.div_ceil(batch);
@@ -63,7 +63,7 @@ fn a_stop_at_an_epoch_leaves_the_parameters_of_that_moment() {
         let trainer = Trainer { schedule: Schedule::Cosine, ..trainer(2_000) };
         for number in [1, 2, 17, 300] {
             let mut stopped = network();
-            let summary = trainer.fit(&*engine, &mut stopped, &hill(), at_epoch(number)).unwrap();
+            let summary = trainer.fit(&engine, &mut stopped, &hill(), at_epoch(number)).unwrap();
             let what = format!("epoch {number} on {}", engine.device());
             let (steps, samples) = (3 * number, 40 * number);
             assert_eq!(summary.ending, Ending::Stopped, "{what}");
@@ -71,7 +71,7 @@ fn a_stop_at_an_epoch_leaves_the_parameters_of_that_moment() {
             assert_eq!(summary.history.len() as u64, number, "{what}");
             let rate = |i| 0.02 * Schedule::Cosine.multiplier(i, 6_000, 1);
             let rates: Vec<f64> = (1..=steps).map(rate).collect();
-            assert_eq!(stopped.parameters(), stepped(&trainer, &*engine, &rates), "{what}");
+            assert_eq!(stopped.parameters(), stepped(&trainer, &engine, &rates), "{what}");
         }
     }
 }
@@ -82,11 +82,11 @@ fn a_stop_on_the_way_leaves_the_parameters_of_that_moment() {
         let trainer = trainer(100_000);
         for least in [1, 50, 500] {
             let mut stopped = network();
-            let summary = trainer.fit(&*engine, &mut stopped, &hill(), at_progress(least)).unwrap();
+            let summary = trainer.fit(&engine, &mut stopped, &hill(), at_progress(least)).unwrap();
             let what = format!("{} steps on {}", summary.steps, engine.device());
             assert!(summary.steps >= least && summary.history.len() as u64 == summary.steps / 3);
             let rates = vec![0.02; summary.steps as usize];
-            assert_eq!(stopped.parameters(), stepped(&trainer, &*engine, &rates), "{what}");
+            assert_eq!(stopped.parameters(), stepped(&trainer, &engine, &rates), "{what}");
         }
     }
 }
@@ -95,7 +95,7 @@ fn a_stop_on_the_way_leaves_the_parameters_of_that_moment() {
 fn a_stop_at_the_start_leaves_everything_as_it_was() {
     for engine in engines() {
         let mut untouched = network();
-        let summary = trainer(9).fit(&*engine, &mut untouched, &hill(), |_| Control::Stop).unwrap();
+        let summary = trainer(9).fit(&engine, &mut untouched, &hill(), |_| Control::Stop).unwrap();
         assert_eq!((summary.ending, summary.steps), (Ending::Stopped, 0));
         for (got, expected) in untouched.parameters().iter().zip(network().parameters()) {
             assert_eq!(*got as f32, *expected as f32);
@@ -107,20 +107,20 @@ fn a_stop_at_the_start_leaves_everything_as_it_was() {
 fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
     for engine in engines() {
         let trainer = trainer(40);
-        let (whole, summary) = fit(&trainer, &*engine);
+        let (whole, summary) = fit(&trainer, &engine);
         // Every event ends the call; the parameters are read at every third pause, or never.
         for reads in [3, usize::MAX] {
-            let mut training = begin(&trainer, &*engine);
+            let mut training = begin(&trainer, &engine);
             let stop = |event: &Event| match event {
                 Event::Started { .. } => Control::Continue,
                 _ => Control::Stop,
             };
             let mut pauses = 0;
-            while block_on(training.run(&*engine, stop)).unwrap() == Ending::Stopped {
+            while block_on(training.run(stop)).unwrap() == Ending::Stopped {
                 pauses += 1;
                 if pauses % reads == 0 {
                     let steps = training.summary().steps as usize;
-                    let expected = stepped(&trainer, &*engine, &vec![0.02; steps]);
+                    let expected = stepped(&trainer, &engine, &vec![0.02; steps]);
                     assert_eq!(learned(&mut training), expected, "{}", engine.device());
                 }
             }
@@ -136,14 +136,14 @@ fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
 fn a_learning_rate_that_is_set_holds_from_the_next_step_on() {
     for engine in engines() {
         let trainer = trainer(1_000);
-        let mut training = begin(&trainer, &*engine);
-        block_on(training.run(&*engine, at_epoch(20))).unwrap();
+        let mut training = begin(&trainer, &engine);
+        block_on(training.run(at_epoch(20))).unwrap();
         assert!(training.set_learning_rate(0.0).is_err());
         assert!(training.set_learning_rate(-1.0).is_err());
         training.set_learning_rate(0.005).unwrap();
-        block_on(training.run(&*engine, at_epoch(30))).unwrap();
+        block_on(training.run(at_epoch(30))).unwrap();
         let rates_of_steps = [vec![0.02; 60], vec![0.005; 30]].concat();
-        let expected = stepped(&trainer, &*engine, &rates_of_steps);
+        let expected = stepped(&trainer, &engine, &rates_of_steps);
         assert_eq!(learned(&mut training), expected, "{}", engine.device());
         let expected = [vec![0.02; 20], vec![0.005; 10]].concat();
         assert_eq!(rates(&training.summary().history), expected, "{}", engine.device());
@@ -160,18 +160,18 @@ fn what_diverges_after_a_stop_does_not_count() {
             Err(Error::Diverged { step, .. }) => step,
             other => panic!("{other:?} on {}", engine.device()),
         };
-        let mut whole = begin(&trainer, &*engine);
-        let last = diverged(block_on(whole.run(&*engine, |_| Control::Continue)));
+        let mut whole = begin(&trainer, &engine);
+        let last = diverged(block_on(whole.run(|_| Control::Continue)));
         assert!(last > 10, "{last} on {}", engine.device());
-        let mut training = begin(&trainer, &*engine);
+        let mut training = begin(&trainer, &engine);
         let before = last - 3;
-        block_on(training.run(&*engine, at_epoch(before))).unwrap();
+        block_on(training.run(at_epoch(before))).unwrap();
         assert_eq!(training.summary().steps, before, "{}", engine.device());
-        let expected = stepped(&trainer, &*engine, &vec![3.0; before as usize]);
+        let expected = stepped(&trainer, &engine, &vec![3.0; before as usize]);
         assert_eq!(learned(&mut training), expected, "{}", engine.device());
         // Gone on with, it diverges where it did, and stays so.
         for _ in 0..2 {
-            let result = block_on(training.run(&*engine, |_| Control::Continue));
+            let result = block_on(training.run(|_| Control::Continue));
             assert_eq!(diverged(result), last, "{}", engine.device());
             assert_eq!(learned(&mut training), learned(&mut whole), "{}", engine.device());
         }

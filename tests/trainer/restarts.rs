@@ -17,17 +17,17 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
             early_stopping: Some(EarlyStopping { tolerance: 0.0, patience: 100, held_out: None }),
             ..trainer(9)
         };
-        let (whole, expected) = fit(&trainer, &*engine);
+        let (whole, expected) = fit(&trainer, &engine);
         let (start, dataset) = (network(), hill());
-        let begun = trainer.begin(&*engine, &start, &dataset);
+        let begun = trainer.begin(&engine, &start, &dataset);
         let mut training = block_on(begun).unwrap();
-        run_to(&mut training, &*engine, 4);
+        run_to(&mut training, &engine, 4);
         let state = block_on(training.state()).unwrap();
         // What came after this state is forgotten.
-        run_to(&mut training, &*engine, 6);
-        block_on(training.restart(&*engine, &state)).unwrap();
+        run_to(&mut training, &engine, 6);
+        block_on(training.restart(&engine, &state)).unwrap();
         assert_eq!(training.summary().history.len(), 4);
-        let ending = block_on(training.run(&*engine, |_| Control::Continue)).unwrap();
+        let ending = block_on(training.run(|_| Control::Continue)).unwrap();
         let learned = block_on(training.parameters()).unwrap();
         assert_eq!(learned, whole.parameters(), "{}", engine.device());
         let summary = training.summary();
@@ -37,12 +37,12 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
 }
 
 /// Trains until so many epochs are done.
-fn run_to(training: &mut Training, engine: &dyn Engine, epochs: u64) {
+fn run_to(training: &mut Training, engine: &Engine, epochs: u64) {
     let stop = |event: &Event| match event {
         Event::Epoch(epoch) if epoch.number >= epochs => Control::Stop,
         _ => Control::Continue,
     };
-    block_on(training.run(engine, stop)).unwrap();
+    block_on(training.run(stop)).unwrap();
     assert_eq!(training.summary().history.len() as u64, epochs, "{}", engine.device());
 }
 
@@ -68,16 +68,16 @@ fn a_restart_forgets_all_that_came_later() {
                 early_stopping: stopping(held_out),
                 ..trainer(40)
             };
-            let (whole, expected) = fit(&trainer, &*engine);
+            let (whole, expected) = fit(&trainer, &engine);
             let (start, dataset) = (network(), hill());
-            let mut training = block_on(trainer.begin(&*engine, &start, &dataset)).unwrap();
-            run_to(&mut training, &*engine, 8);
+            let mut training = block_on(trainer.begin(&engine, &start, &dataset)).unwrap();
+            run_to(&mut training, &engine, 8);
             let learned = block_on(training.parameters()).unwrap();
             let state = block_on(training.state()).unwrap();
-            run_to(&mut training, &*engine, 20);
-            block_on(training.restart(&*engine, &state)).unwrap();
+            run_to(&mut training, &engine, 20);
+            block_on(training.restart(&engine, &state)).unwrap();
             assert_eq!(block_on(training.parameters()).unwrap(), learned, "{}", engine.device());
-            block_on(training.run(&*engine, |_| Control::Continue)).unwrap();
+            block_on(training.run(|_| Control::Continue)).unwrap();
             assert_eq!(told(training.summary()), told(&expected), "{}", engine.device());
             let learned = block_on(training.parameters()).unwrap();
             assert_eq!(learned, whole.parameters(), "{}", engine.device());

@@ -16,7 +16,7 @@ fn reported(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
     (summary.ending, summary.steps, summary.samples, history)
 }
 
-fn begin(trainer: &Trainer, engine: &dyn Engine) -> Training {
+fn begin(trainer: &Trainer, engine: &Engine) -> Training {
     block_on(trainer.begin(engine, &network(), &hill())).unwrap()
 }
 
@@ -41,25 +41,25 @@ fn a_saved_run_goes_on_as_if_it_had_never_stopped() {
         for trainer in trainers() {
             let trainer = Trainer { optimizer: Optimizer::ADAM, ..trainer };
             let what = format!("{trainer:?} on {}", engine.device());
-            let (whole, expected) = fit(&trainer, &*engine);
+            let (whole, expected) = fit(&trainer, &engine);
             // After an epoch, and wherever a submission ends.
             for stops in [
                 |event: &Event| matches!(event, Event::Epoch(epoch) if epoch.number == 3),
                 |event: &Event| matches!(event, Event::Progress { steps, .. } if *steps > 2),
             ] {
-                let mut training = begin(&trainer, &*engine);
+                let mut training = begin(&trainer, &engine);
                 let stop =
                     |event: &Event| if stops(event) { Control::Stop } else { Control::Continue };
-                block_on(training.run(&*engine, stop)).unwrap();
+                block_on(training.run(stop)).unwrap();
                 let state = block_on(training.state()).unwrap();
                 state.save(&path).unwrap();
                 drop(training);
                 let read = TrainingState::load(&path).unwrap();
                 assert_eq!(read, state, "{what}");
-                let mut resumed = block_on(Training::resume(&*engine, &hill(), &read)).unwrap();
+                let mut resumed = block_on(Training::resume(&engine, &hill(), &read)).unwrap();
                 let learned = block_on(resumed.parameters()).unwrap();
                 assert_eq!(learned, state.network().parameters(), "{what}");
-                block_on(resumed.run(&*engine, |_| Control::Continue)).unwrap();
+                block_on(resumed.run(|_| Control::Continue)).unwrap();
                 assert_eq!(reported(resumed.summary()), reported(&expected), "{what}");
                 let learned = block_on(resumed.parameters()).unwrap();
                 assert_eq!(learned, whole.parameters(), "{what}");
@@ -69,7 +69,7 @@ fn a_saved_run_goes_on_as_if_it_had_never_stopped() {
 }
 
 /// The loss of the last step after which a run reports.
-fn last_loss(training: &mut Training, engine: &dyn Engine) -> f64 {
+fn last_loss(training: &mut Training) -> f64 {
     let mut last = f64::NAN;
     let mut watch = |event: &Event| {
         if let Event::Progress { loss, .. } = event {
@@ -77,7 +77,7 @@ fn last_loss(training: &mut Training, engine: &dyn Engine) -> f64 {
         }
         Control::Continue
     };
-    block_on(training.run(engine, &mut watch)).unwrap();
+    block_on(training.run(&mut watch)).unwrap();
     last
 }
 
@@ -85,13 +85,13 @@ fn last_loss(training: &mut Training, engine: &dyn Engine) -> f64 {
 fn the_loss_does_not_leap_where_a_run_goes_on() {
     for engine in engines() {
         let trainer = Trainer { optimizer: Optimizer::ADAM, learning_rate: 0.05, ..trainer(200) };
-        let mut training = begin(&trainer, &*engine);
-        block_on(training.run(&*engine, |_| Control::Continue)).unwrap();
+        let mut training = begin(&trainer, &engine);
+        block_on(training.run(|_| Control::Continue)).unwrap();
         let mut state = block_on(training.state()).unwrap();
         let before = state.summary().history.last().unwrap().loss;
         state.trainer.epochs += 1;
-        let mut resumed = block_on(Training::resume(&*engine, &hill(), &state)).unwrap();
-        let after = last_loss(&mut resumed, &*engine);
+        let mut resumed = block_on(Training::resume(&engine, &hill(), &state)).unwrap();
+        let after = last_loss(&mut resumed);
         assert!(after < 1.5 * before, "{before} {after} on {}", engine.device());
     }
 }
@@ -99,8 +99,8 @@ fn the_loss_does_not_leap_where_a_run_goes_on() {
 #[test]
 fn a_saved_run_is_a_saved_network_too() {
     let engine = impasto::reference::ReferenceEngine::new();
-    let mut training = begin(&trainer(2), &engine);
-    block_on(training.run(&engine, |_| Control::Continue)).unwrap();
+    let mut training = begin(&trainer(2), &Engine::from(&engine));
+    block_on(training.run(|_| Control::Continue)).unwrap();
     let state = block_on(training.state()).unwrap();
     let (network, _) = impasto::decode(&state.encode().unwrap()).unwrap();
     let rounded: Vec<f64> =
@@ -115,8 +115,8 @@ fn a_saved_run_is_a_saved_network_too() {
 #[test]
 fn what_does_not_fit_a_run_is_refused() {
     let engine = impasto::reference::ReferenceEngine::new();
-    let mut training = begin(&trainer(2), &engine);
-    block_on(training.run(&engine, |_| Control::Continue)).unwrap();
+    let mut training = begin(&trainer(2), &Engine::from(&engine));
+    block_on(training.run(|_| Control::Continue)).unwrap();
     let state = block_on(training.state()).unwrap();
     let refused = |dataset: &Dataset, state: &TrainingState| {
         block_on(Training::resume(&engine, dataset, state)).err().unwrap().to_string()

@@ -167,13 +167,13 @@ fn a_run_warms_up_before_its_schedule() {
             let schedule = Schedule::Cosine;
             // One step in an epoch.
             let whole = Trainer { batch_size: 40, ..trainer(multipliers.len()) };
-            let (_, summary) = fit(&Trainer { schedule, warm_up, ..whole }, &*engine);
+            let (_, summary) = fit(&Trainer { schedule, warm_up, ..whole }, &engine);
             let got = rates(&summary.history).into_iter().map(|rate| rate / 0.02);
             assert_same(&engine.device().to_string(), got, &multipliers, ROUNDED);
         }
     }
     // Longer than the run, and before a schedule that starts low.
-    let (_, summary) = fit(&Trainer { warm_up: 60, ..trainer(10) }, &cpu());
+    let (_, summary) = fit(&Trainer { warm_up: 60, ..trainer(10) }, &cpu().into());
     assert_same("half", [summary.history[9].learning_rate], &[0.01], ROUNDED);
     let cycle = Schedule::OneCycle { pct_start: 0.5, div_factor: 4.0, final_div_factor: 10.0 };
     let rates = [1, 2, 3].map(|step| cycle.after_warm_up(2, step, 12, 1));
@@ -187,17 +187,17 @@ fn a_run_follows_its_schedule() {
         let what = engine.device().to_string();
         // Three steps in an epoch; an epoch's rate is that of its last step.
         let schedule = Schedule::Step { every, factor };
-        let (_, summary) = fit(&Trainer { schedule, ..trainer(multipliers.len()) }, &*engine);
+        let (_, summary) = fit(&Trainer { schedule, ..trainer(multipliers.len()) }, &engine);
         let got = rates(&summary.history).into_iter().map(|rate| rate / 0.02);
         assert_same(&what, got, &multipliers, ROUNDED);
         // One step in an epoch.
         let whole = Trainer { batch_size: 40, ..trainer(cosine.multipliers.len()) };
-        let (_, summary) = fit(&Trainer { schedule: Schedule::Cosine, ..whole }, &*engine);
+        let (_, summary) = fit(&Trainer { schedule: Schedule::Cosine, ..whole }, &engine);
         let got = rates(&summary.history).into_iter().map(|rate| rate / 0.02);
         assert_same(&what, got, &cosine.multipliers, ROUNDED);
     }
     // And the steps are taken with it.
-    let trained = |schedule| fit(&Trainer { schedule, ..trainer(8) }, &cpu()).0;
+    let trained = |schedule| fit(&Trainer { schedule, ..trainer(8) }, &cpu().into()).0;
     assert_ne!(trained(Schedule::Constant), trained(Schedule::Cosine));
 }
 
@@ -205,7 +205,7 @@ fn a_run_follows_its_schedule() {
 fn a_rate_that_falls_to_nothing_does_not_end_a_run() {
     let schedule = Schedule::Step { every: 1, factor: 1e-30 };
     for engine in engines() {
-        let (_, summary) = fit(&Trainer { schedule, ..trainer(20) }, &*engine);
+        let (_, summary) = fit(&Trainer { schedule, ..trainer(20) }, &engine);
         assert_eq!(summary.ending, Ending::Finished, "{}", engine.device());
     }
 }
@@ -246,13 +246,15 @@ fn a_run_ends_and_learns_as_scikit_learn_s() {
 #[test]
 fn training_stops_when_the_loss_no_longer_falls() {
     let stopping = EarlyStopping { tolerance: 1e-3, patience: 3, held_out: None };
-    let (_, summary) = fit(&Trainer { early_stopping: Some(stopping), ..trainer(2000) }, &cpu());
+    let (_, summary) =
+        fit(&Trainer { early_stopping: Some(stopping), ..trainer(2000) }, &cpu().into());
     let losses: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
     assert_eq!(summary.ending, Ending::Converged);
     assert!(losses.len() > 4 && losses.len() < 2000, "{} epochs", losses.len());
     // Watching changes nothing: the parameters are those of so many epochs.
-    let (stopped, _) = fit(&Trainer { early_stopping: Some(stopping), ..trainer(2000) }, &cpu());
-    assert_eq!(stopped, fit(&trainer(losses.len()), &cpu()).0);
+    let (stopped, _) =
+        fit(&Trainer { early_stopping: Some(stopping), ..trainer(2000) }, &cpu().into());
+    assert_eq!(stopped, fit(&trainer(losses.len()), &cpu().into()).0);
 }
 
 #[test]
@@ -260,7 +262,7 @@ fn the_rate_falls_on_a_plateau() {
     // Every epoch counts as one without improvement that does not halve the loss.
     let schedule = Schedule::ReduceOnPlateau { factor: 0.5, patience: 1, threshold: 0.5 };
     let trainer = Trainer { schedule, ..trainer(20) };
-    let (_, summary) = fit(&trainer, &cpu());
+    let (_, summary) = fit(&trainer, &cpu().into());
     let mut plateau = Plateau::default();
     let mut expected = vec![0.02];
     for epoch in &summary.history {

@@ -20,8 +20,8 @@ fn answer(loss: Loss, dataset: &Dataset) -> Option<String> {
     let mut answers = Vec::new();
     for engine in engines() {
         let fitted =
-            trainer.fit(&*engine, &mut network.clone(), dataset, |_| Control::Continue).err();
-        let evaluated = evaluate(&*engine, &network, loss, dataset).err();
+            trainer.fit(&engine, &mut network.clone(), dataset, |_| Control::Continue).err();
+        let evaluated = evaluate(&engine, &network, loss, dataset).err();
         let plan = trainer.plan(dataset);
         let started = pollster::block_on(engine.start(&network, &plan, dataset)).err();
         answers.extend([fitted, evaluated, started].map(|error| error.map(|e| e.to_string())));

@@ -14,12 +14,12 @@ fn is_send<T: Send>(value: T) -> T {
 fn a_run_goes_on_on_another_thread() {
     let trainer = trainer(4);
     for engine in engines() {
-        let (expected, _) = fit(&trainer, &*engine);
+        let (expected, _) = fit(&trainer, &engine);
         let mut training =
-            pollster::block_on(is_send(trainer.begin(&*engine, &network(), &hill()))).unwrap();
+            pollster::block_on(is_send(trainer.begin(&engine, &network(), &hill()))).unwrap();
         let learned = thread::scope(|scope| {
             let run = scope.spawn(|| {
-                pollster::block_on(is_send(training.run(&*engine, |_| Control::Continue)))?;
+                pollster::block_on(is_send(training.run(|_| Control::Continue)))?;
                 pollster::block_on(is_send(training.parameters()))
             });
             run.join().expect("no panic").expect("trains")

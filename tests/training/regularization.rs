@@ -77,7 +77,7 @@ fn a_weight_counts_as_so_many_samples() {
                 dataset: dataset.clone(),
                 trainer: Trainer { epochs: 20, batch_size: 6, ..Trainer::default() },
             };
-            run.train(&*engine).0
+            run.train(&engine).0
         });
         let off = learned[0].parameters().iter().zip(learned[1].parameters());
         let off = off.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -90,7 +90,7 @@ fn a_weight_counts_as_so_many_samples() {
 fn masks_follow_seed_and_step() {
     let network = network(2, Activation::Tanh, [0.25, 0.5]);
     let dataset = samples(40, 2, 3, 6);
-    let loss = |engine: &dyn impasto::Engine, seed: u64, number: u64| {
+    let loss = |engine: &impasto::Engine, seed: u64, number: u64| {
         let trainer = Trainer { batch_size: 40, shuffle: false, seed, ..Trainer::default() };
         let plan: Plan = trainer.plan(&dataset);
         let step = Step { number, epoch: 1, first: 0, count: 40, learning_rate: 1e-3 };
@@ -101,9 +101,9 @@ fn masks_follow_seed_and_step() {
         pollster::block_on(trained).expect("trains").losses[0]
     };
     for engine in crate::engines() {
-        let first = loss(&*engine, 1, 1);
-        assert_eq!(first, loss(&*engine, 1, 1), "{}", engine.device());
-        assert!(first != loss(&*engine, 2, 1), "{}", engine.device());
-        assert!(first != loss(&*engine, 1, 7), "{}", engine.device());
+        let first = loss(&engine, 1, 1);
+        assert_eq!(first, loss(&engine, 1, 1), "{}", engine.device());
+        assert!(first != loss(&engine, 2, 1), "{}", engine.device());
+        assert!(first != loss(&engine, 1, 7), "{}", engine.device());
     }
 }

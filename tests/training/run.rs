@@ -141,7 +141,7 @@ impl Run {
         Self { network, dataset, trainer }
     }
 
-    pub fn train(&self, engine: &dyn Engine) -> (Network, Summary) {
+    pub fn train(&self, engine: &Engine) -> (Network, Summary) {
         let mut network = self.network.clone();
         let summary = self
             .trainer
@@ -171,21 +171,21 @@ impl Run {
     /// Trains on the reference and on each engine, and compares parameters, history, outputs,
     /// logits and the loss on all samples. Gives how many tolerances training moved some parameter:
     /// a comparison of what hardly moves says little.
-    pub fn compare(&self, engines: &[Box<dyn Engine>]) -> f64 {
+    pub fn compare(&self, engines: &[Engine]) -> f64 {
         let batch = self.trainer.batch_size.min(self.dataset.len());
         let steepness = steepness(&self.network, &self.inputs());
         let tolerance = tolerance(&self.network, batch, self.steps()) * steepness;
-        let reference = ReferenceEngine::new();
+        let reference = Engine::from(ReferenceEngine::new());
         let (expected, summary) = self.train(&reference);
         let losses: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
         let learned = expected.parameters().iter().zip(self.network.parameters());
         let moved = learned.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        let loss_of = |engine: &dyn Engine, network: &Network| {
+        let loss_of = |engine: &Engine, network: &Network| {
             evaluate(engine, network, self.trainer.loss, &self.dataset).unwrap()
         };
         for engine in engines {
             let what = format!("{} on {}", self.name(), engine.device());
-            let (network, summary) = self.train(&**engine);
+            let (network, summary) = self.train(engine);
             let got: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
             assert_eq!(summary.steps, self.steps() as u64, "{what}");
             assert_near(&what, &got, &losses, tolerance);
@@ -198,7 +198,7 @@ impl Run {
             ] {
                 assert_near(&what, &got.unwrap(), &expected.unwrap(), tolerance);
             }
-            let got = loss_of(&**engine, &expected);
+            let got = loss_of(engine, &expected);
             assert_near(&what, &[got], &[loss_of(&reference, &expected)], tolerance);
         }
         moved / tolerance

@@ -17,12 +17,7 @@ fn steps(range: std::ops::RangeInclusive<u64>) -> Vec<Step> {
         .collect()
 }
 
-fn start(
-    engine: &dyn Engine,
-    network: &Network,
-    plan: &Plan,
-    dataset: &Dataset,
-) -> Box<dyn Session> {
+fn start(engine: &Engine, network: &Network, plan: &Plan, dataset: &Dataset) -> Box<dyn Session> {
     pollster::block_on(engine.start(network, plan, dataset)).expect("starts")
 }
 
@@ -70,13 +65,13 @@ fn a_state_goes_on_in_another_session_to_the_bit() {
     for engine in engines() {
         for plan in plans() {
             let what = format!("{:?}, {:?} on {}", plan.optimizer, plan.wrappers, engine.device());
-            let mut whole = start(&*engine, &network, &plan, &dataset);
+            let mut whole = start(&engine, &network, &plan, &dataset);
             train(&mut *whole, 1..=20);
-            let mut first = start(&*engine, &network, &plan, &dataset);
+            let mut first = start(&engine, &network, &plan, &dataset);
             train(&mut *first, 1..=10);
             let half = state(&mut *first);
             // Into a session that was elsewhere.
-            let mut second = start(&*engine, &other, &plan, &dataset);
+            let mut second = start(&engine, &other, &plan, &dataset);
             train(&mut *second, 1..=3);
             pollster::block_on(second.restore(&half)).expect("a state that fits");
             assert!(state(&mut *second) == half, "{what}");
@@ -97,11 +92,11 @@ fn a_state_moves_between_engines() {
     let plan = Plan { optimizer: Optimizer::ADAM, ..batches_of_four() };
     let mut states = Vec::new();
     for first in engines() {
-        let mut session = start(&*first, &network, &plan, &dataset);
+        let mut session = start(&first, &network, &plan, &dataset);
         train(&mut *session, 1..=10);
         let half = state(&mut *session);
         for second in engines() {
-            let mut session = start(&*second, &network, &plan, &dataset);
+            let mut session = start(&second, &network, &plan, &dataset);
             pollster::block_on(session.restore(&half)).expect("a state that fits");
             train(&mut *session, 11..=20);
             states.push(state(&mut *session));
@@ -120,7 +115,7 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
         (samples(10, 3, 2, 1), small(Activation::Tanh, Activation::Identity, 2));
     let plan = Plan { optimizer: Optimizer::ADAM, ..batches_of_four() };
     for engine in engines() {
-        let mut session = start(&*engine, &network, &plan, &dataset);
+        let mut session = start(&engine, &network, &plan, &dataset);
         train(&mut *session, 1..=5);
         let fits = state(&mut *session);
         let mut fewer = fits.clone();
@@ -147,7 +142,7 @@ fn after_a_divergence_a_kept_moment_has_a_state() {
         (samples(10, 3, 2, 1), small(Activation::Tanh, Activation::Identity, 2));
     let plan = Plan { optimizer: Optimizer::SGD, ..batches_of_four() };
     for engine in engines() {
-        let mut session = start(&*engine, &network, &plan, &dataset);
+        let mut session = start(&engine, &network, &plan, &dataset);
         train(&mut *session, 1..=4);
         let before = state(&mut *session);
         pollster::block_on(session.keep(0)).expect("small enough");

@@ -59,33 +59,32 @@ impl Run {
     }
 }
 
-/// The engine, and whether it can be given up.
-enum Open {
-    Gpu(GpuEngine),
-    Other(Box<dyn Engine>),
+/// The engine, and the GPU whose device can be given up.
+struct Open {
+    engine: Engine,
+    gpu: Option<GpuEngine>,
 }
 
 impl Open {
     async fn new(options: &Options) -> Result<Self> {
         let wanted = options.engine()?;
         if wanted.backend == Backend::Cpu {
-            return Ok(Self::Other(wanted.open_async().await?));
+            return Ok(Self { engine: wanted.open_async().await?, gpu: None });
         }
         let opened = match wanted.backend {
             Backend::Auto => GpuEngine::open_real_gpu().await.ok(),
             _ => Some(GpuEngine::open(None).await?),
         };
-        Ok(match opened {
-            Some(gpu) => Self::Gpu(gpu.with_kernels(wanted.kernels).with_tuning(wanted.tune)),
-            None => Self::Other(Box::new(CpuEngine::new(None)?)),
-        })
+        let gpu = opened.map(|gpu| gpu.with_kernels(wanted.kernels).with_tuning(wanted.tune));
+        let engine = match &gpu {
+            Some(gpu) => gpu.into(),
+            None => CpuEngine::new(None)?.into(),
+        };
+        Ok(Self { engine, gpu })
     }
 
-    fn engine(&self) -> &dyn Engine {
-        match self {
-            Self::Gpu(gpu) => gpu,
-            Self::Other(engine) => &**engine,
-        }
+    fn engine(&self) -> &Engine {
+        &self.engine
     }
 }
 
@@ -237,7 +236,7 @@ impl Painter {
         run.fresh = false;
         let trained = run
             .training
-            .run(self.engine.engine(), |event| {
+            .run(|event| {
                 if let Event::Progress { steps: done, loss, .. } = event {
                     last = Some(*loss);
                     if enough(clock.elapsed(), *done - steps) {
@@ -355,7 +354,7 @@ impl Painter {
         let places: Vec<f64> = (0..size * size)
             .flat_map(|pixel| Picture::coordinates(pixel, size, size, self.subject.centred))
             .collect();
-        let engine = CpuEngine::new(None)?;
+        let engine = Engine::from(CpuEngine::new(None)?);
         let values = engine.forward(&part, &places, Output::Activated).await?;
         let neurons = part.outputs();
         let mut images = vec![0; values.len()];
@@ -394,7 +393,7 @@ impl Painter {
 
     /// Gives the device up, as a reset of the driver would. Nothing on the processor.
     pub fn destroy(&self) {
-        if let Open::Gpu(gpu) = &self.engine {
+        if let Some(gpu) = &self.engine.gpu {
             gpu.destroy();
         }
     }

@@ -431,7 +431,7 @@ fn gradients<'a>(shares: &'a [RwLockReadGuard<Share>], block: usize) -> Vec<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Engine, reference::ReferenceEngine};
+    use crate::engine::{Compute, reference::ReferenceEngine};
     use crate::{Accumulate, Activation, Loss, Optimizer, Wrappers};
     use pollster::block_on;
 

@@ -11,7 +11,7 @@ use super::twins::{adapters, random};
 use super::{Choice, GpuEngine, Kernels};
 use crate::activation::Activation;
 use crate::dataset::Dataset;
-use crate::engine::{Device, Engine, Outcome, Output, Plan, Session, Step};
+use crate::engine::{Compute, Device, Outcome, Output, Plan, Session, Step};
 use crate::error::{Result, invalid};
 use crate::network::Network;
 use crate::optimizer::Optimizer;

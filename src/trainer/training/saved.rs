@@ -31,16 +31,16 @@ use crate::trainer::judge::Best;
 ///     Event::Epoch(epoch) if epoch.number == 10 => Control::Stop,
 ///     _ => Control::Continue,
 /// };
-/// training.run(&engine, half).await?;
+/// training.run(half).await?;
 /// let bytes = training.state().await?.encode()?;
 ///
 /// // Later, in another process:
 /// let state = TrainingState::decode(&bytes)?;
 /// let mut resumed = Training::resume(&engine, &samples, &state).await?;
-/// resumed.run(&engine, |_| Control::Continue).await?;
+/// resumed.run(|_| Control::Continue).await?;
 ///
 /// // As if it had never stopped.
-/// training.run(&engine, |_| Control::Continue).await?;
+/// training.run(|_| Control::Continue).await?;
 /// assert_eq!(resumed.parameters().await?, training.parameters().await?);
 /// # Ok(())
 /// # })
@@ -107,7 +107,7 @@ impl Training {
     /// Samples of another number or width than those that the run was begun with, settings that do not
     /// fit the state, or a device that failed.
     pub async fn resume(
-        engine: &dyn Engine,
+        engine: impl Into<Engine>,
         dataset: &Dataset,
         state: &TrainingState,
     ) -> Result<Self> {
@@ -119,7 +119,7 @@ impl Training {
             ));
         }
         let samples = Samples::of(&state.trainer, &state.network, dataset)?;
-        Self::from_state(engine, samples, state).await
+        Self::from_state(engine.into(), samples, state).await
     }
 
     /// Goes on from an earlier state of this run with another engine, after the one that it ran on was
@@ -127,20 +127,20 @@ impl Training {
     ///
     /// # Errors
     /// A state of another run, or a device that failed; then nothing has changed.
-    pub async fn restart(&mut self, engine: &dyn Engine, state: &TrainingState) -> Result<()> {
+    pub async fn restart(
+        &mut self,
+        engine: impl Into<Engine>,
+        state: &TrainingState,
+    ) -> Result<()> {
         let (dataset, held_out) = (self.dataset.clone(), self.held_out.clone());
         if dataset.len() + held_out.as_ref().map_or(0, Dataset::len) != state.samples {
             return invalid("a state of another run, which had another number of samples");
         }
-        *self = Self::from_state(engine, Samples { dataset, held_out }, state).await?;
+        *self = Self::from_state(engine.into(), Samples { dataset, held_out }, state).await?;
         Ok(())
     }
 
-    async fn from_state(
-        engine: &dyn Engine,
-        samples: Samples,
-        state: &TrainingState,
-    ) -> Result<Self> {
+    async fn from_state(engine: Engine, samples: Samples, state: &TrainingState) -> Result<Self> {
         let TrainingState { trainer, network, session, best, epoch, summary, .. } = state;
         let mut training = Self::start(trainer.clone(), engine, network, samples).await?;
         training.pipeline.restore(session).await?;

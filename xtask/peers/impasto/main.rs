@@ -18,7 +18,7 @@ use impasto::{
 use serve::{Contestant, Job, Outcome};
 
 struct Impasto {
-    engine: Box<dyn Engine>,
+    engine: Engine,
     network: Network,
     dataset: Dataset,
     trainer: Trainer,
@@ -58,7 +58,7 @@ impl Contestant for Impasto {
         let start = Instant::now();
         let summary = self
             .trainer
-            .fit(&*self.engine, &mut self.network, &self.dataset, |_| Control::Continue)?;
+            .fit(&self.engine, &mut self.network, &self.dataset, |_| Control::Continue)?;
         let first = self.last.is_none();
         let seconds = if first { start.elapsed().as_secs_f64() } else { summary.seconds };
         self.last = Some(summary);
@@ -76,7 +76,7 @@ impl Contestant for Impasto {
 /// The engine that `name` stands for, with options of Impasto's own (`cargo xtask peers --option
 /// NAME=VALUE`): `kernels`, as `paint --kernels` has it, and `tune`, `yes` or `no`. Both are for the
 /// GPU engine; a search counts to the first epoch.
-fn open_engine(name: &str, job: &Job) -> Outcome<Box<dyn Engine>> {
+fn open_engine(name: &str, job: &Job) -> Outcome<Engine> {
     let mut options = gpu_options(job.adapter.as_deref());
     for (option, value) in &job.options {
         match (option.as_str(), value.as_str()) {
@@ -98,8 +98,8 @@ fn gpu_options(adapter: Option<&str>) -> Options {
 }
 
 /// The GPU engine with these options, or the CPU engine.
-fn open_backend(gpu: bool, threads: usize, options: &Options) -> Outcome<Box<dyn Engine>> {
-    Ok(if gpu { options.open()? } else { Box::new(impasto::cpu::CpuEngine::new(Some(threads))?) })
+fn open_backend(gpu: bool, threads: usize, options: &Options) -> Outcome<Engine> {
+    Ok(if gpu { options.open()? } else { impasto::cpu::CpuEngine::new(Some(threads))?.into() })
 }
 
 /// The network that everyone trains: ReLU throughout, linear outputs.

@@ -39,7 +39,7 @@ fn measure(size: &Size) -> Outcome<Cost> {
     let trainer = Trainer { epochs: 1_000_000, batch_size: size.batch, ..Trainer::default() };
 
     let mut watch = Watch::new(size);
-    let summary = trainer.fit(&*engine, &mut network, &dataset, |event| watch.see(event))?;
+    let summary = trainer.fit(&engine, &mut network, &dataset, |event| watch.see(event))?;
     let (steps, seconds) = watch.measured();
     if steps == 0 {
         return Err("no step could be measured".into());
@@ -52,7 +52,7 @@ fn measure(size: &Size) -> Outcome<Cost> {
         steps,
         sample_s: seconds / samples as f64,
         host_bytes: peak_memory(),
-        device_bytes: device_bytes(&*engine, &network, &trainer, &dataset)?,
+        device_bytes: device_bytes(&engine, &network, &trainer, &dataset)?,
     })
 }
 
@@ -134,7 +134,7 @@ fn peak_memory() -> Option<u64> {
 
 /// Device memory of such a training run, in bytes.
 fn device_bytes(
-    engine: &dyn Engine,
+    engine: &Engine,
     network: &Network,
     trainer: &Trainer,
     dataset: &Dataset,
