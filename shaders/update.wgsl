@@ -9,11 +9,7 @@
 // clipped, and the parameters are taken into their average; after it, the slow parameters follow. Their
 // vectors are behind its states.
 @end
-@if norms
 struct Shape { count: u32, slices: u32, pieces: u32 }
-@else
-struct Shape { count: u32, slices: u32 }
-@end
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;

@@ -6,6 +6,7 @@
 //! `session` plays them, many steps to a submission, and reads back through `readback`.
 
 mod adapter;
+mod arguments;
 #[cfg(target_arch = "wasm32")]
 mod browser;
 mod cache;

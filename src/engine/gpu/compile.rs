@@ -34,7 +34,7 @@ impl Kernel {
             return invalid(format!("there is no kernel '{name}'"));
         };
         let reads_step = source.reads_step();
-        let has_shape = source.needs != Needs::Specialisation;
+        let has_shape = source.argument_bytes > 0;
         let text = source.text(key);
         let shape = has_shape.then_some((0, storage(Access::Read)));
         // A template may leave out its last binding.
@@ -86,7 +86,8 @@ impl Kernel {
             (pipeline, layout)
         });
         let (pipeline, layout) = made.await?;
-        Ok(Self { name, pipeline, layout, reads_step, has_shape })
+        let arguments = source.arguments;
+        Ok(Self { name, pipeline, layout, reads_step, arguments, has_shape })
     }
 }
 

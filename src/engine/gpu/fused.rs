@@ -370,7 +370,7 @@ impl Fused {
         let buffers =
             [parameters, inputs, targets, frequencies, values, &self.results, &self.losses];
         let grid = Grid::Workgroups(count.div_ceil(self.shapes.step.tile() as usize), 1);
-        recorder.call(self.keys.pass.clone(), &[], &buffers, grid).await?;
+        recorder.call(self.keys.pass.clone(), &(), &buffers, grid).await?;
         let back = self.keys.gradients.is_some();
         let (operations, numbers) = self.layout.pass_cost(count, back);
         recorder.costing(operations, numbers);
@@ -388,7 +388,7 @@ impl Fused {
         let buffers = [&self.values, &self.results, &self.losses, &self.gradient, sums, status];
         let grid =
             Grid::Workgroups(self.layout.all_blocks(self.shapes.gradients) + 1, self.slices());
-        recorder.call(key, &[], &buffers, grid).await?;
+        recorder.call(key, &(), &buffers, grid).await?;
         let (operations, numbers) = self.layout.gradient_cost(count, self.slices());
         recorder.costing(operations, numbers);
         Ok(())

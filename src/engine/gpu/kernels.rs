@@ -1,5 +1,6 @@
 //! The table of the kernels: one file in `shaders/` each, and what it binds.
 
+use super::arguments::{self, Arguments};
 use crate::activation::{Activation, Backward};
 use crate::error::Result;
 use crate::loss::Loss;
@@ -44,16 +45,27 @@ pub(super) enum Needs {
 pub(super) struct Source {
     pub(super) name: &'static str,
     text: &'static str,
-    /// The storage buffers, from binding 1 on; binding 0 is its `shape`, read only.
+    /// The name of its arguments, and how many bytes they are: its `shape`, which is binding 0, read
+    /// only, if there are any.
+    pub(super) arguments: &'static str,
+    pub(super) argument_bytes: usize,
+    /// What the arguments are, for the test that compares them with the file.
+    #[cfg(test)]
+    pub(super) fields: &'static [arguments::Field],
+    /// The storage buffers, from binding 1 on.
     pub(super) bindings: &'static [Access],
     pub(super) needs: Needs,
 }
 
 macro_rules! sources {
-    ($($name:literal: $needs:ident, [$($access:ident),*];)*) => {
+    ($($name:literal: $needs:ident, $Arguments:ty, [$($access:ident),*];)*) => {
         &[$(Source {
             name: $name,
             text: include_str!(concat!("../../../shaders/", $name, ".wgsl")),
+            arguments: <$Arguments as Arguments>::NAME,
+            argument_bytes: size_of::<$Arguments>(),
+            #[cfg(test)]
+            fields: <$Arguments as Arguments>::FIELDS,
             bindings: &[$(Access::$access),*],
             needs: Needs::$needs,
         }),*]
@@ -62,26 +74,26 @@ macro_rules! sources {
 
 /// Every kernel of the engine.
 pub(super) static SOURCES: &[Source] = sources! {
-    "gather": Order, [Read, Write];
-    "gather_pixels": Pixels, [Read, Write, Write];
-    "fourier_encoding": Sine, [Read, Read, Write];
-    "matmul": Tile, [Read, Read, Write];
-    "matmul_nt": Tile, [Read, Read, Write];
-    "matmul_tn": Tile, [Read, Read, Write];
-    "bias_add": Index, [Read, Write];
-    "bias_gradient": Index, [Read, Write];
-    "activation": Formula, [Write];
-    "activation_with_slopes": Formula, [Write, Write];
-    "activation_gradient": Formula, [Read, Write];
-    "softmax": SoftmaxRows, [Write];
-    "softmax_gradient": SoftmaxGradientRows, [Read, Write];
-    "dropout": Dropout, [Write, Write];
-    "loss": Formula, [Read, Read, Write, Write, Read];
-    "loss_sum": Step, [Read, Write, Write];
-    "gradient_norms": Optimizer, [Read, Read, Write, Read];
-    "update": Optimizer, [Read, Write, Write, Write, Write, Read];
-    "fused_step": Specialisation, [Read, Read, Read, Read, Write, Write, Write];
-    "weight_gradients": Specialisation, [Read, Read, Read, Write, Write, Write];
+    "gather": Order, arguments::Gather, [Read, Write];
+    "gather_pixels": Pixels, arguments::GatherPixels, [Read, Write, Write];
+    "fourier_encoding": Sine, arguments::FourierEncoding, [Read, Read, Write];
+    "matmul": Tile, arguments::Matmul, [Read, Read, Write];
+    "matmul_nt": Tile, arguments::Matmul, [Read, Read, Write];
+    "matmul_tn": Tile, arguments::MatmulTn, [Read, Read, Write];
+    "bias_add": Index, arguments::BiasAdd, [Read, Write];
+    "bias_gradient": Index, arguments::BiasGradient, [Read, Write];
+    "activation": Formula, arguments::Activation, [Write];
+    "activation_with_slopes": Formula, arguments::Activation, [Write, Write];
+    "activation_gradient": Formula, arguments::Activation, [Read, Write];
+    "softmax": SoftmaxRows, arguments::Softmax, [Write];
+    "softmax_gradient": SoftmaxGradientRows, arguments::Softmax, [Read, Write];
+    "dropout": Dropout, arguments::Dropout, [Write, Write];
+    "loss": Formula, arguments::Loss, [Read, Read, Write, Write, Read];
+    "loss_sum": Step, arguments::LossSum, [Read, Write, Write];
+    "gradient_norms": Optimizer, arguments::Update, [Read, Read, Write, Read];
+    "update": Optimizer, arguments::Update, [Read, Write, Write, Write, Write, Read];
+    "fused_step": Specialisation, (), [Read, Read, Read, Read, Write, Write, Write];
+    "weight_gradients": Specialisation, (), [Read, Read, Read, Write, Write, Write];
 };
 
 /// A number that changes when a fused kernel does, or what writes it.
@@ -261,7 +273,9 @@ pub(super) struct Kernel {
     pub(super) layout: wgpu::BindGroupLayout,
     /// Whether it reads the current step.
     pub(super) reads_step: bool,
-    /// Whether binding 0 is its shape.
+    /// The name of its arguments.
+    pub(super) arguments: &'static str,
+    /// Whether it has any, at binding 0.
     pub(super) has_shape: bool,
 }
 

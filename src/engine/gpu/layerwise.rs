@@ -1,6 +1,9 @@
 //! A network layer by layer: its buffers, planned once, and its dispatches, forward beside
 //! backward. Works for any width and depth.
 
+use super::arguments::{
+    self, BiasAdd, BiasGradient, FourierEncoding, LossSum, Matmul, MatmulTn, Softmax,
+};
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::prediction::{self, Prediction};
@@ -220,7 +223,11 @@ impl Forward {
             recorder
                 .call(
                     KernelKey::new("fourier_encoding"),
-                    &[rows as u32, network.inputs() as u32, features as u32],
+                    &FourierEncoding {
+                        batch: rows as u32,
+                        inputs: network.inputs() as u32,
+                        features: features as u32,
+                    },
                     &[&self.inputs, frequencies, &self.values[0]],
                     Grid::Elements(rows * features),
                 )
@@ -233,7 +240,12 @@ impl Forward {
             recorder
                 .call(
                     KernelKey::new("matmul"),
-                    &[rows as u32, fan_in as u32, fan_out as u32, weights],
+                    &Matmul {
+                        m: rows as u32,
+                        k: fan_in as u32,
+                        n: fan_out as u32,
+                        b_offset: weights,
+                    },
                     &[&self.values[l], parameters, &self.values[l + 1]],
                     Grid::Tiles { rows, columns: fan_out },
                 )
@@ -244,7 +256,7 @@ impl Forward {
                 recorder
                     .call(
                         KernelKey::new("bias_add"),
-                        &[count as u32, fan_out as u32, biases],
+                        &BiasAdd { count: count as u32, outputs: fan_out as u32, offset: biases },
                         &[parameters, &self.values[l + 1]],
                         Grid::Elements(count),
                     )
@@ -257,14 +269,14 @@ impl Forward {
             let (z, slopes) = (&self.values[l + 1], self.slopes[l].as_ref());
             record_activation(recorder, activation, rows, fan_out, z, slopes).await?;
             if let Some(slopes) = slopes.filter(|_| layer.dropout > 0.0) {
-                let shape = [
-                    count as u32,
-                    fan_out as u32,
-                    l as u32,
-                    first as u32,
-                    dropout::threshold(layer.dropout),
-                    (dropout::factor(layer.dropout) as f32).to_bits(),
-                ];
+                let shape = arguments::Dropout {
+                    count: count as u32,
+                    width: fan_out as u32,
+                    layer: l as u32,
+                    offset: first as u32,
+                    threshold: dropout::threshold(layer.dropout),
+                    factor: dropout::factor(layer.dropout) as f32,
+                };
                 let key = KernelKey::new("dropout");
                 recorder.call(key, &shape, &[z, slopes], Grid::Elements(count)).await?;
             }
@@ -328,7 +340,7 @@ impl Backward {
         recorder
             .call(
                 KernelKey::new("loss_sum"),
-                &[rows as u32, accumulate, last],
+                &LossSum { batch: rows as u32, accumulate, last },
                 &[&self.losses, sums, status],
                 Grid::One,
             )
@@ -341,7 +353,13 @@ impl Backward {
             recorder
                 .call(
                     KernelKey::new("matmul_tn"),
-                    &[rows as u32, fan_in as u32, fan_out as u32, weights, accumulate],
+                    &MatmulTn {
+                        batch: rows as u32,
+                        m: fan_in as u32,
+                        n: fan_out as u32,
+                        c_offset: weights,
+                        accumulate,
+                    },
                     &[below, delta, &self.gradient],
                     Grid::Tiles { rows: fan_in, columns: fan_out },
                 )
@@ -352,7 +370,12 @@ impl Backward {
                 recorder
                     .call(
                         KernelKey::new("bias_gradient"),
-                        &[rows as u32, fan_out as u32, biases, accumulate],
+                        &BiasGradient {
+                            batch: rows as u32,
+                            outputs: fan_out as u32,
+                            offset: biases,
+                            accumulate,
+                        },
                         &[delta, &self.gradient],
                         Grid::Elements(fan_out),
                     )
@@ -362,7 +385,12 @@ impl Backward {
                 recorder
                     .call(
                         KernelKey::new("matmul_nt"),
-                        &[rows as u32, fan_out as u32, fan_in as u32, weights],
+                        &Matmul {
+                            m: rows as u32,
+                            k: fan_out as u32,
+                            n: fan_in as u32,
+                            b_offset: weights,
+                        },
                         &[delta, parameters, delta_below],
                         Grid::Tiles { rows, columns: fan_in },
                     )
@@ -395,7 +423,7 @@ impl Backward {
         recorder
             .call(
                 KernelKey::loss(loss, self.weights.is_some())?,
-                &[rows as u32, outputs as u32, scale.to_bits()],
+                &arguments::Loss { batch: rows as u32, outputs: outputs as u32, scale },
                 &operands,
                 Grid::Elements(rows),
             )
@@ -424,14 +452,17 @@ async fn record_activation(
         return Ok(());
     }
     if activation.is_row() {
-        let shape = [rows as u32, width as u32];
-        return recorder.call(KernelKey::new("softmax"), &shape, &[z], Grid::Elements(rows)).await;
+        let arguments = Softmax { batch: rows as u32, outputs: width as u32 };
+        return recorder
+            .call(KernelKey::new("softmax"), &arguments, &[z], Grid::Elements(rows))
+            .await;
     }
     let (key, buffers) = match slopes {
         None => (KernelKey::activation("activation", activation)?, vec![z]),
         Some(slopes) => (KernelKey::with_slopes(activation)?, vec![z, slopes]),
     };
-    recorder.call(key, &[count as u32], &buffers, Grid::Elements(count)).await
+    let arguments = arguments::Activation { count: count as u32 };
+    recorder.call(key, &arguments, &buffers, Grid::Elements(count)).await
 }
 
 /// Records what takes a gradient from the outputs of a layer to its weighted sums, in place; `needed`
@@ -450,15 +481,16 @@ async fn record_gradient(
     }
     if activation.is_row() {
         let key = KernelKey::new("softmax_gradient");
-        let shape = [rows as u32, width as u32];
-        return recorder.call(key, &shape, &[needed, delta], Grid::Elements(rows)).await;
+        let arguments = Softmax { batch: rows as u32, outputs: width as u32 };
+        return recorder.call(key, &arguments, &[needed, delta], Grid::Elements(rows)).await;
     }
     let key = if layer.stores_slope() {
         KernelKey::stored_slopes()
     } else {
         KernelKey::gradient(activation)?
     };
-    recorder.call(key, &[count as u32], &[needed, delta], Grid::Elements(count)).await
+    let arguments = arguments::Activation { count: count as u32 };
+    recorder.call(key, &arguments, &[needed, delta], Grid::Elements(count)).await
 }
 
 /// Operations of one of a layer's three products, and the numbers it has to read and write.

@@ -1,13 +1,14 @@
 //! Calls of kernels as data: recorded once, played many times.
 
+use super::arguments::Arguments;
 use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{Kernel, KernelKey};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid};
 use std::sync::Arc;
 
-/// Bytes of its `Shape` that a kernel is given: none is larger. It stands in a storage buffer, not a
+/// Bytes of arguments that a kernel is given: none has more. They are in a storage buffer, not a
 /// uniform one: Mesa 22's llvmpipe compiles a kernel anew whenever a condition on a uniform changes.
-const SHAPE_BYTES: u64 = 64;
+const ARGUMENT_BYTES: u64 = 64;
 
 /// Invocations in a workgroup of an elementwise kernel.
 const WORKGROUP: usize = 256;
@@ -109,29 +110,37 @@ struct Call {
 pub(super) struct Recorder<'a> {
     gpu: &'a Gpu,
     calls: Vec<Call>,
-    shapes: Vec<u8>,
+    arguments: Vec<u8>,
 }
 
 impl<'a> Recorder<'a> {
     pub(super) fn new(gpu: &'a Gpu) -> Self {
-        Self { gpu, calls: Vec::new(), shapes: Vec::new() }
+        Self { gpu, calls: Vec::new(), arguments: Vec::new() }
     }
 
-    /// Adds a call: `shape` are the words of the kernel's `Shape`, `buffers` its storage
-    /// buffers in the order of their bindings.
-    pub(super) async fn call(
+    /// Adds a call of a kernel with these arguments; `buffers` are its storage buffers, in the order of
+    /// their bindings.
+    ///
+    /// # Errors
+    /// The kernel cannot be compiled or dispatched, or it takes other arguments.
+    pub(super) async fn call<A: Arguments>(
         &mut self,
         key: KernelKey,
-        shape: &[u32],
+        arguments: &A,
         buffers: &[&wgpu::Buffer],
         grid: Grid,
     ) -> Result<()> {
+        const { assert!(size_of::<A>() as u64 <= ARGUMENT_BYTES) };
         let kernel = self.gpu.kernel(&key).await?;
+        if kernel.arguments != A::NAME {
+            let (name, needed) = (kernel.name, kernel.arguments);
+            return invalid(format!("the kernel '{name}' takes {needed}, not {}", A::NAME));
+        }
         let workgroups = grid.workgroups(self.gpu, &kernel)?;
         // Of an elementwise kernel: a number of each operand for every element.
         let elements = if let Grid::Elements(count) = grid { count } else { 0 };
         let cost = Cost { operations: 0.0, bytes: (4 * elements * buffers.len()) as f64 };
-        self.shapes.extend_from_slice(bytemuck::cast_slice(shape));
+        self.arguments.extend_from_slice(bytemuck::bytes_of(arguments));
         self.calls.push(Call {
             kernel,
             buffers: buffers.iter().map(|buffer| (*buffer).clone()).collect(),
@@ -139,8 +148,8 @@ impl<'a> Recorder<'a> {
             cost,
         });
         let stride =
-            u64::from(self.gpu.limits.min_storage_buffer_offset_alignment).max(SHAPE_BYTES);
-        self.shapes.resize(self.calls.len() * stride as usize, 0);
+            u64::from(self.gpu.limits.min_storage_buffer_offset_alignment).max(ARGUMENT_BYTES);
+        self.arguments.resize(self.calls.len() * stride as usize, 0);
         Ok(())
     }
 
@@ -154,23 +163,23 @@ impl<'a> Recorder<'a> {
     /// The recorded calls, ready to be played.
     pub(super) async fn finish(self, label: &str) -> Result<Vec<Dispatch>> {
         let usage = wgpu::BufferUsages::STORAGE;
-        let shapes = self
+        let arguments = self
             .gpu
-            .buffer(&format!("shapes of the {label}"), self.shapes.len() / 4, usage)
+            .buffer(&format!("arguments of the {label}"), self.arguments.len() / 4, usage)
             .await?;
-        self.gpu.write(&shapes, &self.shapes);
-        let stride = self.shapes.len() as u64 / self.calls.len().max(1) as u64;
+        self.gpu.write(&arguments, &self.arguments);
+        let stride = self.arguments.len() as u64 / self.calls.len().max(1) as u64;
         let bind = |device: &wgpu::Device| {
             let calls = self.calls.into_iter().enumerate();
             let dispatches = calls.map(|(position, call)| {
-                let shape = wgpu::BufferBinding {
-                    buffer: &shapes,
+                let own = wgpu::BufferBinding {
+                    buffer: &arguments,
                     offset: position as u64 * stride,
-                    size: wgpu::BufferSize::new(SHAPE_BYTES),
+                    size: wgpu::BufferSize::new(ARGUMENT_BYTES),
                 };
                 let operands = call.buffers.iter().map(wgpu::Buffer::as_entire_binding);
-                let shape = wgpu::BindingResource::Buffer(shape);
-                let entries: Vec<_> = (call.kernel.has_shape.then_some((0, shape)).into_iter())
+                let own = wgpu::BindingResource::Buffer(own);
+                let entries: Vec<_> = (call.kernel.has_shape.then_some((0, own)).into_iter())
                     .chain((1..).zip(operands))
                     .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
                     .collect();
@@ -180,7 +189,7 @@ impl<'a> Recorder<'a> {
                     entries: &entries,
                 });
                 let mut buffers = call.buffers;
-                buffers.push(shapes.clone());
+                buffers.push(arguments.clone());
                 Dispatch {
                     kernel: call.kernel,
                     group,

@@ -1,5 +1,6 @@
 //! A dataset on the device.
 
+use super::arguments::{Gather, GatherPixels};
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::recorder::{Grid, Recorder};
@@ -65,9 +66,15 @@ impl Segments {
     ) -> Result<()> {
         let (rows, offset) = (part.rows.len() as u32, part.rows.start as u32);
         for (buffer, first, count) in self.each() {
-            let shape = [rows, width as u32, offset, first, count];
+            let arguments = Gather {
+                batch: rows,
+                width: width as u32,
+                offset,
+                segment_first: first,
+                segment_rows: count,
+            };
             let grid = Grid::Elements(part.rows.len());
-            recorder.call(KernelKey::new("gather"), &shape, &[buffer, to], grid).await?;
+            recorder.call(KernelKey::new("gather"), &arguments, &[buffer, to], grid).await?;
         }
         Ok(())
     }
@@ -139,20 +146,20 @@ impl Stored {
             }
             Rows::Pixels { words, channels, places } => {
                 for (buffer, first, count) in words.each() {
-                    let [x, y] = places.scale.map(f32::to_bits);
-                    let shape = [
-                        rows,
-                        *channels as u32,
+                    let [scale_x, scale_y] = places.scale;
+                    let arguments = GatherPixels {
+                        batch: rows,
+                        channels: *channels as u32,
                         offset,
-                        first,
-                        count,
-                        places.width as u32,
-                        x,
-                        y,
-                        places.origin.to_bits(),
-                    ];
+                        segment_first: first,
+                        segment_rows: count,
+                        width: places.width as u32,
+                        scale_x,
+                        scale_y,
+                        origin: places.origin,
+                    };
                     let key = KernelKey::new("gather_pixels");
-                    recorder.call(key, &shape, &[buffer, inputs, targets], grid).await?;
+                    recorder.call(key, &arguments, &[buffer, inputs, targets], grid).await?;
                 }
             }
         }

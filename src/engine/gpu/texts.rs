@@ -1,11 +1,13 @@
-//! The texts of the kernels: every template filled in every configuration, and one generated text
-//! beside the file in which it was last reviewed.
+//! The texts of the kernels: every template filled in every configuration, what they bind beside the
+//! table of the kernels, and the fused kernels of a network beside those that were last reviewed.
 
+use super::arguments::{Arguments, Field};
 use super::candidates::candidates;
-use super::kernels::{self, KernelKey};
+use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
 use super::shape::{Abilities, Shapes};
 use super::specialise::{self, Kind, Purpose, Samples};
+use super::step::StepData;
 use super::update::{Norms, Update};
 use crate::activation::Activation;
 use crate::dataset::Grid;
@@ -20,6 +22,10 @@ use crate::wrappers::Wrappers;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
+use wgpu::naga::{
+    AddressSpace, ArraySize, Handle, Module, ScalarKind, StorageAccess, Type, TypeInner, front,
+};
 
 /// Devices on which other shapes are tried: GPUs, and software adapters without and with subgroups.
 fn devices() -> Vec<Abilities> {
@@ -62,8 +68,8 @@ fn networks() -> Vec<(Network, Loss)> {
     all
 }
 
-/// The fused kernels of a network, training and predicting, in every shape.
-fn fused(network: &Network, loss: Loss) -> Vec<Result<KernelKey>> {
+/// The fused kernels of a network, training and predicting, in the first `most` shapes of each device.
+fn fused(network: &Network, loss: Loss, most: usize) -> Vec<Result<KernelKey>> {
     let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: -1.0 });
     let each =
         [Kind::Table, picture].map(|kind| [false, true].map(|weighted| Samples { kind, weighted }));
@@ -75,7 +81,8 @@ fn fused(network: &Network, loss: Loss) -> Vec<Result<KernelKey>> {
     let layout = Layout::new(network, 100);
     let mut seen = Vec::new();
     let mut keys = Vec::new();
-    for shapes in devices().iter().flat_map(|device| candidates(device, &layout)) {
+    let tried = |device: &Abilities| candidates(device, &layout).into_iter().take(most);
+    for shapes in devices().iter().flat_map(tried) {
         let Shapes { step, gradients, slice } = shapes;
         if seen.contains(&shapes) {
             continue;
@@ -110,9 +117,10 @@ fn updates() -> Vec<Result<KernelKey>> {
     keys
 }
 
-/// Every kernel of the engine, those that are written for one network for some.
-pub(super) fn all() -> impl Iterator<Item = KernelKey> {
-    let fused = networks().into_iter().flat_map(|(network, loss)| fused(&network, loss));
+/// Every kernel of the engine, those that are written for one network for some, in the first `most`
+/// shapes of each device.
+fn all(most: usize) -> impl Iterator<Item = KernelKey> {
+    let fused = networks().into_iter().flat_map(move |(network, loss)| fused(&network, loss, most));
     let all = kernels::general().chain(updates()).chain(fused);
     all.map(|key| key.expect("a template without mistakes"))
 }
@@ -120,7 +128,7 @@ pub(super) fn all() -> impl Iterator<Item = KernelKey> {
 #[test]
 fn every_template_can_be_filled() {
     let mut names = BTreeSet::new();
-    for key in all() {
+    for key in all(usize::MAX) {
         names.insert(key.name);
         let text = key.clone().into_text();
         assert!(!text.contains("${"), "{key}:\n{text}");
@@ -151,4 +159,106 @@ fn the_fused_kernels_are_those_that_were_reviewed() {
         assert!(differs.is_none(), "{}, line {differs:?}", path.display());
         assert_eq!(text.lines().count(), reviewed.lines().count(), "{}", path.display());
     }
+}
+
+/// The name of a type in WGSL.
+fn name_of(module: &Module, handle: Handle<Type>) -> String {
+    let scalar = |scalar: wgpu::naga::Scalar| match scalar.kind {
+        ScalarKind::Uint => "u32",
+        ScalarKind::Float => "f32",
+        other => panic!("no argument is of {other:?}"),
+    };
+    match &module.types[handle].inner {
+        TypeInner::Scalar(inner) => scalar(*inner).into(),
+        TypeInner::Vector { size, scalar: inner } => {
+            format!("vec{}<{}>", *size as u8, scalar(*inner))
+        }
+        TypeInner::Array { base, size: ArraySize::Constant(count), .. } => {
+            format!("array<{}, {count}>", name_of(module, *base))
+        }
+        other => panic!("no argument is of {other:?}"),
+    }
+}
+
+/// The fields of a struct in a module as (name, type, offset), and its size.
+fn fields_of(module: &Module, handle: Handle<Type>) -> (Vec<(String, String, usize)>, usize) {
+    let TypeInner::Struct { members, span } = &module.types[handle].inner else {
+        panic!("arguments are a struct");
+    };
+    let fields = members.iter().map(|member| {
+        let name = member.name.clone().expect("a name");
+        (name, name_of(module, member.ty), member.offset as usize)
+    });
+    (fields.collect(), *span as usize)
+}
+
+/// Fields in the same form, without what WGSL has no name for.
+fn named(fields: &[Field]) -> Vec<(String, String, usize)> {
+    let named = fields.iter().filter(|field| !field.kind.is_empty());
+    named.map(|field| (field.name.into(), field.kind.into(), field.offset)).collect()
+}
+
+/// Compares what a kernel binds with its line in the table, and the types of its arguments and of the
+/// step with those in Rust.
+fn check_bindings(key: &KernelKey, source: &Source, module: &Module) {
+    let mut bound = BTreeSet::new();
+    for (_, global) in module.global_variables.iter() {
+        let Some(binding) = &global.binding else { continue };
+        let AddressSpace::Storage { access } = global.space else {
+            panic!("{key}: what is bound is a storage buffer");
+        };
+        let access = match access {
+            access if access == StorageAccess::LOAD => Access::Read,
+            access if access == StorageAccess::LOAD | StorageAccess::STORE => Access::Write,
+            other => panic!("{key}: {other:?}"),
+        };
+        let name = global.name.as_deref().unwrap_or_default();
+        let place = binding.binding as usize;
+        match (binding.group, place) {
+            (0, 0) => {
+                let (fields, size) = fields_of(module, global.ty);
+                assert_eq!(fields, named(source.fields), "{key}: {}", source.arguments);
+                assert_eq!(size, source.argument_bytes, "{key}: {}", source.arguments);
+                assert!(access == Access::Read, "{key}");
+            }
+            (0, place) => {
+                let expected = source.bindings.get(place - 1).copied();
+                assert!(Some(access) == expected, "{key}: binding {place}, {name}");
+                bound.insert(place);
+            }
+            (1, 0) => {
+                let (fields, size) = fields_of(module, global.ty);
+                assert_eq!(fields, named(StepData::FIELDS), "{key}");
+                assert!(size <= size_of::<StepData>() && access == Access::Read, "{key}");
+            }
+            other => panic!("{key}: binding {other:?}"),
+        }
+    }
+    // Templates may leave out their last one.
+    let all: BTreeSet<usize> = (1..=source.bindings.len()).collect();
+    let missing: Vec<usize> = all.difference(&bound).copied().collect();
+    let partial = ["loss", "gradient_norms", "update", "fused_step"].contains(&key.name);
+    let last = partial.then_some(source.bindings.len());
+    assert!(missing.is_empty() || missing == last.as_slice(), "{key}: {missing:?} are not there");
+    let has_arguments = module
+        .global_variables
+        .iter()
+        .any(|(_, global)| global.binding.as_ref().is_some_and(|b| (b.group, b.binding) == (0, 0)));
+    assert_eq!(has_arguments, source.argument_bytes > 0, "{key}");
+}
+
+#[test]
+fn kernels_bind_what_the_table_and_the_types_say() {
+    let mut checked = BTreeSet::new();
+    for key in all(1) {
+        let text = key.clone().into_text();
+        let module = front::wgsl::parse_str(&text)
+            .unwrap_or_else(|error| panic!("{key}: {}", error.emit_to_string(&text)));
+        Validator::new(ValidationFlags::all(), Capabilities::all())
+            .validate(&module)
+            .unwrap_or_else(|error| panic!("{key}: {}", error.emit_to_string(&text)));
+        check_bindings(&key, key.source().expect("in the table"), &module);
+        checked.insert(key.name);
+    }
+    assert_eq!(checked.len(), kernels::SOURCES.len());
 }

@@ -13,6 +13,7 @@ mod samples;
 mod sums;
 
 use super::adapter;
+use super::arguments::{self, Arguments, BiasAdd, BiasGradient, LossSum, Matmul, MatmulTn};
 use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{KernelKey, SOURCES};
 use super::readback::floats;
@@ -60,9 +61,9 @@ pub(super) fn adapters() -> Vec<Arc<Gpu>> {
 }
 
 /// What a kernel is given in one test.
-struct Case<'a> {
+struct Case<'a, A> {
     key: KernelKey,
-    shape: Vec<u32>,
+    arguments: A,
     /// The storage buffers, in the order of their bindings.
     buffers: Vec<&'a [f32]>,
     grid: Grid,
@@ -70,7 +71,7 @@ struct Case<'a> {
 }
 
 /// Runs a kernel; the contents of its buffers afterwards.
-fn run(gpu: &Arc<Gpu>, case: Case) -> Vec<Vec<f32>> {
+fn run<A: Arguments>(gpu: &Arc<Gpu>, case: Case<A>) -> Vec<Vec<f32>> {
     let work = async {
         let mut buffers = Vec::new();
         for values in &case.buffers {
@@ -78,7 +79,7 @@ fn run(gpu: &Arc<Gpu>, case: Case) -> Vec<Vec<f32>> {
         }
         let mut recorder = Recorder::new(gpu);
         let bound: Vec<&wgpu::Buffer> = buffers.iter().collect();
-        recorder.call(case.key, &case.shape, &bound, case.grid).await?;
+        recorder.call(case.key, &case.arguments, &bound, case.grid).await?;
         let dispatches = recorder.finish("test").await?;
         note_played(&dispatches);
         let words = STEP_STRIDE as usize / 4;
@@ -165,7 +166,7 @@ fn check_product(
         gpu,
         Case {
             key: KernelKey::new(name),
-            shape: vec![m as u32, k as u32, n as u32, offset as u32],
+            arguments: Matmul { m: m as u32, k: k as u32, n: n as u32, b_offset: offset as u32 },
             buffers: vec![&a, &b, &c],
             grid: Grid::Tiles { rows: m, columns: n },
             step: None,
@@ -203,7 +204,13 @@ fn matmul_tn_adds_or_overwrites() {
                 gpu,
                 Case {
                     key: KernelKey::new("matmul_tn"),
-                    shape: vec![batch as u32, m as u32, n as u32, offset as u32, accumulate],
+                    arguments: MatmulTn {
+                        batch: batch as u32,
+                        m: m as u32,
+                        n: n as u32,
+                        c_offset: offset as u32,
+                        accumulate,
+                    },
                     buffers: vec![&a, &b, &before],
                     grid: Grid::Tiles { rows: m, columns: n },
                     step: None,
@@ -231,7 +238,11 @@ fn bias_add_and_bias_gradient() {
             gpu,
             Case {
                 key: KernelKey::new("bias_add"),
-                shape: vec![count as u32, outputs as u32, offset as u32],
+                arguments: BiasAdd {
+                    count: count as u32,
+                    outputs: outputs as u32,
+                    offset: offset as u32,
+                },
                 buffers: vec![&bias, &z],
                 grid: Grid::Elements(count),
                 step: None,
@@ -251,7 +262,12 @@ fn bias_add_and_bias_gradient() {
                 gpu,
                 Case {
                     key: KernelKey::new("bias_gradient"),
-                    shape: vec![batch as u32, outputs as u32, offset as u32, accumulate],
+                    arguments: BiasGradient {
+                        batch: batch as u32,
+                        outputs: outputs as u32,
+                        offset: offset as u32,
+                        accumulate,
+                    },
                     buffers: vec![&z, &bias],
                     grid: Grid::Elements(outputs),
                     step: None,
@@ -282,7 +298,7 @@ fn loss_sum_into_its_slot() {
                 gpu,
                 Case {
                     key: KernelKey::new("loss_sum"),
-                    shape: vec![batch as u32, accumulate, 1],
+                    arguments: LossSum { batch: batch as u32, accumulate, last: 1 },
                     buffers: vec![&losses, &before, &status],
                     grid: Grid::One,
                     step: Some(StepData { slot: slot as u32, number: 9, ..StepData::in_order(1) }),
@@ -307,7 +323,7 @@ fn loss_sum_notes_the_first_step_that_is_not_finite() {
                 &gpu,
                 Case {
                     key: KernelKey::new("loss_sum"),
-                    shape: vec![3, 0, 1],
+                    arguments: LossSum { batch: 3, accumulate: 0, last: 1 },
                     buffers: vec![&losses, &[0.0], &status],
                     grid: Grid::One,
                     step: Some(StepData { number: 9, ..StepData::in_order(1) }),

@@ -1,5 +1,6 @@
 //! The kernels that update the parameters: their texts, and their calls.
 
+use super::arguments;
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::recorder::{Grid, Recorder};
@@ -168,21 +169,22 @@ pub(super) async fn record(
     let Operands { gradient, slices, count, parameters, states, previous, status, norms } =
         *operands;
     let pieces = norms.map_or(0, |(_, pieces)| *pieces);
-    let shape = [count as u32, slices as u32, pieces as u32];
+    let arguments =
+        arguments::Update { count: count as u32, slices: slices as u32, pieces: pieces as u32 };
     let mut buffers = vec![gradient, parameters, states, previous, status];
     if let Some((norms, _)) = norms {
         for of in update.norms() {
             let mut operands = vec![gradient, parameters, norms];
             operands.extend(update.wrappers.accumulate.map(|_| states));
             let grid = Grid::Workgroups(pieces, 1);
-            recorder.call(update.norms_key(of)?, &shape, &operands, grid).await?;
+            recorder.call(update.norms_key(of)?, &arguments, &operands, grid).await?;
             let numbers = (slices + 1) * count;
             recorder.costing((numbers + 2 * count) as f64, numbers as f64);
         }
         buffers.push(norms);
     }
     let grid = Grid::Elements(count.div_ceil(UPDATED));
-    recorder.call(update.key()?, &shape, &buffers, grid).await?;
+    recorder.call(update.key()?, &arguments, &buffers, grid).await?;
     // About ten operations, parameters, their copy and the state, read and written.
     let (operations, numbers) = ((slices + 10) * count, (slices + 7) * count);
     recorder.costing(operations as f64, numbers as f64);

@@ -29,7 +29,7 @@ pub(super) fn activations_and_their_gradients() {
                 let zeros = vec![0.0; z.len()];
                 let case = |key, buffers| Case {
                     key,
-                    shape: vec![z.len() as u32],
+                    arguments: arguments::Activation { count: z.len() as u32 },
                     buffers,
                     grid: Grid::Elements(z.len()),
                     step: None,
@@ -88,14 +88,14 @@ pub(super) fn dropout_of_outputs_and_slopes() {
             gpu,
             Case {
                 key: KernelKey::new("dropout"),
-                shape: vec![
-                    y.len() as u32,
-                    width as u32,
-                    layer as u32,
-                    offset as u32,
-                    dropout::threshold(rate),
-                    (dropout::factor(rate) as f32).to_bits(),
-                ],
+                arguments: arguments::Dropout {
+                    count: y.len() as u32,
+                    width: width as u32,
+                    layer: layer as u32,
+                    offset: offset as u32,
+                    threshold: dropout::threshold(rate),
+                    factor: dropout::factor(rate) as f32,
+                },
                 buffers: vec![&y, &slopes],
                 grid: Grid::Elements(y.len()),
                 step: Some(StepData { masks: masks.words(), ..StepData::in_order(1) }),
@@ -117,7 +117,7 @@ pub(super) fn softmax_and_its_gradient() {
             reference::softmax(&mut expected, outputs);
             let case = |key, buffers| Case {
                 key: KernelKey::new(key),
-                shape: vec![batch as u32, outputs as u32],
+                arguments: arguments::Softmax { batch: batch as u32, outputs: outputs as u32 },
                 buffers,
                 grid: Grid::Elements(batch),
                 step: None,
@@ -189,7 +189,11 @@ pub(super) fn losses_and_their_gradients() {
                     gpu,
                     Case {
                         key: KernelKey::loss(loss, weighted).expect("a template"),
-                        shape: vec![batch as u32, outputs as u32, scale.to_bits()],
+                        arguments: arguments::Loss {
+                            batch: batch as u32,
+                            outputs: outputs as u32,
+                            scale,
+                        },
                         buffers,
                         grid: Grid::Elements(batch),
                         step: None,
@@ -218,7 +222,7 @@ pub(super) fn cross_entropies_stay_finite_at_extreme_logits() {
                 &gpu,
                 Case {
                     key: KernelKey::loss(name, false).expect("a template"),
-                    shape: vec![4, 2, 1.0_f32.to_bits()],
+                    arguments: arguments::Loss { batch: 4, outputs: 2, scale: 1.0 },
                     buffers: vec![&z, &t, &losses, &delta],
                     grid: Grid::Elements(4),
                     step: None,
@@ -241,7 +245,7 @@ pub(super) fn losses_show_what_is_not_finite() {
                 &gpu,
                 Case {
                     key: KernelKey::loss(loss, false).expect("a template"),
-                    shape: vec![2, 3, 1.0_f32.to_bits()],
+                    arguments: arguments::Loss { batch: 2, outputs: 3, scale: 1.0 },
                     buffers: vec![&z, &t, &losses, &delta],
                     grid: Grid::Elements(2),
                     step: None,

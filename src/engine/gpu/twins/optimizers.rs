@@ -129,7 +129,8 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
         let step = surrounded(&numbers, update_step(number as u32, optimizer, rate, l2));
         let mut norms: Vec<f32> =
             pieces(&segments).concat().into_iter().map(f32::from_bits).collect();
-        let shape = vec![count as u32, 2, segments.len() as u32];
+        let arguments =
+            arguments::Update { count: count as u32, slices: 2, pieces: segments.len() as u32 };
         let mut given = g.clone();
         if let Some(place) = wrappers.vectors().gathered {
             let place = (optimizer.states() + place) * count;
@@ -143,7 +144,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
                 gpu,
                 Case {
                     key: kernels.norms_key(of).expect("a template"),
-                    shape: shape.clone(),
+                    arguments,
                     buffers,
                     grid: Grid::Workgroups(segments.len(), 1),
                     step: Some(step),
@@ -169,7 +170,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
         }
         let grid = Grid::Elements(count);
         let key = kernels.key().expect("a template");
-        let got = run(gpu, Case { key, shape, buffers, grid, step: Some(step) });
+        let got = run(gpu, Case { key, arguments, buffers, grid, step: Some(step) });
         let sizes = conditioned(&after, &nudged.1, LEAST);
         assert_near(&format!("state of {what}"), &got[2], &after, &sizes, FEW);
         if !numbers.gather.updates {
@@ -202,7 +203,7 @@ pub(super) fn optimizers_note_what_is_not_finite_and_stop_after_it() {
             let status = status.map(f32::from_bits);
             let case = Case {
                 key: Update::plain(Optimizer::SGD).key().expect("a template"),
-                shape: vec![3, 1],
+                arguments: arguments::Update { count: 3, slices: 1, pieces: 0 },
                 buffers: vec![&gradient, &before, &[0.0; 3], &[0.0; 3], &status],
                 grid: Grid::Elements(3),
                 step: Some(update_step(number, Optimizer::SGD, 0.5, 0.0)),
@@ -235,7 +236,7 @@ pub(super) fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
                     let status = [f32::from_bits(u32::MAX); 2];
                     let case = Case {
                         key: Update::plain(adam).key().expect("a template"),
-                        shape: vec![1, 1],
+                        arguments: arguments::Update { count: 1, slices: 1, pieces: 0 },
                         buffers: vec![&g, &w, &states, &[0.0], &status],
                         grid: Grid::Elements(1),
                         step: Some(update_step(number, adam, 0.01, 0.0)),

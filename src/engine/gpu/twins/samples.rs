@@ -24,10 +24,16 @@ pub(super) fn gather_follows_the_permutation_across_segments() {
                 let mut out = vec![f32::NAN; batch * width];
                 let segment = samples.div_ceil(2);
                 for (position, part) in rows.chunks(segment * width).enumerate() {
-                    let shape = [batch, width, 0, position * segment, part.len() / width];
+                    let arguments = arguments::Gather {
+                        batch: batch as u32,
+                        width: width as u32,
+                        offset: 0,
+                        segment_first: (position * segment) as u32,
+                        segment_rows: (part.len() / width) as u32,
+                    };
                     let case = Case {
                         key: KernelKey::new("gather"),
-                        shape: shape.map(|word| word as u32).to_vec(),
+                        arguments,
                         buffers: vec![part, &out],
                         grid: Grid::Elements(batch),
                         step: Some(gather_step(&dataset, order, first, batch)),
@@ -52,7 +58,13 @@ pub(super) fn orders_of_few_samples_are_those_of_the_host() {
                 let out = vec![f32::NAN; len];
                 let case = Case {
                     key: KernelKey::new("gather"),
-                    shape: vec![len as u32, 1, 0, 0, len as u32],
+                    arguments: arguments::Gather {
+                        batch: len as u32,
+                        width: 1,
+                        offset: 0,
+                        segment_first: 0,
+                        segment_rows: len as u32,
+                    },
                     buffers: vec![&numbers, &out],
                     grid: Grid::Elements(len),
                     step: Some(gather_step(&dataset, order, 0, len)),
@@ -82,14 +94,21 @@ pub(super) fn gather_pixels_across_segments() {
             (vec![f32::NAN; 2 * batch], vec![f32::NAN; channels * batch]);
         let segment = words.len().div_ceil(2);
         for (position, part) in words.chunks(segment).enumerate() {
-            let mut shape = [batch, channels, 0, position * segment, part.len(), width]
-                .map(|w| w as u32)
-                .to_vec();
-            shape.extend(pixels.grid.scale.map(f32::to_bits));
-            shape.push(pixels.grid.origin.to_bits());
+            let [scale_x, scale_y] = pixels.grid.scale;
+            let arguments = arguments::GatherPixels {
+                batch: batch as u32,
+                channels: channels as u32,
+                offset: 0,
+                segment_first: (position * segment) as u32,
+                segment_rows: part.len() as u32,
+                width: width as u32,
+                scale_x,
+                scale_y,
+                origin: pixels.grid.origin,
+            };
             let case = Case {
                 key: KernelKey::new("gather_pixels"),
-                shape,
+                arguments,
                 buffers: vec![part, &inputs, &targets],
                 grid: Grid::Elements(batch),
                 step: Some(gather_step(&dataset, order, first, batch)),
@@ -119,7 +138,11 @@ pub(super) fn fourier_encoding() {
                 gpu,
                 Case {
                     key: KernelKey::new("fourier_encoding"),
-                    shape: vec![batch as u32, inputs as u32, features as u32],
+                    arguments: arguments::FourierEncoding {
+                        batch: batch as u32,
+                        inputs: inputs as u32,
+                        features: features as u32,
+                    },
                     buffers: vec![&x, &frequencies, &out],
                     grid: Grid::Elements(batch * features),
                     step: None,

@@ -11,10 +11,10 @@ pub(super) fn long_sums_go_in_blocks() {
     let sum = |factor: f64| ROWS as f64 * f64::from(term) * factor;
     for gpu in adapters() {
         let (terms, two) = (vec![term; ROWS], vec![2.0; 3 * ROWS]);
-        let shape = |words: &[usize]| words.iter().map(|word| *word as u32).collect();
+        let batch = ROWS as u32;
         let case = Case {
             key: KernelKey::new("bias_gradient"),
-            shape: shape(&[ROWS, 1, 0, 0]),
+            arguments: BiasGradient { batch, outputs: 1, offset: 0, accumulate: 0 },
             buffers: vec![&terms, &[0.0]],
             grid: Grid::Elements(1),
             step: None,
@@ -23,7 +23,7 @@ pub(super) fn long_sums_go_in_blocks() {
         assert_near("bias_gradient", &got[1], &[sum(1.0)], &[sum(1.0)], chain);
         let case = Case {
             key: KernelKey::new("matmul_tn"),
-            shape: shape(&[ROWS, 1, 3, 0, 0]),
+            arguments: MatmulTn { batch, m: 1, n: 3, c_offset: 0, accumulate: 0 },
             buffers: vec![&terms, &two, &[0.0; 3]],
             grid: Grid::Tiles { rows: 1, columns: 3 },
             step: None,
@@ -35,7 +35,7 @@ pub(super) fn long_sums_go_in_blocks() {
         let status = [f32::from_bits(u32::MAX); 2];
         let case = Case {
             key: KernelKey::new("loss_sum"),
-            shape: shape(&[losses.len(), 0, 1]),
+            arguments: LossSum { batch: losses.len() as u32, accumulate: 0, last: 1 },
             buffers: vec![&losses, &[0.0], &status],
             grid: Grid::One,
             step: Some(StepData { number: 1, ..StepData::in_order(1) }),
