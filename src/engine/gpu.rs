@@ -2,7 +2,7 @@
 //!
 //! `adapter` finds a device, `device` opens it and catches what goes wrong, `kernels` is the
 //! table of the shaders, `recorder` turns calls of kernels into a list of dispatches,
-//! `layerwise` lays out the buffers and the dispatches of a network, layer by layer, and
+//! `lowering` chooses how a network becomes dispatches, `fused` and `layerwise` record them, and
 //! `session` plays them, many steps to a submission, and reads back through `readback`.
 
 mod adapter;
@@ -22,6 +22,7 @@ mod layerwise;
 mod layout;
 mod listing;
 mod lock;
+mod lowering;
 mod pipelines;
 mod prediction;
 mod profile;
@@ -34,6 +35,7 @@ mod shape;
 mod specialise;
 mod state;
 mod step;
+mod task;
 #[cfg(test)]
 mod texts;
 mod tuning;
@@ -51,6 +53,7 @@ pub use listing::{Dispatch, Listing, listings, other_listings};
 
 use self::choice::Choice;
 use self::device::Gpu;
+use self::task::PredictionTask;
 use super::{Compute, Device, KernelTime, Output, Pending, Plan, Session};
 use crate::dataset::Dataset;
 use crate::error::Result;
@@ -148,13 +151,8 @@ impl GpuEngine {
             return Ok(Vec::new());
         }
         let gpu = &self.gpu;
-        let unfit = fused::unfit_rows(gpu, network, samples.min(fused::PREDICTED));
-        let work = fused::predict(gpu, network, samples, output);
-        let prediction = match fused::attempt(gpu, self.choice.kernels, unfit, work).await? {
-            Some(prediction) => prediction,
-            None => layerwise::predict(gpu, network, samples, output).await?,
-        };
-        prediction.run(gpu, inputs).await
+        let task = PredictionTask { gpu, network, samples, output, parameters: None };
+        lowering::build(&task, self.choice.kernels).await?.run(gpu, inputs).await
     }
 }
 

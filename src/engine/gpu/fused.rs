@@ -1,18 +1,17 @@
 //! The fused path: a training step in three dispatches, a prediction in one, for networks whose
 //! hidden layers are at most 128 wide.
 
-use super::choice::Kernels;
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::layout::Layout;
 use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder};
-use super::samples::Segments;
+use super::samples::{Rows, Segments, Stored, Weights};
 use super::shape::{Abilities, Shape, Shapes};
 use super::specialise::{self, Kind, Purpose, Samples};
 use crate::dataset::{self, Dataset};
 use crate::engine::Output;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid};
 use crate::loss::Loss;
 use crate::network::Network;
 use std::fmt::Display;
@@ -37,18 +36,16 @@ const NO_SHAPE: &str = "the fused kernels need more invocations or memory of a w
 const NO_BUFFER: &str = "the fused kernels take a batch and a dataset that fit in a buffer each and \
                          in a dispatch";
 
-/// The error for a user who chose the fused kernels where they cannot be used, for that reason.
-pub(super) fn forced(reason: &str) -> Error {
+/// Error when the fused kernels turn out to be impossible only while they are built.
+fn forced(reason: &str) -> Error {
     Error::Invalid(format!("{reason}: choose the layerwise kernels"))
 }
 
-/// Why the fused kernels cannot train this network, `rows` samples at a time, if they cannot.
-pub(super) fn unfit(
-    gpu: &Gpu,
-    network: &Network,
-    dataset: &Dataset,
-    rows: usize,
-) -> Option<String> {
+/// Whether the fused kernels can take this dataset.
+///
+/// # Errors
+/// The reason why they cannot.
+pub(super) fn check_dataset(gpu: &Gpu, dataset: &Dataset) -> Result<()> {
     let numbers = match dataset.samples() {
         dataset::Samples::Table(table) => {
             // The weights are behind the targets.
@@ -57,23 +54,25 @@ pub(super) fn unfit(
         }
         dataset::Samples::Pixels(pixels) => pixels.words.len(),
     };
-    unfit_rows(gpu, network, rows)
-        .or_else(|| (4 * numbers as u64 > gpu.largest_buffer()).then(|| NO_BUFFER.into()))
+    if 4 * numbers as u64 > gpu.largest_buffer() { invalid(NO_BUFFER) } else { Ok(()) }
 }
 
-/// Why the fused kernels cannot take `rows` samples through this network at a time, if they cannot.
-pub(super) fn unfit_rows(gpu: &Gpu, network: &Network, rows: usize) -> Option<String> {
+/// Whether the fused kernels can take `rows` samples through this network at a time.
+///
+/// # Errors
+/// The reason why they cannot.
+pub(super) fn check(gpu: &Gpu, network: &Network, rows: usize) -> Result<()> {
     if network.layers().iter().any(|layer| layer.fan_out > WIDEST) {
-        return Some(format!("the fused kernels take layers of at most {WIDEST} neurons"));
+        return invalid(format!("the fused kernels take layers of at most {WIDEST} neurons"));
     }
     let layout = Layout::new(network, rows);
     let candidates = gpu.candidates(&layout);
     if candidates.is_empty() {
         let unlimited = Abilities { most_turns: usize::MAX, ..gpu.abilities.clone() };
         if super::candidates::candidates(&unlimited, &layout).is_empty() {
-            return Some(NO_SHAPE.into());
+            return invalid(NO_SHAPE);
         }
-        return Some(format!(
+        return invalid(format!(
             "{} ends the loops of a kernel after {} turns, and the fused kernels take more for this \
              network and batch",
             gpu.info.adapter, gpu.abilities.most_turns
@@ -92,7 +91,7 @@ pub(super) fn unfit_rows(gpu: &Gpu, network: &Network, rows: usize) -> Option<St
             && layout.rows / tile <= most
             && layout.all_blocks(shapes.gradients) < most
     };
-    (!candidates.iter().all(fits)).then(|| NO_BUFFER.into())
+    if candidates.iter().all(fits) { Ok(()) } else { invalid(NO_BUFFER) }
 }
 
 /// The parameters in the layout of the fused kernels.
@@ -147,31 +146,6 @@ pub(super) fn skipped(gpu: &Gpu, error: Error, shape: impl Display) -> Result<Er
     let refused = gpu.refusal(error)?;
     gpu.note(format!("{refused}; another shape than {shape} is used"));
     Ok(refused)
-}
-
-/// What the fused kernels make, if they are chosen and can be used; `None` if the layerwise kernels
-/// are to be used, and a note says why.
-///
-/// # Errors
-/// What was chosen cannot be done, or the device failed.
-pub(super) async fn attempt<T>(
-    gpu: &Gpu,
-    kernels: Kernels,
-    unfit: Option<String>,
-    work: impl Future<Output = Result<T>>,
-) -> Result<Option<T>> {
-    let reason = match (kernels, unfit) {
-        (Kernels::Layerwise, _) => return Ok(None),
-        (Kernels::Fused, Some(reason)) => return Err(forced(&reason)),
-        (Kernels::Fused, None) => return work.await.map(Some),
-        (Kernels::Auto, Some(reason)) => reason,
-        (Kernels::Auto, None) => match work.await {
-            Ok(made) => return Ok(Some(made)),
-            Err(error) => gpu.refusal(error)?.to_string(),
-        },
-    };
-    gpu.note(format!("{reason}: the layerwise kernels are used"));
-    Ok(None)
 }
 
 /// The kernel of a pass through the network in tiles of that shape, for `rows` samples at most.
@@ -232,35 +206,23 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The samples of a dataset.
-    pub(super) async fn of(gpu: &Gpu, dataset: &Dataset) -> Result<Self> {
-        let whole = |segments: Segments| {
-            segments.buffers.into_iter().next().ok_or_else(|| forced(NO_BUFFER))
+    /// The samples of a dataset, whose segments are whole.
+    pub(super) async fn of(gpu: &Gpu, samples: &Stored) -> Result<Self> {
+        let whole = |segments: &Segments| {
+            segments.buffers.first().cloned().ok_or_else(|| forced(NO_BUFFER))
         };
-        let weighted = dataset.has_weights();
-        Ok(match dataset.samples() {
-            dataset::Samples::Table(table) => {
-                let (wide_in, wide_out) = (table.input_width, table.target_width);
-                let inputs = Segments::inputs(gpu, &table.inputs, wide_in).await?;
-                let targets = match dataset.stored_weights() {
-                    None => Segments::targets(gpu, &table.targets, wide_out).await?,
-                    Some(weights) => {
-                        let rows = table.targets.chunks_exact(wide_out).zip(weights);
-                        let rows = rows.flat_map(|(row, weight)| row.iter().chain([weight]));
-                        let rows: Vec<f32> = rows.copied().collect();
-                        Segments::targets(gpu, &rows, wide_out + 1).await?
-                    }
-                };
+        let weighted = !matches!(samples.weights, Weights::None);
+        Ok(match &samples.rows {
+            Rows::Table { inputs: (inputs, _), targets: (targets, _) } => {
                 let buffers = [whole(inputs)?, whole(targets)?];
                 Self { samples: Samples { kind: Kind::Table, weighted }, buffers }
             }
-            dataset::Samples::Pixels(pixels) => {
-                let words = Segments::pixels(gpu, &pixels.words).await?;
-                let weights = match dataset.stored_weights() {
-                    None => gpu.storage("no weights", 1).await?,
-                    Some(weights) => gpu.upload("weights of samples", weights).await?,
+            Rows::Pixels { words, places, .. } => {
+                let weights = match &samples.weights {
+                    Weights::Own(weights) => whole(weights)?,
+                    _ => gpu.storage("no weights", 1).await?,
                 };
-                let samples = Samples { kind: Kind::Picture(pixels.grid), weighted };
+                let samples = Samples { kind: Kind::Picture(*places), weighted };
                 Self { samples, buffers: [whole(words)?, weights] }
             }
         })
@@ -274,16 +236,21 @@ impl Source {
     }
 }
 
-/// A prediction of `samples` samples.
+/// A prediction of `samples` samples, by `parameters` in the layout of the fused kernels or else by the
+/// network's.
 pub(super) async fn predict(
     gpu: &Gpu,
     network: &Network,
+    parameters: Option<&wgpu::Buffer>,
     samples: usize,
     output: Output,
 ) -> Result<Prediction> {
     let rows = samples.min(PREDICTED);
     let layout = Layout::new(network, rows);
-    let parameters = upload_parameters(gpu, network, &layout).await?;
+    let parameters = match parameters {
+        Some(parameters) => parameters.clone(),
+        None => upload_parameters(gpu, network, &layout).await?,
+    };
     let source = Source::inputs(gpu, network, rows).await?;
     let inputs = source.buffers[0].clone();
     let candidates = gpu.candidates(&layout);

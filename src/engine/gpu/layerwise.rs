@@ -8,11 +8,10 @@ use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder};
-use super::samples::{Part, Stored};
+use super::samples::{Part, Stored, Weights};
 use super::state::State;
 use super::turns;
 use crate::activation::Activation;
-use crate::dataset::Dataset;
 use crate::dropout;
 use crate::engine::Output;
 use crate::error::{Error, Result, invalid};
@@ -78,7 +77,7 @@ pub(super) struct Layerwise<'a> {
     loss: Loss,
     /// Samples that go through the network at once.
     rows: usize,
-    samples: Stored,
+    samples: &'a Stored,
     forward: Forward,
     backward: Backward,
 }
@@ -88,16 +87,16 @@ impl<'a> Layerwise<'a> {
         gpu: &Gpu,
         network: &'a Network,
         loss: Loss,
-        dataset: &Dataset,
+        samples: &'a Stored,
         batch: usize,
     ) -> Result<Self> {
         let rows = part_rows(gpu, network, batch)?;
-        let weighted = dataset.has_weights();
+        let weighted = !matches!(samples.weights, Weights::None);
         Ok(Self {
             network,
             loss,
             rows,
-            samples: Stored::upload(gpu, dataset).await?,
+            samples,
             forward: Forward::new(gpu, network, rows, true).await?,
             backward: Backward::new(gpu, network, rows, weighted).await?,
         })
@@ -134,15 +133,20 @@ impl<'a> Layerwise<'a> {
     }
 }
 
-/// A prediction of `samples` samples.
+/// A prediction of `samples` samples, by `parameters` in the network's flat order or else by the
+/// network's.
 pub(super) async fn predict(
     gpu: &Gpu,
     network: &Network,
+    parameters: Option<&wgpu::Buffer>,
     samples: usize,
     output: Output,
 ) -> Result<Prediction> {
     let rows = part_rows(gpu, network, samples)?;
-    let parameters = upload_parameters(gpu, network).await?;
+    let parameters = match parameters {
+        Some(parameters) => parameters.clone(),
+        None => upload_parameters(gpu, network).await?,
+    };
     let forward = Forward::new(gpu, network, rows, false).await?;
     let mut passes = Vec::new();
     for count in prediction::counts(samples, rows) {

@@ -91,8 +91,17 @@ impl Segments {
 /// The samples of a dataset.
 pub(super) struct Stored {
     pub(super) rows: Rows,
-    /// Their weights, if they have weights.
-    pub(super) weights: Option<Segments>,
+    pub(super) weights: Weights,
+}
+
+/// Where the weights of samples are.
+pub(super) enum Weights {
+    /// The samples have no weights.
+    None,
+    /// In each row of targets, behind them.
+    BehindTargets,
+    /// By themselves.
+    Own(Segments),
 }
 
 /// Inputs and targets of samples.
@@ -104,7 +113,20 @@ pub(super) enum Rows {
 }
 
 impl Stored {
-    pub(super) async fn upload(gpu: &Gpu, dataset: &Dataset) -> Result<Self> {
+    /// Uploads a dataset. The weights of rows go behind their targets if that is wanted.
+    pub(super) async fn upload(gpu: &Gpu, dataset: &Dataset, behind: bool) -> Result<Self> {
+        let weights = dataset.stored_weights();
+        if let (Samples::Table(table), Some(weights), true) = (dataset.samples(), weights, behind) {
+            let (wide_in, wide_out) = (table.input_width, table.target_width);
+            let targets = table.targets.chunks_exact(wide_out).zip(weights);
+            let targets = targets.flat_map(|(row, weight)| row.iter().chain([weight]));
+            let targets: Vec<f32> = targets.copied().collect();
+            let inputs = Segments::inputs(gpu, &table.inputs, wide_in).await?;
+            let targets = Segments::targets(gpu, &targets, wide_out + 1).await?;
+            let (inputs, targets) = ((inputs, wide_in), (targets, wide_out + 1));
+            let rows = Rows::Table { inputs, targets };
+            return Ok(Self { rows, weights: Weights::BehindTargets });
+        }
         let rows = match dataset.samples() {
             Samples::Table(table) => {
                 let (wide_in, wide_out) = (table.input_width, table.target_width);
@@ -118,9 +140,11 @@ impl Stored {
                 places: pixels.grid,
             },
         };
-        let weights = match dataset.stored_weights() {
-            Some(weights) => Some(Segments::upload(gpu, "weights of samples", weights, 1).await?),
-            None => None,
+        let weights = match weights {
+            Some(weights) => {
+                Weights::Own(Segments::upload(gpu, "weights of samples", weights, 1).await?)
+            }
+            None => Weights::None,
         };
         Ok(Self { rows, weights })
     }
@@ -136,7 +160,7 @@ impl Stored {
     ) -> Result<()> {
         let (rows, offset) = (part.rows.len() as u32, part.rows.start as u32);
         let grid = Grid::Elements(part.rows.len());
-        if let (Some(stored), Some(to)) = (&self.weights, weights) {
+        if let (Weights::Own(stored), Some(to)) = (&self.weights, weights) {
             stored.record_gather(recorder, part, 1, to).await?;
         }
         match &self.rows {

@@ -4,16 +4,14 @@ mod transfer;
 
 use super::choice::Choice;
 use super::device::{Gpu, STEP_STRIDE};
-use super::fused::{self, Fused, Keys};
-use super::layerwise::{self, Layerwise};
-use super::layout::Layout;
+use super::lowering;
 use super::prediction;
 use super::readback::floats;
-use super::recorder::{Dispatch, Pass, Recorder, play_steps};
+use super::recorder::{Dispatch, Pass, play_steps};
+use super::samples::Stored;
 use super::state::{NEVER, State, divergence};
 use super::step::StepData;
-use super::tuning::{self, Trial};
-use super::update::Update;
+use super::task::{Training, TrainingTask};
 use crate::dataset::{Dataset, Part};
 use crate::dropout::Masks;
 use crate::engine::{KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
@@ -70,72 +68,6 @@ fn encoder_after(copies: &mut Vec<Copy>, gpu: &Gpu, label: &str) -> wgpu::Comman
     encoder
 }
 
-/// What a training run is made for.
-struct Task<'a> {
-    gpu: &'a Arc<Gpu>,
-    network: &'a Network,
-    plan: &'a Plan,
-    dataset: &'a Dataset,
-    slots: usize,
-    /// Samples of a full batch, and of what is left at the end of an epoch.
-    counts: &'a [usize],
-}
-
-/// What one kind of kernels needs for a training run.
-struct Recorded {
-    state: State,
-    places: Option<Vec<usize>>,
-    plans: Vec<Pass>,
-}
-
-impl Task<'_> {
-    async fn record_fused(&self, tune: bool) -> Result<Recorded> {
-        let Self { gpu, network, plan, dataset, slots, counts } = *self;
-        let batch = counts[0];
-        let layout = Layout::new(network, batch);
-        let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-        let state =
-            State::new(gpu, parameters, &layout.segments(), Update::of(plan), slots).await?;
-        let source = fused::Source::of(gpu, dataset).await?;
-        let trial = Trial { network, loss: plan.loss, batch, source: &source };
-        let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
-        let keys = Keys::training(network, batch, shapes, source.samples, plan.loss)?;
-        let fused = Fused::new(gpu, network, batch, shapes, source, keys).await?;
-        let mut plans = Vec::new();
-        for count in counts {
-            let mut recorder = Recorder::new(gpu);
-            fused.record(&mut recorder, &state.parameters, *count).await?;
-            fused.record_gradients(&mut recorder, *count, [&state.sums, &state.status]).await?;
-            let (gradient, slices) = (&fused.gradient, fused.slices());
-            state.record_update(&mut recorder, Update::of(plan), gradient, slices).await?;
-            let dispatches = recorder.finish("training step").await?;
-            plans.push(Pass { count: *count, dispatches });
-        }
-        Ok(Recorded { state, places: Some(layout.places(network)), plans })
-    }
-
-    async fn record_layerwise(&self) -> Result<Recorded> {
-        let Self { gpu, network, plan, dataset, slots, counts } = *self;
-        let batch = counts[0];
-        // Before anything is made: whether a single sample fits.
-        layerwise::part_rows(gpu, network, batch)?;
-        let parameters = layerwise::upload_parameters(gpu, network).await?;
-        let segments: Vec<_> = network.segments().iter().map(|s| s.range.clone()).collect();
-        let state = State::new(gpu, parameters, &segments, Update::of(plan), slots).await?;
-        let layerwise = Layerwise::new(gpu, network, plan.loss, dataset, batch).await?;
-        let mut plans = Vec::new();
-        for count in counts {
-            let mut recorder = Recorder::new(gpu);
-            layerwise.record_step(&mut recorder, &state, *count).await?;
-            let gradient = layerwise.gradient();
-            state.record_update(&mut recorder, Update::of(plan), gradient, 1).await?;
-            let dispatches = recorder.finish("training step").await?;
-            plans.push(Pass { count: *count, dispatches });
-        }
-        Ok(Recorded { state, places: None, plans })
-    }
-}
-
 /// A training run on a device.
 pub(super) struct GpuSession {
     pub(super) gpu: Arc<Gpu>,
@@ -146,8 +78,11 @@ pub(super) struct GpuSession {
     /// How many the network has.
     parameters: usize,
     state: State,
-    /// Where each parameter of the network stands, if not in the network's own order.
+    /// Where each parameter of the network is in `state`, if not in the network's own order.
     places: Option<Vec<usize>>,
+    /// The samples on the device.
+    #[expect(dead_code, reason = "an evaluation of the samples on the device will read them")]
+    stored: Stored,
     /// The most steps in a submission.
     slots: usize,
     pub(super) steps: wgpu::Buffer,
@@ -178,14 +113,10 @@ impl GpuSession {
         let steps = gpu.storage("steps", slots * STEP_STRIDE as usize / 4).await?;
         let step_group = gpu.step_group(&steps).await?;
         let counts: Vec<usize> = prediction::counts(samples, batch).collect();
-        let task = Task { gpu, network, plan, dataset, slots, counts: &counts };
-        let unfit = fused::unfit(gpu, network, dataset, batch);
-        let work = task.record_fused(choice.tune);
-        let recorded = match fused::attempt(gpu, choice.kernels, unfit, work).await? {
-            Some(recorded) => recorded,
-            None => task.record_layerwise().await?,
-        };
-        let Recorded { state, places, plans } = recorded;
+        let task =
+            TrainingTask { gpu, network, plan, dataset, slots, counts: &counts, tune: choice.tune };
+        let Training { state, places, samples: stored, passes: plans } =
+            lowering::build(&task, choice.kernels).await?;
         gpu.check()?;
         gpu.remember();
         Ok(Self {
@@ -197,6 +128,7 @@ impl GpuSession {
             parameters: network.parameters().len(),
             state,
             places,
+            stored,
             slots,
             steps,
             step_group,

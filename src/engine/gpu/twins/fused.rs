@@ -13,6 +13,7 @@ use crate::gpu::device::{Gpu, STEP_STRIDE};
 use crate::gpu::fused::{self, Fused, Keys, Source};
 use crate::gpu::readback::floats;
 use crate::gpu::recorder::{Recorder, play_steps};
+use crate::gpu::samples::Stored;
 use crate::gpu::shape::{Abilities, Shapes};
 use crate::gpu::step::StepData;
 use crate::gpu::{layout::Layout, specialise::Purpose};
@@ -56,7 +57,7 @@ impl Pass<'_> {
         let (gpu, network, count) = (self.gpu, self.network, self.step.count as usize);
         let layout = Layout::new(network, count);
         let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-        let source = Source::of(gpu, self.dataset).await?;
+        let source = Source::of(gpu, &Stored::upload(gpu, self.dataset, true).await?).await?;
         let purpose = Purpose::Prediction(output);
         let pass = fused::pass_kernel(network, count, self.shapes.step, source.samples, purpose)?;
         let keys = Keys { pass, gradients: None };
@@ -73,7 +74,7 @@ impl Pass<'_> {
         let capacity = count + 3;
         let layout = Layout::new(network, capacity);
         let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-        let source = Source::of(gpu, self.dataset).await?;
+        let source = Source::of(gpu, &Stored::upload(gpu, self.dataset, true).await?).await?;
         let keys = Keys::training(network, capacity, self.shapes, source.samples, loss)?;
         let fused = Fused::new(gpu, network, capacity, self.shapes, source, keys).await?;
         let sums = gpu.storage("sums", 2).await?;

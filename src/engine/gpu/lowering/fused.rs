@@ -1,0 +1,69 @@
+//! Networks of narrow layers, by the fused kernels.
+
+use crate::engine::Pending;
+use crate::engine::gpu::choice::Kernels;
+use crate::engine::gpu::fused::{self, Fused, Keys, PREDICTED, Source};
+use crate::engine::gpu::layout::Layout;
+use crate::engine::gpu::prediction::Prediction;
+use crate::engine::gpu::recorder::{Pass, Recorder};
+use crate::engine::gpu::samples::Stored;
+use crate::engine::gpu::state::State;
+use crate::engine::gpu::task::{Lowering, PredictionTask, Training, TrainingTask};
+use crate::engine::gpu::tuning::{self, Trial};
+use crate::engine::gpu::update::Update;
+use crate::error::Result;
+
+/// The fused kernels.
+pub(super) static FUSED: FusedKernels = FusedKernels;
+
+pub(super) struct FusedKernels;
+
+impl Lowering for FusedKernels {
+    fn kernels(&self) -> Kernels {
+        Kernels::Fused
+    }
+
+    fn name(&self) -> &'static str {
+        "fused"
+    }
+
+    fn fits_training(&self, task: &TrainingTask) -> Result<()> {
+        fused::check(task.gpu, task.network, task.counts[0])?;
+        fused::check_dataset(task.gpu, task.dataset)
+    }
+
+    fn fits_prediction(&self, task: &PredictionTask) -> Result<()> {
+        fused::check(task.gpu, task.network, task.samples.min(PREDICTED))
+    }
+
+    fn build_training<'a>(&self, task: &'a TrainingTask<'a>) -> Pending<'a, Training> {
+        Box::pin(train(task))
+    }
+
+    fn build_prediction<'a>(&self, task: &'a PredictionTask<'a>) -> Pending<'a, Prediction> {
+        Box::pin(fused::predict(task.gpu, task.network, task.parameters, task.samples, task.output))
+    }
+}
+
+async fn train(task: &TrainingTask<'_>) -> Result<Training> {
+    let TrainingTask { gpu, network, plan, dataset, slots, counts, tune } = *task;
+    let (batch, update) = (counts[0], Update::of(plan));
+    let layout = Layout::new(network, batch);
+    let parameters = fused::upload_parameters(gpu, network, &layout).await?;
+    let state = State::new(gpu, parameters, &layout.segments(), update, slots).await?;
+    let samples = Stored::upload(gpu, dataset, true).await?;
+    let source = Source::of(gpu, &samples).await?;
+    let trial = Trial { network, loss: plan.loss, batch, source: &source };
+    let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
+    let keys = Keys::training(network, batch, shapes, source.samples, plan.loss)?;
+    let fused = Fused::new(gpu, network, batch, shapes, source, keys).await?;
+    let mut passes = Vec::new();
+    for count in counts.iter().copied() {
+        let mut recorder = Recorder::new(gpu);
+        fused.record(&mut recorder, &state.parameters, count).await?;
+        fused.record_gradients(&mut recorder, count, [&state.sums, &state.status]).await?;
+        state.record_update(&mut recorder, update, &fused.gradient, fused.slices()).await?;
+        passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
+    }
+    Ok(Training { state, places: Some(layout.places(network)), samples, passes })
+}

@@ -1,0 +1,67 @@
+//! Any network, layer by layer.
+
+use crate::engine::Pending;
+use crate::engine::gpu::choice::Kernels;
+use crate::engine::gpu::layerwise::{self, Layerwise};
+use crate::engine::gpu::prediction::Prediction;
+use crate::engine::gpu::recorder::{Pass, Recorder};
+use crate::engine::gpu::samples::Stored;
+use crate::engine::gpu::state::State;
+use crate::engine::gpu::task::{Lowering, PredictionTask, Training, TrainingTask};
+use crate::engine::gpu::update::Update;
+use crate::error::Result;
+
+/// The layerwise kernels.
+pub(super) static LAYERWISE: LayerwiseKernels = LayerwiseKernels;
+
+pub(super) struct LayerwiseKernels;
+
+impl Lowering for LayerwiseKernels {
+    fn kernels(&self) -> Kernels {
+        Kernels::Layerwise
+    }
+
+    fn name(&self) -> &'static str {
+        "layerwise"
+    }
+
+    fn fits_training(&self, task: &TrainingTask) -> Result<()> {
+        layerwise::part_rows(task.gpu, task.network, task.counts[0]).map(|_| ())
+    }
+
+    fn fits_prediction(&self, task: &PredictionTask) -> Result<()> {
+        layerwise::part_rows(task.gpu, task.network, task.samples).map(|_| ())
+    }
+
+    fn build_training<'a>(&self, task: &'a TrainingTask<'a>) -> Pending<'a, Training> {
+        Box::pin(train(task))
+    }
+
+    fn build_prediction<'a>(&self, task: &'a PredictionTask<'a>) -> Pending<'a, Prediction> {
+        Box::pin(layerwise::predict(
+            task.gpu,
+            task.network,
+            task.parameters,
+            task.samples,
+            task.output,
+        ))
+    }
+}
+
+async fn train(task: &TrainingTask<'_>) -> Result<Training> {
+    let TrainingTask { gpu, network, plan, dataset, slots, counts, .. } = *task;
+    let update = Update::of(plan);
+    let parameters = layerwise::upload_parameters(gpu, network).await?;
+    let segments: Vec<_> = network.segments().iter().map(|s| s.range.clone()).collect();
+    let state = State::new(gpu, parameters, &segments, update, slots).await?;
+    let samples = Stored::upload(gpu, dataset, false).await?;
+    let layerwise = Layerwise::new(gpu, network, plan.loss, &samples, counts[0]).await?;
+    let mut passes = Vec::new();
+    for count in counts.iter().copied() {
+        let mut recorder = Recorder::new(gpu);
+        layerwise.record_step(&mut recorder, &state, count).await?;
+        state.record_update(&mut recorder, update, layerwise.gradient(), 1).await?;
+        passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
+    }
+    Ok(Training { state, places: None, samples, passes })
+}

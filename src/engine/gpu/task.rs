@@ -1,0 +1,134 @@
+//! The interface of the ways to run a network on a GPU: what they are asked for, and what they build.
+
+use super::choice::Kernels;
+use super::device::Gpu;
+use super::prediction::Prediction;
+use super::recorder::Pass;
+use super::samples::Stored;
+use super::state::State;
+use crate::dataset::Dataset;
+use crate::engine::{Output, Pending, Plan};
+use crate::error::Result;
+use crate::network::Network;
+use std::sync::Arc;
+
+/// A way to run a network on a GPU: it turns a task into buffers and dispatches of kernels.
+pub(super) trait Lowering: Sync {
+    /// What chooses it.
+    fn kernels(&self) -> Kernels;
+
+    /// What its kernels are called.
+    fn name(&self) -> &'static str;
+
+    /// Whether it can train this network on this dataset with these batches.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
+    fn fits_training(&self, task: &TrainingTask) -> Result<()>;
+
+    /// Whether it can predict so many samples.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
+    fn fits_prediction(&self, task: &PredictionTask) -> Result<()>;
+
+    /// Records the steps of a training run that fits.
+    ///
+    /// # Errors
+    /// The device or its driver refuses something.
+    fn build_training<'a>(&self, task: &'a TrainingTask<'a>) -> Pending<'a, Training>;
+
+    /// Records a prediction that fits.
+    ///
+    /// # Errors
+    /// The device or its driver refuses something.
+    fn build_prediction<'a>(&self, task: &'a PredictionTask<'a>) -> Pending<'a, Prediction>;
+}
+
+/// What a lowering can be asked for.
+pub(super) trait Task {
+    /// What it builds.
+    type Built;
+
+    fn gpu(&self) -> &Gpu;
+
+    /// Whether this lowering can take the task.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
+    fn fits(&self, lowering: &dyn Lowering) -> Result<()>;
+
+    /// Builds the task by a lowering that can take it.
+    ///
+    /// # Errors
+    /// The device or its driver refuses something.
+    fn build<'a>(&'a self, lowering: &dyn Lowering) -> Pending<'a, Self::Built>;
+}
+
+/// A training run to be built.
+pub(super) struct TrainingTask<'a> {
+    pub(super) gpu: &'a Arc<Gpu>,
+    pub(super) network: &'a Network,
+    pub(super) plan: &'a Plan,
+    pub(super) dataset: &'a Dataset,
+    /// The most steps in a submission.
+    pub(super) slots: usize,
+    /// Samples of a full batch, and of what is left at the end of an epoch.
+    pub(super) counts: &'a [usize],
+    /// Whether the fastest shapes are searched.
+    pub(super) tune: bool,
+}
+
+/// A training run as it was built.
+pub(super) struct Training {
+    pub(super) state: State,
+    /// Where each parameter of the network is in `state`, if not in the network's own order.
+    pub(super) places: Option<Vec<usize>>,
+    /// The samples on the device.
+    pub(super) samples: Stored,
+    /// The dispatches of a step of each of the task's counts.
+    pub(super) passes: Vec<Pass>,
+}
+
+impl Task for TrainingTask<'_> {
+    type Built = Training;
+
+    fn gpu(&self) -> &Gpu {
+        self.gpu
+    }
+
+    fn fits(&self, lowering: &dyn Lowering) -> Result<()> {
+        lowering.fits_training(self)
+    }
+
+    fn build<'a>(&'a self, lowering: &dyn Lowering) -> Pending<'a, Training> {
+        lowering.build_training(self)
+    }
+}
+
+/// A prediction to be built.
+pub(super) struct PredictionTask<'a> {
+    pub(super) gpu: &'a Arc<Gpu>,
+    pub(super) network: &'a Network,
+    pub(super) samples: usize,
+    pub(super) output: Output,
+    /// The parameters, if they are on the device in the order of the lowering; else the network's are
+    /// uploaded.
+    pub(super) parameters: Option<&'a wgpu::Buffer>,
+}
+
+impl Task for PredictionTask<'_> {
+    type Built = Prediction;
+
+    fn gpu(&self) -> &Gpu {
+        self.gpu
+    }
+
+    fn fits(&self, lowering: &dyn Lowering) -> Result<()> {
+        lowering.fits_prediction(self)
+    }
+
+    fn build<'a>(&'a self, lowering: &dyn Lowering) -> Pending<'a, Prediction> {
+        lowering.build_prediction(self)
+    }
+}
