@@ -5,7 +5,7 @@ use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::layout::Layout;
 use super::prediction::{self, Prediction};
-use super::recorder::{Grid, Pass, Recorder};
+use super::recorder::{Grid, Pass, Recorder, Work};
 use super::samples::{Rows, Segments, Stored, Weights};
 use super::shape::{Abilities, Shape, Shapes};
 use super::specialise::{self, Kind, Purpose, Samples};
@@ -194,8 +194,29 @@ pub(super) fn gradients_kernel(
 }
 
 /// Where everything is for `rows` samples and what fills their last tile.
-fn padded_layout(network: &Network, rows: usize, shape: Shape) -> Layout {
+pub(super) fn padded_layout(network: &Network, rows: usize, shape: Shape) -> Layout {
     Layout::new(network, rows.next_multiple_of(shape.tile() as usize))
+}
+
+/// The work of a pass of `count` samples, and back through the network if it is for training.
+pub(super) fn pass_work(layout: &Layout, shapes: Shapes, count: usize, back: bool) -> Work {
+    let (operations, numbers) = layout.pass_cost(count, back);
+    let tiles = count.div_ceil(shapes.step.tile() as usize);
+    Work::new(Grid::Workgroups(tiles, 1), operations, numbers)
+}
+
+/// The work of the gradients of a pass of `count` samples.
+pub(super) fn gradients_work(layout: &Layout, shapes: Shapes, count: usize) -> Work {
+    let slices = slices(layout, shapes);
+    let (operations, numbers) = layout.gradient_cost(count, slices);
+    // One workgroup more adds up the losses.
+    let blocks = layout.all_blocks(shapes.gradients) + 1;
+    Work::new(Grid::Workgroups(blocks, slices), operations, numbers)
+}
+
+/// In how many parts, one behind the other, the gradient comes.
+pub(super) fn slices(layout: &Layout, shapes: Shapes) -> usize {
+    layout.rows.div_ceil(shapes.slice as usize)
 }
 
 /// Where a batch's samples stand: the buffers of bindings 2 and 3.
@@ -322,7 +343,7 @@ impl Fused {
 
     /// In how many parts, one behind the other, the gradient comes.
     pub(super) fn slices(&self) -> usize {
-        self.layout.rows.div_ceil(self.shapes.slice as usize)
+        slices(&self.layout, self.shapes)
     }
 
     /// Records a pass of `count` samples.
@@ -336,12 +357,8 @@ impl Fused {
         let (frequencies, values) = (&self.frequencies, &self.values);
         let buffers =
             [parameters, inputs, targets, frequencies, values, &self.results, &self.losses];
-        let grid = Grid::Workgroups(count.div_ceil(self.shapes.step.tile() as usize), 1);
-        recorder.call(self.keys.pass.clone(), &(), &buffers, grid).await?;
-        let back = self.keys.gradients.is_some();
-        let (operations, numbers) = self.layout.pass_cost(count, back);
-        recorder.costing(operations, numbers);
-        Ok(())
+        let work = pass_work(&self.layout, self.shapes, count, self.keys.gradients.is_some());
+        recorder.call(self.keys.pass.clone(), &(), &buffers, work).await
     }
 
     /// Records the gradients of a pass of `count` samples, and the sum of its losses.
@@ -353,11 +370,7 @@ impl Fused {
     ) -> Result<()> {
         let Some(key) = self.keys.gradients.clone() else { return Ok(()) };
         let buffers = [&self.values, &self.results, &self.losses, &self.gradient, sums, status];
-        let grid =
-            Grid::Workgroups(self.layout.all_blocks(self.shapes.gradients) + 1, self.slices());
-        recorder.call(key, &(), &buffers, grid).await?;
-        let (operations, numbers) = self.layout.gradient_cost(count, self.slices());
-        recorder.costing(operations, numbers);
-        Ok(())
+        let work = gradients_work(&self.layout, self.shapes, count);
+        recorder.call(key, &(), &buffers, work).await
     }
 }

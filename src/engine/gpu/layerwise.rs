@@ -7,7 +7,7 @@ use super::arguments::{
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::prediction::{self, Prediction};
-use super::recorder::{Grid, Pass, Recorder};
+use super::recorder::{Grid, Pass, Recorder, Work};
 use super::samples::{Part, Stored, Weights};
 use super::state::State;
 use super::turns;
@@ -251,11 +251,9 @@ impl Forward {
                         b_offset: weights,
                     },
                     &[&self.values[l], parameters, &self.values[l + 1]],
-                    Grid::Tiles { rows, columns: fan_out },
+                    product(layer, rows, Grid::Tiles { rows, columns: fan_out }),
                 )
                 .await?;
-            let (operations, numbers) = product_cost(rows, fan_in, fan_out);
-            recorder.costing(operations, numbers);
             if let Some(biases) = biases {
                 recorder
                     .call(
@@ -365,11 +363,9 @@ impl Backward {
                         accumulate,
                     },
                     &[below, delta, &self.gradient],
-                    Grid::Tiles { rows: fan_in, columns: fan_out },
+                    product(layer, rows, Grid::Tiles { rows: fan_in, columns: fan_out }),
                 )
                 .await?;
-            let (operations, numbers) = product_cost(rows, fan_in, fan_out);
-            recorder.costing(operations, numbers);
             if let Some(biases) = biases {
                 recorder
                     .call(
@@ -396,11 +392,9 @@ impl Backward {
                             b_offset: weights,
                         },
                         &[delta, parameters, delta_below],
-                        Grid::Tiles { rows, columns: fan_in },
+                        product(layer, rows, Grid::Tiles { rows, columns: fan_in }),
                     )
                     .await?;
-                let (operations, numbers) = product_cost(rows, fan_in, fan_out);
-                recorder.costing(operations, numbers);
                 let needed = forward.needed(l - 1);
                 let layer = network.layers()[l - 1];
                 record_gradient(recorder, layer, rows, needed, delta_below).await?;
@@ -497,10 +491,11 @@ async fn record_gradient(
     recorder.call(key, &arguments, &[needed, delta], Grid::Elements(count)).await
 }
 
-/// Operations of one of a layer's three products, and the numbers it has to read and write.
-fn product_cost(rows: usize, fan_in: usize, fan_out: usize) -> (f64, f64) {
+/// One of a layer's three products.
+fn product(layer: &Layer, rows: usize, grid: Grid) -> Work {
+    let Layer { fan_in, fan_out, .. } = *layer;
     let numbers = rows * fan_in + fan_in * fan_out + rows * fan_out;
-    (2.0 * (rows * fan_in * fan_out) as f64, numbers as f64)
+    Work::new(grid, 2.0 * (rows * fan_in * fan_out) as f64, numbers as f64)
 }
 
 /// Where the weights of a layer and its biases, if it has any, start in the flat vector.

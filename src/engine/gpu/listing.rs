@@ -1,12 +1,13 @@
 //! The text of the kernels, for tools that look at what a compiler makes of them.
 
 use super::candidates;
-use super::fused::{PREDICTED, usual};
+use super::fused::{self, Keys, PREDICTED, usual};
 use super::kernels::{self, KernelKey};
 use super::layout::Layout;
+use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes};
 use super::specialise::{self, Purpose, Samples};
-use super::update::{UPDATED, Update};
+use super::update::{self, UPDATED, Update};
 use crate::engine::{Output, Plan};
 use crate::error::Result;
 use crate::network::Network;
@@ -42,8 +43,8 @@ pub struct Dispatch {
 }
 
 /// The fused kernels of a training step on a GPU with WebGPU's default limits: every pair of shapes
-/// that is tried on one, the first being what is taken unmeasured. Each comes as the three
-/// dispatches of a step, in their order.
+/// that is tried on one, the first being what is taken unmeasured. Each comes as the dispatches of a
+/// step, in their order.
 ///
 /// # Errors
 /// A network that the fused kernels cannot take.
@@ -63,7 +64,7 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
     let layout = Layout::new(network, PREDICTED);
     let shape = usual(&candidates(&layout))?.step;
     let purpose = Purpose::Prediction(Output::Activated);
-    let prediction = specialise::step(network, &layout, shape, Samples::TABLE, purpose)?;
+    let prediction = fused::pass_kernel(network, PREDICTED, shape, Samples::TABLE, purpose)?;
     let name = format!("fused_step, predicting, {shape}");
     let updates = Optimizer::ALL.iter().map(|optimizer| Update::plain(*optimizer).key());
     let general = kernels::general()
@@ -94,62 +95,51 @@ fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing 
     }
 }
 
-/// The three dispatches of a training step.
+/// The dispatches of a training step.
 fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> {
     let count = plan.batch_size;
-    let tile = shapes.step.tile() as usize;
-    // The last tile is whole, whatever the batch.
-    let layout = Layout::new(network, count.next_multiple_of(tile));
-    let slices = layout.rows.div_ceil(shapes.slice as usize);
-    let pass = specialise::step(
-        network,
-        &layout,
-        shapes.step,
-        Samples::TABLE,
-        Purpose::Training(plan.loss),
-    )?;
-    let (flops, numbers) = layout.pass_cost(count, true);
-    let pass = listing(
+    let layout = fused::padded_layout(network, count, shapes.step);
+    let keys = Keys::training(network, count, shapes, Samples::TABLE, plan.loss)?;
+    let mut listings = vec![listing(
         format!("fused_step, {}", shapes.step),
-        pass,
-        Some(Dispatch {
-            workgroups: [count.div_ceil(tile) as u32, 1, 1],
-            flops,
-            bytes: 4.0 * numbers,
-            trips: pass_trips(&layout, shapes.step),
-        }),
-    );
+        keys.pass,
+        Some(dispatch(
+            fused::pass_work(&layout, shapes, count, true),
+            pass_trips(&layout, shapes.step),
+        )),
+    )];
+    if let Some(key) = keys.gradients {
+        let samples = specialise::samples_at_once(shapes.gradients);
+        listings.push(listing(
+            format!("weight_gradients, {}", shapes.gradients),
+            key,
+            Some(dispatch(
+                fused::gradients_work(&layout, shapes, count),
+                vec![vec![((shapes.slice as usize).min(count) / samples) as f64]],
+            )),
+        ));
+    }
+    let slices = fused::slices(&layout, shapes);
+    let pieces = update::pieces(&layout.segments());
+    let sizes = pieces.iter().map(|[first, end, ..]| f64::from(end - first));
+    let piece = sizes.sum::<f64>() / pieces.len() as f64;
+    let calls = update::calls(Update::of(plan), layout.parameters(), slices, pieces.len())?;
+    listings.extend(calls.norms.into_iter().map(|(key, work)| {
+        let trips = vec![vec![(piece / 256.0).max(1.0), slices as f64]];
+        listing(key.to_string(), key, Some(dispatch(work, trips)))
+    }));
+    let (key, work) = calls.update;
+    let trips = vec![vec![UPDATED as f64, slices as f64]];
+    listings.push(listing(key.to_string(), key, Some(dispatch(work, trips))));
+    Ok(listings)
+}
 
-    let slice = shapes.slice as usize;
-    let gradients = specialise::weight_gradients(&layout, shapes.gradients, slice, shapes.step)?;
-    let (flops, numbers) = layout.gradient_cost(count, slices);
-    let samples = specialise::samples_at_once(shapes.gradients);
-    let gradients = listing(
-        format!("weight_gradients, {}", shapes.gradients),
-        gradients,
-        Some(Dispatch {
-            // One more adds up the losses.
-            workgroups: [layout.all_blocks(shapes.gradients) as u32 + 1, slices as u32, 1],
-            flops,
-            bytes: 4.0 * numbers,
-            trips: vec![vec![(slice.min(count) / samples) as f64]],
-        }),
-    );
-
-    let update = Update::of(plan).key()?;
-    let parameters = layout.parameters();
-    let update = listing(
-        update.to_string(),
-        update,
-        Some(Dispatch {
-            workgroups: [parameters.div_ceil(UPDATED).div_ceil(256) as u32, 1, 1],
-            // About ten operations, parameters, their copy and the state, read and written.
-            flops: ((slices + 10) * parameters) as f64,
-            bytes: 4.0 * ((slices + 7) * parameters) as f64,
-            trips: vec![vec![UPDATED as f64, slices as f64]],
-        }),
-    );
-    Ok(vec![pass, gradients, update])
+/// A dispatch as it is recorded on a GPU with WebGPU's default limits.
+fn dispatch(work: Work, trips: Vec<Vec<f64>>) -> Dispatch {
+    let most = wgpu::Limits::default().max_compute_workgroups_per_dimension as usize;
+    let [x, y] = work.grid.workgroups(most);
+    let Cost { operations, bytes } = work.cost(0);
+    Dispatch { workgroups: [x as u32, y as u32, 1], flops: operations, bytes, trips }
 }
 
 /// Of `fused_step`, forward and back: over layers, over columns where no other invocation has them,

@@ -33,9 +33,10 @@ pub(super) enum Grid {
 }
 
 impl Grid {
-    fn workgroups(self, gpu: &Gpu, kernel: &Kernel) -> Result<[u32; 3]> {
-        let most = gpu.limits.max_compute_workgroups_per_dimension as usize;
-        let [x, y] = match self {
+    /// Its workgroups, on a device with at most so many in a dimension. Only elements are spread over
+    /// two dimensions where they are too many for one.
+    pub(super) fn workgroups(self, most: usize) -> [usize; 2] {
+        match self {
             Self::Elements(count) => {
                 let workgroups = count.div_ceil(WORKGROUP);
                 let rows = workgroups.div_ceil(most).max(1);
@@ -46,7 +47,16 @@ impl Grid {
             }
             Self::Workgroups(x, y) => [x, y],
             Self::One => [1, 1],
-        };
+        }
+    }
+
+    /// The same on a device.
+    ///
+    /// # Errors
+    /// The device cannot dispatch so many.
+    fn checked(self, gpu: &Gpu, kernel: &Kernel) -> Result<[u32; 3]> {
+        let most = gpu.limits.max_compute_workgroups_per_dimension as usize;
+        let [x, y] = self.workgroups(most);
         if x > most || y > most {
             return Err(Error::TooLarge {
                 what: format!("a dispatch of the kernel '{}' in {x}×{y} workgroups", kernel.name),
@@ -66,6 +76,34 @@ pub(super) struct Cost {
     pub(super) operations: f64,
     /// Bytes of every number it reads or writes, each counted once.
     pub(super) bytes: f64,
+}
+
+/// How a call's invocations are laid out, and what they have to do.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    pub(super) grid: Grid,
+    /// If it is not known, a number of each operand for every element.
+    cost: Option<Cost>,
+}
+
+impl Work {
+    /// Work of so many operations that reads and writes so many numbers.
+    pub(super) fn new(grid: Grid, operations: f64, numbers: f64) -> Self {
+        Self { grid, cost: Some(Cost { operations, bytes: 4.0 * numbers }) }
+    }
+
+    /// What a call with so many operands has to do.
+    pub(super) fn cost(self, operands: usize) -> Cost {
+        let elements = if let Grid::Elements(count) = self.grid { count } else { 0 };
+        let bytes = (4 * elements * operands) as f64;
+        self.cost.unwrap_or(Cost { operations: 0.0, bytes })
+    }
+}
+
+impl From<Grid> for Work {
+    fn from(grid: Grid) -> Self {
+        Self { grid, cost: None }
+    }
 }
 
 /// A kernel with its operands.
@@ -128,7 +166,7 @@ impl<'a> Recorder<'a> {
         key: KernelKey,
         arguments: &A,
         buffers: &[&wgpu::Buffer],
-        grid: Grid,
+        work: impl Into<Work>,
     ) -> Result<()> {
         const { assert!(size_of::<A>() as u64 <= ARGUMENT_BYTES) };
         let kernel = self.gpu.kernel(&key).await?;
@@ -136,28 +174,19 @@ impl<'a> Recorder<'a> {
             let (name, needed) = (kernel.name, kernel.arguments);
             return invalid(format!("the kernel '{name}' takes {needed}, not {}", A::NAME));
         }
-        let workgroups = grid.workgroups(self.gpu, &kernel)?;
-        // Of an elementwise kernel: a number of each operand for every element.
-        let elements = if let Grid::Elements(count) = grid { count } else { 0 };
-        let cost = Cost { operations: 0.0, bytes: (4 * elements * buffers.len()) as f64 };
+        let work: Work = work.into();
+        let workgroups = work.grid.checked(self.gpu, &kernel)?;
         self.arguments.extend_from_slice(bytemuck::bytes_of(arguments));
         self.calls.push(Call {
             kernel,
             buffers: buffers.iter().map(|buffer| (*buffer).clone()).collect(),
             workgroups,
-            cost,
+            cost: work.cost(buffers.len()),
         });
         let stride =
             u64::from(self.gpu.limits.min_storage_buffer_offset_alignment).max(ARGUMENT_BYTES);
         self.arguments.resize(self.calls.len() * stride as usize, 0);
         Ok(())
-    }
-
-    /// Says what the last call has to do.
-    pub(super) fn costing(&mut self, operations: f64, numbers: f64) {
-        if let Some(call) = self.calls.last_mut() {
-            call.cost = Cost { operations, bytes: 4.0 * numbers };
-        }
     }
 
     /// The recorded calls, ready to be played.

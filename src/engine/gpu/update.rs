@@ -3,7 +3,7 @@
 use super::arguments;
 use super::device::Gpu;
 use super::kernels::KernelKey;
-use super::recorder::{Grid, Recorder};
+use super::recorder::{Grid, Recorder, Work};
 use crate::engine::Plan;
 use crate::error::Result;
 use crate::optimizer::Optimizer;
@@ -160,6 +160,28 @@ pub(super) struct Operands<'a> {
     pub(super) norms: Option<&'a (wgpu::Buffer, usize)>,
 }
 
+/// The kernels of an update, with their work.
+pub(super) struct Calls {
+    /// Those of the norms, which come first.
+    pub(super) norms: Vec<(KernelKey, Work)>,
+    /// The optimizer's.
+    pub(super) update: (KernelKey, Work),
+}
+
+/// The kernels of an update of `count` parameters by a gradient in so many slices, with norms in so many
+/// pieces.
+pub(super) fn calls(update: Update, count: usize, slices: usize, pieces: usize) -> Result<Calls> {
+    let numbers = (slices + 1) * count;
+    let grid = Grid::Workgroups(pieces, 1);
+    let norms = Work::new(grid, (numbers + 2 * count) as f64, numbers as f64);
+    let norms = update.norms().map(|of| Ok((update.norms_key(of)?, norms)));
+    // About ten operations, parameters, their copy and the state, read and written.
+    let (operations, numbers) = ((slices + 10) * count, (slices + 7) * count);
+    let grid = Grid::Elements(count.div_ceil(UPDATED));
+    let work = Work::new(grid, operations as f64, numbers as f64);
+    Ok(Calls { norms: norms.collect::<Result<_>>()?, update: (update.key()?, work) })
+}
+
 /// Records an update, and before it the norms that it needs.
 pub(super) async fn record(
     recorder: &mut Recorder<'_>,
@@ -172,21 +194,15 @@ pub(super) async fn record(
     let arguments =
         arguments::Update { count: count as u32, slices: slices as u32, pieces: pieces as u32 };
     let mut buffers = vec![gradient, parameters, states, previous, status];
+    let calls = calls(update, count, slices, pieces)?;
     if let Some((norms, _)) = norms {
-        for of in update.norms() {
+        for (key, work) in calls.norms {
             let mut operands = vec![gradient, parameters, norms];
             operands.extend(update.wrappers.accumulate.map(|_| states));
-            let grid = Grid::Workgroups(pieces, 1);
-            recorder.call(update.norms_key(of)?, &arguments, &operands, grid).await?;
-            let numbers = (slices + 1) * count;
-            recorder.costing((numbers + 2 * count) as f64, numbers as f64);
+            recorder.call(key, &arguments, &operands, work).await?;
         }
         buffers.push(norms);
     }
-    let grid = Grid::Elements(count.div_ceil(UPDATED));
-    recorder.call(update.key()?, &arguments, &buffers, grid).await?;
-    // About ten operations, parameters, their copy and the state, read and written.
-    let (operations, numbers) = ((slices + 10) * count, (slices + 7) * count);
-    recorder.costing(operations as f64, numbers as f64);
-    Ok(())
+    let (key, work) = calls.update;
+    recorder.call(key, &arguments, &buffers, work).await
 }
