@@ -24,7 +24,7 @@
 @group(0) @binding(1) var<storage, read> parameters: array<${number}>;
 @group(0) @binding(4) var<storage, read> frequencies: array<f32>;
 @group(0) @binding(5) var<storage, read_write> values: array<${number}>;
-@if training
+@if judges
 @group(0) @binding(6) var<storage, read_write> deltas: array<${number}>;
 @group(0) @binding(7) var<storage, read_write> losses: array<f32>;
 @else
@@ -39,7 +39,7 @@ var<workgroup> chosen: array<u32, TILE>;
 @if cooperative
 // Values or deltas of the level at hand.
 var<workgroup> tile: array<vec4<f32>, TILE * TILE_FOURS>;
-@if training
+@if judges
 var<workgroup> row_losses: array<f32, TILE>;
 @end
 @end
@@ -190,7 +190,7 @@ fn set_output(row: u32, j: u32, y: f32) {
 @end
 }
 
-@if training
+@if judges
 fn target_of(row: u32, j: u32) -> f32 {
     return sample_target(chosen[row], j);
 }
@@ -278,16 +278,18 @@ fn main(
     storageBarrier();
 @end
 
-@if training
+@if judges
     var loss = 0.0;
     for (var row = local; row < TILE; row += WORKGROUP) {
         let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));
         if first_row + row < count { loss += row_loss; }
 @if cooperative
         row_losses[row] = select(0.0, row_loss, first_row + row < count);
+@if training
         for (var j = 0u; j < pitch_of(LAYERS); j++) {
             tile[row * TILE_FOURS + j / 4u][j % 4u] = delta_of(row, j);
         }
+@end
 @end
     }
 @if cooperative
@@ -301,6 +303,7 @@ fn main(
     losses[workgroup.x * LANES + lane] = loss;
 @end
 
+@if training
     for (var layer = LAYERS - 1u; layer > 0u; layer--) {
         let pitch = pitch_of(layer + 1u);
         let depth = width_of(layer);
@@ -337,6 +340,7 @@ fn main(
 @end
         ${sync}
     }
+@end
 @else
     for (var row = local; row < TILE; row += WORKGROUP) {
         finish_row(row);

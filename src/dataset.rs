@@ -343,6 +343,16 @@ impl Dataset {
         Ok((take(held_out..self.len()), take(0..held_out)))
     }
 
+    /// Whether both are parts of the same samples in memory, with the same weights.
+    pub(crate) fn shares_samples(&self, other: &Self) -> bool {
+        let weights = match (&self.weights, &other.weights) {
+            (None, None) => true,
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            _ => false,
+        };
+        weights && Arc::ptr_eq(&self.samples, &other.samples)
+    }
+
     /// All samples, of which this dataset may be a part.
     pub(crate) fn samples(&self) -> &Samples {
         &self.samples

@@ -13,14 +13,12 @@ pub mod reference;
 
 use crate::dataset::Dataset;
 use crate::error::{Result, invalid};
-use crate::loss::Loss;
 use crate::network::Network;
-use crate::optimizer::Optimizer;
-use crate::permutation::Permutation;
-use crate::schedule::not_negative;
+pub(crate) use crate::plan::check_widths;
+pub use crate::plan::{Plan, Step};
+use crate::resources::Resources;
 use crate::state::State;
 use crate::threads::{MaybeSend, MaybeSync};
-use crate::wrappers::Wrappers;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -130,24 +128,24 @@ impl From<&Self> for Engine {
     }
 }
 
-/// Makes the handles of engines.
+/// Makes the handles of an engine.
 macro_rules! handles {
-    ($($engine:ty),*) => {$(
-        impl From<$engine> for Engine {
+    ($engine:ty) => {
+        impl From<$engine> for crate::engine::Engine {
             fn from(engine: $engine) -> Self {
                 Self::new(engine)
             }
         }
 
-        impl From<&$engine> for Engine {
+        impl From<&$engine> for crate::engine::Engine {
             fn from(engine: &$engine) -> Self {
                 Self::new(engine.clone())
             }
         }
-    )*};
+    };
 }
 
-handles!(cpu::CpuEngine, gpu::GpuEngine, reference::ReferenceEngine);
+pub(crate) use handles;
 
 /// What an engine computes. Users call it through an [`Engine`].
 pub trait Compute: MaybeSend + MaybeSync {
@@ -279,12 +277,22 @@ pub trait Session: MaybeSend {
         ready(no_place(place))
     }
 
-    /// Bytes of device memory that the run holds: samples, parameters, the optimizer's state and what
-    /// a step computes in. What is read back takes a little more, for a moment, and so do the kernels
-    /// themselves. `None` where the engine computes in the host's memory.
-    fn device_bytes(&self) -> Option<u64> {
-        None
-    }
+    /// The outputs (or logits) of `inputs`, `[samples, network.inputs()]`, with the parameters learned so
+    /// far ([`parameters`](Self::parameters)), as `[samples, network.outputs()]`. Nothing is dropped.
+    ///
+    /// Fails on inputs that are no whole samples, and on a device that failed.
+    fn predict<'a>(&'a mut self, inputs: &'a [f64], output: Output) -> Pending<'a, Vec<f64>>;
+
+    /// The plan's loss on `dataset` with the parameters learned so far ([`parameters`](Self::parameters)),
+    /// computed where the session computes. Samples count by their weights, nothing is dropped, and an L2
+    /// penalty is not part of it. A dataset that shares its samples with that of the session, such as the
+    /// other side of a [split](Dataset::split), is not uploaded.
+    ///
+    /// Fails on samples that do not fit the network or the loss, and on a device that failed.
+    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset) -> Pending<'a, f64>;
+
+    /// The memory that the session holds.
+    fn resources(&self) -> Resources;
 }
 
 /// What one kernel takes of a training step.
@@ -309,116 +317,6 @@ pub enum Output {
     Activated,
     /// The weighted sums before it.
     Logits,
-}
-
-/// What stays the same over a training run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Plan {
-    /// What is made small.
-    pub loss: Loss,
-    /// How gradients become updates.
-    pub optimizer: Optimizer,
-    /// L2 penalty: `l2·w` is added to the gradient of every parameter `w`.
-    pub l2: f64,
-    /// Samples in a step; the last step of an epoch may have fewer.
-    pub batch_size: usize,
-    /// Seed of the order of samples; `None` keeps them as they stand.
-    pub shuffle: Option<u64>,
-    /// Seed of what [dropout](crate::Builder::dropout) leaves out.
-    pub seed: u64,
-    /// What surrounds the optimizer.
-    pub wrappers: Wrappers,
-}
-
-impl Plan {
-    /// Whether the plan fits `network` and `dataset`.
-    pub(crate) fn check(&self, network: &Network, dataset: &Dataset) -> Result<()> {
-        network.check_trainable()?;
-        self.loss.check_output(network.output_layer().activation, network.outputs())?;
-        self.optimizer.check()?;
-        self.wrappers.check()?;
-        not_negative("the L2 penalty", self.l2)?;
-        if self.batch_size == 0 {
-            return invalid("a batch of 0 samples: it needs at least 1");
-        }
-        check_widths(network, dataset)?;
-        self.loss.check_targets(dataset)
-    }
-
-    /// Whether all `steps`, in this order, can be taken on so many samples. Every engine asks this, so
-    /// that all refuse the same steps.
-    pub(crate) fn check_steps(&self, steps: &[Step], samples: usize) -> Result<()> {
-        let batch = self.batch_size.min(samples);
-        for (step, before) in steps.iter().zip(std::iter::once(None).chain(steps.iter().map(Some)))
-        {
-            let Step { number, first, count, learning_rate, .. } = *step;
-            if number == 0 {
-                return invalid("step 0: steps are numbered from 1 on");
-            }
-            if let Some(before) = before.filter(|before| before.number + 1 != number) {
-                return invalid(format!(
-                    "step {number} follows step {}: steps are numbered one after the other, from 1 on",
-                    before.number
-                ));
-            }
-            if count == 0 || first.checked_add(count).is_none_or(|end| end > samples) {
-                return invalid(format!(
-                    "step {number} is of {count} samples from position {first} on, and there are \
-                     {samples}"
-                ));
-            }
-            if count != batch && count != samples % batch {
-                return invalid(format!(
-                    "step {number} is of {count} samples: it must have the batch size of {batch}, or \
-                     what is left of the samples at the end of an epoch"
-                ));
-            }
-            if !(learning_rate.is_finite() && learning_rate > 0.0) {
-                return invalid(format!(
-                    "step {number} has a learning rate of {learning_rate}: it must be a number above 0"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// The order in which `epoch` visits `samples`.
-    pub(crate) fn order(&self, samples: usize, epoch: u64) -> Permutation {
-        self.shuffle.map_or_else(
-            || Permutation::identity(samples),
-            |seed| Permutation::new(samples, seed, epoch),
-        )
-    }
-}
-
-/// An error if the samples of `dataset` are not as wide as `network`.
-pub(crate) fn check_widths(network: &Network, dataset: &Dataset) -> Result<()> {
-    if dataset.input_width() != network.inputs() || dataset.target_width() != network.outputs() {
-        return invalid(format!(
-            "samples of {} inputs and {} targets do not fit a network of {} inputs and {} outputs",
-            dataset.input_width(),
-            dataset.target_width(),
-            network.inputs(),
-            network.outputs()
-        ));
-    }
-    Ok(())
-}
-
-/// One step of a training run: some samples, one update.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    /// The step's number in the run, from 1. The session counts its updates itself, so a run may go on
-    /// in another session.
-    pub number: u64,
-    /// Its epoch, from 1, which decides the order of the samples.
-    pub epoch: u64,
-    /// Position of its first sample in the epoch's order.
-    pub first: usize,
-    /// Samples in it: the plan's batch size, or what is left of it at the end of an epoch.
-    pub count: usize,
-    /// Learning rate, above 0.
-    pub learning_rate: f64,
 }
 
 /// What came of some steps.

@@ -12,14 +12,13 @@
 //! # Ok::<(), impasto::Error>(())
 //! ```
 
-mod builder;
+pub(crate) mod builder;
 
 use crate::activation::Backward;
 use crate::encoding::Encoding;
 use crate::error::{Result, invalid};
 use crate::layer::Layer;
 use crate::segment::{Segment, SegmentTable};
-pub use builder::Builder;
 
 /// A multilayer perceptron and its parameters.
 #[derive(Clone, Debug)]
@@ -42,11 +41,6 @@ impl PartialEq for Network {
 }
 
 impl Network {
-    /// Starts a network that takes `inputs` numbers for each sample.
-    pub fn builder(inputs: usize) -> Builder {
-        Builder::new(inputs)
-    }
-
     /// Numbers for each sample, before the encoding.
     pub fn inputs(&self) -> usize {
         self.inputs
@@ -186,6 +180,17 @@ impl Network {
         }
     }
 
+    /// The same network without its parameters, for what asks for its layers alone.
+    pub(crate) fn shape(&self) -> Self {
+        Self {
+            inputs: self.inputs,
+            encoding: self.encoding,
+            layers: self.layers.clone(),
+            segments: self.segments.clone(),
+            parameters: Vec::new(),
+        }
+    }
+
     /// An error if the network cannot be trained.
     pub(crate) fn check_trainable(&self) -> Result<()> {
         match self.layers.iter().position(|l| l.activation.backward() == Backward::None) {
@@ -201,21 +206,26 @@ impl Network {
 
     /// Checks that `inputs` are whole samples; returns how many.
     pub(crate) fn samples_in(&self, inputs: &[f64]) -> Result<usize> {
-        if inputs.len().is_multiple_of(self.inputs) {
-            Ok(inputs.len() / self.inputs)
-        } else {
-            invalid(format!(
-                "{} numbers are no whole samples of a network with {} inputs",
-                inputs.len(),
-                self.inputs
-            ))
-        }
+        whole_samples(inputs, self.inputs)
+    }
+}
+
+/// Checks that `inputs` are whole samples of so many numbers; returns how many.
+pub(crate) fn whole_samples(inputs: &[f64], width: usize) -> Result<usize> {
+    if inputs.len().is_multiple_of(width) {
+        Ok(inputs.len() / width)
+    } else {
+        invalid(format!(
+            "{} numbers are no whole samples of a network with {width} inputs",
+            inputs.len()
+        ))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Builder;
     use crate::activation::Activation;
     use crate::initialization::Initialization;
 

@@ -1,7 +1,7 @@
 //! What training changes: enough to go on in another session as if nothing had happened.
 
-use crate::engine::Plan;
 use crate::error::{Result, invalid};
+use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 /// Everything that the steps of a session change. A new session that is

@@ -214,7 +214,7 @@ pub async fn evaluate_async(
 ) -> Result<f64> {
     let engine = engine.into();
     loss.check_output(network.output_layer().activation, network.outputs())?;
-    check_widths(network, dataset)?;
+    check_widths([network.inputs(), network.outputs()], dataset)?;
     loss.check_targets(dataset)?;
     let width = network.outputs();
     let wanted =

@@ -5,12 +5,10 @@
 
 mod common;
 
-use impasto::cpu::CpuEngine;
 use impasto::gpu::{Counts, GpuEngine, Kernels};
-use impasto::reference::ReferenceEngine;
 use impasto::{
-    Activation, Compute, Control, Dataset, Encoding, Engine, Network, Optimizer, Plan, Step,
-    Trainer,
+    Activation, Compute, Control, Dataset, Encoding, Engine, Network, Optimizer, Plan, Resources,
+    Step, Trainer,
 };
 
 /// Dispatches of a step by the fused kernels.
@@ -197,10 +195,10 @@ fn a_further_part_of_a_prediction_is_one_upload_and_one_submission() {
     }
 }
 
-/// The device memory of a run.
-fn device_bytes(engine: &Engine, network: &Network, plan: &Plan, dataset: &Dataset) -> Option<u64> {
+/// The memory of a run.
+fn resources(engine: &Engine, network: &Network, plan: &Plan, dataset: &Dataset) -> Resources {
     let session = pollster::block_on(engine.start(network, plan, dataset)).unwrap();
-    session.device_bytes()
+    session.resources()
 }
 
 #[test]
@@ -209,7 +207,8 @@ fn a_pixel_takes_four_bytes_of_the_device() {
     let network = network(4, 24);
     for engine in common::gpu_engines() {
         let bytes = |dataset: &Dataset, batch| {
-            device_bytes(&Engine::from(&engine), &network, &plan(dataset, batch), dataset).unwrap()
+            let engine = Engine::from(&engine);
+            resources(&engine, &network, &plan(dataset, batch), dataset).total()
         };
         let (of_small, of_large) = (bytes(&small, 1_000), bytes(&large, 1_000));
         let what = engine.device();
@@ -223,10 +222,22 @@ fn a_pixel_takes_four_bytes_of_the_device() {
 }
 
 #[test]
-fn who_computes_in_the_hosts_memory_holds_none_of_a_device() {
+fn a_session_reports_its_memory_by_kind() {
     let dataset = picture(10, 10);
     let (network, plan) = (network(1, 8), plan(&dataset, 10));
-    let cpu = CpuEngine::new(Some(1)).unwrap();
-    assert_eq!(device_bytes(&Engine::from(&cpu), &network, &plan, &dataset), None);
-    assert_eq!(device_bytes(&ReferenceEngine::new().into(), &network, &plan, &dataset), None);
+    let parameters = 4 * network.parameters().len() as u64;
+    for engine in common::engines() {
+        let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        let held = session.resources();
+        let what = format!("{held:?} on {}", engine.device());
+        // Those who compute in the host's memory read the dataset's own samples.
+        let samples = if engine.device().backend == "gpu" { 4 * 100 } else { 0 };
+        assert_eq!(held.samples, samples, "{what}");
+        // Adam's two vectors. Rows may be padded.
+        assert!(held.parameters >= parameters && held.state >= 2 * parameters, "{what}");
+        assert!(held.workspace > 0 && held.kept == 0, "{what}");
+        pollster::block_on(session.keep(0)).unwrap();
+        assert!(session.resources().kept >= 3 * parameters, "{what}");
+        assert!(session.resources().total() > held.total(), "{what}");
+    }
 }

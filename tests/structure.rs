@@ -92,7 +92,7 @@ fn imports(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
         let mut module: Module =
             name.iter().map(|part| part.to_string_lossy().into_owned()).collect();
         module.retain(|part| part != "lib");
-        modules.insert(module, tokens(&read(&path)));
+        modules.insert(module, without_visibility(tokens(&read(&path))));
     }
     let mut tests = Vec::new();
     for (module, tokens) in &mut modules {
@@ -194,6 +194,20 @@ fn tokens(text: &str) -> Vec<String> {
         rest = &rest[length..];
     }
     tokens
+}
+
+/// The tokens without the paths of `pub(in path)`, which import nothing.
+fn without_visibility(tokens: Vec<String>) -> Vec<String> {
+    let mut kept = Vec::with_capacity(tokens.len());
+    let mut rest = tokens.into_iter().peekable();
+    while let Some(token) = rest.next() {
+        let is_path = token == "in" && kept.ends_with(&["pub".to_string(), "(".to_string()]);
+        kept.push(token);
+        while is_path && rest.peek().is_some_and(|next| next != ")") {
+            rest.next();
+        }
+    }
+    kept
 }
 
 /// The bytes of the string that `text` begins with, with its quotes.

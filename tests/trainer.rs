@@ -157,7 +157,8 @@ fn the_parameters_of_the_best_epoch_are_kept() {
         assert_eq!(summary.samples, 30 * losses.len() as u64);
         let (_, held_out) = hill().split(0.25, 9).unwrap();
         let loss = evaluate(&engine, &network, Loss::MeanSquaredError, &held_out).unwrap();
-        assert_eq!(loss, lowest, "on {}", engine.device());
+        // The session judges in f32, `evaluate` adds the losses up in f64.
+        assert!((loss - lowest).abs() <= 1e-5 * lowest, "{loss} {lowest} on {}", engine.device());
     }
 }
 

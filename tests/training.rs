@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "the shared modules have more than this file needs")]
 
 mod common;
+#[path = "training/evaluation.rs"]
+mod evaluation;
 mod pictures;
 #[path = "training/regularization.rs"]
 mod regularization;

@@ -28,7 +28,7 @@ mod vectors;
 use self::layout::{Layout, Purpose};
 use self::session::CpuSession;
 use self::tile::{Shape, Tile};
-use super::{Compute, Device, Output, Pending, Plan, Session, ready};
+use super::{Compute, Device, Output, Pending, Plan, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::network::Network;
@@ -83,6 +83,8 @@ impl CpuEngine {
         self
     }
 }
+
+handles!(CpuEngine);
 
 impl Compute for CpuEngine {
     fn device(&self) -> &Device {

@@ -14,12 +14,14 @@ mod candidates;
 mod choice;
 mod compile;
 mod device;
+mod evaluation;
 #[cfg(test)]
 mod faults;
 mod fused;
 mod kernels;
 mod layerwise;
 mod layout;
+mod learned;
 mod listing;
 mod lock;
 mod lowering;
@@ -29,11 +31,11 @@ mod profile;
 mod readback;
 mod recent;
 mod recorder;
+mod run_buffers;
 mod samples;
 mod session;
 mod shape;
 mod specialise;
-mod state;
 mod step;
 mod task;
 #[cfg(test)]
@@ -54,7 +56,7 @@ pub use listing::{Dispatch, Listing, listings, other_listings};
 use self::choice::Choice;
 use self::device::Gpu;
 use self::task::PredictionTask;
-use super::{Compute, Device, KernelTime, Output, Pending, Plan, Session};
+use super::{Compute, Device, KernelTime, Output, Pending, Plan, Session, handles};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::network::Network;
@@ -155,6 +157,8 @@ impl GpuEngine {
         lowering::build(&task, self.choice.kernels).await?.run(gpu, inputs).await
     }
 }
+
+handles!(GpuEngine);
 
 impl Compute for GpuEngine {
     fn device(&self) -> &Device {

@@ -26,13 +26,15 @@ pub use wrappers::{average, clip_norm, clip_value, lookahead};
 
 use super::{
     Compute, Device, Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step,
-    no_place, ready,
+    handles, no_place, ready,
 };
 use crate::dataset::Dataset;
 use crate::dropout::Masks;
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::Network;
+use crate::permutation::Permutation;
+use crate::resources::Resources;
 use crate::state::{State, no_state};
 
 /// What a forward pass keeps: the encoded inputs, the outputs of each layer with the slopes of its
@@ -218,6 +220,8 @@ impl Default for ReferenceEngine {
     }
 }
 
+handles!(ReferenceEngine);
+
 impl Compute for ReferenceEngine {
     fn device(&self) -> &Device {
         &self.device
@@ -302,6 +306,27 @@ impl ReferenceSession {
         }
         loss
     }
+
+    /// The parameters that the run has resulted in so far.
+    fn learned_parameters(&self) -> Vec<f64> {
+        let Moment { network, states, batches, diverged } = &self.moment;
+        let Plan { optimizer, wrappers, .. } = &self.plan;
+        let parameters = network.parameters().to_vec();
+        let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
+        let average = place.map(|place| {
+            let first = place * parameters.len();
+            states[first..first + parameters.len()].to_vec()
+        });
+        let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
+        wrappers.learned(*batches, undone, parameters, average)
+    }
+
+    /// The network with them.
+    fn learned(&self) -> Result<Network> {
+        let mut network = self.moment.network.clone();
+        network.set_parameters(&self.learned_parameters())?;
+        Ok(network)
+    }
 }
 
 impl Session for ReferenceSession {
@@ -318,16 +343,7 @@ impl Session for ReferenceSession {
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
-        let Moment { network, states, batches, diverged } = &self.moment;
-        let Plan { optimizer, wrappers, .. } = &self.plan;
-        let parameters = network.parameters().to_vec();
-        let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
-        let average = place.map(|place| {
-            let first = place * parameters.len();
-            states[first..first + parameters.len()].to_vec()
-        });
-        let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
-        ready(Ok(wrappers.learned(*batches, undone, parameters, average)))
+        ready(Ok(self.learned_parameters()))
     }
 
     fn state(&mut self) -> Pending<'_, State> {
@@ -349,6 +365,45 @@ impl Session for ReferenceSession {
             (moment.batches, moment.diverged) = (state.batches, None);
             Ok(())
         }))
+    }
+
+    fn predict<'a>(&'a mut self, inputs: &'a [f64], output: Output) -> Pending<'a, Vec<f64>> {
+        ready(self.moment.network.samples_in(inputs).and_then(|_| {
+            let mut trace = forward(&self.learned()?, inputs);
+            Ok(match output {
+                Output::Logits => trace.logits,
+                Output::Activated => trace.values.pop().unwrap_or_default(),
+            })
+        }))
+    }
+
+    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset) -> Pending<'a, f64> {
+        let Moment { network, .. } = &self.moment;
+        let fits = self.plan.check_samples([network.inputs(), network.outputs()], dataset);
+        ready(fits.and_then(|()| {
+            let order = Permutation::identity(dataset.len());
+            let (inputs, targets) = gather(dataset, &order, 0, dataset.len());
+            let weights = gather_weights(dataset, &order, 0, dataset.len());
+            let network = self.learned()?;
+            let trace = forward(&network, &inputs);
+            Ok(loss_and_gradient_of(&network, self.plan.loss, &trace, &targets, &weights).0)
+        }))
+    }
+
+    fn resources(&self) -> Resources {
+        let bytes = |numbers: usize| 8 * numbers as u64;
+        let Moment { network, states, .. } = &self.moment;
+        let one = |moment: &Moment| moment.network.parameters().len() + moment.states.len();
+        let widths = network.widths();
+        let batch = self.plan.batch_size.min(self.dataset.len());
+        Resources {
+            samples: 0,
+            parameters: bytes(network.parameters().len()),
+            state: bytes(states.len()),
+            kept: bytes(self.kept.iter().flatten().map(one).sum()),
+            // Values, slopes and deltas, and the gradient.
+            workspace: bytes(3 * batch * widths.iter().sum::<usize>() + network.parameters().len()),
+        }
     }
 
     fn can_keep(&self) -> bool {

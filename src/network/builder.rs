@@ -15,6 +15,13 @@ use rand::rngs::ChaCha8Rng;
 /// within 32 bits on every device.
 const MOST_PARAMETERS: usize = 1 << 28;
 
+impl Network {
+    /// Starts a network that takes `inputs` numbers for each sample.
+    pub fn builder(inputs: usize) -> Builder {
+        Builder::new(inputs)
+    }
+}
+
 /// A layer that was added.
 #[derive(Clone, Copy, Debug)]
 struct Added {

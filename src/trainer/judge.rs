@@ -31,11 +31,16 @@ impl Judge {
         } else {
             self.waited = 0;
         }
-        let improved = loss < self.lowest;
+        let improved = self.is_best(loss);
         if improved {
             self.lowest = loss;
         }
         (improved, self.waited > rule.patience)
+    }
+
+    /// Whether an epoch with this loss would be the best yet.
+    pub(super) fn is_best(&self, loss: f64) -> bool {
+        loss < self.lowest
     }
 
     /// The best epoch, where it is kept.

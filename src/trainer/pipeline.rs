@@ -2,6 +2,7 @@
 //! them is taken in step by step.
 
 use super::turns::Turns;
+use crate::dataset::Dataset;
 use crate::engine::{Divergence, KEPT, Outcome, Pending, Session, Step};
 use crate::error::Result;
 use crate::state::State;
@@ -232,6 +233,11 @@ impl Pipeline {
     /// The parameters after all steps submitted so far.
     pub(super) async fn latest_parameters(&mut self) -> Result<Vec<f64>> {
         self.session.parameters().await
+    }
+
+    /// The loss on some samples after all steps submitted so far.
+    pub(super) async fn evaluate(&mut self, dataset: &Dataset) -> Result<f64> {
+        self.session.evaluate(dataset).await
     }
 
     /// The parameters after the last step taken in.

@@ -6,7 +6,7 @@ use super::judge::Judge;
 use super::pipeline::{Done, Pipeline, Taken};
 use super::timetable::Timetable;
 use super::turns::Turns;
-use super::{Control, Ending, Epoch, Event, Summary, Trainer, evaluate_async};
+use super::{Control, Ending, Epoch, Event, Summary, Trainer};
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
@@ -191,6 +191,11 @@ impl Training {
         Ok(())
     }
 
+    /// The engine that it runs on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// What came of it so far.
     pub fn summary(&self) -> &Summary {
         &self.summary
@@ -313,13 +318,16 @@ impl Training {
         Ok(ending)
     }
 
-    /// The loss on the held-out samples, if there are any, after the steps submitted so far.
+    /// The loss on the held-out samples, if there are any, after the steps submitted so far. Where it is
+    /// the best so far, `network` gets the parameters.
     async fn held_out_loss(&mut self) -> Result<Option<f64>> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
-        let parameters = self.pipeline.latest_parameters().await?;
-        self.network.set_parameters(&parameters)?;
-        let loss = self.trainer.loss;
-        Ok(Some(evaluate_async(&self.engine, &self.network, loss, held_out).await?))
+        let loss = self.pipeline.evaluate(held_out).await?;
+        if self.judge.is_best(loss) {
+            let parameters = self.pipeline.latest_parameters().await?;
+            self.network.set_parameters(&parameters)?;
+        }
+        Ok(Some(loss))
     }
 
     fn close_epoch(&mut self, number: u64, held_out_loss: Option<f64>) -> (Event, bool) {

@@ -88,6 +88,22 @@ impl Block {
         vectors::available().dispatch(Transpose(self));
     }
 
+    /// Exchanges the parameters with others for a while: with the numbers at the beginning of a flat
+    /// vector, which then begins behind them; or back again. Takes the room that the next update needs,
+    /// so no step may come between.
+    pub(super) fn exchange(&mut self, flat: Option<&mut &[f64]>) {
+        if let Some(flat) = flat {
+            let (own, rest) = flat.split_at(self.rows() * self.width);
+            let rows = self.other.chunks_exact_mut(self.stride);
+            for (row, own) in rows.zip(own.chunks_exact(self.width)) {
+                row.iter_mut().zip(own).for_each(|(to, from)| *to = *from as f32);
+            }
+            *flat = rest;
+        }
+        std::mem::swap(&mut self.values, &mut self.other);
+        vectors::available().dispatch(Transpose(self));
+    }
+
     /// Takes the last update back.
     pub(super) fn undo(&mut self) {
         std::mem::swap(&mut self.values, &mut self.other);

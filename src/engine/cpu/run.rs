@@ -1,5 +1,6 @@
 //! The steps of a training run on the CPU, on several threads.
 
+mod evaluate;
 mod transfer;
 
 use super::barrier::{Abandoned, Barrier};
@@ -13,6 +14,7 @@ use crate::dropout::Masks;
 use crate::engine::{Divergence, KEPT, Outcome, Plan, Step};
 use crate::error::{Error, Result, invalid};
 use crate::network::Network;
+use crate::resources::Resources;
 use crate::wrapper::clip_norm::factor;
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -75,6 +77,8 @@ pub(super) struct Run {
     kept_progress: Mutex<[Progress; KEPT]>,
     /// Whether steps were left out, since their threads could not be started.
     failed: AtomicBool,
+    /// The memory that it holds, with what one kept moment takes.
+    pub(super) resources: Resources,
 }
 
 impl Run {
@@ -118,7 +122,7 @@ impl Run {
             }
         }
         let norms = || (0..layout.len()).map(|_| Mutex::default()).collect();
-        Ok(Self {
+        let mut run = Self {
             plan,
             dataset: dataset.clone(),
             parameters: network.parameters().len(),
@@ -136,7 +140,10 @@ impl Run {
             kept: std::array::from_fn(|_| (0..layout.len()).map(|_| Mutex::default()).collect()),
             kept_progress: Mutex::default(),
             failed: AtomicBool::new(false),
-        })
+            resources: Resources::default(),
+        };
+        run.resources = run.measure_memory();
+        Ok(run)
     }
 
     /// Takes these steps, which the plan allows, and first keeps what they change in `place`, if one is
@@ -309,7 +316,7 @@ impl Worker<'_> {
         for (t, start) in samples.clone().step_by(tile.rows()).enumerate() {
             let rows = tile.rows().min(samples.end - start);
             tile.gather(shape, &run.dataset, &order, step.first + start, rows);
-            let dropout = Dropout { masks, first: start };
+            let dropout = Some(Dropout { masks, first: start });
             *loss += tile.loss(shape, &blocks, run.plan.loss, scale, rows, dropout);
             if t < TILES_AT_ONCE {
                 tile.backward(shape, &blocks, rows, t > 0, gradients);

@@ -3,9 +3,10 @@
 use super::jobs::Jobs;
 use super::run::Run;
 use crate::dataset::Dataset;
-use crate::engine::{KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
+use crate::engine::{KEPT, Outcome, Output, Pending, Plan, Session, Step, no_place, ready};
 use crate::error::Result;
-use crate::network::Network;
+use crate::network::{Network, whole_samples};
+use crate::resources::Resources;
 use crate::state::State;
 use std::sync::Arc;
 
@@ -72,6 +73,33 @@ impl Session for CpuSession {
         }
         let (run, state) = (Arc::clone(&self.run), state.clone());
         self.jobs.start(true, move || run.restore(&state))
+    }
+
+    fn predict<'a>(&'a mut self, inputs: &'a [f64], output: Output) -> Pending<'a, Vec<f64>> {
+        let samples = match whole_samples(inputs, self.run.widths()[0]) {
+            Ok(samples) => samples,
+            Err(error) => return ready(Err(error)),
+        };
+        let (run, inputs) = (Arc::clone(&self.run), inputs.to_vec());
+        let short = run.work(samples) < WORTH_A_JOB;
+        let outputs = self.jobs.start(short, move || run.predict(&inputs, output));
+        Box::pin(async move { outputs.await? })
+    }
+
+    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset) -> Pending<'a, f64> {
+        if let Err(error) = self.run.plan.check_samples(self.run.widths(), dataset) {
+            return ready(Err(error));
+        }
+        let (run, dataset) = (Arc::clone(&self.run), dataset.clone());
+        let short = run.work(dataset.len()) < WORTH_A_JOB;
+        let loss = self.jobs.start(short, move || run.evaluate(&dataset));
+        Box::pin(async move { loss.await? })
+    }
+
+    fn resources(&self) -> Resources {
+        let kept = self.kept.iter().filter(|kept| **kept).count() as u64;
+        let once = self.run.resources;
+        Resources { kept: kept * once.kept, ..once }
     }
 
     fn can_keep(&self) -> bool {

@@ -31,7 +31,7 @@ pub(super) const SHARE: usize = 4;
 /// What a tile must know of the network: everything but the parameters themselves.
 pub(super) struct Shape {
     pub(super) arch: Arch,
-    inputs: usize,
+    pub(super) inputs: usize,
     encoded: usize,
     /// `[inputs, waves]`.
     frequencies: Option<Vec<f32>>,
@@ -93,6 +93,8 @@ pub(super) struct Tile {
     targets: Vec<f32>,
     /// Of the samples; 1 where they have none of their own.
     weights: Vec<f32>,
+    /// Whether they are other than 1.
+    weighted: bool,
     /// `values[0]` is what the first layer is given, `values[l + 1]` what layer `l` puts out.
     values: Vec<Lines>,
     /// `slopes[l]` is `f′` of layer `l`'s weighted sums, where its activation stores it.
@@ -117,11 +119,20 @@ impl Tile {
             turns: vec![0.0; waves],
             targets: vec![0.0; rows * shape.outputs],
             weights: vec![1.0; rows],
+            weighted: false,
             values: std::iter::once(room(shape.encoded)).chain(layers).collect(),
             slopes: slopes.collect(),
             delta: room(shape.widest),
             delta_below: room(shape.widest),
         }
+    }
+
+    /// Numbers that it has room for.
+    pub(super) fn numbers(&self) -> usize {
+        let Self { inputs, turns, targets, weights, values, slopes, delta, delta_below, .. } = self;
+        let vectors = [inputs, turns, targets, weights];
+        let lines = values.iter().chain(slopes).chain([delta, delta_below]);
+        vectors.map(Vec::len).iter().sum::<usize>() + lines.map(|lines| lines.len()).sum::<usize>()
     }
 
     /// The most samples it holds.
@@ -156,7 +167,10 @@ impl Tile {
             for (i, weight) in self.weights[..rows].iter_mut().enumerate() {
                 *weight = dataset.weight(order.index(first + i));
             }
+        } else if self.weighted {
+            self.weights.fill(1.0);
         }
+        self.weighted = dataset.has_weights();
     }
 
     /// Takes the first `rows` samples through the network, the last layer's activation included
@@ -258,11 +272,11 @@ impl Tile {
         loss: Loss,
         scale: f32,
         rows: usize,
-        dropout: Dropout,
+        dropout: Option<Dropout>,
     ) -> f64 {
         let logits = loss.folded_activation().is_some();
         let output = if logits { Output::Logits } else { Output::Activated };
-        self.forward(shape, blocks, rows, output, Some(dropout));
+        self.forward(shape, blocks, rows, output, dropout);
         let (outputs, stride) = (shape.outputs, stride(shape.outputs));
         let activation = shape.output_activation();
         let last = shape.layers.len() - 1;

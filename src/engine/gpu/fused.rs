@@ -2,6 +2,7 @@
 //! hidden layers are at most 128 wide.
 
 use super::device::Gpu;
+use super::evaluation::Sinks;
 use super::kernels::KernelKey;
 use super::layout::Layout;
 use super::prediction::{self, Prediction};
@@ -162,6 +163,8 @@ pub(super) fn pass_kernel(
 /// The kernels of a pass, and of the gradients after it if it is for training.
 pub(super) struct Keys {
     pub(super) pass: KernelKey,
+    /// Whether the pass computes a loss.
+    pub(super) judges: bool,
     pub(super) gradients: Option<KernelKey>,
 }
 
@@ -177,6 +180,7 @@ impl Keys {
         let purpose = Purpose::Training(loss);
         Ok(Self {
             pass: pass_kernel(network, rows, shapes.step, samples, purpose)?,
+            judges: true,
             gradients: Some(gradients_kernel(network, rows, shapes)?),
         })
     }
@@ -274,15 +278,8 @@ pub(super) async fn predict(
     };
     let source = Source::inputs(gpu, network, rows).await?;
     let inputs = source.buffers[0].clone();
-    let candidates = gpu.candidates(&layout);
-    let steps: Vec<Shape> = candidates.iter().map(|shapes| shapes.step).collect();
-    let (step, pass) = first_compiled(gpu, &steps, |shape| {
-        pass_kernel(network, rows, shape, source.samples, Purpose::Prediction(output))
-    })
-    .await?;
-    let shapes = Shapes { step, ..usual(&candidates)? };
-    let keys = Keys { pass, gradients: None };
-    let fused = Fused::new(gpu, network, rows, shapes, source, keys).await?;
+    let purpose = Purpose::Prediction(output);
+    let fused = Fused::passing(gpu, network, rows, source, purpose).await?;
     let mut passes = Vec::new();
     for count in prediction::counts(samples, rows) {
         let mut recorder = Recorder::new(gpu);
@@ -309,6 +306,26 @@ pub(super) struct Fused {
 }
 
 impl Fused {
+    /// A pass that nothing follows, for `rows` samples at most, in the first shape that the driver compiles.
+    pub(super) async fn passing(
+        gpu: &Gpu,
+        network: &Network,
+        rows: usize,
+        source: Source,
+        purpose: Purpose,
+    ) -> Result<Self> {
+        let candidates = gpu.candidates(&Layout::new(network, rows));
+        let steps: Vec<Shape> = candidates.iter().map(|shapes| shapes.step).collect();
+        let (step, pass) = first_compiled(gpu, &steps, |shape| {
+            pass_kernel(network, rows, shape, source.samples, purpose)
+        })
+        .await?;
+        let shapes = Shapes { step, ..usual(&candidates)? };
+        let judges = matches!(purpose, Purpose::Evaluation(_));
+        let keys = Keys { pass, judges, gradients: None };
+        Self::new(gpu, network, rows, shapes, source, keys).await
+    }
+
     pub(super) async fn new(
         gpu: &Gpu,
         network: &Network,
@@ -323,11 +340,9 @@ impl Fused {
         let values = layout.all_values() + slack(&layout);
         let losses = rows.div_ceil(shapes.step.rows as usize);
         let slices = rows.div_ceil(shapes.slice as usize);
-        let (results, losses, gradient) = if keys.gradients.is_some() {
-            (values, losses, slices * layout.parameters())
-        } else {
-            (rows * network.outputs(), 1, 1)
-        };
+        let gradient = if keys.gradients.is_some() { slices * layout.parameters() } else { 1 };
+        let (results, losses) =
+            if keys.judges { (values, losses) } else { (rows * network.outputs(), 1) };
         Ok(Self {
             frequencies: gpu.upload("frequencies of the encoding", &frequencies).await?,
             values: gpu.storage("values of all layers", values).await?,
@@ -359,6 +374,17 @@ impl Fused {
             [parameters, inputs, targets, frequencies, values, &self.results, &self.losses];
         let work = pass_work(&self.layout, self.shapes, count, self.keys.gradients.is_some());
         recorder.call(self.keys.pass.clone(), &(), &buffers, work).await
+    }
+
+    /// Records the sum of the losses of a pass of `count` samples.
+    pub(super) async fn record_loss_sum(
+        &self,
+        recorder: &mut Recorder<'_>,
+        count: usize,
+        sinks: &Sinks,
+    ) -> Result<()> {
+        let losses = specialise::loss_sums(count, self.shapes.step);
+        sinks.record(recorder, &self.losses, losses).await
     }
 
     /// Records the gradients of a pass of `count` samples, and the sum of its losses.

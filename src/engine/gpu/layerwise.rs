@@ -1,6 +1,8 @@
 //! A network layer by layer: its buffers, planned once, and its dispatches, forward beside
 //! backward. Works for any width and depth.
 
+pub(super) mod scored;
+
 use super::arguments::{
     self, BiasAdd, BiasGradient, FourierEncoding, LossSum, Matmul, MatmulTn, Softmax,
 };
@@ -8,8 +10,8 @@ use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder, Work};
+use super::run_buffers::RunBuffers;
 use super::samples::{Part, Stored, Weights};
-use super::state::State;
 use super::turns;
 use crate::activation::Activation;
 use crate::dropout;
@@ -91,14 +93,13 @@ impl<'a> Layerwise<'a> {
         batch: usize,
     ) -> Result<Self> {
         let rows = part_rows(gpu, network, batch)?;
-        let weighted = !matches!(samples.weights, Weights::None);
         Ok(Self {
             network,
             loss,
             rows,
             samples,
             forward: Forward::new(gpu, network, rows, true).await?,
-            backward: Backward::new(gpu, network, rows, weighted).await?,
+            backward: Backward::new(gpu, network, samples, rows).await?,
         })
     }
 
@@ -111,12 +112,11 @@ impl<'a> Layerwise<'a> {
     pub(super) async fn record_step(
         &self,
         recorder: &mut Recorder<'_>,
-        state: &State,
+        state: &RunBuffers,
         count: usize,
     ) -> Result<()> {
         let (network, forward) = (self.network, &self.forward);
-        let folded = self.loss.folded_activation().is_some();
-        let output = if folded { Output::Logits } else { Output::Activated };
+        let output = read_by(self.loss);
         let (parameters, sinks) = (&state.parameters, [&state.sums, &state.status]);
         for start in (0..count).step_by(self.rows) {
             let part = Part { rows: start..count.min(start + self.rows), batch: count };
@@ -306,14 +306,13 @@ impl Backward {
     pub(super) async fn new(
         gpu: &Gpu,
         network: &Network,
+        samples: &Stored,
         rows: usize,
-        weighted: bool,
     ) -> Result<Self> {
         let widest = network.layers().iter().map(|layer| layer.fan_out).max().unwrap_or(1);
-        let weights = gpu.storage("weights of a batch", if weighted { rows } else { 1 }).await?;
         Ok(Self {
             targets: gpu.storage("targets of a batch", rows * network.outputs()).await?,
-            weights: weighted.then_some(weights),
+            weights: batch_weights(gpu, samples, rows).await?,
             losses: gpu.storage("losses of a batch", rows).await?,
             deltas: [
                 gpu.storage("deltas (even layers)", rows * widest).await?,
@@ -415,17 +414,10 @@ impl Backward {
     ) -> Result<()> {
         let rows = part.rows.len();
         let outputs = network.outputs();
-        let scale = loss.scale(part.batch, outputs) as f32;
+        let scale = loss.scale(part.batch, outputs);
         let mut operands = vec![forward.outputs(), &self.targets, &self.losses, &self.deltas[0]];
         operands.extend(&self.weights);
-        recorder
-            .call(
-                KernelKey::loss(loss, self.weights.is_some())?,
-                &arguments::Loss { batch: rows as u32, outputs: outputs as u32, scale },
-                &operands,
-                Grid::Elements(rows),
-            )
-            .await?;
+        record_losses(recorder, loss, [rows, outputs], scale, &operands).await?;
         if loss.folded_activation().is_none() {
             let needed = forward.needed(network.layers().len() - 1);
             let layer = network.output_layer();
@@ -489,6 +481,36 @@ async fn record_gradient(
     };
     let arguments = arguments::Activation { count: count as u32 };
     recorder.call(key, &arguments, &[needed, delta], Grid::Elements(count)).await
+}
+
+/// Which outputs a loss reads.
+fn read_by(loss: Loss) -> Output {
+    if loss.folded_activation().is_some() { Output::Logits } else { Output::Activated }
+}
+
+/// Room for the weights of so many samples, if they have weights.
+async fn batch_weights(gpu: &Gpu, samples: &Stored, rows: usize) -> Result<Option<wgpu::Buffer>> {
+    Ok(match samples.weights {
+        Weights::None => None,
+        Weights::BehindTargets | Weights::Own(_) => {
+            Some(gpu.storage("weights of a batch", rows).await?)
+        }
+    })
+}
+
+/// Records the loss of each row and its gradient. `operands` are outputs, targets, losses and deltas, and
+/// the weights if the samples have weights.
+async fn record_losses(
+    recorder: &mut Recorder<'_>,
+    loss: Loss,
+    [rows, outputs]: [usize; 2],
+    scale: f64,
+    operands: &[&wgpu::Buffer],
+) -> Result<()> {
+    let key = KernelKey::loss(loss, operands.len() > 4)?;
+    let (batch, outputs, scale) = (rows as u32, outputs as u32, scale as f32);
+    let arguments = arguments::Loss { batch, outputs, scale };
+    recorder.call(key, &arguments, operands, Grid::Elements(rows)).await
 }
 
 /// One of a layer's three products.

@@ -149,6 +149,19 @@ impl Stored {
         Ok(Self { rows, weights })
     }
 
+    /// Its buffers.
+    pub(super) fn buffers(&self) -> Vec<&wgpu::Buffer> {
+        let weights = match &self.weights {
+            Weights::Own(weights) => Some(weights),
+            Weights::None | Weights::BehindTargets => None,
+        };
+        let rows = match &self.rows {
+            Rows::Table { inputs: (inputs, _), targets: (targets, _) } => vec![inputs, targets],
+            Rows::Pixels { words, .. } => vec![words],
+        };
+        rows.into_iter().chain(weights).flat_map(|segments| &segments.buffers).collect()
+    }
+
     /// Records the gathering of a part of a batch: inputs and targets, and the weights if there is a
     /// buffer for them.
     pub(super) async fn record_gather(

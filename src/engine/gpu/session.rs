@@ -1,23 +1,28 @@
 //! A training run on a device.
 
+mod evaluate;
 mod transfer;
 
 use super::choice::Choice;
 use super::device::{Gpu, STEP_STRIDE};
+use super::learned::Learned;
 use super::lowering;
 use super::prediction;
 use super::readback::floats;
 use super::recorder::{Dispatch, Pass, play_steps};
+use super::run_buffers::{NEVER, RunBuffers, divergence};
 use super::samples::Stored;
-use super::state::{NEVER, State, divergence};
 use super::step::StepData;
-use super::task::{Training, TrainingTask};
-use crate::dataset::{Dataset, Part};
+use super::task::{Lowering, Training, TrainingTask};
+use crate::dataset::Dataset;
 use crate::dropout::Masks;
-use crate::engine::{KEPT, MOST_KEPT, Outcome, Pending, Plan, Session, Step, no_place, ready};
+use crate::engine::{
+    KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, no_place, ready,
+};
 use crate::error::{Result, invalid};
 use crate::network::Network;
-use crate::state::State as SessionState;
+use crate::resources::Resources;
+use crate::state::State;
 use crate::wrappers::Numbers;
 use std::sync::Arc;
 
@@ -33,7 +38,7 @@ struct Kept {
 }
 
 impl Kept {
-    async fn new(gpu: &Gpu, state: &State) -> Result<Self> {
+    async fn new(gpu: &Gpu, state: &RunBuffers) -> Result<Self> {
         let numbers = |buffer: &wgpu::Buffer| (buffer.size() / 4) as usize;
         Ok(Self {
             parameters: gpu.storage("kept parameters", numbers(&state.parameters)).await?,
@@ -44,7 +49,7 @@ impl Kept {
     }
 
     /// Each buffer, beside that of the run.
-    fn pairs<'a>(&'a self, state: &'a State) -> [(&'a wgpu::Buffer, &'a wgpu::Buffer); 3] {
+    fn pairs<'a>(&'a self, state: &'a RunBuffers) -> [(&'a wgpu::Buffer, &'a wgpu::Buffer); 3] {
         [
             (&self.parameters, &state.parameters),
             (&self.states, &state.states),
@@ -72,16 +77,17 @@ fn encoder_after(copies: &mut Vec<Copy>, gpu: &Gpu, label: &str) -> wgpu::Comman
 pub(super) struct GpuSession {
     pub(super) gpu: Arc<Gpu>,
     plan: Plan,
-    dataset_part: Part,
     pub(super) samples: usize,
-    outputs: usize,
-    /// How many the network has.
+    dataset: Dataset,
+    /// The network without its parameters.
+    network: Network,
+    /// How many it has.
     parameters: usize,
-    state: State,
+    lowering: &'static dyn Lowering,
+    state: RunBuffers,
     /// Where each parameter of the network is in `state`, if not in the network's own order.
     places: Option<Vec<usize>>,
     /// The samples on the device.
-    #[expect(dead_code, reason = "an evaluation of the samples on the device will read them")]
     stored: Stored,
     /// The most steps in a submission.
     slots: usize,
@@ -94,6 +100,7 @@ pub(super) struct GpuSession {
     /// The number of the last of these steps.
     last: u64,
     kept: [Option<Kept>; KEPT],
+    learned: Learned,
     /// What is copied before anything else is asked of the device.
     copies: Vec<Copy>,
 }
@@ -115,16 +122,18 @@ impl GpuSession {
         let counts: Vec<usize> = prediction::counts(samples, batch).collect();
         let task =
             TrainingTask { gpu, network, plan, dataset, slots, counts: &counts, tune: choice.tune };
-        let Training { state, places, samples: stored, passes: plans } =
+        let Training { lowering, state, places, samples: stored, passes: plans } =
             lowering::build(&task, choice.kernels).await?;
         gpu.check()?;
         gpu.remember();
         Ok(Self {
             gpu: Arc::clone(gpu),
             plan: *plan,
-            dataset_part: dataset.part(),
             samples,
-            outputs: network.outputs(),
+            dataset: dataset.clone(),
+            network: network.shape(),
+            lowering,
+            learned: Learned::default(),
             parameters: network.parameters().len(),
             state,
             places,
@@ -182,6 +191,14 @@ impl GpuSession {
         })
     }
 
+    /// Makes the copies that are due.
+    fn flush_copies(&mut self) {
+        if !self.copies.is_empty() {
+            let encoder = encoder_after(&mut self.copies, &self.gpu, "copies");
+            self.gpu.queue.submit([encoder.finish()]);
+        }
+    }
+
     /// The samples of a full batch, and its dispatches.
     pub(super) fn full_step(&self) -> (usize, &[Dispatch]) {
         (self.plans[0].count, &self.plans[0].dispatches)
@@ -194,14 +211,14 @@ impl GpuSession {
         let constants = self.plan.optimizer.constants(step.learning_rate, t);
         StepData {
             order: self.plan.order(self.samples, step.epoch).words(),
-            part: self.dataset_part.order.words(),
+            part: self.dataset.part().order.words(),
             first: step.first as u32,
             slot: slot as u32,
             number: step.number as u32,
             count: step.count as u32,
             constants: bytemuck::cast(constants.map(|c| c as f32)),
-            loss_scale: self.plan.loss.scale(step.count, self.outputs) as f32,
-            part_first: self.dataset_part.first as u32,
+            loss_scale: self.plan.loss.scale(step.count, self.network.outputs()) as f32,
+            part_first: self.dataset.part().first as u32,
             l2: self.plan.l2 as f32,
             clip_value: clip_value as f32,
             clip_norm: clip_norm as f32,
@@ -235,46 +252,16 @@ impl Session for GpuSession {
     }
 
     fn parameters(&mut self) -> Pending<'_, Vec<f64>> {
-        Box::pin(async move {
-            let what = "status of the run";
-            let encoder = encoder_after(&mut self.copies, &self.gpu, what);
-            let State { parameters, previous, status, states, count, .. } = &self.state;
-            let read = self.gpu.read(encoder, &[(status, 0..8)], what)?;
-            let status: [u32; 2] = bytemuck::pod_read_unaligned(&read.await?);
-            let diverged = divergence(status);
-            let undone = diverged.is_some_and(|diverged| !diverged.in_loss);
-            let learned = if undone { previous } else { parameters };
-            let size = 4 * *count as u64;
-            let numbers = |bytes: &[u8]| floats(bytes).map(f64::from).collect::<Vec<f64>>();
-            let bytes = self.gpu.read_in_parts(learned, 0..size, "parameters").await?;
-            let (now, mut average) = (numbers(&bytes), None);
-            let Plan { optimizer, wrappers, .. } = &self.plan;
-            if let Some(place) = wrappers.vectors().average {
-                let first = size * (optimizer.states() + place) as u64;
-                let bytes = first..first + size;
-                let bytes = self.gpu.read_in_parts(states, bytes, "average parameters").await?;
-                average = Some(numbers(&bytes));
-            }
-            // The step that diverged and those after it have had no effect.
-            let left_out = diverged.map_or(0, |diverged| self.last + 1 - diverged.step);
-            let batches = self.batches.saturating_sub(left_out);
-            let stored = wrappers.learned(batches, undone, now, average);
-            Ok(match &self.places {
-                None => stored,
-                Some(places) => places.iter().map(|place| stored[*place]).collect(),
-            })
-        })
+        Box::pin(self.read_learned())
     }
 
-    fn state(&mut self) -> Pending<'_, SessionState> {
+    fn state(&mut self) -> Pending<'_, State> {
         Box::pin(self.read_state())
     }
 
-    fn restore<'a>(&'a mut self, state: &'a SessionState) -> Pending<'a, ()> {
-        Box::pin(async move {
-            state.check(&self.plan, self.parameters)?;
-            self.upload_state(state).await
-        })
+    fn restore<'a>(&'a mut self, state: &'a State) -> Pending<'a, ()> {
+        let fits = state.check(&self.plan, self.parameters);
+        ready(fits.and_then(|()| self.upload_state(state)))
     }
 
     fn can_keep(&self) -> bool {
@@ -308,16 +295,41 @@ impl Session for GpuSession {
         ready(Ok(()))
     }
 
-    fn device_bytes(&self) -> Option<u64> {
-        let State { parameters, previous, states, sums, status, norms, .. } = &self.state;
-        let own = [&self.steps, parameters, previous, states, sums, status];
-        let own = own.into_iter().chain(norms.as_ref().map(|(norms, _)| norms));
-        let bound = self.plans.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
+    fn predict<'a>(&'a mut self, inputs: &'a [f64], output: Output) -> Pending<'a, Vec<f64>> {
+        Box::pin(self.outputs_of(inputs, output))
+    }
+
+    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset) -> Pending<'a, f64> {
+        let widths = [self.network.inputs(), self.network.outputs()];
+        match self.plan.check_samples(widths, dataset) {
+            Ok(()) => Box::pin(self.loss_on(dataset)),
+            Err(error) => ready(Err(error)),
+        }
+    }
+
+    fn resources(&self) -> Resources {
+        let size = |buffers: &[&wgpu::Buffer]| buffers.iter().map(|buffer| buffer.size()).sum();
+        let RunBuffers { parameters, previous, states, sums, status, norms, .. } = &self.state;
+        let samples = self.stored.buffers();
+        let learned = self.learned.parameters.iter();
+        let known: Vec<&wgpu::Buffer> = [parameters, previous].into_iter().chain(learned).collect();
         let kept = self.kept.iter().flatten();
         let kept = kept.flat_map(|kept| [&kept.parameters, &kept.states, &kept.status]);
-        let mut held: Vec<&wgpu::Buffer> = own.chain(bound).chain(kept).collect();
-        held.sort_unstable();
-        held.dedup();
-        Some(held.into_iter().map(wgpu::Buffer::size).sum())
+        let own = [&self.steps, sums, status];
+        let own = own.into_iter().chain(norms.as_ref().map(|(norms, _)| norms));
+        let bound = self.plans.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
+        let mut workspace: Vec<&wgpu::Buffer> = own.chain(bound).collect();
+        workspace.sort_unstable();
+        workspace.dedup();
+        workspace.retain(|buffer| {
+            !samples.contains(buffer) && !known.contains(buffer) && *buffer != states
+        });
+        Resources {
+            samples: size(&samples),
+            parameters: size(&known),
+            state: states.size(),
+            kept: size(&kept.collect::<Vec<_>>()),
+            workspace: size(&workspace),
+        }
     }
 }

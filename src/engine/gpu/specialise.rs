@@ -66,6 +66,8 @@ impl Samples {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Training(Loss),
+    /// The loss alone: nothing goes back.
+    Evaluation(Loss),
     Prediction(Output),
 }
 
@@ -148,6 +150,7 @@ pub(super) fn step(
         conditions: vec![
             ("cooperative", cooperative),
             ("training", training),
+            ("judges", !matches!(purpose, Purpose::Prediction(_))),
             ("stores_slopes", stores_slopes),
             ("drops", drops),
             ("slopes_shared", slopes_shared),
@@ -398,10 +401,12 @@ fn applied(network: &Network, purpose: Purpose) -> Vec<Applied> {
             // The loss or the prediction does that to whole rows, or works on logits.
             _ if layer.activation.is_row() => Activation::Identity,
             Purpose::Prediction(Output::Logits) if l == last => Activation::Identity,
-            Purpose::Training(loss) if l == last && loss.folded_activation().is_some() => {
+            Purpose::Training(loss) | Purpose::Evaluation(loss)
+                if l == last && loss.folded_activation().is_some() =>
+            {
                 Activation::Identity
             }
-            Purpose::Prediction(_) | Purpose::Training(_) => layer.activation,
+            _ => layer.activation,
         };
         Applied { activation, backward: Layer { activation, ..*layer }.backward() }
     });
@@ -498,6 +503,17 @@ fn finish(network: &Network, purpose: Purpose) -> Result<String> {
                 "fn finish_row(row: u32) {\n",
                 if apply { "    row_softmax(row, OUTPUTS);\n" } else { "" },
                 "}\n",
+            ]
+            .concat()
+        }
+        Purpose::Evaluation(loss) => {
+            let apply = softmax && loss.folded_activation().is_none();
+            [
+                loss.wgsl()?.as_str(),
+                if apply { Source::file("softmax") } else { "" },
+                "fn finish_row(row: u32, scale: f32) -> f32 {\n",
+                if apply { "    row_softmax(row, OUTPUTS);\n" } else { "" },
+                "    return row_loss(row, OUTPUTS, scale);\n}\n",
             ]
             .concat()
         }

@@ -2,13 +2,15 @@
 
 use super::choice::Kernels;
 use super::device::Gpu;
+use super::evaluation::Evaluation;
 use super::prediction::Prediction;
 use super::recorder::Pass;
+use super::run_buffers::RunBuffers;
 use super::samples::Stored;
-use super::state::State;
 use crate::dataset::Dataset;
 use crate::engine::{Output, Pending, Plan};
 use crate::error::Result;
+use crate::loss::Loss;
 use crate::network::Network;
 use std::sync::Arc;
 
@@ -37,6 +39,12 @@ pub(super) trait Lowering: Sync {
     /// # Errors
     /// The device or its driver refuses something.
     fn build_training<'a>(&self, task: &'a TrainingTask<'a>) -> Pending<'a, Training>;
+
+    /// Records an evaluation, for a run that it trains.
+    ///
+    /// # Errors
+    /// The device or its driver refuses something.
+    fn build_evaluation<'a>(&self, task: &'a EvaluationTask<'a>) -> Pending<'a, Evaluation>;
 
     /// Records a prediction that fits.
     ///
@@ -81,7 +89,9 @@ pub(super) struct TrainingTask<'a> {
 
 /// A training run as it was built.
 pub(super) struct Training {
-    pub(super) state: State,
+    /// What built it.
+    pub(super) lowering: &'static dyn Lowering,
+    pub(super) state: RunBuffers,
     /// Where each parameter of the network is in `state`, if not in the network's own order.
     pub(super) places: Option<Vec<usize>>,
     /// The samples on the device.
@@ -130,5 +140,34 @@ impl Task for PredictionTask<'_> {
 
     fn build<'a>(&'a self, lowering: &dyn Lowering) -> Pending<'a, Prediction> {
         lowering.build_prediction(self)
+    }
+}
+
+/// An evaluation to be built, for a run on the device.
+pub(super) struct EvaluationTask<'a> {
+    pub(super) gpu: &'a Arc<Gpu>,
+    pub(super) network: &'a Network,
+    pub(super) loss: Loss,
+    pub(super) dataset: &'a Dataset,
+    /// The samples, if they are on the device; else they are uploaded.
+    pub(super) samples: Option<&'a Stored>,
+    /// The parameters, in the order of the lowering.
+    pub(super) parameters: &'a wgpu::Buffer,
+}
+
+impl Task for EvaluationTask<'_> {
+    type Built = Evaluation;
+
+    fn gpu(&self) -> &Gpu {
+        self.gpu
+    }
+
+    /// What trains a run can evaluate it.
+    fn fits(&self, _: &dyn Lowering) -> Result<()> {
+        Ok(())
+    }
+
+    fn build<'a>(&'a self, lowering: &dyn Lowering) -> Pending<'a, Evaluation> {
+        lowering.build_evaluation(self)
     }
 }

@@ -75,6 +75,7 @@ fn fused(network: &Network, loss: Loss, most: usize) -> Vec<Result<KernelKey>> {
         [Kind::Table, picture].map(|kind| [false, true].map(|weighted| Samples { kind, weighted }));
     let purposes = [
         Purpose::Training(loss),
+        Purpose::Evaluation(loss),
         Purpose::Prediction(Output::Logits),
         Purpose::Prediction(Output::Activated),
     ];

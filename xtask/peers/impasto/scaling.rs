@@ -142,5 +142,6 @@ fn device_bytes(
     // A run of its own, since the trainer keeps its session to itself.
     let plan = trainer.plan(dataset);
     let session = pollster::block_on(engine.start(network, &plan, dataset))?;
-    Ok(session.device_bytes())
+    let on_device = engine.device().backend == "gpu";
+    Ok(on_device.then(|| session.resources().total()))
 }

@@ -1,9 +1,11 @@
 //! What a run has learned: read, restored, or taken back.
 
 use super::{Progress, Run, lock, read, write};
-use crate::engine::cpu::layout::{flatten, flatten_lines};
+use crate::engine::cpu::layout::{Block, flatten, flatten_lines};
+use crate::engine::cpu::lines::Lines;
 use crate::engine::{KEPT, MOST_KEPT, Plan};
 use crate::error::Result;
+use crate::resources::Resources;
 use crate::state::{State, no_state};
 
 impl Run {
@@ -70,6 +72,36 @@ impl Run {
             write(block).set(&mut flat);
         }
         *lock(&self.progress) = Progress { batches: state.batches, diverged: None };
+    }
+
+    /// The memory that the run holds, with what one kept moment takes.
+    pub(super) fn measure_memory(&self) -> Resources {
+        let sum = |lines: &[Lines]| lines.iter().map(|lines| lines.len()).sum::<usize>();
+        let (mut parameters, mut state, mut kept, mut workspace) = (0, 0, 0, 0);
+        for block in &self.blocks {
+            let block = read(block);
+            let Block { values, other, transposed, states, .. } = &*block;
+            parameters += values.len() + other.len() + transposed.len();
+            state += sum(states);
+            kept += values.len() + sum(states);
+        }
+        for (share, tile) in self.shares.iter().zip(&self.tiles) {
+            let share = read(share);
+            workspace += sum(&share.gradients) + sum(&share.partial) + lock(tile).numbers();
+        }
+        let bytes = |numbers: usize| 4 * numbers as u64;
+        Resources {
+            samples: 0,
+            parameters: bytes(parameters),
+            state: bytes(state),
+            kept: bytes(kept),
+            workspace: bytes(workspace),
+        }
+    }
+
+    /// Inputs and outputs of the network.
+    pub(in super::super) fn widths(&self) -> [usize; 2] {
+        [self.shape.inputs, self.shape.outputs]
     }
 
     /// Vectors of the optimizer and of what surrounds it.

@@ -2,13 +2,15 @@
 
 use crate::engine::Pending;
 use crate::engine::gpu::choice::Kernels;
+use crate::engine::gpu::evaluation::{self, Evaluation, Sinks};
 use crate::engine::gpu::fused::{self, Fused, Keys, PREDICTED, Source};
 use crate::engine::gpu::layout::Layout;
-use crate::engine::gpu::prediction::Prediction;
+use crate::engine::gpu::prediction::{self, Prediction};
 use crate::engine::gpu::recorder::{Pass, Recorder};
+use crate::engine::gpu::run_buffers::RunBuffers;
 use crate::engine::gpu::samples::Stored;
-use crate::engine::gpu::state::State;
-use crate::engine::gpu::task::{Lowering, PredictionTask, Training, TrainingTask};
+use crate::engine::gpu::specialise::Purpose;
+use crate::engine::gpu::task::{EvaluationTask, Lowering, PredictionTask, Training, TrainingTask};
 use crate::engine::gpu::tuning::{self, Trial};
 use crate::engine::gpu::update::Update;
 use crate::error::Result;
@@ -40,6 +42,10 @@ impl Lowering for FusedKernels {
         Box::pin(train(task))
     }
 
+    fn build_evaluation<'a>(&self, task: &'a EvaluationTask<'a>) -> Pending<'a, Evaluation> {
+        Box::pin(evaluate(task))
+    }
+
     fn build_prediction<'a>(&self, task: &'a PredictionTask<'a>) -> Pending<'a, Prediction> {
         Box::pin(fused::predict(task.gpu, task.network, task.parameters, task.samples, task.output))
     }
@@ -50,7 +56,7 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     let (batch, update) = (counts[0], Update::of(plan));
     let layout = Layout::new(network, batch);
     let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-    let state = State::new(gpu, parameters, &layout.segments(), update, slots).await?;
+    let state = RunBuffers::new(gpu, parameters, &layout.segments(), update, slots).await?;
     let samples = Stored::upload(gpu, dataset, true).await?;
     let source = Source::of(gpu, &samples).await?;
     let trial = Trial { network, loss: plan.loss, batch, source: &source };
@@ -65,5 +71,26 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
         state.record_update(&mut recorder, update, &fused.gradient, fused.slices()).await?;
         passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
     }
-    Ok(Training { state, places: Some(layout.places(network)), samples, passes })
+    Ok(Training { lowering: &FUSED, state, places: Some(layout.places(network)), samples, passes })
+}
+
+async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {
+    let EvaluationTask { gpu, network, loss, dataset, samples, parameters } = *task;
+    let source = if let Some(samples) = samples {
+        Source::of(gpu, samples).await?
+    } else {
+        fused::check_dataset(gpu, dataset)?;
+        Source::of(gpu, &Stored::upload(gpu, dataset, true).await?).await?
+    };
+    let rows = dataset.len().min(evaluation::ROWS);
+    let (purpose, sinks) = (Purpose::Evaluation(loss), Sinks::new(gpu).await?);
+    let fused = Fused::passing(gpu, network, rows, source, purpose).await?;
+    let mut passes = Vec::new();
+    for count in prediction::counts(dataset.len(), rows) {
+        let mut recorder = Recorder::new(gpu);
+        fused.record(&mut recorder, parameters, count).await?;
+        fused.record_loss_sum(&mut recorder, count, &sinks).await?;
+        passes.push(Pass { count, dispatches: recorder.finish("evaluation").await? });
+    }
+    Evaluation::new(gpu, passes, sinks).await
 }

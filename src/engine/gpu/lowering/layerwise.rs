@@ -2,14 +2,16 @@
 
 use crate::engine::Pending;
 use crate::engine::gpu::choice::Kernels;
+use crate::engine::gpu::evaluation::{self, Evaluation, Sinks};
+use crate::engine::gpu::layerwise::scored::Scored;
 use crate::engine::gpu::layerwise::{self, Layerwise};
-use crate::engine::gpu::prediction::Prediction;
+use crate::engine::gpu::prediction::{self, Prediction};
 use crate::engine::gpu::recorder::{Pass, Recorder};
+use crate::engine::gpu::run_buffers::RunBuffers;
 use crate::engine::gpu::samples::Stored;
-use crate::engine::gpu::state::State;
-use crate::engine::gpu::task::{Lowering, PredictionTask, Training, TrainingTask};
+use crate::engine::gpu::task::{EvaluationTask, Lowering, PredictionTask, Training, TrainingTask};
 use crate::engine::gpu::update::Update;
-use crate::error::Result;
+use crate::error::{Result, invalid};
 
 /// The layerwise kernels.
 pub(super) static LAYERWISE: LayerwiseKernels = LayerwiseKernels;
@@ -37,6 +39,10 @@ impl Lowering for LayerwiseKernels {
         Box::pin(train(task))
     }
 
+    fn build_evaluation<'a>(&self, task: &'a EvaluationTask<'a>) -> Pending<'a, Evaluation> {
+        Box::pin(evaluate(task))
+    }
+
     fn build_prediction<'a>(&self, task: &'a PredictionTask<'a>) -> Pending<'a, Prediction> {
         Box::pin(layerwise::predict(
             task.gpu,
@@ -53,7 +59,7 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     let update = Update::of(plan);
     let parameters = layerwise::upload_parameters(gpu, network).await?;
     let segments: Vec<_> = network.segments().iter().map(|s| s.range.clone()).collect();
-    let state = State::new(gpu, parameters, &segments, update, slots).await?;
+    let state = RunBuffers::new(gpu, parameters, &segments, update, slots).await?;
     let samples = Stored::upload(gpu, dataset, false).await?;
     let layerwise = Layerwise::new(gpu, network, plan.loss, &samples, counts[0]).await?;
     let mut passes = Vec::new();
@@ -63,5 +69,25 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
         state.record_update(&mut recorder, update, layerwise.gradient(), 1).await?;
         passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
     }
-    Ok(Training { state, places: None, samples, passes })
+    Ok(Training { lowering: &LAYERWISE, state, places: None, samples, passes })
+}
+
+async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {
+    let EvaluationTask { gpu, network, loss, dataset, samples, parameters } = *task;
+    let uploaded = match samples {
+        Some(_) => None,
+        None => Some(Stored::upload(gpu, dataset, false).await?),
+    };
+    let Some(samples) = samples.or(uploaded.as_ref()) else { return invalid("no samples") };
+    let rows = layerwise::part_rows(gpu, network, dataset.len().min(evaluation::ROWS))?;
+    let sinks = Sinks::new(gpu).await?;
+    let scale = loss.scale(dataset.len(), network.outputs());
+    let forward = Scored::new(gpu, network, loss, samples, rows).await?;
+    let mut passes = Vec::new();
+    for count in prediction::counts(dataset.len(), rows) {
+        let mut recorder = Recorder::new(gpu);
+        forward.record(&mut recorder, parameters, count, scale, &sinks).await?;
+        passes.push(Pass { count, dispatches: recorder.finish("evaluation").await? });
+    }
+    Evaluation::new(gpu, passes, sinks).await
 }

@@ -2,39 +2,64 @@
 
 use super::{GpuSession, encoder_after};
 use crate::engine::gpu::readback::floats;
-use crate::engine::gpu::state::{NEVER, divergence};
+use crate::engine::gpu::run_buffers::{NEVER, RunBuffers, divergence};
+use crate::engine::{Divergence, Plan};
 use crate::error::Result;
 use crate::state::{State, no_state};
+use std::ops::Range;
 
 impl GpuSession {
-    /// Parameters and state after all steps started so far, in the network's order.
-    pub(super) async fn read_state(&mut self) -> Result<State> {
+    /// The moment at which the run diverged, after all steps started so far.
+    pub(super) async fn diverged(&mut self) -> Result<Option<Divergence>> {
         let what = "status of the run";
         let encoder = encoder_after(&mut self.copies, &self.gpu, what);
         let read = self.gpu.read(encoder, &[(&self.state.status, 0..8)], what)?;
-        if divergence(bytemuck::pod_read_unaligned(&read.await?)).is_some() {
+        Ok(divergence(bytemuck::pod_read_unaligned(&read.await?)))
+    }
+
+    /// The parameters learned by all steps started so far, in the network's order.
+    pub(super) async fn read_learned(&mut self) -> Result<Vec<f64>> {
+        let diverged = self.diverged().await?;
+        let undone = diverged.is_some_and(|diverged| !diverged.in_loss);
+        let RunBuffers { parameters, previous, states, .. } = &self.state;
+        let learned = if undone { previous } else { parameters };
+        let now = self.read_vectors(learned, 0..1, "parameters").await?.concat();
+        let Plan { optimizer, wrappers, .. } = &self.plan;
+        let average = match wrappers.vectors().average {
+            Some(place) => {
+                let place = optimizer.states() + place;
+                let what = "average parameters";
+                Some(self.read_vectors(states, place..place + 1, what).await?.concat())
+            }
+            None => None,
+        };
+        // The step that diverged and those after it have had no effect.
+        let left_out = diverged.map_or(0, |diverged| self.last + 1 - diverged.step);
+        let batches = self.batches.saturating_sub(left_out);
+        Ok(wrappers.learned(batches, undone, now, average))
+    }
+
+    /// Parameters and state after all steps started so far, in the network's order.
+    pub(super) async fn read_state(&mut self) -> Result<State> {
+        if self.diverged().await?.is_some() {
             return no_state();
         }
-        let parameters = self.read_vectors(&self.state.parameters, 1, "parameters").await?;
-        let states = &self.state.states;
-        let vectors = self.read_vectors(states, self.vectors(), "optimizer state").await?;
-        Ok(State { parameters: parameters.concat(), vectors, batches: self.batches })
+        let RunBuffers { parameters, states, .. } = &self.state;
+        let parameters = self.read_vectors(parameters, 0..1, "parameters").await?.concat();
+        let vectors = self.read_vectors(states, 0..self.vectors(), "optimizer state").await?;
+        Ok(State { parameters, vectors, batches: self.batches })
     }
 
     /// Uploads a state that fits, after everything that was started before.
-    pub(super) async fn upload_state(&mut self, state: &State) -> Result<()> {
+    pub(super) fn upload_state(&mut self, state: &State) -> Result<()> {
         // What is written now comes before commands that are submitted later.
-        if !self.copies.is_empty() {
-            let what = "status of the run";
-            let encoder = encoder_after(&mut self.copies, &self.gpu, what);
-            self.gpu.read(encoder, &[(&self.state.status, 0..8)], what)?.await?;
-        }
-        let stored = self.stored(&state.parameters, 0.0);
+        self.flush_copies();
+        let stored = self.stored_order(&state.parameters, 0.0);
         self.gpu.write(&self.state.parameters, bytemuck::cast_slice(&stored));
         let initial = self.plan.optimizer.initial().into_iter().chain(std::iter::repeat(0.0));
         let vectors = state.vectors.iter().zip(initial);
         let vectors: Vec<f32> =
-            vectors.flat_map(|(vector, initial)| self.stored(vector, initial)).collect();
+            vectors.flat_map(|(vector, initial)| self.stored_order(vector, initial)).collect();
         if !vectors.is_empty() {
             self.gpu.write(&self.state.states, bytemuck::cast_slice(&vectors));
         }
@@ -48,14 +73,15 @@ impl GpuSession {
         self.plan.optimizer.states() + self.plan.wrappers.vectors().count
     }
 
-    /// The first vectors of a buffer, each with a number for each parameter, in the network's order.
+    /// Some vectors of a buffer, each with a number for each parameter, in the network's order.
     async fn read_vectors(
         &self,
         buffer: &wgpu::Buffer,
-        vectors: usize,
+        vectors: Range<usize>,
         what: &'static str,
     ) -> Result<Vec<Vec<f64>>> {
-        let bytes = 0..4 * (vectors * self.state.count) as u64;
+        let size = 4 * self.state.count as u64;
+        let bytes = vectors.start as u64 * size..vectors.end as u64 * size;
         let stored = self.gpu.read_in_parts(buffer, bytes, what).await?;
         let stored: Vec<f64> = floats(&stored).map(f64::from).collect();
         let in_order = |stored: &[f64]| match &self.places {
@@ -66,7 +92,7 @@ impl GpuSession {
     }
 
     /// The same numbers as they are stored, with `padding` between them.
-    fn stored(&self, vector: &[f64], padding: f64) -> Vec<f32> {
+    pub(super) fn stored_order(&self, vector: &[f64], padding: f64) -> Vec<f32> {
         let mut stored = vec![padding as f32; self.state.count];
         match &self.places {
             None => stored.iter_mut().zip(vector).for_each(|(to, from)| *to = *from as f32),

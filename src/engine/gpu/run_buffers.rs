@@ -11,7 +11,7 @@ use std::ops::Range;
 pub(super) const NEVER: u32 = u32::MAX;
 
 /// The buffers of a run that the kernels change, whichever they are.
-pub(super) struct State {
+pub(super) struct RunBuffers {
     pub(super) parameters: wgpu::Buffer,
     /// The parameters before the last step.
     pub(super) previous: wgpu::Buffer,
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub(super) status: wgpu::Buffer,
 }
 
-impl State {
+impl RunBuffers {
     /// For `parameters` in these segments that change by `update`, and `slots` steps in a submission.
     pub(super) async fn new(
         gpu: &Gpu,

@@ -1,0 +1,101 @@
+//! What a run has learned, used between its steps: predictions, and the loss on samples.
+
+use super::{Run, WORTH_A_THREAD, lock, read, write};
+use crate::dataset::Dataset;
+use crate::engine::Output;
+use crate::engine::cpu::tile::Tile;
+use crate::error::{Error, Result};
+use std::ops::Range;
+use std::thread;
+
+impl Run {
+    /// The outputs of whole samples with the parameters learned so far.
+    pub(in super::super) fn predict(&self, inputs: &[f64], output: Output) -> Result<Vec<f64>> {
+        let width = self.shape.inputs;
+        let samples = inputs.len() / width;
+        let parts = self.with_learned(samples, |tile, range| {
+            let blocks: Vec<_> = self.blocks.iter().map(read).collect();
+            let blocks: Vec<_> = blocks.iter().map(|block| &**block).collect();
+            let inputs = &inputs[range.start * width..range.end * width];
+            let mut outputs = vec![0.0; range.len() * self.shape.outputs];
+            let rows = tile.rows();
+            let to = outputs.chunks_mut(rows * self.shape.outputs);
+            for (inputs, outputs) in inputs.chunks(rows * width).zip(to) {
+                tile.predict(&self.shape, &blocks, inputs, output, outputs);
+            }
+            outputs
+        })?;
+        Ok(parts.concat())
+    }
+
+    /// The loss of the parameters learned so far on samples that fit.
+    pub(in super::super) fn evaluate(&self, dataset: &Dataset) -> Result<f64> {
+        let loss = self.plan.loss;
+        let scale = loss.scale(dataset.len(), self.shape.outputs) as f32;
+        let order = crate::permutation::Permutation::identity(dataset.len());
+        let parts = self.with_learned(dataset.len(), |tile, range| {
+            let blocks: Vec<_> = self.blocks.iter().map(read).collect();
+            let mut sum = 0.0;
+            for first in range.clone().step_by(tile.rows()) {
+                let rows = tile.rows().min(range.end - first);
+                tile.gather(&self.shape, dataset, &order, first, rows);
+                sum += tile.loss(&self.shape, &blocks, loss, scale, rows, None);
+            }
+            sum
+        })?;
+        Ok(parts.into_iter().sum())
+    }
+
+    /// Does `work` on each thread's share of so many samples, with the parameters learned so far in the
+    /// blocks; what came of each share, in their order.
+    fn with_learned<T: Send>(
+        &self,
+        samples: usize,
+        work: impl Fn(&mut Tile, Range<usize>) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        // With an average, that is what is learned: in the blocks for as long as this takes.
+        let averages = self.plan.wrappers.ema.is_some();
+        if averages {
+            let learned = self.parameters();
+            let mut learned = learned.as_slice();
+            for block in &self.blocks {
+                write(block).exchange(Some(&mut learned));
+            }
+        }
+        let done = self.in_shares(samples, work);
+        if averages {
+            for block in &self.blocks {
+                write(block).exchange(None);
+            }
+        }
+        done
+    }
+
+    fn in_shares<T: Send>(
+        &self,
+        samples: usize,
+        work: impl Fn(&mut Tile, Range<usize>) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let threads = (self.work(samples) / WORTH_A_THREAD).clamp(1, self.tiles.len());
+        let range = |thread: usize| samples * thread / threads..samples * (thread + 1) / threads;
+        let work = &work;
+        let share = move |thread: usize| work(&mut lock(&self.tiles[thread]), range(thread));
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..threads)
+                .map(|thread| {
+                    let name = format!("impasto-cpu-{thread}");
+                    thread::Builder::new().name(name).spawn_scoped(scope, move || share(thread))
+                })
+                .collect();
+            let mut done = vec![share(0)];
+            for other in others {
+                let started = other.map_err(|error| {
+                    Error::Invalid(format!("cannot start {threads} threads: {error}"))
+                })?;
+                // A panic of another thread goes on in this one.
+                done.push(started.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            Ok(done)
+        })
+    }
+}

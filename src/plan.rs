@@ -1,0 +1,124 @@
+//! What a training run is told: what stays the same over it, and its steps.
+
+use crate::dataset::Dataset;
+use crate::error::{Result, invalid};
+use crate::loss::Loss;
+use crate::network::Network;
+use crate::optimizer::Optimizer;
+use crate::permutation::Permutation;
+use crate::schedule::not_negative;
+use crate::wrappers::Wrappers;
+
+/// What stays the same over a training run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// What is made small.
+    pub loss: Loss,
+    /// How gradients become updates.
+    pub optimizer: Optimizer,
+    /// L2 penalty: `l2·w` is added to the gradient of every parameter `w`.
+    pub l2: f64,
+    /// Samples in a step; the last step of an epoch may have fewer.
+    pub batch_size: usize,
+    /// Seed of the order of samples; `None` keeps them as they stand.
+    pub shuffle: Option<u64>,
+    /// Seed of what [dropout](crate::Builder::dropout) leaves out.
+    pub seed: u64,
+    /// What surrounds the optimizer.
+    pub wrappers: Wrappers,
+}
+
+impl Plan {
+    /// Whether the plan fits `network` and `dataset`.
+    pub(crate) fn check(&self, network: &Network, dataset: &Dataset) -> Result<()> {
+        network.check_trainable()?;
+        self.loss.check_output(network.output_layer().activation, network.outputs())?;
+        self.optimizer.check()?;
+        self.wrappers.check()?;
+        not_negative("the L2 penalty", self.l2)?;
+        if self.batch_size == 0 {
+            return invalid("a batch of 0 samples: it needs at least 1");
+        }
+        self.check_samples([network.inputs(), network.outputs()], dataset)
+    }
+
+    /// Whether samples fit a network of so many inputs and outputs, and the loss.
+    pub(crate) fn check_samples(&self, widths: [usize; 2], dataset: &Dataset) -> Result<()> {
+        check_widths(widths, dataset)?;
+        self.loss.check_targets(dataset)
+    }
+
+    /// Whether all `steps`, in this order, can be taken on so many samples. Every engine asks this, so
+    /// that all refuse the same steps.
+    pub(crate) fn check_steps(&self, steps: &[Step], samples: usize) -> Result<()> {
+        let batch = self.batch_size.min(samples);
+        for (step, before) in steps.iter().zip(std::iter::once(None).chain(steps.iter().map(Some)))
+        {
+            let Step { number, first, count, learning_rate, .. } = *step;
+            if number == 0 {
+                return invalid("step 0: steps are numbered from 1 on");
+            }
+            if let Some(before) = before.filter(|before| before.number + 1 != number) {
+                return invalid(format!(
+                    "step {number} follows step {}: steps are numbered one after the other, from 1 on",
+                    before.number
+                ));
+            }
+            if count == 0 || first.checked_add(count).is_none_or(|end| end > samples) {
+                return invalid(format!(
+                    "step {number} is of {count} samples from position {first} on, and there are \
+                     {samples}"
+                ));
+            }
+            if count != batch && count != samples % batch {
+                return invalid(format!(
+                    "step {number} is of {count} samples: it must have the batch size of {batch}, or \
+                     what is left of the samples at the end of an epoch"
+                ));
+            }
+            if !(learning_rate.is_finite() && learning_rate > 0.0) {
+                return invalid(format!(
+                    "step {number} has a learning rate of {learning_rate}: it must be a number above 0"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The order in which `epoch` visits `samples`.
+    pub(crate) fn order(&self, samples: usize, epoch: u64) -> Permutation {
+        self.shuffle.map_or_else(
+            || Permutation::identity(samples),
+            |seed| Permutation::new(samples, seed, epoch),
+        )
+    }
+}
+
+/// An error if the samples of `dataset` do not fit a network of so many inputs and outputs.
+pub(crate) fn check_widths([inputs, outputs]: [usize; 2], dataset: &Dataset) -> Result<()> {
+    if dataset.input_width() != inputs || dataset.target_width() != outputs {
+        return invalid(format!(
+            "samples of {} inputs and {} targets do not fit a network of {inputs} inputs and \
+             {outputs} outputs",
+            dataset.input_width(),
+            dataset.target_width(),
+        ));
+    }
+    Ok(())
+}
+
+/// One step of a training run: some samples, one update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The step's number in the run, from 1. The session counts its updates itself, so a run may go on
+    /// in another session.
+    pub number: u64,
+    /// Its epoch, from 1, which decides the order of the samples.
+    pub epoch: u64,
+    /// Position of its first sample in the epoch's order.
+    pub first: usize,
+    /// Samples in it: the plan's batch size, or what is left of it at the end of an epoch.
+    pub count: usize,
+    /// Learning rate, above 0.
+    pub learning_rate: f64,
+}
