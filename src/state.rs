@@ -4,6 +4,9 @@ use crate::error::{Result, invalid};
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 
+/// The most batches of a run: more than any takes, and exact in JSON.
+const MOST_BATCHES: u64 = 1 << 53;
+
 /// Everything that the steps of a session change. A new session that is
 /// [restored](crate::Session::restore) to it goes on as the old one would have, to the bit on the same
 /// engine.
@@ -22,6 +25,12 @@ pub struct State {
 impl State {
     /// An error unless this can be the state of a session with this plan and so many parameters.
     pub(crate) fn check(&self, plan: &Plan, parameters: usize) -> Result<()> {
+        if self.batches > MOST_BATCHES {
+            return invalid(format!(
+                "a state after {} batches: a run takes at most {MOST_BATCHES}",
+                self.batches
+            ));
+        }
         let vectors = plan.optimizer.states() + plan.wrappers.vectors().count;
         if self.vectors.len() != vectors {
             return invalid(format!(

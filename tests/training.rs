@@ -133,7 +133,8 @@ fn split_batches_and_datasets_learn_as_whole_ones() {
         .output(3, Activation::Softmax)
         .build()
         .unwrap();
-    let dataset = samples(2100, 64, 3, 6);
+    let weights: Vec<f64> = (0..2100).map(|i| f64::from(i % 5) / 4.0).collect();
+    let dataset = samples(2100, 64, 3, 6).with_weights(&weights).unwrap();
     let mut run = Run::new(network, dataset, Loss::SoftmaxCrossEntropy, Optimizer::ADAM);
     (run.trainer.batch_size, run.trainer.epochs) = (1000, 2);
     let mut engines: Vec<Engine> = Vec::new();

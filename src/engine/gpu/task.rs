@@ -149,6 +149,8 @@ pub(super) struct EvaluationTask<'a> {
     pub(super) network: &'a Network,
     pub(super) loss: Loss,
     pub(super) dataset: &'a Dataset,
+    /// Samples of a batch that trains.
+    pub(super) batch: usize,
     /// The samples, if they are on the device; else they are uploaded.
     pub(super) samples: Option<&'a Stored>,
     /// The parameters, in the order of the lowering.

@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::summary::{Epoch, Summary};
 use crate::trainer::Trainer;
 use crate::trainer::judge::Best;
+use crate::trainer::timetable::Timetable;
 
 /// A training run at some moment, with everything it needs to go on: parameters and optimizer's state,
 /// how far it is, the memory of its schedule and its stopping rule, its history and its settings.
@@ -48,8 +49,8 @@ use crate::trainer::judge::Best;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingState {
-    /// How it trains. It may be changed before the run goes on, for more epochs or another learning
-    /// rate.
+    /// How it trains. It may be changed before the run goes on: more epochs or another learning rate, say.
+    /// The optimizer, what surrounds it, the batch size and the fraction of held-out samples must stay.
     pub trainer: Trainer,
     /// What is trained, with what was learned so far.
     pub(crate) network: Network,
@@ -142,9 +143,22 @@ impl Training {
 
     async fn from_state(engine: Engine, samples: Samples, state: &TrainingState) -> Result<Self> {
         let TrainingState { trainer, network, session, best, epoch, summary, .. } = state;
+        let timetable = Timetable::new(trainer, samples.dataset.len());
+        let epochs = summary.steps / timetable.steps_per_epoch;
+        if session.batches != summary.steps || summary.history.len() as u64 != epochs {
+            return invalid(format!(
+                "a run of {} steps and {} epochs cannot go on with {} steps an epoch: keep the batch \
+                 size and the fraction of held-out samples",
+                summary.steps,
+                summary.history.len(),
+                timetable.steps_per_epoch
+            ));
+        }
+        let judges = samples.held_out.is_some();
         let mut training = Self::start(trainer.clone(), engine, network, samples).await?;
         training.pipeline.restore(session).await?;
         let losses: Vec<f64> = summary.history.iter().map(Epoch::judged_loss).collect();
+        let best = best.filter(|_| judges);
         let best = best.map(|epoch| Best { epoch, parameters: network.parameters().to_vec() });
         training.judge = Judge::after(trainer.early_stopping, &losses, best);
         training.plateau = Plateau::default();

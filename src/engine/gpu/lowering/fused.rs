@@ -75,14 +75,17 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
 }
 
 async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {
-    let EvaluationTask { gpu, network, loss, dataset, samples, parameters } = *task;
+    let EvaluationTask { gpu, network, loss, dataset, batch, samples, parameters } = *task;
     let source = if let Some(samples) = samples {
         Source::of(gpu, samples).await?
     } else {
         fused::check_dataset(gpu, dataset)?;
         Source::of(gpu, &Stored::upload(gpu, dataset, true).await?).await?
     };
-    let rows = dataset.len().min(evaluation::ROWS);
+    let mut rows = dataset.len().min(evaluation::ROWS);
+    if fused::check(gpu, network, rows).is_err() {
+        rows = rows.min(batch);
+    }
     let (purpose, sinks) = (Purpose::Evaluation(loss), Sinks::new(gpu).await?);
     let fused = Fused::passing(gpu, network, rows, source, purpose).await?;
     let mut passes = Vec::new();

@@ -73,7 +73,7 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
 }
 
 async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {
-    let EvaluationTask { gpu, network, loss, dataset, samples, parameters } = *task;
+    let EvaluationTask { gpu, network, loss, dataset, samples, parameters, .. } = *task;
     let uploaded = match samples {
         Some(_) => None,
         None => Some(Stored::upload(gpu, dataset, false).await?),

@@ -24,6 +24,7 @@ impl GpuSession {
                 gpu: &self.gpu,
                 network: &self.network,
                 loss: self.plan.loss,
+                batch: self.full_step().0,
                 dataset,
                 samples: self.dataset.shares_samples(dataset).then_some(&self.stored),
                 parameters: &parameters,
