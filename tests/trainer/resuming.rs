@@ -92,6 +92,12 @@ fn the_loss_does_not_leap_where_a_run_goes_on() {
         state.trainer.epochs += 1;
         let mut resumed = block_on(Training::resume(&engine, &hill(), &state)).unwrap();
         let after = last_loss(&mut resumed);
+        // Without the state, the optimizer starts afresh at the full rate.
+        let again = Trainer { epochs: 1, ..trainer.clone() };
+        let (network, dataset) = (state.network().clone(), hill());
+        let begun = again.begin(&engine, &network, &dataset);
+        let afresh = last_loss(&mut block_on(begun).unwrap());
+        assert!(afresh > 5.0 * before, "{before} {afresh} on {}", engine.device());
         assert!(after < 1.5 * before, "{before} {after} on {}", engine.device());
     }
 }
