@@ -576,5 +576,10 @@ mod tests {
         let after = block_on(painter.train_steps(1)).expect("trains");
         assert!(last.done && after.done && after.history.is_empty());
         assert_eq!((last.steps, last.epochs, after.steps, after.epochs), (240, 60, 240, 60));
+        // Optimizer and schedule went on too: as if nothing had happened.
+        let mut whole = block_on(Painter::create(options(), flag(), None)).expect("a painter");
+        block_on(whole.train_steps(1000)).expect("trains");
+        let learned = block_on(painter.parameters()).expect("parameters");
+        assert_eq!(learned, block_on(whole.parameters()).expect("parameters"));
     }
 }
