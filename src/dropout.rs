@@ -16,13 +16,13 @@ pub(crate) struct Masks {
 }
 
 impl Masks {
-    /// Those of step number `step` of a run with this seed.
+    /// The masks of step number `step`, counted from 1, of a run with this seed.
     pub(crate) fn new(seed: u64, step: u64) -> Self {
         let key = mix_64(mix_64(seed) ^ step);
         Self { key: [key as u32, (key >> 32) as u32] }
     }
 
-    /// What the kernels compute the masks from.
+    /// The key from which the kernels compute the masks.
     pub(crate) fn words(self) -> [u32; 2] {
         self.key
     }
@@ -49,12 +49,12 @@ impl Mask {
     }
 }
 
-/// The hashes that are dropped at this rate are those below the threshold.
+/// The threshold of a rate: outputs whose hash is below it are dropped.
 pub(crate) fn threshold(rate: f64) -> u32 {
     (rate * 4_294_967_296.0).round() as u32
 }
 
-/// What the outputs that are kept are multiplied by.
+/// The factor of the outputs that are kept, 1 / (1 − rate).
 pub(crate) fn factor(rate: f64) -> f64 {
     1.0 / (1.0 - rate)
 }
@@ -68,7 +68,7 @@ pub(crate) fn check(layer: usize, rate: f64) -> Result<()> {
     }
 }
 
-/// A number that looks random, from another one, and from no other number the same.
+/// A hash of 32 bits. Different numbers have different hashes.
 /// Wellons 2018, "Prospecting for hash functions", `lowbias32`.
 #[inline(always)]
 fn mix(x: u32) -> u32 {
@@ -77,7 +77,7 @@ fn mix(x: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// The same for 64 bits: the output function of SplitMix64 (Steele, Lea & Flood 2014).
+/// A hash of 64 bits: the output function of SplitMix64 (Steele, Lea & Flood 2014).
 fn mix_64(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -89,7 +89,7 @@ fn mix_64(x: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// How often two masks of these places are kept both, and how often each, of `count` pairs.
+    /// Of `count` pairs of outputs: how often the first, the second, and both are kept.
     fn kept(count: u32, threshold: u32, pair: impl Fn(u32) -> [(Mask, u32); 2]) -> [f64; 3] {
         let mut sums = [0_u32; 3];
         for i in 0..count {

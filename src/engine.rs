@@ -1,10 +1,10 @@
 //! What an engine is.
 //!
-//! An [`Engine`] is a handle to one: what computes is behind the trait [`Compute`]. It knows networks, losses and optimizers, and nothing of epochs,
-//! stopping rules or pictures. A [`Session`] is one training run on it: parameters, optimizer
-//! state and samples live where the engine computes until somebody asks for them.
+//! An [`Engine`] is a handle to an implementation of [`Compute`]. It knows networks, losses and
+//! optimizers, but no epochs, stopping rules or pictures. A [`Session`] is one training run on it.
+//! Parameters, optimizer state and samples stay where the engine computes until a caller reads them.
 //!
-//! Whatever waits for a device is a future ([`Pending`]), since a browser must not block. The
+//! What waits for a device is a future ([`Pending`]), since a browser must not block. The
 //! blocking forms ([`open`](crate::open), [`Engine::predict`]) are for native callers.
 
 pub mod cpu;
@@ -247,9 +247,9 @@ pub trait Session: MaybeSend {
     /// Fails after a step that diverged, and on a device that failed.
     fn state(&mut self) -> Pending<'_, State>;
 
-    /// Has parameters and optimizer's state be those of `state`, from another session with the same
-    /// network and plan, on any engine: steps started from now on follow those before the state. Engines
-    /// that compute in f32 round its numbers, which changes nothing if they come from such an engine.
+    /// Sets the parameters and the optimizer's state to those of `state`, which comes from another session
+    /// with the same network and plan, on any engine. The next steps continue from there. Engines that
+    /// compute in f32 round its numbers, which changes nothing if they come from such an engine.
     ///
     /// Fails on a state of another network or optimizer, and on a device that failed; then nothing has
     /// changed.

@@ -1,4 +1,4 @@
-//! What a training run is told: what stays the same over it, and its steps.
+//! The settings of a training run that stay the same, and its steps.
 
 use crate::dataset::Dataset;
 use crate::error::{Result, invalid};
@@ -107,7 +107,8 @@ pub(crate) fn check_widths([inputs, outputs]: [usize; 2], dataset: &Dataset) -> 
     Ok(())
 }
 
-/// One step of a training run: some samples, one update.
+/// One step of a training run: some samples and one update, or with [`Accumulate`](crate::Accumulate) a part
+/// of one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// The step's number in the run, from 1. The session counts its updates itself, so a run may go on

@@ -1,7 +1,7 @@
 // Which outputs dropout drops: a function of seed and step (`this_step.masks`), layer, row of the step's
 // batch and neuron.      Twin: dropout::Mask
 
-// A number that looks random, from another one. Wellons 2018, lowbias32.
+// A hash of 32 bits. Wellons 2018, lowbias32.
 fn mixed(number: u32) -> u32 {
     var x = number;
     x = (x ^ (x >> 16u)) * 0x7feb352du;

@@ -1,11 +1,16 @@
-//! Training runs in files: a saved network, and beside it what the run needs to go on.
+//! Training runs in files.
 //!
-//! The file is one of [`save`](crate::save), and [`load`](crate::load) reads the network in it: what was
-//! learned so far. Further tensors have the segments' names behind a prefix: `training.vectors.K.` are the
-//! vectors of the optimizer and of what surrounds it. `training.parameters.` are the parameters that
-//! training goes on with, where those learned are an average or of an earlier epoch.
-//! `training.learned.` are those learned, where f32 cannot hold them. Tensors are F32 where that holds
-//! their numbers, else F64. The metadata contains the rest as JSON under `impasto-training`.
+//! A saved run is a saved network with more tensors and metadata. [`load`](crate::load) reads what was learned
+//! so far from it. The names of the other tensors are those of the segments behind a prefix:
+//!
+//! | prefix | contents |
+//! |---|---|
+//! | `training.vectors.K.` | vector K of the optimizer, then of what surrounds it |
+//! | `training.parameters.` | the parameters that training continues with, if they are not those learned (a moving average, or the best epoch's) |
+//! | `training.learned.` | the parameters learned, if f32 cannot represent them |
+//!
+//! A tensor is F32 if that represents its numbers exactly, else F64. The metadata contains the rest as JSON
+//! under `impasto-training`.
 
 use super::{MOST_BYTES, Tensor, from_bytes, places_in_file, shape_in_file, tensors_of, to_bytes};
 use crate::error::{Error, Result};
@@ -111,12 +116,12 @@ fn run_to_bytes(run: &TrainingState) -> std::result::Result<Vec<u8>, String> {
     to_bytes(network, &HashMap::from([(KEY.to_string(), text)]), &more)
 }
 
-/// Whether f32 holds all numbers.
+/// Whether f32 represents all numbers exactly.
 fn is_single(numbers: &[f64]) -> bool {
     numbers.iter().all(|number| f64::from(*number as f32).to_bits() == number.to_bits())
 }
 
-/// A vector as tensors that hold its numbers.
+/// A vector as tensors that represent its numbers exactly.
 fn exact(network: &Network, vector: &[f64], prefix: &str) -> Vec<Tensor> {
     let dtype = if is_single(vector) { Dtype::F32 } else { Dtype::F64 };
     tensors_of(network.segments(), vector, prefix, dtype)
@@ -151,7 +156,7 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
     Ok(TrainingState { trainer, network, session, best, samples, epoch, summary })
 }
 
-/// The vector that is there under a prefix, in the network's order.
+/// The vector whose tensors have a prefix, in the network's order, if they are in the file.
 fn vector(
     tensors: &SafeTensors,
     network: &Network,

@@ -5,10 +5,10 @@ use crate::error::{Result, invalid};
 use std::sync::Arc;
 
 impl Dataset {
-    /// The same samples with a weight each, `[len]`. A sample's weight multiplies its loss and its
-    /// gradient: a sample of weight 2 counts as two, one of weight 0 does not count. A mean loss is
-    /// still divided by the number of samples, as in Keras, not by the sum of the weights. Replaces
-    /// weights that are there.
+    /// The same samples with a weight for each, `[len]`, instead of the weights they have. A sample's
+    /// weight multiplies its loss and its gradient. A sample of weight 2 counts as two samples, one of
+    /// weight 0 does not count. A mean loss is divided by the number of samples, as in Keras, and not by
+    /// the sum of the weights.
     ///
     /// ```
     /// use impasto::reference::ReferenceEngine;

@@ -93,9 +93,9 @@ impl Builder {
         self
     }
 
-    /// Has training drop outputs of the hidden layers that the last call added: each is 0 with this
-    /// probability, in [0, 1), and divided by 1 − `rate` otherwise. Predictions drop nothing. Which
-    /// outputs are dropped depends on the run's seed and the step, and is the same on every engine.
+    /// Adds dropout to the hidden layers that the last call added. In training, each of their outputs is
+    /// set to 0 with probability `rate`, in [0, 1), and otherwise divided by 1 − `rate`. Predictions drop
+    /// nothing. The run's seed and the step determine which outputs are dropped, on every engine alike.
     /// Srivastava et al. 2014.
     ///
     /// ```

@@ -77,7 +77,7 @@ pub(super) enum Taken {
 }
 
 impl Pipeline {
-    /// Has the session, which took no step yet, be in a state.
+    /// Restores a state in a session that has taken no step yet.
     pub(super) async fn restore(&mut self, state: &State) -> Result<()> {
         self.session.restore(state).await
     }

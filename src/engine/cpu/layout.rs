@@ -88,9 +88,9 @@ impl Block {
         vectors::available().dispatch(Transpose(self));
     }
 
-    /// Exchanges the parameters with others for a while: with the numbers at the beginning of a flat
-    /// vector, which then begins behind them; or back again. Takes the room that the next update needs,
-    /// so no step may come between.
+    /// Replaces the parameters by the numbers at the beginning of a flat vector, which then begins behind
+    /// them, or, without a vector, restores the parameters. They are kept where the next update writes, so
+    /// no step may come between the two calls.
     pub(super) fn exchange(&mut self, flat: Option<&mut &[f64]>) {
         if let Some(flat) = flat {
             let (own, rest) = flat.split_at(self.rows() * self.width);

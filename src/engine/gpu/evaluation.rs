@@ -1,4 +1,4 @@
-//! The loss on some samples, on the device: recorded once, played for all of them in parts.
+//! The loss on some samples, computed on the device in parts. The dispatches of a part are recorded once.
 
 use super::arguments::LossSum;
 use super::device::{Gpu, STEP_STRIDE};
@@ -22,7 +22,7 @@ const SLOTS: usize = 256;
 pub(super) struct Sinks {
     /// One for each part of a submission.
     pub(super) sums: wgpu::Buffer,
-    /// What the kernels note of losses that are not finite, which here are results like others.
+    /// Where the kernels note losses that are not finite. An evaluation ignores it.
     pub(super) status: wgpu::Buffer,
 }
 
@@ -55,15 +55,15 @@ pub(super) struct Evaluation {
 }
 
 impl Evaluation {
-    /// For `passes` that leave their losses in `sinks`, the first over as many samples as a part has.
+    /// `passes` leave their losses in `sinks`. The first is over a whole part.
     pub(super) async fn new(gpu: &Gpu, passes: Vec<Pass>, sinks: Sinks) -> Result<Self> {
         let steps = gpu.storage("steps", SLOTS * STEP_STRIDE as usize / 4).await?;
         let step_group = gpu.step_group(&steps).await?;
         Ok(Self { passes, sinks, steps, step_group })
     }
 
-    /// The sum of the losses of `count` samples from the beginning of a part of a dataset, each
-    /// multiplied by `scale`; beside it the two numbers of the status of a run.
+    /// The sum of the losses of the first `count` samples of a part of a dataset, each multiplied by
+    /// `scale`, and the two numbers in the status buffer of a run.
     pub(super) async fn run(
         &self,
         gpu: &Arc<Gpu>,

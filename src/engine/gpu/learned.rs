@@ -1,14 +1,14 @@
-//! What predictions and evaluations of a run keep between two calls.
+//! Buffers and kernels for predictions and evaluations of a run, kept between calls.
 
 use super::evaluation::Evaluation;
 use super::prediction::Prediction;
 use crate::dataset::Dataset;
 use crate::engine::Output;
 
-/// What predictions and evaluations of a run need: made when they are first asked for.
+/// What predictions and evaluations of a run need. Each is made when it is first needed.
 #[derive(Default)]
 pub(super) struct Learned {
-    /// The parameters learned, in the order of the run's.
+    /// The parameters learned, in the order in which the run stores them.
     pub(super) parameters: Option<wgpu::Buffer>,
     /// The samples that were evaluated last.
     pub(super) evaluation: Option<(Dataset, Evaluation)>,

@@ -1,4 +1,4 @@
-//! The interface of the ways to run a network on a GPU: what they are asked for, and what they build.
+//! The interface between the GPU engine and its lowerings: tasks, and what a lowering builds for them.
 
 use super::choice::Kernels;
 use super::device::Gpu;

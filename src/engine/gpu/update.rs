@@ -76,7 +76,7 @@ impl Update {
         Ok(filled.collect::<Result<Vec<String>>>()?.join("\n"))
     }
 
-    /// A constant that tells where a vector of the wrappers is among the states, if it is there.
+    /// A constant with the place of a vector of the wrappers among the states; nothing without the vector.
     fn place(self, name: &str, place: Option<usize>) -> String {
         let first = self.optimizer.states();
         place.map_or(String::new(), |place| format!("const {name}: u32 = {}u;\n", first + place))

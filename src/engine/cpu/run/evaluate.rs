@@ -1,4 +1,4 @@
-//! What a run has learned, used between its steps: predictions, and the loss on samples.
+//! Predictions and losses with the parameters that a run has learned so far.
 
 use super::{Run, WORTH_A_THREAD, lock, read, write};
 use crate::dataset::Dataset;
@@ -46,14 +46,14 @@ impl Run {
         Ok(parts.into_iter().sum())
     }
 
-    /// Does `work` on each thread's share of so many samples, with the parameters learned so far in the
-    /// blocks; what came of each share, in their order.
+    /// Calls `work` for each thread's share of so many samples, while the blocks contain the parameters
+    /// learned so far. Returns the results in the order of the shares.
     fn with_learned<T: Send>(
         &self,
         samples: usize,
         work: impl Fn(&mut Tile, Range<usize>) -> T + Sync,
     ) -> Result<Vec<T>> {
-        // With an average, that is what is learned: in the blocks for as long as this takes.
+        // The blocks contain the moving average, if there is one, until `work` is done.
         let averages = self.plan.wrappers.ema.is_some();
         if averages {
             let learned = self.parameters();

@@ -1,4 +1,4 @@
-//! What a run has learned: read, restored, or taken back.
+//! Reading, restoring and going back to the parameters and the state of a run.
 
 use super::{Progress, Run, lock, read, write};
 use crate::engine::cpu::layout::{Block, flatten, flatten_lines};
@@ -9,7 +9,7 @@ use crate::resources::Resources;
 use crate::state::{State, no_state};
 
 impl Run {
-    /// Has parameters and state be what they were when they were kept in that place.
+    /// Sets parameters and state to what was kept in that place.
     pub(in super::super) fn go_back(&self, place: usize) {
         for (block, kept) in self.blocks.iter().zip(&self.kept[place]) {
             write(block).go_back(&lock(kept));
@@ -64,7 +64,7 @@ impl Run {
         state.check(&self.plan, self.parameters)
     }
 
-    /// Has parameters and state be those of a state that was checked.
+    /// Sets parameters and state to those of a state that was checked.
     pub(in super::super) fn restore(&self, state: &State) {
         let vectors = std::iter::once(&state.parameters).chain(&state.vectors);
         let mut flat: Vec<&[f64]> = vectors.map(Vec::as_slice).collect();

@@ -1,4 +1,4 @@
-//! What a run has learned, used between its steps: predictions, and the loss on samples.
+//! Predictions and losses with the parameters that a run has learned so far.
 
 use super::{Copy, GpuSession};
 use crate::dataset::Dataset;
@@ -68,8 +68,9 @@ impl GpuSession {
         Ok(outputs)
     }
 
-    /// A buffer with the parameters learned so far: copied on the device, or, where they are an average,
-    /// computed on the host. An update that was undone is not known yet.
+    /// A buffer with the parameters learned so far. They are copied on the device, or computed on the host
+    /// if they are a moving average. If the last update was undone, the copy is wrong: that is known once
+    /// the status was read.
     async fn put_learned(&mut self) -> Result<wgpu::Buffer> {
         let buffer = if let Some(buffer) = &self.learned.parameters {
             buffer.clone()

@@ -1,4 +1,4 @@
-//! The state of a run: read back, or uploaded.
+//! Reading back and uploading the parameters and the state of a run.
 
 use super::{GpuSession, encoder_after};
 use crate::engine::gpu::readback::floats;
