@@ -81,6 +81,7 @@ fn siren(omega: f64, fan_in: usize, first: bool) -> (Initialization, Initializat
 
 /// What the backward pass of an activation needs of the forward pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Backward {
     /// The output `y`: `f(z)` is `z` above 0 and `below·z` elsewhere, so that `f′` is 1 where `y > 0`
     /// and `below` elsewhere.

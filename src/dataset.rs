@@ -142,6 +142,7 @@ impl Dataset {
         if samples == 0 {
             return invalid("there is no sample to learn from");
         }
+        #[allow(clippy::absurd_extreme_comparisons, reason = "32 bits on WebAssembly")]
         if samples > MOST_SAMPLES {
             return Err(Error::TooLarge {
                 what: format!("a dataset of {samples} samples"),

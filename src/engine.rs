@@ -297,6 +297,7 @@ pub trait Session: MaybeSend {
 
 /// What one kernel takes of a training step.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct KernelTime {
     /// The kernel's name.
     pub kernel: &'static str,
@@ -321,6 +322,7 @@ pub enum Output {
 
 /// What came of some steps.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The loss of each step's samples before its update. The step that diverged is the last that has
     /// one, since no step after it is taken.
@@ -331,6 +333,7 @@ pub struct Outcome {
 
 /// The moment at which training went out of bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Divergence {
     /// The step's number in the run, from 1.
     pub step: u64,
@@ -348,6 +351,7 @@ impl Divergence {
 
 /// What an engine runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Device {
     /// `gpu`, `cpu` or `reference`.
     pub backend: &'static str,

@@ -27,6 +27,7 @@ pub struct About {
 
 /// A parameter of a component.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Parameter {
     /// Its name, that of the field.
     pub name: &'static str,
@@ -38,6 +39,7 @@ pub struct Parameter {
 
 /// The numbers that a parameter may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Range {
     /// Above 0.
     Positive,

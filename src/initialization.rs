@@ -7,6 +7,7 @@ use rand::rngs::ChaCha8Rng;
 
 /// How the initial weights (or biases) of a layer are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Initialization {
     /// All zero.
     Zeros,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// One layer: `y = f(x·W + b)`, or `y = f(x·W)` without biases.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Layer {
     /// Its inputs.
     pub fan_in: usize,

@@ -23,6 +23,11 @@
 //! Three engines compute the same: [`gpu`] through WGSL kernels, [`cpu`] with SIMD on all cores,
 //! and [`mod@reference`], plain f64 loops that say what the other two must give.
 
+#![cfg_attr(
+    target_arch = "wasm32",
+    allow(clippy::arc_with_non_send_sync, reason = "a browser's device stays on its thread")
+)]
+
 pub mod activation;
 mod checkpoint;
 mod dataset;

@@ -59,6 +59,7 @@ pub trait Formula: Copy {
 
 /// What the sum over samples and outputs is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mean {
     /// The number of samples times that of outputs.
     Elements,
@@ -70,6 +71,7 @@ pub enum Mean {
 
 /// What the targets of a sample may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Targets {
     /// Any numbers.
     Any,

@@ -5,6 +5,7 @@ use crate::error::{Error, Result, invalid};
 
 /// Which engine is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Backend {
     /// A GPU where there is a real one, else the CPU.
     #[default]

@@ -3,6 +3,7 @@
 /// Bytes of memory that a session holds: on its device, or in the host's memory where the engine computes
 /// there. Kernels and what is read back take a little more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Resources {
     /// The samples; 0 where the session reads those of the dataset itself.
     pub samples: u64,

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 /// Some parameters of a network that belong together, such as the weights of a layer.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Segment {
     /// Its name in files: `layers.0.weight`.
     pub name: String,

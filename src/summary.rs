@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Ending {
     /// All epochs are done.
     Finished,
@@ -17,6 +18,7 @@ pub enum Ending {
 
 /// An epoch in the history of a training run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Epoch {
     /// Its number, from 1.
     pub number: u64,
@@ -39,6 +41,7 @@ impl Epoch {
 
 /// What came of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Summary {
     /// Why it ended.
     pub ending: Ending,

@@ -116,6 +116,7 @@ impl Default for EarlyStopping {
 
 /// What a watcher is told.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Event {
     /// The device is loaded and the first step about to start.
     Started {

@@ -112,6 +112,7 @@ fn a_whole_run_is_told_and_summed_up() {
                     assert!(*steps > done && loss.is_finite() && *samples_per_second > 0.0);
                     done = *steps;
                 }
+                other => panic!("{other:?}"),
             }
         }
         assert_eq!(done, 21);

@@ -109,6 +109,7 @@ impl Progress {
                 ));
                 self.bar.set_position(*steps);
             }
+            _ => {}
         }
         Control::Continue
     }
@@ -170,8 +171,8 @@ pub fn describe(summary: &Summary, epochs: usize) -> String {
     let amount = match summary.ending {
         Ending::Finished => counted(done as u64, "epoch"),
         Ending::Converged => format!("{done} of {all} until the loss no longer fell,"),
-        Ending::Stopped => format!("{done} of {all} until interrupted,"),
         Ending::Diverged => format!("{done} of {all} until it diverged,"),
+        _ => format!("{done} of {all} until interrupted,"),
     };
     let loss =
         summary.history.last().map_or(String::new(), |last| format!(": loss {:.6}", last.loss));

@@ -60,6 +60,7 @@ use super::{Compute, Device, KernelTime, Output, Pending, Plan, Session, handles
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::network::Network;
+use std::fmt;
 use std::sync::Arc;
 
 /// A GPU (or a software adapter) as an engine. A clone is on the same device.
@@ -67,6 +68,16 @@ use std::sync::Arc;
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
     choice: Choice,
+}
+
+impl fmt::Debug for GpuEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kernels = self.choice.kernels;
+        f.debug_struct("GpuEngine")
+            .field("device", &self.gpu.info)
+            .field("kernels", &kernels)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The adapters that this engine can run on, best first. Blocks.

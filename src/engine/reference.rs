@@ -40,6 +40,7 @@ use crate::state::{State, no_state};
 /// What a forward pass keeps: the encoded inputs, the outputs of each layer with the slopes of its
 /// activation, and the last layer's logits.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Trace {
     /// `values[0]` is what the first layer was given, `values[l + 1]` what layer `l` put out.
     pub values: Vec<Vec<f64>>,

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+#[cfg(not(target_arch = "wasm32"))]
 use std::task::Poll;
 use std::time::Duration;
 use web_time::Instant;

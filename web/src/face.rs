@@ -13,6 +13,7 @@ type Result<T> = std::result::Result<T, JsValue>;
 
 /// A [`Painter`] for JavaScript.
 #[wasm_bindgen(js_name = Painter)]
+#[derive(Debug)]
 pub struct Face(Painter);
 
 #[wasm_bindgen(js_class = Painter)]
@@ -114,6 +115,7 @@ fn json(value: &impl Serialize) -> Result<String> {
 }
 
 /// The error for JavaScript, called after its kind.
+#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failure(error: Error) -> JsValue {
     let name = match &error {
         Error::NoAdapter { .. } => "NoAdapter",

@@ -10,6 +10,7 @@ use impasto::{
     Result, Subject, Training, TrainingState,
 };
 use serde::Serialize;
+use std::fmt;
 use std::time::Duration;
 use web_time::Instant;
 
@@ -26,6 +27,12 @@ pub struct Painter {
     subject: Subject,
     network: Network,
     run: Option<Run>,
+}
+
+impl fmt::Debug for Painter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Painter").field("engine", self.engine.engine()).finish_non_exhaustive()
+    }
 }
 
 /// A picture with the training run that learns it.

@@ -69,6 +69,7 @@ impl Cache {
     }
 
     #[cfg(target_arch = "wasm32")]
+    #[allow(clippy::unused_self, reason = "a browser has no files, and the native form does")]
     pub(super) fn write(&self, _: &str, _: &[u8]) {}
 
     /// What stands in a file of JSON.

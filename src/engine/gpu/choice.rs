@@ -11,6 +11,7 @@ pub(super) struct Choice {
 
 /// Which kernels the GPU engine uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kernels {
     /// The fused ones where they can take the network, else the layerwise.
     #[default]

@@ -76,5 +76,6 @@ impl Waiter {
         Self {}
     }
 
+    #[allow(clippy::unused_self, reason = "a browser waits by itself")]
     pub(super) fn wait_for(&self, _: &wgpu::Device, _: wgpu::SubmissionIndex) {}
 }

@@ -48,6 +48,7 @@ use crate::trainer::timetable::Timetable;
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TrainingState {
     /// How it trains. It may be changed before the run goes on: more epochs or another learning rate, say.
     /// The optimizer, what surrounds it, the batch size and the fraction of held-out samples must stay.

@@ -81,19 +81,19 @@ impl Watch {
         let now = Instant::now();
         match event {
             Event::Started { .. } => self.start = now,
-            Event::Progress { steps, .. } if self.first.is_none() => {
-                if now - self.start >= self.warm {
+            Event::Progress { steps, .. } => {
+                let since = now - self.start;
+                if self.first.is_some() {
+                    // What is under way when it is told to stop still counts, and is waited for.
+                    self.last = Some((*steps, now));
+                    if since >= self.end {
+                        return Control::Stop;
+                    }
+                } else if since >= self.warm {
                     self.first = Some((*steps, now));
                 }
             }
-            Event::Progress { steps, .. } => {
-                // What is under way when it is told to stop still counts, and is waited for.
-                self.last = Some((*steps, now));
-                if now - self.start >= self.end {
-                    return Control::Stop;
-                }
-            }
-            Event::Epoch(_) => {}
+            _ => {}
         }
         Control::Continue
     }
