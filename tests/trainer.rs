@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "the shared module has more than this file needs")]
 
 mod common;
+#[path = "trainer/pace.rs"]
+mod pace;
 #[path = "trainer/pauses.rs"]
 mod pauses;
 #[path = "trainer/restarts.rs"]

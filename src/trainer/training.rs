@@ -1,5 +1,8 @@
 //! A training run under way: steps and submissions, the stopping rule, the history.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
+pub(crate) mod pace;
 pub(crate) mod saved;
 
 use super::judge::Judge;
@@ -12,6 +15,7 @@ use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
+use pace::StopHandle;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use web_time::Instant;
@@ -45,10 +49,10 @@ impl Trainer {
         dataset: &Dataset,
         mut watch: impl FnMut(&Event) -> Control,
     ) -> Result<Summary> {
-        let mut training = self.begin(engine, network, dataset).await?;
-        let ended = training.run(&mut watch).await;
+        let mut training = self.begin_async(engine, network, dataset).await?;
+        let ended = training.run_async(&mut watch).await;
         // Whatever ended it, what was learned so far is kept, unless the device is gone.
-        let learned = training.parameters().await;
+        let learned = training.parameters_async().await;
         match (ended, learned) {
             (Ok(_), Ok(parameters)) => network.set_parameters(&parameters)?,
             (Ok(_), Err(error)) => return Err(error),
@@ -62,13 +66,13 @@ impl Trainer {
         Ok(training.into_summary())
     }
 
-    /// Loads `network` and `dataset` into an engine, ready to train, for callers that do
-    /// things between the steps. [`fit_async`](Self::fit_async) is this with one
-    /// [`run`](Training::run).
+    /// Loads `network` and `dataset` into an engine, ready to train, for callers that do things between the
+    /// steps and must not block. [`fit_async`](Self::fit_async) is this with one
+    /// [`run_async`](Training::run_async).
     ///
     /// # Errors
     /// Settings that make no sense or do not fit the network, or a device that failed.
-    pub async fn begin(
+    pub async fn begin_async(
         &self,
         engine: impl Into<Engine>,
         network: &Network,
@@ -78,7 +82,8 @@ impl Trainer {
     }
 }
 
-/// A training run that can be paused, looked at and gone on with; begun by [`Trainer::begin`].
+/// A training run that can be paused, looked at and gone on with; begun by `Trainer::begin` or
+/// [`Trainer::begin_async`]. WebAssembly has the functions whose names end in `_async` alone.
 ///
 /// Parameters, samples and the optimizer's state stay on the device. It owns a handle to its engine, and
 /// can move to another thread.
@@ -96,6 +101,9 @@ pub struct Training {
     multiplier: f64,
     /// Whether the learning rate of the steps under way is out of date.
     stale: bool,
+    stop: StopHandle,
+    /// The loss of the last step taken in.
+    last_loss: f64,
     epoch: OpenEpoch,
     summary: Summary,
 }
@@ -140,6 +148,8 @@ impl Training {
             plateau: Plateau::default(),
             multiplier: 1.0,
             stale: false,
+            stop: StopHandle::default(),
+            last_loss: f64::NAN,
             epoch: OpenEpoch::default(),
             summary: Summary {
                 ending: Ending::Stopped,
@@ -152,14 +162,25 @@ impl Training {
         })
     }
 
-    /// Trains on until all epochs are done, a rule ends it, or `watch` says to stop. Then the run is
-    /// exactly where the event told, whatever the device computed beyond that, and can be gone on with.
+    /// Trains on until all epochs are done, a rule ends it, or `watch` or a [`StopHandle`] stops it. Then
+    /// the run is exactly where the event was, whatever the device computed beyond that, and can continue.
     ///
     /// # Errors
     /// A device that failed, or [`Error::Diverged`]; the run is then before the step that diverged,
     /// from where it may get further with a lower [rate](Self::set_learning_rate).
-    pub async fn run(&mut self, mut watch: impl FnMut(&Event) -> Control) -> Result<Ending> {
-        let trained = self.train(&mut watch).await;
+    ///
+    /// [`StopHandle`]: crate::StopHandle
+    pub async fn run_async(&mut self, watch: impl FnMut(&Event) -> Control) -> Result<Ending> {
+        self.run_until(u64::MAX, watch).await
+    }
+
+    /// The same up to the step of that number.
+    async fn run_until(
+        &mut self,
+        until: u64,
+        mut watch: impl FnMut(&Event) -> Control,
+    ) -> Result<Ending> {
+        let trained = self.train(until, &mut watch).await;
         self.summary.ending = match &trained {
             Ok(ending) => *ending,
             Err(_) => Ending::Stopped,
@@ -172,11 +193,22 @@ impl Training {
     ///
     /// # Errors
     /// A device that failed.
-    pub async fn parameters(&mut self) -> Result<Vec<f64>> {
+    pub async fn parameters_async(&mut self) -> Result<Vec<f64>> {
         match self.judge.best() {
             Some(best) => Ok(best.parameters.clone()),
             None => self.pipeline.parameters().await,
         }
+    }
+
+    /// The network with the parameters learned so far; see [`parameters_async`](Self::parameters_async).
+    ///
+    /// # Errors
+    /// A device that failed.
+    pub async fn network_async(&mut self) -> Result<Network> {
+        let parameters = self.parameters_async().await?;
+        let mut network = self.network.clone();
+        network.set_parameters(&parameters)?;
+        Ok(network)
     }
 
     /// Sets the learning rate, before the schedule, of the steps to come.
@@ -205,13 +237,21 @@ impl Training {
         self.summary
     }
 
-    async fn train(&mut self, watch: &mut impl FnMut(&Event) -> Control) -> Result<Ending> {
+    async fn train(
+        &mut self,
+        until: u64,
+        watch: &mut impl FnMut(&Event) -> Control,
+    ) -> Result<Ending> {
+        let until = until.min(self.timetable.steps);
         // A rule that depends on an epoch's loss must see it before the next epoch starts.
         let rules = self.trainer.schedule.watches_loss() || self.trainer.early_stopping.is_some();
         let waits = rules || self.pipeline.waits();
         if self.stale {
             self.pipeline.settle().await?;
             self.stale = false;
+        }
+        if self.stop.take() {
+            return Ok(Ending::Stopped);
         }
         if self.next() == 1 {
             let started = Event::Started {
@@ -226,8 +266,8 @@ impl Training {
         let mut turns = Turns::new();
         loop {
             let hold = waits && self.is_between_epochs() && !self.pipeline.is_empty();
-            if self.pipeline.has_room() && self.next() <= self.timetable.steps && !hold {
-                let steps = self.next_steps(waits);
+            if self.pipeline.has_room() && self.next() <= until && !hold {
+                let steps = self.next_steps(until, waits);
                 let ends = steps.last().is_some_and(|step| self.timetable.ends_epoch(step));
                 let alone = waits && ends && self.pipeline.is_empty();
                 self.pipeline.submit(steps, alone).await?;
@@ -237,16 +277,14 @@ impl Training {
                 self.summary.seconds += seconds;
             }
             let Some(done) = self.pipeline.first() else { break };
-            match self.digest(done, watch).await? {
+            match self.digest(done, until, watch).await? {
                 None => {}
-                Some(Ending::Stopped) if self.summary.steps < self.timetable.steps => {
-                    return Ok(Ending::Stopped);
-                }
                 Some(Ending::Stopped) => break,
                 Some(ending) => return Ok(ending),
             }
         }
-        Ok(Ending::Finished)
+        let left = self.summary.steps < self.timetable.steps;
+        Ok(if left { Ending::Stopped } else { Ending::Finished })
     }
 
     /// The number of the next step to submit.
@@ -259,10 +297,10 @@ impl Training {
         (self.next() - 1).is_multiple_of(self.timetable.steps_per_epoch)
     }
 
-    /// The steps of the next submission: of one epoch if `waits`.
-    fn next_steps(&self, waits: bool) -> Vec<Step> {
+    /// The steps of the next submission, up to that of number `until`: of one epoch if `waits`.
+    fn next_steps(&self, until: u64, waits: bool) -> Vec<Step> {
         let next = self.next();
-        let mut last = self.timetable.steps.min(next + self.pipeline.size() as u64 - 1);
+        let mut last = until.min(next + self.pipeline.size() as u64 - 1);
         if waits {
             let per_epoch = self.timetable.steps_per_epoch;
             last = last.min((next - 1) / per_epoch * per_epoch + per_epoch);
@@ -275,6 +313,7 @@ impl Training {
     async fn digest(
         &mut self,
         done: Done,
+        until: u64,
         watch: &mut impl FnMut(&Event) -> Control,
     ) -> Result<Option<Ending>> {
         let mut ending = None;
@@ -291,6 +330,7 @@ impl Training {
             self.pipeline.take();
             let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };
             self.summary.steps += 1;
+            self.last_loss = loss;
             self.summary.samples += step.count as u64;
             self.epoch.loss += loss * weight;
             self.epoch.samples += step.count;
@@ -305,6 +345,9 @@ impl Training {
                     return Ok(Some(Ending::Stopped));
                 }
             }
+            if self.summary.steps == until && ending.is_none() && self.pipeline.next().is_some() {
+                return Ok(Some(Ending::Stopped));
+            }
         }
         self.pipeline.drop_first();
         let event = Event::Progress {
@@ -312,7 +355,8 @@ impl Training {
             loss: done.loss,
             samples_per_second: done.samples as f64 / done.seconds.max(1e-9),
         };
-        if watch(&event) == Control::Stop {
+        let stopped = watch(&event) == Control::Stop || self.stop.take();
+        if stopped || self.summary.steps == until {
             ending = ending.or(Some(Ending::Stopped));
         }
         Ok(ending)

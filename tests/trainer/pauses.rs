@@ -25,11 +25,11 @@ fn at_progress(least: u64) -> impl FnMut(&Event) -> Control {
 }
 
 fn begin(trainer: &Trainer, engine: &Engine) -> Training {
-    block_on(trainer.begin(engine, &network(), &hill())).unwrap()
+    block_on(trainer.begin_async(engine, &network(), &hill())).unwrap()
 }
 
 fn learned(training: &mut Training) -> Vec<f64> {
-    block_on(training.parameters()).unwrap()
+    block_on(training.parameters_async()).unwrap()
 }
 
 /// The parameters after the first steps of a run at these rates, from the session itself.
@@ -116,7 +116,7 @@ fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
                 _ => Control::Stop,
             };
             let mut pauses = 0;
-            while block_on(training.run(stop)).unwrap() == Ending::Stopped {
+            while block_on(training.run_async(stop)).unwrap() == Ending::Stopped {
                 pauses += 1;
                 if pauses % reads == 0 {
                     let steps = training.summary().steps as usize;
@@ -137,11 +137,11 @@ fn a_learning_rate_that_is_set_holds_from_the_next_step_on() {
     for engine in engines() {
         let trainer = trainer(1_000);
         let mut training = begin(&trainer, &engine);
-        block_on(training.run(at_epoch(20))).unwrap();
+        block_on(training.run_async(at_epoch(20))).unwrap();
         assert!(training.set_learning_rate(0.0).is_err());
         assert!(training.set_learning_rate(-1.0).is_err());
         training.set_learning_rate(0.005).unwrap();
-        block_on(training.run(at_epoch(30))).unwrap();
+        block_on(training.run_async(at_epoch(30))).unwrap();
         let rates_of_steps = [vec![0.02; 60], vec![0.005; 30]].concat();
         let expected = stepped(&trainer, &engine, &rates_of_steps);
         assert_eq!(learned(&mut training), expected, "{}", engine.device());
@@ -161,17 +161,17 @@ fn what_diverges_after_a_stop_does_not_count() {
             other => panic!("{other:?} on {}", engine.device()),
         };
         let mut whole = begin(&trainer, &engine);
-        let last = diverged(block_on(whole.run(|_| Control::Continue)));
+        let last = diverged(block_on(whole.run_async(|_| Control::Continue)));
         assert!(last > 10, "{last} on {}", engine.device());
         let mut training = begin(&trainer, &engine);
         let before = last - 3;
-        block_on(training.run(at_epoch(before))).unwrap();
+        block_on(training.run_async(at_epoch(before))).unwrap();
         assert_eq!(training.summary().steps, before, "{}", engine.device());
         let expected = stepped(&trainer, &engine, &vec![3.0; before as usize]);
         assert_eq!(learned(&mut training), expected, "{}", engine.device());
         // Gone on with, it diverges where it did, and stays so.
         for _ in 0..2 {
-            let result = block_on(training.run(|_| Control::Continue));
+            let result = block_on(training.run_async(|_| Control::Continue));
             assert_eq!(diverged(result), last, "{}", engine.device());
             assert_eq!(learned(&mut training), learned(&mut whole), "{}", engine.device());
         }

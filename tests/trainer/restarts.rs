@@ -19,16 +19,16 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
         };
         let (whole, expected) = fit(&trainer, &engine);
         let (start, dataset) = (network(), hill());
-        let begun = trainer.begin(&engine, &start, &dataset);
+        let begun = trainer.begin_async(&engine, &start, &dataset);
         let mut training = block_on(begun).unwrap();
         run_to(&mut training, &engine, 4);
-        let state = block_on(training.state()).unwrap();
+        let state = block_on(training.state_async()).unwrap();
         // What came after this state is forgotten.
         run_to(&mut training, &engine, 6);
-        block_on(training.restart(&engine, &state)).unwrap();
+        block_on(training.restart_async(&engine, &state)).unwrap();
         assert_eq!(training.summary().history.len(), 4);
-        let ending = block_on(training.run(|_| Control::Continue)).unwrap();
-        let learned = block_on(training.parameters()).unwrap();
+        let ending = block_on(training.run_async(|_| Control::Continue)).unwrap();
+        let learned = block_on(training.parameters_async()).unwrap();
         assert_eq!(learned, whole.parameters(), "{}", engine.device());
         let summary = training.summary();
         assert_eq!(rates(&summary.history), rates(&expected.history), "{}", engine.device());
@@ -42,7 +42,7 @@ fn run_to(training: &mut Training, engine: &Engine, epochs: u64) {
         Event::Epoch(epoch) if epoch.number >= epochs => Control::Stop,
         _ => Control::Continue,
     };
-    block_on(training.run(stop)).unwrap();
+    block_on(training.run_async(stop)).unwrap();
     assert_eq!(training.summary().history.len() as u64, epochs, "{}", engine.device());
 }
 
@@ -70,16 +70,21 @@ fn a_restart_forgets_all_that_came_later() {
             };
             let (whole, expected) = fit(&trainer, &engine);
             let (start, dataset) = (network(), hill());
-            let mut training = block_on(trainer.begin(&engine, &start, &dataset)).unwrap();
+            let mut training = block_on(trainer.begin_async(&engine, &start, &dataset)).unwrap();
             run_to(&mut training, &engine, 8);
-            let learned = block_on(training.parameters()).unwrap();
-            let state = block_on(training.state()).unwrap();
+            let learned = block_on(training.parameters_async()).unwrap();
+            let state = block_on(training.state_async()).unwrap();
             run_to(&mut training, &engine, 20);
-            block_on(training.restart(&engine, &state)).unwrap();
-            assert_eq!(block_on(training.parameters()).unwrap(), learned, "{}", engine.device());
-            block_on(training.run(|_| Control::Continue)).unwrap();
+            block_on(training.restart_async(&engine, &state)).unwrap();
+            assert_eq!(
+                block_on(training.parameters_async()).unwrap(),
+                learned,
+                "{}",
+                engine.device()
+            );
+            block_on(training.run_async(|_| Control::Continue)).unwrap();
             assert_eq!(told(training.summary()), told(&expected), "{}", engine.device());
-            let learned = block_on(training.parameters()).unwrap();
+            let learned = block_on(training.parameters_async()).unwrap();
             assert_eq!(learned, whole.parameters(), "{}", engine.device());
         }
     }

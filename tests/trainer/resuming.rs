@@ -17,7 +17,7 @@ fn reported(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
 }
 
 fn begin(trainer: &Trainer, engine: &Engine) -> Training {
-    block_on(trainer.begin(engine, &network(), &hill())).unwrap()
+    block_on(trainer.begin_async(engine, &network(), &hill())).unwrap()
 }
 
 /// Runs with a schedule, a warm-up, a stopping rule, held-out samples, an average.
@@ -50,18 +50,19 @@ fn a_saved_run_goes_on_as_if_it_had_never_stopped() {
                 let mut training = begin(&trainer, &engine);
                 let stop =
                     |event: &Event| if stops(event) { Control::Stop } else { Control::Continue };
-                block_on(training.run(stop)).unwrap();
-                let state = block_on(training.state()).unwrap();
+                block_on(training.run_async(stop)).unwrap();
+                let state = block_on(training.state_async()).unwrap();
                 state.save(&path).unwrap();
                 drop(training);
                 let read = TrainingState::load(&path).unwrap();
                 assert_eq!(read, state, "{what}");
-                let mut resumed = block_on(Training::resume(&engine, &hill(), &read)).unwrap();
-                let learned = block_on(resumed.parameters()).unwrap();
+                let mut resumed =
+                    block_on(Training::resume_async(&engine, &hill(), &read)).unwrap();
+                let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, state.network().parameters(), "{what}");
-                block_on(resumed.run(|_| Control::Continue)).unwrap();
+                block_on(resumed.run_async(|_| Control::Continue)).unwrap();
                 assert_eq!(reported(resumed.summary()), reported(&expected), "{what}");
-                let learned = block_on(resumed.parameters()).unwrap();
+                let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, whole.parameters(), "{what}");
             }
         }
@@ -77,7 +78,7 @@ fn last_loss(training: &mut Training) -> f64 {
         }
         Control::Continue
     };
-    block_on(training.run(&mut watch)).unwrap();
+    block_on(training.run_async(&mut watch)).unwrap();
     last
 }
 
@@ -86,16 +87,16 @@ fn the_loss_does_not_leap_where_a_run_goes_on() {
     for engine in engines() {
         let trainer = Trainer { optimizer: Optimizer::ADAM, learning_rate: 0.05, ..trainer(200) };
         let mut training = begin(&trainer, &engine);
-        block_on(training.run(|_| Control::Continue)).unwrap();
-        let mut state = block_on(training.state()).unwrap();
+        block_on(training.run_async(|_| Control::Continue)).unwrap();
+        let mut state = block_on(training.state_async()).unwrap();
         let before = state.summary().history.last().unwrap().loss;
         state.trainer.epochs += 1;
-        let mut resumed = block_on(Training::resume(&engine, &hill(), &state)).unwrap();
+        let mut resumed = block_on(Training::resume_async(&engine, &hill(), &state)).unwrap();
         let after = last_loss(&mut resumed);
         // Without the state, the optimizer starts afresh at the full rate.
         let again = Trainer { epochs: 1, ..trainer.clone() };
         let (network, dataset) = (state.network().clone(), hill());
-        let begun = again.begin(&engine, &network, &dataset);
+        let begun = again.begin_async(&engine, &network, &dataset);
         let afresh = last_loss(&mut block_on(begun).unwrap());
         assert!(afresh > 5.0 * before, "{before} {afresh} on {}", engine.device());
         assert!(after < 1.5 * before, "{before} {after} on {}", engine.device());
@@ -106,8 +107,8 @@ fn the_loss_does_not_leap_where_a_run_goes_on() {
 fn a_saved_run_is_a_saved_network_too() {
     let engine = impasto::reference::ReferenceEngine::new();
     let mut training = begin(&trainer(2), &Engine::from(&engine));
-    block_on(training.run(|_| Control::Continue)).unwrap();
-    let state = block_on(training.state()).unwrap();
+    block_on(training.run_async(|_| Control::Continue)).unwrap();
+    let state = block_on(training.state_async()).unwrap();
     let (network, _) = impasto::decode(&state.encode().unwrap()).unwrap();
     let rounded: Vec<f64> =
         state.network().parameters().iter().map(|p| f64::from(*p as f32)).collect();
@@ -122,10 +123,10 @@ fn a_saved_run_is_a_saved_network_too() {
 fn what_does_not_fit_a_run_is_refused() {
     let engine = impasto::reference::ReferenceEngine::new();
     let mut training = begin(&trainer(2), &Engine::from(&engine));
-    block_on(training.run(|_| Control::Continue)).unwrap();
-    let state = block_on(training.state()).unwrap();
+    block_on(training.run_async(|_| Control::Continue)).unwrap();
+    let state = block_on(training.state_async()).unwrap();
     let refused = |dataset: &Dataset, state: &TrainingState| {
-        block_on(Training::resume(&engine, dataset, state)).err().unwrap().to_string()
+        block_on(Training::resume_async(&engine, dataset, state)).err().unwrap().to_string()
     };
     let one = Dataset::from_rows(&[[0.0]], &[[0.0]]).unwrap();
     assert!(refused(&one, &state).contains("cannot go on with 1"));
@@ -142,7 +143,7 @@ fn what_does_not_fit_a_run_is_refused() {
         damaged[place] ^= 1 << (place % 7);
         if let Ok(read) = TrainingState::decode(&damaged) {
             // Then it is another run, which may be refused here.
-            let _ = block_on(Training::resume(&engine, &hill(), &read));
+            let _ = block_on(Training::resume_async(&engine, &hill(), &read));
         }
     }
 }

@@ -16,11 +16,11 @@ fn a_run_goes_on_on_another_thread() {
     for engine in engines() {
         let (expected, _) = fit(&trainer, &engine);
         let mut training =
-            pollster::block_on(is_send(trainer.begin(&engine, &network(), &hill()))).unwrap();
+            pollster::block_on(is_send(trainer.begin_async(&engine, &network(), &hill()))).unwrap();
         let learned = thread::scope(|scope| {
             let run = scope.spawn(|| {
-                pollster::block_on(is_send(training.run(|_| Control::Continue)))?;
-                pollster::block_on(is_send(training.parameters()))
+                pollster::block_on(is_send(training.run_async(|_| Control::Continue)))?;
+                pollster::block_on(is_send(training.parameters_async()))
             });
             run.join().expect("no panic").expect("trains")
         });

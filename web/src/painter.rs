@@ -179,8 +179,8 @@ impl Painter {
         if saved.is_some() {
             trainer.warm_up = trainer.warm_up_again(&dataset);
         }
-        let mut training = trainer.begin(engine.engine(), &network, &dataset).await?;
-        let state = training.state().await?;
+        let mut training = trainer.begin_async(engine.engine(), &network, &dataset).await?;
+        let state = training.state_async().await?;
         let run = Run { picture, training, told: 0, psnr: None, fresh: true, state };
         Ok(Self { engine, options, subject, network, run: Some(run) })
     }
@@ -243,7 +243,7 @@ impl Painter {
         run.fresh = false;
         let trained = run
             .training
-            .run(|event| {
+            .run_async(|event| {
                 if let Event::Progress { steps: done, loss, .. } = event {
                     last = Some(*loss);
                     if enough(clock.elapsed(), *done - steps) {
@@ -280,7 +280,7 @@ impl Painter {
     /// Has `network` be what was learned so far.
     async fn refresh(&mut self) -> Result<()> {
         if let Some(run) = self.run.as_mut().filter(|run| !run.fresh) {
-            run.state = run.training.state().await?;
+            run.state = run.training.state_async().await?;
             self.network.set_parameters(run.state.network().parameters())?;
             run.fresh = true;
         }
@@ -415,7 +415,7 @@ impl Painter {
         // Nothing is changed before all of it is there: the device may be lost again meanwhile.
         let engine = Open::new(&self.options).await?;
         if let Some(run) = &mut self.run {
-            run.training.restart(engine.engine(), &run.state).await?;
+            run.training.restart_async(engine.engine(), &run.state).await?;
             run.told = run.told.min(run.state.summary().history.len());
             run.fresh = true;
         }

@@ -20,32 +20,28 @@ use crate::trainer::timetable::Timetable;
 /// use impasto::{Activation, Control, Dataset, Event, Network, Trainer};
 /// use impasto::{Training, TrainingState};
 ///
-/// # fn main() -> Result<(), impasto::Error> {
-/// # pollster::block_on(async {
 /// let samples = Dataset::from_rows(&[[0.0], [0.5], [1.0]], &[[1.0], [0.0], [1.0]])?;
 /// let network = Network::builder(1).hidden(&[8], Activation::Tanh);
 /// let network = network.output(1, Activation::Identity).build()?;
 /// let (engine, trainer) = (ReferenceEngine::new(), Trainer { epochs: 20, ..Trainer::default() });
 ///
-/// let mut training = trainer.begin(&engine, &network, &samples).await?;
+/// let mut training = trainer.begin(&engine, &network, &samples)?;
 /// let half = |event: &Event| match event {
 ///     Event::Epoch(epoch) if epoch.number == 10 => Control::Stop,
 ///     _ => Control::Continue,
 /// };
-/// training.run(half).await?;
-/// let bytes = training.state().await?.encode()?;
+/// training.run(half)?;
+/// let bytes = training.state()?.encode()?;
 ///
 /// // Later, in another process:
 /// let state = TrainingState::decode(&bytes)?;
-/// let mut resumed = Training::resume(&engine, &samples, &state).await?;
-/// resumed.run(|_| Control::Continue).await?;
+/// let mut resumed = Training::resume(&engine, &samples, &state)?;
+/// resumed.run(|_| Control::Continue)?;
 ///
 /// // As if it had never stopped.
-/// training.run(|_| Control::Continue).await?;
-/// assert_eq!(resumed.parameters().await?, training.parameters().await?);
-/// # Ok(())
-/// # })
-/// # }
+/// training.run(|_| Control::Continue)?;
+/// assert_eq!(resumed.parameters()?, training.parameters()?);
+/// # Ok::<(), impasto::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -82,12 +78,12 @@ impl Training {
     ///
     /// # Errors
     /// A device that failed, or a run that diverged in a session that could not keep the moment before.
-    pub async fn state(&mut self) -> Result<TrainingState> {
+    pub async fn state_async(&mut self) -> Result<TrainingState> {
         let session = self.pipeline.state().await?;
         let mut network = self.network.clone();
         let averages = self.trainer.wrappers.ema.is_some();
         if self.judge.best().is_some() || averages {
-            network.set_parameters(&self.parameters().await?)?;
+            network.set_parameters(&self.parameters_async().await?)?;
         } else {
             network.set_parameters(&session.parameters)?;
         }
@@ -108,7 +104,7 @@ impl Training {
     /// # Errors
     /// Samples of another number or width than those that the run was begun with, settings that do not
     /// fit the state, or a device that failed.
-    pub async fn resume(
+    pub async fn resume_async(
         engine: impl Into<Engine>,
         dataset: &Dataset,
         state: &TrainingState,
@@ -129,7 +125,7 @@ impl Training {
     ///
     /// # Errors
     /// A state of another run, or a device that failed; then nothing has changed.
-    pub async fn restart(
+    pub async fn restart_async(
         &mut self,
         engine: impl Into<Engine>,
         state: &TrainingState,

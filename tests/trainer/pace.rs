@@ -1,0 +1,102 @@
+//! Runs at the caller's pace: exact steps, epochs, and stops from another thread.
+
+use super::common::engines;
+use super::{fit, hill, network, trainer};
+use impasto::{
+    Control, EarlyStopping, Ending, Engine, Event, Optimizer, Schedule, Trainer, Training,
+};
+
+fn begin(trainer: &Trainer, engine: &Engine) -> Training {
+    trainer.begin(engine, &network(), &hill()).unwrap()
+}
+
+/// Runs without and with rules that depend on an epoch's loss.
+fn trainers() -> [Trainer; 3] {
+    let stopping = |held_out| Some(EarlyStopping { tolerance: 0.0, patience: 100, held_out });
+    let plain = Trainer { optimizer: Optimizer::ADAM, schedule: Schedule::Cosine, ..trainer(9) };
+    [
+        plain.clone(),
+        Trainer { early_stopping: stopping(None), ..plain.clone() },
+        Trainer { early_stopping: stopping(Some(0.25)), ..plain },
+    ]
+}
+
+#[test]
+fn steps_and_epochs_make_the_same_run() {
+    for engine in engines() {
+        for trainer in trainers() {
+            let what = format!("{:?} on {}", trainer.early_stopping, engine.device());
+            let (whole, expected) = fit(&trainer, &engine);
+            let all = expected.steps;
+            let mut training = begin(&trainer, &engine);
+            let mut steps = 0;
+            for count in [1, 2, 5, 1, 0, 3] {
+                let count = count.min(all - steps);
+                let loss = training.step(count).unwrap();
+                assert_eq!(loss.is_some(), count > 0, "{what}");
+                steps += count;
+                assert_eq!(training.summary().steps, steps, "{what}");
+                // To look at it changes nothing.
+                training.network().unwrap();
+                let epoch = training.epoch().unwrap();
+                steps = training.summary().steps;
+                let last = training.summary().history.last().copied();
+                assert!(epoch == last || epoch.is_none() && steps == all, "{what}");
+                assert!(steps.is_multiple_of(all / 9), "{what}: {steps}");
+            }
+            while let Some(epoch) = training.epoch().unwrap() {
+                assert_eq!(training.summary().history.last(), Some(&epoch));
+            }
+            assert_eq!(training.summary().steps, all, "{what}");
+            assert_eq!(training.summary().ending, Ending::Finished, "{what}");
+            assert!(training.step(10).unwrap().is_none() && training.epoch().unwrap().is_none());
+            assert_eq!(training.parameters().unwrap(), whole.parameters(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn exact_steps_follow_a_pause_with_more_under_way() {
+    for engine in engines() {
+        let trainer = Trainer { optimizer: Optimizer::ADAM, ..trainer(200) };
+        let mut training = begin(&trainer, &engine);
+        // Paused while later steps are under way.
+        let pause = |event: &Event| match event {
+            Event::Epoch(epoch) if epoch.number == 50 => Control::Stop,
+            _ => Control::Continue,
+        };
+        training.run(pause).unwrap();
+        for _ in 0..7 {
+            training.step(4).unwrap();
+        }
+        assert_eq!(training.summary().steps, 150 + 28);
+        let mut other = begin(&trainer, &engine);
+        other.step(178).unwrap();
+        assert_eq!(training.parameters().unwrap(), other.parameters().unwrap());
+    }
+}
+
+#[test]
+fn a_handle_stops_a_run_from_another_thread_once() {
+    for engine in engines() {
+        let forever = Trainer { epochs: 100_000_000, ..trainer(1) };
+        let mut training = begin(&forever, &engine);
+        let handle = training.stop_handle();
+        let run = std::thread::spawn(move || {
+            let ending = training.run(|_| Control::Continue).unwrap();
+            (ending, training)
+        });
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        handle.stop();
+        let (ending, mut training) = run.join().unwrap();
+        assert_eq!(ending, Ending::Stopped, "{}", engine.device());
+        let steps = training.summary().steps;
+        // It can continue.
+        training.step(5).unwrap();
+        assert_eq!(training.summary().steps, steps + 5);
+        // A stop during a pause ends the next run at once.
+        handle.stop();
+        assert!(training.step(5).unwrap().is_none());
+        assert_eq!(training.summary().steps, steps + 5);
+    }
+}
