@@ -24,7 +24,7 @@
 @group(0) @binding(1) var<storage, read> parameters: array<${number}>;
 @group(0) @binding(4) var<storage, read> frequencies: array<f32>;
 @group(0) @binding(5) var<storage, read_write> values: array<${number}>;
-@if judges
+@if computes_loss
 @group(0) @binding(6) var<storage, read_write> deltas: array<${number}>;
 @group(0) @binding(7) var<storage, read_write> losses: array<f32>;
 @else
@@ -39,7 +39,7 @@ var<workgroup> chosen: array<u32, TILE>;
 @if cooperative
 // Values or deltas of the level at hand.
 var<workgroup> tile: array<vec4<f32>, TILE * TILE_FOURS>;
-@if judges
+@if computes_loss
 var<workgroup> row_losses: array<f32, TILE>;
 @end
 @end
@@ -190,7 +190,7 @@ fn set_output(row: u32, j: u32, y: f32) {
 @end
 }
 
-@if judges
+@if computes_loss
 fn target_of(row: u32, j: u32) -> f32 {
     return sample_target(chosen[row], j);
 }
@@ -278,7 +278,7 @@ fn main(
     storageBarrier();
 @end
 
-@if judges
+@if computes_loss
     var loss = 0.0;
     for (var row = local; row < TILE; row += WORKGROUP) {
         let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));

@@ -1,8 +1,8 @@
-// Squared norms of a gradient that comes in slices: of piece p of the parameters Σ g² into
-// norms[p].whole, or, once these are there, of the gradient as the optimizer is given it, clipped and
-// with the L2 penalty, into norms[p].given.      Twin: reference::gradient_norms
-// gradient is [slices, count], parameters are [count]; states are there where the gradients of several
-// batches are gathered. One workgroup a piece: each invocation adds
+// Squared norms of a gradient that comes in slices. norms[p].whole ← Σ g² over piece p of the parameters.
+// In a second dispatch, norms[p].given ← the same of the gradient that the optimizer gets: clipped, and with
+// the L2 penalty.      Twin: reference::gradient_norms
+// gradient is [slices, count], parameters are [count]; states is bound if the gradients of several batches
+// are accumulated. One workgroup a piece: each invocation adds
 // every 256th square, then the partial sums meet in a tree, in the same order on every run.
 struct Shape { count: u32, slices: u32, pieces: u32 }
 

@@ -48,9 +48,9 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 pub struct Engine(Arc<dyn Compute>);
 
 impl Engine {
-    /// A handle to what computes.
-    pub fn new(computing: impl Compute + 'static) -> Self {
-        Self(Arc::new(computing))
+    /// A handle to an engine of another crate. The engines of this crate convert by `From`.
+    pub fn new(engine: impl Compute + 'static) -> Self {
+        Self(Arc::new(engine))
     }
 
     /// What it runs on.
@@ -128,7 +128,7 @@ impl From<&Self> for Engine {
     }
 }
 
-/// Makes the handles of an engine.
+/// Implements the conversions of an engine into an [`Engine`].
 macro_rules! handles {
     ($engine:ty) => {
         impl From<$engine> for crate::engine::Engine {
@@ -147,7 +147,7 @@ macro_rules! handles {
 
 pub(crate) use handles;
 
-/// What an engine computes. Users call it through an [`Engine`].
+/// The interface that every engine implements. Users call it through an [`Engine`].
 pub trait Compute: MaybeSend + MaybeSync {
     /// What it runs on.
     fn device(&self) -> &Device;
@@ -223,23 +223,49 @@ pub(crate) const MOST_KEPT: u64 = 256 << 20;
 
 /// The error of a place that there is not, or in which nothing was kept.
 pub(crate) fn no_place<T>(place: usize) -> Result<T> {
-    invalid(format!("nothing is kept in place {place}: there are {KEPT}, from 0 on"))
+    invalid(format!("nothing was kept in place {place}: the places are 0 to {}", KEPT - 1))
 }
 
 /// One training run on an engine. Except on WebAssembly, it can move to another thread.
+///
+/// ```
+/// use impasto::reference::ReferenceEngine;
+/// use impasto::{Activation, Dataset, Engine, Network, Step, Trainer};
+///
+/// # fn main() -> Result<(), impasto::Error> {
+/// # pollster::block_on(async {
+/// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+/// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+/// let engine = Engine::from(ReferenceEngine::new());
+/// let plan = Trainer::default().plan(&samples);
+///
+/// let mut session = engine.start(&network, &plan, &samples).await?;
+/// let before = session.evaluate(&samples).await?;
+/// let step = |number| Step { number, epoch: number, first: 0, count: 2, learning_rate: 0.01 };
+/// let outcome = session.train(&[step(1), step(2)])?.await?;
+/// assert_eq!((outcome.losses.len(), outcome.diverged), (2, None));
+/// assert!(session.evaluate(&samples).await? < before);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub trait Session: MaybeSend {
-    /// Starts these steps, in order, and returns a future of what came of them; the device works
-    /// on while the caller does something else. After a step that diverged, no step is taken any more.
+    /// Starts these steps, in order, and returns a future of their outcome. The device works on while the
+    /// caller does something else. After a step that diverged, the session takes no further step.
     ///
     /// # Errors
-    /// Steps that are not numbered one after the other, of samples that are not there, of another
-    /// number of samples than the plan's batch size or what it leaves at the end of an epoch, or with a
-    /// learning rate that is not above 0; or a device that failed.
+    /// - A step 0, or steps that are not numbered consecutively.
+    /// - A range of samples outside the dataset.
+    /// - A number of samples that is neither the plan's batch size nor the rest at the end of an epoch.
+    /// - A learning rate that is not finite or not above 0.
+    /// - A device that failed.
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>>;
 
-    /// The parameters as they are after all steps started so far, in the order of
-    /// [`Network::parameters`]; their moving average, where the plan asks for one
-    /// ([`Ema`](crate::Ema)). Training goes on with the parameters themselves.
+    /// The parameters after all steps started so far, in the order of [`Network::parameters`]. If the plan
+    /// has an [`Ema`](crate::Ema), this is their moving average; training continues with the parameters
+    /// themselves.
+    ///
+    /// Fails on a device that failed.
     fn parameters(&mut self) -> Pending<'_, Vec<f64>>;
 
     /// The parameters and the optimizer's state as they are after all steps started so far.
@@ -255,8 +281,8 @@ pub trait Session: MaybeSend {
     /// changed.
     fn restore<'a>(&'a mut self, state: &'a State) -> Pending<'a, ()>;
 
-    /// Whether it can [`keep`](Self::keep) moments of the run. That takes twice the memory of parameters
-    /// and optimizer's state, so a session of a very large network cannot.
+    /// Whether it can [`keep`](Self::keep) moments of the run. The copies take twice the memory of parameters
+    /// and optimizer's state; a session for which that is more than 256 MiB cannot.
     fn can_keep(&self) -> bool {
         false
     }
@@ -305,7 +331,7 @@ pub struct KernelTime {
     pub dispatches: usize,
     /// Seconds that they take on the device, the median of some steps.
     pub seconds: f64,
-    /// Operations, a product with its addition counted as two; 0 where nobody counts them.
+    /// Operations, a product with its addition counted as two; 0 if they are not counted.
     pub operations: f64,
     /// Bytes of all numbers it has to read and write, each counted once.
     pub bytes: f64,

@@ -93,8 +93,8 @@ pub use subject::Subject;
 pub use summary::{Ending, Epoch, Summary};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
+pub use trainer::stop::StopHandle;
 pub use trainer::training::Training;
-pub use trainer::training::pace::StopHandle;
 pub use trainer::training::saved::TrainingState;
 pub use trainer::{Control, EarlyStopping, Event, Trainer, evaluate_async};
 pub use wrapper::Wrapper;

@@ -22,13 +22,23 @@ pub struct Plan {
     pub batch_size: usize,
     /// Seed of the order of samples; `None` keeps them as they stand.
     pub shuffle: Option<u64>,
-    /// Seed of what [dropout](crate::Builder::dropout) leaves out.
+    /// Seed of the masks of [dropout](crate::Builder::dropout).
     pub seed: u64,
     /// What surrounds the optimizer.
     pub wrappers: Wrappers,
 }
 
 impl Plan {
+    /// Vectors of the optimizer and of what surrounds it.
+    pub(crate) fn vectors(&self) -> usize {
+        self.optimizer.states() + self.wrappers.vectors().count
+    }
+
+    /// The place of the moving average among them, if there is one.
+    pub(crate) fn average(&self) -> Option<usize> {
+        self.wrappers.vectors().average.map(|place| self.optimizer.states() + place)
+    }
+
     /// Whether the plan fits `network` and `dataset`.
     pub(crate) fn check(&self, network: &Network, dataset: &Dataset) -> Result<()> {
         network.check_trainable()?;

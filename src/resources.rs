@@ -1,7 +1,25 @@
 //! The memory that a training run holds.
 
-/// Bytes of memory that a session holds: on its device, or in the host's memory where the engine computes
-/// there. Kernels and what is read back take a little more.
+/// Memory that a session holds, in bytes: on its device, or in the host's memory for engines that compute
+/// there. Not included: kernels, buffers of results on their way to the host, and on a GPU what a prediction
+/// or an evaluation keeps for the next one.
+///
+/// ```
+/// use impasto::reference::ReferenceEngine;
+/// use impasto::{Activation, Dataset, Engine, Network, Trainer};
+///
+/// # fn main() -> Result<(), impasto::Error> {
+/// # pollster::block_on(async {
+/// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+/// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+/// let engine = Engine::from(ReferenceEngine::new());
+/// let session = engine.start(&network, &Trainer::default().plan(&samples), &samples).await?;
+/// // Two parameters in f64.
+/// assert_eq!(session.resources().parameters, 2 * 8);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resources {
@@ -13,12 +31,12 @@ pub struct Resources {
     pub state: u64,
     /// Moments of the run that are kept.
     pub kept: u64,
-    /// What a step computes in: values and deltas of all layers, gradients, losses.
+    /// The buffers of a step: values and deltas of all layers, gradients, losses.
     pub workspace: u64,
 }
 
 impl Resources {
-    /// All of it.
+    /// The sum over all kinds, in bytes.
     pub fn total(self) -> u64 {
         let Self { samples, parameters, state, kept, workspace } = self;
         samples + parameters + state + kept + workspace

@@ -1,4 +1,4 @@
-//! What training changes: enough to go on in another session as if nothing had happened.
+//! The state of a session: all that its steps change.
 
 use crate::error::{Result, invalid};
 use crate::plan::Plan;
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The most batches of a run: more than any takes, and exact in JSON.
 const MOST_BATCHES: u64 = 1 << 53;
 
-/// Everything that the steps of a session change. A new session that is
-/// [restored](crate::Session::restore) to it goes on as the old one would have, to the bit on the same
-/// engine.
+/// Everything that the steps of a session change. A new session with the same network, plan and samples that
+/// is [restored](crate::Session::restore) to it computes the same next steps as the old session, to the bit
+/// on the same engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The parameters, in the order of [`Network::parameters`](crate::Network::parameters); not their
@@ -31,7 +31,7 @@ impl State {
                 self.batches
             ));
         }
-        let vectors = plan.optimizer.states() + plan.wrappers.vectors().count;
+        let vectors = plan.vectors();
         if self.vectors.len() != vectors {
             return invalid(format!(
                 "a state with {} vectors does not fit {} and what surrounds it, which have {vectors}",
@@ -55,9 +55,7 @@ impl State {
     }
 }
 
-/// The error of a session that has no state to go on from.
+/// The error of `Session::state` after a step that diverged.
 pub(crate) fn no_state<T>() -> Result<T> {
-    invalid(
-        "training diverged, so the session has no state to go on from: go back to a kept moment",
-    )
+    invalid("training diverged, so there is no state: go back to a kept moment or restore a state")
 }

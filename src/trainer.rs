@@ -26,6 +26,7 @@
 
 mod judge;
 mod pipeline;
+pub(crate) mod stop;
 mod timetable;
 pub(crate) mod training;
 mod turns;

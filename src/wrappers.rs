@@ -122,7 +122,7 @@ impl Wrappers {
         Numbers {
             t,
             gather: Gather {
-                kept: if batch % each == 1 % each { 0.0 } else { 1.0 },
+                kept: if (batch - 1).is_multiple_of(each) { 0.0 } else { 1.0 },
                 part: 1.0 / each as f64,
                 updates: batch.is_multiple_of(each),
             },
@@ -138,9 +138,9 @@ impl Wrappers {
         self.ema.filter(|_| t > 0).map_or(0.0, |ema| ema.share(t))
     }
 
-    /// What a run has resulted in after so many batches: its parameters, or their average, if there is
-    /// one. `average` is the vector of that name; an update that was `undone` had taken the parameters
-    /// before it into it.
+    /// The parameters learned after so many batches: `parameters`, or their moving average if there is one.
+    /// `average` is the stored vector, which lacks the latest parameters. If the last update was `undone`, it
+    /// already contains them, since an update adds the parameters before it.
     pub(crate) fn learned(
         &self,
         batches: u64,
@@ -177,7 +177,7 @@ pub(crate) struct Vectors {
     pub(crate) count: usize,
 }
 
-/// What becomes of the gradient of a batch: `gathered ← kept·gathered + part·gradient`.
+/// How a batch's gradient is accumulated: `gathered ← kept·gathered + part·gradient`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Gather {
     /// 0 for the first batch of an update, 1 for the others.

@@ -135,7 +135,7 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
     let Description { format, trainer, samples, batches, vectors, best, epoch, summary } =
         serde_json::from_str(text).map_err(|e| format!("its '{KEY}' entry: {e}"))?;
     if format != 1 {
-        return Err(format!("the format of its run is {format}, from a later version"));
+        return Err(format!("its run has format {format}, and this version reads format 1"));
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     if let Some(learned) = vector(&tensors, &network, LEARNED)? {
@@ -145,7 +145,10 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
     let parameters = parameters.unwrap_or_else(|| network.parameters().to_vec());
     // No more than there are tensors, so that a broken number allocates nothing.
     if vectors > tensors.len() {
-        return Err(format!("it has no {vectors} vectors of optimizer state"));
+        return Err(format!(
+            "its '{KEY}' entry names {vectors} vectors of optimizer state, and it has {} tensors",
+            tensors.len()
+        ));
     }
     let mut all = Vec::with_capacity(vectors);
     for place in 0..vectors {

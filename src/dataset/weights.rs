@@ -91,7 +91,7 @@ impl Dataset {
         self.weights.is_some()
     }
 
-    /// The weights of the samples of `range`; 1 for each where there are none.
+    /// The weights of the samples of `range`, `[range.len()]`; 1 for each if the samples have no weights.
     ///
     /// # Panics
     /// If `range` ends beyond [`len`](Self::len), as slicing does.

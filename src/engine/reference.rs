@@ -311,15 +311,13 @@ impl ReferenceSession {
     /// The parameters that the run has resulted in so far.
     fn learned_parameters(&self) -> Vec<f64> {
         let Moment { network, states, batches, diverged } = &self.moment;
-        let Plan { optimizer, wrappers, .. } = &self.plan;
         let parameters = network.parameters().to_vec();
-        let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
-        let average = place.map(|place| {
+        let average = self.plan.average().map(|place| {
             let first = place * parameters.len();
             states[first..first + parameters.len()].to_vec()
         });
         let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
-        wrappers.learned(*batches, undone, parameters, average)
+        self.plan.wrappers.learned(*batches, undone, parameters, average)
     }
 
     /// The network with them.
@@ -387,7 +385,10 @@ impl Session for ReferenceSession {
             let weights = gather_weights(dataset, &order, 0, dataset.len());
             let network = self.learned()?;
             let trace = forward(&network, &inputs);
-            Ok(loss_and_gradient_of(&network, self.plan.loss, &trace, &targets, &weights).0)
+            let scale = self.plan.loss.scale(dataset.len(), network.outputs());
+            let scales: Vec<f64> = weights.iter().map(|weight| scale * weight).collect();
+            let (losses, _) = loss_gradient(&network, self.plan.loss, &trace, &targets, &scales);
+            Ok(loss_sum(&losses))
         }))
     }
 

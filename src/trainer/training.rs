@@ -2,11 +2,12 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
-pub(crate) mod pace;
+mod pace;
 pub(crate) mod saved;
 
 use super::judge::Judge;
 use super::pipeline::{Done, Pipeline, Taken};
+use super::stop::StopHandle;
 use super::timetable::Timetable;
 use super::turns::Turns;
 use super::{Control, Ending, Epoch, Event, Summary, Trainer};
@@ -15,7 +16,6 @@ use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
-use pace::StopHandle;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use web_time::Instant;
@@ -53,16 +53,11 @@ impl Trainer {
         let ended = training.run_async(&mut watch).await;
         // Whatever ended it, what was learned so far is kept, unless the device is gone.
         let learned = training.parameters_async().await;
-        match (ended, learned) {
-            (Ok(_), Ok(parameters)) => network.set_parameters(&parameters)?,
-            (Ok(_), Err(error)) => return Err(error),
-            (Err(error), learned) => {
-                if let Ok(parameters) = learned {
-                    network.set_parameters(&parameters)?;
-                }
-                return Err(error);
-            }
+        if let Ok(parameters) = &learned {
+            network.set_parameters(parameters)?;
         }
+        ended?;
+        learned?;
         Ok(training.into_summary())
     }
 
@@ -82,8 +77,8 @@ impl Trainer {
     }
 }
 
-/// A training run that can be paused, looked at and gone on with; begun by `Trainer::begin` or
-/// [`Trainer::begin_async`]. WebAssembly has the functions whose names end in `_async` alone.
+/// A training run that can be paused, inspected and continued. `Trainer::begin` or
+/// [`Trainer::begin_async`] starts it. WebAssembly has only the functions whose names end in `_async`.
 ///
 /// Parameters, samples and the optimizer's state stay on the device. It owns a handle to its engine, and
 /// can move to another thread.
@@ -162,12 +157,13 @@ impl Training {
         })
     }
 
-    /// Trains on until all epochs are done, a rule ends it, or `watch` or a [`StopHandle`] stops it. Then
-    /// the run is exactly where the event was, whatever the device computed beyond that, and can continue.
+    /// Trains until all epochs are done, a rule ends the run, or `watch` or a [`StopHandle`] stops it. A
+    /// stopped run is exactly where the event was, even if the device has computed more steps. Another
+    /// call continues from there.
     ///
     /// # Errors
-    /// A device that failed, or [`Error::Diverged`]; the run is then before the step that diverged,
-    /// from where it may get further with a lower [rate](Self::set_learning_rate).
+    /// A device that failed, or [`Error::Diverged`]. After a divergence the run is before the step that
+    /// diverged; a lower [rate](Self::set_learning_rate) may get it further.
     ///
     /// [`StopHandle`]: crate::StopHandle
     pub async fn run_async(&mut self, watch: impl FnMut(&Event) -> Control) -> Result<Ending> {
@@ -362,8 +358,8 @@ impl Training {
         Ok(ending)
     }
 
-    /// The loss on the held-out samples, if there are any, after the steps submitted so far. Where it is
-    /// the best so far, `network` gets the parameters.
+    /// The loss on the held-out samples, if there are any, after the steps submitted so far. If it is the
+    /// best so far, copies the parameters to `network`.
     async fn held_out_loss(&mut self) -> Result<Option<f64>> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
         let loss = self.pipeline.evaluate(held_out).await?;

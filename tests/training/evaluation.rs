@@ -68,7 +68,7 @@ fn sessions_evaluate_and_predict_with_what_they_learned() {
             let foreign = samples(9, 3, outputs, 2);
             let what = format!("{loss} of {output} on {}", engine.device());
             compare(&mut *session, &network, loss, &[&held_out, &dataset, &foreign, &all], &what);
-            // It goes on as if nobody had asked.
+            // Evaluations do not change the steps after them.
             let mut other = block_on(engine.start(&network, &plan, &dataset)).unwrap();
             block_on(other.train(&steps).unwrap()).unwrap();
             let more = [step(3, 0.01), step(4, 0.01)];

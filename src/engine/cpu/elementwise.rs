@@ -94,9 +94,8 @@ impl<F: Formula> WithSimd for Apply<'_, F> {
     }
 }
 
-/// Dropout of the outputs of a layer, and of their slopes, in rows of the same stride: those that `mask`
-/// gives for a row drop at `rate`. The formula is that of `reference::dropout`.
-pub(super) fn drop(
+/// `reference::dropout` in f32, on outputs and slopes with the same stride. `mask` returns the mask of a row.
+pub(super) fn drop_outputs(
     arch: Arch,
     rate: f64,
     mask: impl Fn(usize) -> Mask,

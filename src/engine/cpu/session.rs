@@ -34,9 +34,14 @@ impl CpuSession {
         let run = Run::new(network, plan, dataset, most_threads)?;
         Ok(Self { run: Arc::new(run), jobs: Jobs::new(), keep: None, kept: [false; KEPT] })
     }
-}
 
-impl CpuSession {
+    /// Keeps the present moment at once, if the next steps were to keep it.
+    fn keep_now(&mut self) {
+        if self.keep.is_some() {
+            drop(self.start(&[]));
+        }
+    }
+
     /// Starts these steps, and the keeping of what was before them.
     fn start(&mut self, steps: &[Step]) -> Pending<'static, Outcome> {
         let samples = steps.iter().map(|step| step.count).sum();
@@ -68,9 +73,7 @@ impl Session for CpuSession {
         if let Err(error) = self.run.check_state(state) {
             return ready(Err(error));
         }
-        if self.keep.is_some() {
-            drop(self.start(&[]));
-        }
+        self.keep_now();
         let (run, state) = (Arc::clone(&self.run), state.clone());
         self.jobs.start(true, move || run.restore(&state))
     }
@@ -109,10 +112,7 @@ impl Session for CpuSession {
     fn keep(&mut self, place: usize) -> Pending<'_, ()> {
         let Some(kept) = self.kept.get_mut(place) else { return ready(no_place(place)) };
         *kept = true;
-        // Something else may have to be kept of this moment already.
-        if self.keep.is_some() {
-            drop(self.start(&[]));
-        }
+        self.keep_now();
         // Each thread keeps its share when it takes the next steps.
         self.keep = Some(place);
         ready(Ok(()))
@@ -122,9 +122,7 @@ impl Session for CpuSession {
         if !self.kept.get(place).is_some_and(|kept| *kept) {
             return ready(no_place(place));
         }
-        if self.keep.is_some() {
-            drop(self.start(&[]));
-        }
+        self.keep_now();
         let run = Arc::clone(&self.run);
         self.jobs.start(true, move || run.go_back(place))
     }

@@ -1,6 +1,6 @@
 //! A tile of samples on its way through the network, forward and back.
 
-use super::elementwise::{Rows, activate, activate_with_slopes, drop, encode};
+use super::elementwise::{Rows, activate, activate_with_slopes, drop_outputs, encode};
 use super::layout::{Block, Layout, Purpose};
 use super::lines::{Lines, stride};
 use super::losses::{Row, loss_gradient};
@@ -236,7 +236,7 @@ impl Tile {
                     activate_with_slopes(arch, activation, rows.again(), slopes);
                     if let Some(Dropout { masks, first }) = dropped {
                         let mask = |row| masks.of(l, first + row);
-                        drop(arch, layer.dropout, mask, rows, slopes);
+                        drop_outputs(arch, layer.dropout, mask, rows, slopes);
                     }
                 }
             }

@@ -23,7 +23,7 @@ pub(super) const WIDEST: usize = 128;
 /// The most samples that are predicted at once.
 pub(super) const PREDICTED: usize = 1 << 13;
 
-/// Numbers behind the end of a buffer that a block's edge may read, and nobody uses.
+/// Numbers behind the end of a buffer that a block's edge may read, and that no result depends on.
 fn slack(layout: &Layout) -> usize {
     let longest = layout.longest() + 256;
     longest * layout.widest()
@@ -164,7 +164,7 @@ pub(super) fn pass_kernel(
 pub(super) struct Keys {
     pub(super) pass: KernelKey,
     /// Whether the pass computes a loss.
-    pub(super) judges: bool,
+    pub(super) computes_loss: bool,
     pub(super) gradients: Option<KernelKey>,
 }
 
@@ -180,7 +180,7 @@ impl Keys {
         let purpose = Purpose::Training(loss);
         Ok(Self {
             pass: pass_kernel(network, rows, shapes.step, samples, purpose)?,
-            judges: true,
+            computes_loss: true,
             gradients: Some(gradients_kernel(network, rows, shapes)?),
         })
     }
@@ -306,7 +306,7 @@ pub(super) struct Fused {
 }
 
 impl Fused {
-    /// A pass that nothing follows, for `rows` samples at most, in the first shape that the driver compiles.
+    /// A pass without gradients, for `rows` samples at most, in the first shape that the driver compiles.
     pub(super) async fn passing(
         gpu: &Gpu,
         network: &Network,
@@ -321,8 +321,8 @@ impl Fused {
         })
         .await?;
         let shapes = Shapes { step, ..usual(&candidates)? };
-        let judges = matches!(purpose, Purpose::Evaluation(_));
-        let keys = Keys { pass, judges, gradients: None };
+        let computes_loss = matches!(purpose, Purpose::Evaluation(_));
+        let keys = Keys { pass, computes_loss, gradients: None };
         Self::new(gpu, network, rows, shapes, source, keys).await
     }
 
@@ -342,7 +342,7 @@ impl Fused {
         let slices = rows.div_ceil(shapes.slice as usize);
         let gradient = if keys.gradients.is_some() { slices * layout.parameters() } else { 1 };
         let (results, losses) =
-            if keys.judges { (values, losses) } else { (rows * network.outputs(), 1) };
+            if keys.computes_loss { (values, losses) } else { (rows * network.outputs(), 1) };
         Ok(Self {
             frequencies: gpu.upload("frequencies of the encoding", &frequencies).await?,
             values: gpu.storage("values of all layers", values).await?,

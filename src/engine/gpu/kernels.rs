@@ -45,8 +45,8 @@ pub(super) enum Needs {
 pub(super) struct Source {
     pub(super) name: &'static str,
     text: &'static str,
-    /// The name of its arguments, and how many bytes they are: its `shape`, which is binding 0, read
-    /// only, if there are any.
+    /// The name of its arguments and their size in bytes. They are its `shape`, a read-only buffer at
+    /// binding 0; a kernel without arguments has no binding 0.
     pub(super) arguments: &'static str,
     pub(super) argument_bytes: usize,
     /// What the arguments are, for the test that compares them with the file.

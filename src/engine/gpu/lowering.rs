@@ -39,7 +39,7 @@ pub(super) async fn build<T: Task>(task: &T, kernels: Kernels) -> Result<T::Buil
         }
         task.gpu().note(format!("{reason}: the {next} kernels are used"));
     }
-    invalid("there are no such kernels")
+    invalid(format!("no lowering has the kernels {kernels:?}"))
 }
 
 #[cfg(test)]

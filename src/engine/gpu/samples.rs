@@ -6,6 +6,7 @@ use super::kernels::KernelKey;
 use super::recorder::{Grid, Recorder};
 use crate::dataset::{Dataset, Grid as Places, Samples};
 use crate::error::Result;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A part of a step's batch.
@@ -116,22 +117,20 @@ impl Stored {
     /// Uploads a dataset. The weights of rows go behind their targets if that is wanted.
     pub(super) async fn upload(gpu: &Gpu, dataset: &Dataset, behind: bool) -> Result<Self> {
         let weights = dataset.stored_weights();
-        if let (Samples::Table(table), Some(weights), true) = (dataset.samples(), weights, behind) {
-            let (wide_in, wide_out) = (table.input_width, table.target_width);
-            let targets = table.targets.chunks_exact(wide_out).zip(weights);
-            let targets = targets.flat_map(|(row, weight)| row.iter().chain([weight]));
-            let targets: Vec<f32> = targets.copied().collect();
-            let inputs = Segments::inputs(gpu, &table.inputs, wide_in).await?;
-            let targets = Segments::targets(gpu, &targets, wide_out + 1).await?;
-            let (inputs, targets) = ((inputs, wide_in), (targets, wide_out + 1));
-            let rows = Rows::Table { inputs, targets };
-            return Ok(Self { rows, weights: Weights::BehindTargets });
-        }
+        let mut is_behind = false;
         let rows = match dataset.samples() {
             Samples::Table(table) => {
-                let (wide_in, wide_out) = (table.input_width, table.target_width);
+                let (wide_in, mut wide_out) = (table.input_width, table.target_width);
+                let mut targets = Cow::from(&table.targets[..]);
+                if let Some(weights) = weights.filter(|_| behind) {
+                    let rows = table.targets.chunks_exact(wide_out).zip(weights);
+                    let rows = rows.flat_map(|(row, weight)| row.iter().chain([weight]));
+                    targets = rows.copied().collect();
+                    wide_out += 1;
+                    is_behind = true;
+                }
                 let inputs = Segments::inputs(gpu, &table.inputs, wide_in).await?;
-                let targets = Segments::targets(gpu, &table.targets, wide_out).await?;
+                let targets = Segments::targets(gpu, &targets, wide_out).await?;
                 Rows::Table { inputs: (inputs, wide_in), targets: (targets, wide_out) }
             }
             Samples::Pixels(pixels) => Rows::Pixels {
@@ -141,10 +140,11 @@ impl Stored {
             },
         };
         let weights = match weights {
+            None => Weights::None,
+            Some(_) if is_behind => Weights::BehindTargets,
             Some(weights) => {
                 Weights::Own(Segments::upload(gpu, "weights of samples", weights, 1).await?)
             }
-            None => Weights::None,
         };
         Ok(Self { rows, weights })
     }

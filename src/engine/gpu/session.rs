@@ -94,14 +94,14 @@ pub(super) struct GpuSession {
     pub(super) steps: wgpu::Buffer,
     pub(super) step_group: wgpu::BindGroup,
     /// For a full batch, and for what is left at the end of an epoch.
-    plans: Vec<Pass>,
+    passes: Vec<Pass>,
     /// Batches of the steps started so far, if none diverges.
     batches: u64,
     /// The number of the last of these steps.
     last: u64,
     kept: [Option<Kept>; KEPT],
     learned: Learned,
-    /// What is copied before anything else is asked of the device.
+    /// Copies that are due before any other command.
     copies: Vec<Copy>,
 }
 
@@ -122,7 +122,7 @@ impl GpuSession {
         let counts: Vec<usize> = prediction::counts(samples, batch).collect();
         let task =
             TrainingTask { gpu, network, plan, dataset, slots, counts: &counts, tune: choice.tune };
-        let Training { lowering, state, places, samples: stored, passes: plans } =
+        let Training { lowering, state, places, samples: stored, passes } =
             lowering::build(&task, choice.kernels).await?;
         gpu.check()?;
         gpu.remember();
@@ -141,7 +141,7 @@ impl GpuSession {
             slots,
             steps,
             step_group,
-            plans,
+            passes,
             batches: 0,
             last: 0,
             kept: [None, None],
@@ -163,7 +163,7 @@ impl GpuSession {
                     NEVER - 1
                 ));
             }
-            let Some(plan) = self.plans.iter().find(|plan| plan.count == step.count) else {
+            let Some(plan) = self.passes.iter().find(|plan| plan.count == step.count) else {
                 return invalid(format!("no kernels for a step of {} samples", step.count));
             };
             played.push(plan.dispatches.as_slice());
@@ -201,7 +201,7 @@ impl GpuSession {
 
     /// The samples of a full batch, and its dispatches.
     pub(super) fn full_step(&self) -> (usize, &[Dispatch]) {
-        (self.plans[0].count, &self.plans[0].dispatches)
+        (self.passes[0].count, &self.passes[0].dispatches)
     }
 
     /// What a step is given, in a slot of a submission, for a batch of the run, counted from 1.
@@ -317,7 +317,8 @@ impl Session for GpuSession {
         let kept = kept.flat_map(|kept| [&kept.parameters, &kept.states, &kept.status]);
         let own = [&self.steps, sums, status];
         let own = own.into_iter().chain(norms.as_ref().map(|(norms, _)| norms));
-        let bound = self.plans.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
+        let bound =
+            self.passes.iter().flat_map(|plan| &plan.dispatches).flat_map(Dispatch::buffers);
         let mut workspace: Vec<&wgpu::Buffer> = own.chain(bound).collect();
         workspace.sort_unstable();
         workspace.dedup();

@@ -150,7 +150,7 @@ pub(super) fn step(
         conditions: vec![
             ("cooperative", cooperative),
             ("training", training),
-            ("judges", !matches!(purpose, Purpose::Prediction(_))),
+            ("computes_loss", !matches!(purpose, Purpose::Prediction(_))),
             ("stores_slopes", stores_slopes),
             ("drops", drops),
             ("slopes_shared", slopes_shared),
@@ -281,7 +281,7 @@ fn constants(layout: &Layout, shape: Shape) -> String {
 fn tables(layout: &Layout) -> String {
     let layers = layout.layers();
     let depths: Vec<usize> = (0..layers).map(|layer| layout.depth(layer)).collect();
-    // No layer follows the last level, whose 1 nobody reads.
+    // No layer reads the 1 of the last level.
     let ones: Vec<usize> = layout.biases.iter().map(|bias| usize::from(*bias)).chain([1]).collect();
     [
         table("depth_of", &depths),

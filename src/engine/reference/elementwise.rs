@@ -22,11 +22,10 @@ pub fn activation_gradient(slopes: &[f64], delta: &mut [f64]) {
     }
 }
 
-/// Dropout in place, of the outputs of layer number `layer` of a step, counted from 0:
-/// `y[i, j] ← y[i, j] / (1 − rate)` where the step's mask keeps neuron `j` of sample `i`, 0 elsewhere; the
-/// same of the slopes, which are those of the outputs then.
+/// Dropout in place: `y[i, j] ← y[i, j] / (1 − rate)` if the step's mask keeps neuron `j` of sample `i`,
+/// else 0. The slopes are multiplied by the same factors.
 ///
-/// `y` and `slopes` are `[batch, width]`.
+/// `y` and `slopes` are `[batch, width]`, `layer` counts from 0.
 pub(crate) fn dropout(
     masks: Masks,
     layer: usize,

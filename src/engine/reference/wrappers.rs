@@ -89,8 +89,8 @@ impl Surrounded {
         }
     }
 
-    /// Gathers the gradient with those of other batches. If it is the last of them, clips it, takes the parameters into their average, updates them, and has the slow ones
-    /// follow.
+    /// Accumulates the gradient with those of other batches. After the last batch of an update, clips it,
+    /// adds the parameters to their average, updates them, and moves the slow parameters.
     pub(crate) fn apply(
         &self,
         segments: &[Range<usize>],

@@ -12,8 +12,9 @@ use crate::trainer::Trainer;
 use crate::trainer::judge::Best;
 use crate::trainer::timetable::Timetable;
 
-/// A training run at some moment, with everything it needs to go on: parameters and optimizer's state,
-/// how far it is, the memory of its schedule and its stopping rule, its history and its settings.
+/// A training run at some moment, with everything it needs to continue: settings, parameters, the
+/// optimizer's state, and the losses so far, from which the schedule and the stopping rule resume. The
+/// samples are not part of it.
 ///
 /// ```
 /// use impasto::reference::ReferenceEngine;
@@ -46,8 +47,9 @@ use crate::trainer::timetable::Timetable;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TrainingState {
-    /// How it trains. It may be changed before the run goes on: more epochs or another learning rate, say.
-    /// The optimizer, what surrounds it, the batch size and the fraction of held-out samples must stay.
+    /// The settings of the run. They may be changed before the run continues, such as to more epochs or
+    /// another learning rate. The optimizer, the wrappers, the batch size and the fraction of held-out
+    /// samples must stay the same.
     pub trainer: Trainer,
     /// What is trained, with what was learned so far.
     pub(crate) network: Network,
@@ -74,10 +76,11 @@ impl TrainingState {
 }
 
 impl Training {
-    /// The run after the last step taken in. It can go on too.
+    /// The state of the run after the last step that an event reported. The run itself can continue, too.
     ///
     /// # Errors
-    /// A device that failed, or a run that diverged in a session that could not keep the moment before.
+    /// A device that failed, or a run that diverged and whose session cannot go back to the step before
+    /// ([`Session::can_keep`](crate::Session::can_keep)).
     pub async fn state_async(&mut self) -> Result<TrainingState> {
         let session = self.pipeline.state().await?;
         let mut network = self.network.clone();
@@ -98,12 +101,12 @@ impl Training {
         })
     }
 
-    /// Goes on with a run from its state, in a new session: as if it had never stopped, to the bit on
-    /// the same engine. `dataset` are the samples that it was begun with.
+    /// Continues a run from its state, in a new session, as if it had never stopped; to the bit on the same
+    /// engine. `dataset` must contain the samples that the run was begun with, in their order.
     ///
     /// # Errors
-    /// Samples of another number or width than those that the run was begun with, settings that do not
-    /// fit the state, or a device that failed.
+    /// A dataset with another number of samples or other widths than the run was begun with, settings that
+    /// do not fit the state, or a device that failed.
     pub async fn resume_async(
         engine: impl Into<Engine>,
         dataset: &Dataset,
@@ -120,11 +123,12 @@ impl Training {
         Self::from_state(engine.into(), samples, state).await
     }
 
-    /// Goes on from an earlier state of this run with another engine, after the one that it ran on was
-    /// lost. What came after the state is forgotten.
+    /// Continues from an earlier state of this run on another engine, after the device of the first was lost.
+    /// The steps after the state are forgotten.
     ///
     /// # Errors
-    /// A state of another run, or a device that failed; then nothing has changed.
+    /// A state with another number of samples than this run, settings that do not fit the state, or a device
+    /// that failed. Then the run is unchanged.
     pub async fn restart_async(
         &mut self,
         engine: impl Into<Engine>,
@@ -132,7 +136,11 @@ impl Training {
     ) -> Result<()> {
         let (dataset, held_out) = (self.dataset.clone(), self.held_out.clone());
         if dataset.len() + held_out.as_ref().map_or(0, Dataset::len) != state.samples {
-            return invalid("a state of another run, which had another number of samples");
+            return invalid(format!(
+                "a state of another run: it has {} samples, and this run has {}",
+                state.samples,
+                dataset.len() + held_out.as_ref().map_or(0, Dataset::len)
+            ));
         }
         *self = Self::from_state(engine.into(), Samples { dataset, held_out }, state).await?;
         Ok(())
@@ -151,11 +159,11 @@ impl Training {
                 timetable.steps_per_epoch
             ));
         }
-        let judges = samples.held_out.is_some();
+        let judged = samples.held_out.is_some();
         let mut training = Self::start(trainer.clone(), engine, network, samples).await?;
         training.pipeline.restore(session).await?;
         let losses: Vec<f64> = summary.history.iter().map(Epoch::judged_loss).collect();
-        let best = best.filter(|_| judges);
+        let best = best.filter(|_| judged);
         let best = best.map(|epoch| Best { epoch, parameters: network.parameters().to_vec() });
         training.judge = Judge::after(trainer.early_stopping, &losses, best);
         training.plateau = Plateau::default();

@@ -8,6 +8,17 @@ use crate::error::{Error, Result};
 use std::ops::Range;
 use std::thread;
 
+/// Restores the parameters in the blocks at its end.
+struct Restore<'a>(&'a Run);
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        for block in &self.0.blocks {
+            write(block).exchange(None);
+        }
+    }
+}
+
 impl Run {
     /// The outputs of whole samples with the parameters learned so far.
     pub(in super::super) fn predict(&self, inputs: &[f64], output: Output) -> Result<Vec<f64>> {
@@ -62,13 +73,9 @@ impl Run {
                 write(block).exchange(Some(&mut learned));
             }
         }
-        let done = self.in_shares(samples, work);
-        if averages {
-            for block in &self.blocks {
-                write(block).exchange(None);
-            }
-        }
-        done
+        // Also after a panic in `work`.
+        let _restore = averages.then(|| Restore(self));
+        self.in_shares(samples, work)
     }
 
     fn in_shares<T: Send>(

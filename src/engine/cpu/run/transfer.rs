@@ -3,7 +3,7 @@
 use super::{Progress, Run, lock, read, write};
 use crate::engine::cpu::layout::{Block, flatten, flatten_lines};
 use crate::engine::cpu::lines::Lines;
-use crate::engine::{KEPT, MOST_KEPT, Plan};
+use crate::engine::{KEPT, MOST_KEPT};
 use crate::error::Result;
 use crate::resources::Resources;
 use crate::state::{State, no_state};
@@ -19,14 +19,13 @@ impl Run {
 
     /// Whether there is memory for what is to be kept.
     pub(in super::super) fn can_keep(&self) -> bool {
-        let vectors = 1 + self.vectors();
+        let vectors = 1 + self.plan.vectors();
         self.parameters.saturating_mul(vectors).saturating_mul(4 * KEPT) as u64 <= MOST_KEPT
     }
 
     /// The parameters that the run has resulted in so far, in the network's order.
     pub(in super::super) fn parameters(&self) -> Vec<f64> {
-        let Plan { optimizer, wrappers, .. } = &self.plan;
-        let place = wrappers.vectors().average.map(|average| optimizer.states() + average);
+        let place = self.plan.average();
         let room = || Vec::with_capacity(self.parameters);
         let (mut flat, mut average) = (room(), place.map(|_| room()));
         for block in &self.blocks {
@@ -38,7 +37,7 @@ impl Run {
         }
         let Progress { batches, diverged } = *lock(&self.progress);
         let undone = diverged.is_some_and(|divergence| !divergence.in_loss);
-        wrappers.learned(batches, undone, flat, average)
+        self.plan.wrappers.learned(batches, undone, flat, average)
     }
 
     /// Parameters and state after all steps so far, in the network's order.
@@ -48,7 +47,7 @@ impl Run {
             return no_state();
         }
         let room = || Vec::with_capacity(self.parameters);
-        let (mut parameters, mut vectors) = (room(), vec![room(); self.vectors()]);
+        let (mut parameters, mut vectors) = (room(), vec![room(); self.plan.vectors()]);
         for block in &self.blocks {
             let block = read(block);
             flatten(&block, &mut parameters);
@@ -102,10 +101,5 @@ impl Run {
     /// Inputs and outputs of the network.
     pub(in super::super) fn widths(&self) -> [usize; 2] {
         [self.shape.inputs, self.shape.outputs]
-    }
-
-    /// Vectors of the optimizer and of what surrounds it.
-    fn vectors(&self) -> usize {
-        self.plan.optimizer.states() + self.plan.wrappers.vectors().count
     }
 }

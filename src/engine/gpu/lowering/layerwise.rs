@@ -11,7 +11,7 @@ use crate::engine::gpu::run_buffers::RunBuffers;
 use crate::engine::gpu::samples::Stored;
 use crate::engine::gpu::task::{EvaluationTask, Lowering, PredictionTask, Training, TrainingTask};
 use crate::engine::gpu::update::Update;
-use crate::error::{Result, invalid};
+use crate::error::Result;
 
 /// The layerwise kernels.
 pub(super) static LAYERWISE: LayerwiseKernels = LayerwiseKernels;
@@ -74,11 +74,13 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
 
 async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {
     let EvaluationTask { gpu, network, loss, dataset, samples, parameters, .. } = *task;
-    let uploaded = match samples {
-        Some(_) => None,
-        None => Some(Stored::upload(gpu, dataset, false).await?),
+    let uploaded;
+    let samples = if let Some(samples) = samples {
+        samples
+    } else {
+        uploaded = Stored::upload(gpu, dataset, false).await?;
+        &uploaded
     };
-    let Some(samples) = samples.or(uploaded.as_ref()) else { return invalid("no samples") };
     let rows = layerwise::part_rows(gpu, network, dataset.len().min(evaluation::ROWS))?;
     let sinks = Sinks::new(gpu).await?;
     let scale = loss.scale(dataset.len(), network.outputs());

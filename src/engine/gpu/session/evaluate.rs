@@ -69,8 +69,8 @@ impl GpuSession {
     }
 
     /// A buffer with the parameters learned so far. They are copied on the device, or computed on the host
-    /// if they are a moving average. If the last update was undone, the copy is wrong: that is known once
-    /// the status was read.
+    /// if they are a moving average. If the last update was undone, the copy is wrong. The callers read the
+    /// status and then call [`upload_learned`](Self::upload_learned).
     async fn put_learned(&mut self) -> Result<wgpu::Buffer> {
         let buffer = if let Some(buffer) = &self.learned.parameters {
             buffer.clone()

@@ -1,9 +1,9 @@
 //! Reading back and uploading the parameters and the state of a run.
 
 use super::{GpuSession, encoder_after};
+use crate::engine::Divergence;
 use crate::engine::gpu::readback::floats;
 use crate::engine::gpu::run_buffers::{NEVER, RunBuffers, divergence};
-use crate::engine::{Divergence, Plan};
 use crate::error::Result;
 use crate::state::{State, no_state};
 use std::ops::Range;
@@ -24,10 +24,8 @@ impl GpuSession {
         let RunBuffers { parameters, previous, states, .. } = &self.state;
         let learned = if undone { previous } else { parameters };
         let now = self.read_vectors(learned, 0..1, "parameters").await?.concat();
-        let Plan { optimizer, wrappers, .. } = &self.plan;
-        let average = match wrappers.vectors().average {
+        let average = match self.plan.average() {
             Some(place) => {
-                let place = optimizer.states() + place;
                 let what = "average parameters";
                 Some(self.read_vectors(states, place..place + 1, what).await?.concat())
             }
@@ -36,7 +34,7 @@ impl GpuSession {
         // The step that diverged and those after it have had no effect.
         let left_out = diverged.map_or(0, |diverged| self.last + 1 - diverged.step);
         let batches = self.batches.saturating_sub(left_out);
-        Ok(wrappers.learned(batches, undone, now, average))
+        Ok(self.plan.wrappers.learned(batches, undone, now, average))
     }
 
     /// Parameters and state after all steps started so far, in the network's order.
@@ -46,7 +44,7 @@ impl GpuSession {
         }
         let RunBuffers { parameters, states, .. } = &self.state;
         let parameters = self.read_vectors(parameters, 0..1, "parameters").await?.concat();
-        let vectors = self.read_vectors(states, 0..self.vectors(), "optimizer state").await?;
+        let vectors = self.read_vectors(states, 0..self.plan.vectors(), "optimizer state").await?;
         Ok(State { parameters, vectors, batches: self.batches })
     }
 
@@ -66,11 +64,6 @@ impl GpuSession {
         self.gpu.write(&self.state.status, bytemuck::bytes_of(&[NEVER; 2]));
         self.batches = state.batches;
         self.gpu.check()
-    }
-
-    /// Vectors of the optimizer and of what surrounds it.
-    fn vectors(&self) -> usize {
-        self.plan.optimizer.states() + self.plan.wrappers.vectors().count
     }
 
     /// Some vectors of a buffer, each with a number for each parameter, in the network's order.

@@ -60,7 +60,7 @@ impl Pass<'_> {
         let source = Source::of(gpu, &Stored::upload(gpu, self.dataset, true).await?).await?;
         let purpose = Purpose::Prediction(output);
         let pass = fused::pass_kernel(network, count, self.shapes.step, source.samples, purpose)?;
-        let keys = Keys { pass, judges: false, gradients: None };
+        let keys = Keys { pass, computes_loss: false, gradients: None };
         let fused = Fused::new(gpu, network, count, self.shapes, source, keys).await?;
         let mut recorder = Recorder::new(gpu);
         fused.record(&mut recorder, &parameters, count).await?;
