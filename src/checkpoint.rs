@@ -35,6 +35,38 @@ struct Description {
     dropout: Vec<f64>,
 }
 
+impl Network {
+    /// Writes the network to a file, whole or not at all. PyTorch reads it too; see [`save`], which also takes
+    /// texts for the file's metadata.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Tanh).build()?;
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("network.safetensors");
+    /// network.save(&path)?;
+    /// assert_eq!(Network::load(&path)?.layers(), network.layers());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        save(path.as_ref(), self, &HashMap::<String, String>::new())
+    }
+
+    /// Reads a network that [`save`](Self::save) or the example `paint` wrote. Its parameters are
+    /// those that were saved, rounded to f32.
+    ///
+    /// # Errors
+    /// The file cannot be read, or contains no such network.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(load(path.as_ref())?.0)
+    }
+}
+
 /// Writes `network` to `path`, whole or not at all. `extra` are further texts for the metadata.
 ///
 /// # Errors

@@ -113,6 +113,23 @@ impl Options {
     }
 }
 
+impl Engine {
+    /// Opens an engine: the best that is there, or the one that `backend` names. [`Options`] choose more.
+    ///
+    /// ```
+    /// let engine = impasto::Engine::open(impasto::Backend::Auto)?;
+    /// println!("{}", engine.device());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(backend: Backend) -> Result<Self> {
+        Options { backend, ..Options::default() }.open()
+    }
+}
+
 /// Opens an engine, with [`Options`] as they are by default but for the adapter.
 ///
 /// # Errors

@@ -59,15 +59,16 @@ impl TrainingState {
     /// # Errors
     /// The file cannot be written.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn save(&self, path: &Path) -> Result<()> {
-        crate::files::write(path, &self.encode()?)
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        crate::files::write(path.as_ref(), &self.encode()?)
     }
 
     /// Reads a run that [`save`](Self::save) wrote.
     ///
     /// # Errors
     /// The file cannot be read, or contains no such run.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let bytes = super::read_file(path, MOST_RUN_BYTES)?;
         run_from(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
     }
