@@ -24,7 +24,9 @@ pub struct State {
 
 impl State {
     /// An error unless this can be the state of a session with this plan and so many parameters.
-    pub(crate) fn check(&self, plan: &Plan, parameters: usize) -> Result<()> {
+    ///
+    /// `single` says that the session computes in f32.
+    pub(crate) fn check(&self, plan: &Plan, parameters: usize, single: bool) -> Result<()> {
         if self.batches > MOST_BATCHES {
             return invalid(format!(
                 "a state after {} batches: a run takes at most {MOST_BATCHES}",
@@ -47,8 +49,14 @@ impl State {
                     vector.len()
                 ));
             }
-            if vector.iter().any(|number| !number.is_finite()) {
-                return invalid("a state with a number that is not finite cannot be restored");
+            let finite = |number: &f64| {
+                if single { (*number as f32).is_finite() } else { number.is_finite() }
+            };
+            if !vector.iter().all(finite) {
+                let kind = if single { "f32" } else { "f64" };
+                return invalid(format!(
+                    "a state with a number that is not finite in {kind} cannot be restored"
+                ));
             }
         }
         Ok(())

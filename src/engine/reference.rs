@@ -357,7 +357,7 @@ impl Session for ReferenceSession {
 
     fn restore<'a>(&'a mut self, state: &'a State) -> Pending<'a, ()> {
         let moment = &mut self.moment;
-        let fits = state.check(&self.plan, moment.network.parameters().len());
+        let fits = state.check(&self.plan, moment.network.parameters().len(), false);
         ready(fits.and_then(|()| {
             moment.network.set_parameters(&state.parameters)?;
             moment.states = state.vectors.concat();

@@ -124,6 +124,8 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
         shorter.vectors[1].pop();
         let mut infinite = fits.clone();
         infinite.parameters[0] = f64::INFINITY;
+        let mut large = fits.clone();
+        large.vectors[1][0] = 1e39;
         for (unfit, reason) in [
             (fewer, "a state with 1 vectors does not fit adam"),
             (shorter, "does not fit a network of 98 parameters"),
@@ -133,6 +135,9 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
             assert!(error.to_string().contains(reason), "{error}");
             assert_eq!(state(&mut *session), fits, "{}", engine.device());
         }
+        // What f64 alone can hold is for the reference alone.
+        let restored = pollster::block_on(session.restore(&large));
+        assert_eq!(restored.is_ok(), engine.device().backend == "reference", "{}", engine.device());
     }
 }
 
@@ -158,5 +163,33 @@ fn after_a_divergence_a_kept_moment_has_a_state() {
         session.train(&bad).map(pollster::block_on).expect("fits").expect("runs");
         pollster::block_on(session.restore(&before)).expect("fits");
         train(&mut *session, 5..=6);
+    }
+}
+
+#[test]
+fn a_moment_after_an_update_that_was_undone_is_kept_as_it_was() {
+    let (dataset, network) =
+        (samples(10, 3, 2, 1), small(Activation::Tanh, Activation::Identity, 2));
+    let wrappers = Wrappers::new(["ema:decay=0.5".parse().expect("a wrapper")]).expect("one");
+    // In f64 such an update is still finite.
+    let single = engines().into_iter().filter(|engine| engine.device().backend != "reference");
+    for engine in single {
+        for wrappers in [Wrappers::default(), wrappers] {
+            let plan = Plan { wrappers, ..batches_of_four() };
+            let mut session = start(&engine, &network, &plan, &dataset);
+            train(&mut *session, 1..=4);
+            pollster::block_on(session.keep(0)).expect("small enough");
+            let mut bad = steps(5..=6);
+            bad[0].learning_rate = 1e300;
+            let outcome = pollster::block_on(session.train(&bad).expect("fits")).expect("runs");
+            assert!(outcome.diverged.is_some_and(|diverged| !diverged.in_loss));
+            pollster::block_on(session.keep(1)).expect("small enough");
+            let undone = learned(&mut *session);
+            // Another branch, and back.
+            pollster::block_on(session.go_back(0)).expect("kept");
+            train(&mut *session, 5..=20);
+            pollster::block_on(session.go_back(1)).expect("kept");
+            assert_eq!(learned(&mut *session), undone, "{wrappers:?} on {}", engine.device());
+        }
     }
 }

@@ -32,9 +32,11 @@ const SLOTS: u64 = 1024;
 /// What the steps of a run change, as it was at some moment.
 struct Kept {
     parameters: wgpu::Buffer,
+    previous: wgpu::Buffer,
     states: wgpu::Buffer,
     status: wgpu::Buffer,
     batches: u64,
+    last: u64,
 }
 
 impl Kept {
@@ -42,16 +44,19 @@ impl Kept {
         let numbers = |buffer: &wgpu::Buffer| (buffer.size() / 4) as usize;
         Ok(Self {
             parameters: gpu.storage("kept parameters", numbers(&state.parameters)).await?,
+            previous: gpu.storage("kept previous parameters", numbers(&state.previous)).await?,
             states: gpu.storage("kept optimizer state", numbers(&state.states)).await?,
             status: gpu.storage("kept status", numbers(&state.status)).await?,
             batches: 0,
+            last: 0,
         })
     }
 
     /// Each buffer, beside that of the run.
-    fn pairs<'a>(&'a self, state: &'a RunBuffers) -> [(&'a wgpu::Buffer, &'a wgpu::Buffer); 3] {
+    fn pairs<'a>(&'a self, state: &'a RunBuffers) -> [(&'a wgpu::Buffer, &'a wgpu::Buffer); 4] {
         [
             (&self.parameters, &state.parameters),
+            (&self.previous, &state.previous),
             (&self.states, &state.states),
             (&self.status, &state.status),
         ]
@@ -260,12 +265,13 @@ impl Session for GpuSession {
     }
 
     fn restore<'a>(&'a mut self, state: &'a State) -> Pending<'a, ()> {
-        let fits = state.check(&self.plan, self.parameters);
+        let fits = state.check(&self.plan, self.parameters, true);
         ready(fits.and_then(|()| self.upload_state(state)))
     }
 
     fn can_keep(&self) -> bool {
-        let bytes = KEPT as u64 * (self.state.parameters.size() + self.state.states.size());
+        let RunBuffers { parameters, previous, states, .. } = &self.state;
+        let bytes = KEPT as u64 * (parameters.size() + previous.size() + states.size());
         bytes <= MOST_KEPT.min(self.gpu.largest_buffer())
     }
 
@@ -281,7 +287,7 @@ impl Session for GpuSession {
             let copies = kept.pairs(&self.state);
             self.copies
                 .extend(copies.map(|(kept, now)| Copy { from: now.clone(), to: kept.clone() }));
-            kept.batches = self.batches;
+            (kept.batches, kept.last) = (self.batches, self.last);
             self.kept[place] = Some(kept);
             Ok(())
         })
@@ -291,7 +297,7 @@ impl Session for GpuSession {
         let Some(Some(kept)) = self.kept.get(place) else { return ready(no_place(place)) };
         let copies = kept.pairs(&self.state);
         self.copies.extend(copies.map(|(kept, now)| Copy { from: kept.clone(), to: now.clone() }));
-        self.batches = kept.batches;
+        (self.batches, self.last) = (kept.batches, kept.last);
         ready(Ok(()))
     }
 
@@ -314,7 +320,8 @@ impl Session for GpuSession {
         let learned = self.learned.parameters.iter();
         let known: Vec<&wgpu::Buffer> = [parameters, previous].into_iter().chain(learned).collect();
         let kept = self.kept.iter().flatten();
-        let kept = kept.flat_map(|kept| [&kept.parameters, &kept.states, &kept.status]);
+        let kept =
+            kept.flat_map(|kept| [&kept.parameters, &kept.previous, &kept.states, &kept.status]);
         let own = [&self.steps, sums, status];
         let own = own.into_iter().chain(norms.as_ref().map(|(norms, _)| norms));
         let bound =

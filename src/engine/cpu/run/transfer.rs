@@ -60,7 +60,7 @@ impl Run {
 
     /// An error unless a state can be restored.
     pub(in super::super) fn check_state(&self, state: &State) -> Result<()> {
-        state.check(&self.plan, self.parameters)
+        state.check(&self.plan, self.parameters, true)
     }
 
     /// Sets parameters and state to those of a state that was checked.
