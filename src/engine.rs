@@ -268,9 +268,10 @@ pub trait Session: MaybeSend {
     /// Fails on a device that failed.
     fn parameters(&mut self) -> Pending<'_, Vec<f64>>;
 
-    /// The parameters and the optimizer's state as they are after all steps started so far.
+    /// The parameters and the optimizer's state after all steps started so far. After a step whose loss
+    /// was not finite, they are those from before that step.
     ///
-    /// Fails after a step that diverged, and on a device that failed.
+    /// Fails after an update that was not finite, and on a device that failed.
     fn state(&mut self) -> Pending<'_, State>;
 
     /// Sets the parameters and the optimizer's state to those of `state`, which comes from another session

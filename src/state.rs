@@ -65,5 +65,7 @@ impl State {
 
 /// The error of `Session::state` after a step that diverged.
 pub(crate) fn no_state<T>() -> Result<T> {
-    invalid("training diverged, so there is no state: go back to a kept moment or restore a state")
+    invalid(
+        "an update was not finite, so there is no state: go back to a kept moment or restore a state",
+    )
 }

@@ -25,6 +25,7 @@ pub struct Epoch {
     /// The mean (for a sum loss: the sum) of its steps' losses, each taken before its update.
     pub loss: f64,
     /// The loss on the held-out samples after it.
+    #[serde(with = "any_number")]
     pub held_out_loss: Option<f64>,
     /// The learning rate of its last step.
     pub learning_rate: f64,
@@ -36,6 +37,44 @@ impl Epoch {
     /// The loss that rules and schedules judge it by.
     pub(crate) fn judged_loss(&self) -> f64 {
         self.held_out_loss.unwrap_or(self.loss)
+    }
+}
+
+/// JSON has no infinity and no NaN: they are written as text.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Finite(f64),
+        Text(String),
+    }
+
+    #[allow(clippy::ref_option, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        number: &Option<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = number.map(|number| {
+            if number.is_finite() {
+                Written::Finite(number)
+            } else {
+                Written::Text(number.to_string())
+            }
+        });
+        written.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
+        let written: Option<Written> = Option::deserialize(deserializer)?;
+        let number = |written| match written {
+            Written::Finite(number) => Ok(number),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        };
+        written.map(number).transpose()
     }
 }
 
@@ -55,4 +94,29 @@ pub struct Summary {
     pub setup_seconds: f64,
     /// The epochs that were finished.
     pub history: Vec<Epoch>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_held_out_loss_survives_json() {
+        let epoch = Epoch {
+            number: 1,
+            loss: 0.1,
+            held_out_loss: None,
+            learning_rate: 0.1 + 0.2,
+            seconds: 1.0 / 3.0,
+        };
+        for loss in [None, Some(0.3), Some(f64::INFINITY), Some(f64::NEG_INFINITY)] {
+            let epoch = Epoch { held_out_loss: loss, ..epoch };
+            let text = serde_json::to_string(&epoch).expect("plain data");
+            assert_eq!(serde_json::from_str::<Epoch>(&text).expect("as it was written"), epoch);
+        }
+        let epoch = Epoch { held_out_loss: Some(f64::NAN), ..epoch };
+        let text = serde_json::to_string(&epoch).expect("plain data");
+        let read: Epoch = serde_json::from_str(&text).expect("as it was written");
+        assert!(read.held_out_loss.is_some_and(f64::is_nan));
+    }
 }

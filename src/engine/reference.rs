@@ -347,7 +347,7 @@ impl Session for ReferenceSession {
 
     fn state(&mut self) -> Pending<'_, State> {
         let Moment { network, states, batches, diverged } = &self.moment;
-        if diverged.is_some() {
+        if diverged.is_some_and(|diverged| !diverged.in_loss) {
             return ready(no_state());
         }
         let parameters = network.parameters().to_vec();

@@ -40,7 +40,7 @@ pub(super) struct Pipeline {
 struct Submission {
     steps: Vec<Step>,
     fate: Fate,
-    /// Where the moment before it is kept; nowhere if nothing is under way beside it.
+    /// Where the moment before it is kept, if the session can keep one.
     place: Option<usize>,
     /// How many of its steps were taken in.
     taken: usize,
@@ -115,10 +115,9 @@ impl Pipeline {
         self.size
     }
 
-    /// Starts these steps, after those that are under way. If they are `alone`, nothing is submitted
-    /// before all of them are taken in, and training stops at none but the last.
-    pub(super) async fn submit(&mut self, steps: Vec<Step>, alone: bool) -> Result<()> {
-        let place = (self.keeps && !alone).then_some(self.place);
+    /// Starts these steps, after those that are under way.
+    pub(super) async fn submit(&mut self, steps: Vec<Step>) -> Result<()> {
+        let place = self.keeps.then_some(self.place);
         if let Some(place) = place {
             self.session.keep(place).await?;
             self.place = (place + 1) % KEPT;
@@ -208,16 +207,20 @@ impl Pipeline {
     }
 
     /// Has the session be where it was after the last step taken in; what is under way beyond that is
-    /// given up. Steps that are alone are not under way beyond anything.
+    /// given up.
     pub(super) async fn settle(&mut self) -> Result<()> {
         let Some(first) = self.under_way.front() else { return Ok(()) };
         let (taken, rest) = first.steps.split_at(first.taken);
-        if !rest.is_empty() {
-            let Some(place) = first.place else { return Ok(()) };
+        if let (Some(place), false) = (first.place, rest.is_empty()) {
             self.session.go_back(place).await?;
             if !taken.is_empty() {
                 self.session.train(taken)?.await?;
             }
+        } else if !rest.is_empty() {
+            // Nothing is kept, so the run diverged. After a loss that is not finite, the session still has
+            // the state from before that step.
+            let Ok(state) = self.session.state().await else { return Ok(()) };
+            self.session.restore(&state).await?;
         } else if let Some(place) = self.under_way.get(1).and_then(|second| second.place) {
             self.session.go_back(place).await?;
         }

@@ -264,9 +264,7 @@ impl Training {
             let hold = waits && self.is_between_epochs() && !self.pipeline.is_empty();
             if self.pipeline.has_room() && self.next() <= until && !hold {
                 let steps = self.next_steps(until, waits);
-                let ends = steps.last().is_some_and(|step| self.timetable.ends_epoch(step));
-                let alone = waits && ends && self.pipeline.is_empty();
-                self.pipeline.submit(steps, alone).await?;
+                self.pipeline.submit(steps).await?;
                 continue;
             }
             if let Some(seconds) = self.pipeline.finish_first(&mut turns).await? {

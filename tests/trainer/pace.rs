@@ -3,7 +3,7 @@
 use super::common::engines;
 use super::{fit, hill, network, trainer};
 use impasto::{
-    Control, EarlyStopping, Ending, Engine, Event, Optimizer, Schedule, Trainer, Training,
+    Control, EarlyStopping, Ending, Engine, Error, Event, Optimizer, Schedule, Trainer, Training,
 };
 
 fn begin(trainer: &Trainer, engine: &Engine) -> Training {
@@ -98,5 +98,29 @@ fn a_handle_stops_a_run_from_another_thread_once() {
         handle.stop();
         assert!(training.step(5).unwrap().is_none());
         assert_eq!(training.summary().steps, steps + 5);
+    }
+}
+
+#[test]
+fn a_run_that_diverged_continues_at_a_lower_rate() {
+    let stopping = |held_out| Some(EarlyStopping { tolerance: 0.0, patience: 100, held_out });
+    for engine in engines() {
+        for early_stopping in [None, stopping(None), stopping(Some(0.25))] {
+            let trainer = Trainer { optimizer: Optimizer::SGD, early_stopping, ..trainer(9) };
+            let mut training = begin(&trainer, &engine);
+            training.step(2).unwrap();
+            let before = training.state().unwrap();
+            training.set_learning_rate(1e25).unwrap();
+            let error = training.run(|_| Control::Continue).unwrap_err();
+            assert!(matches!(error, Error::Diverged { .. }), "{error}");
+            // What was learned before it is there.
+            training.state().unwrap();
+            assert!(training.parameters().unwrap().iter().all(|parameter| parameter.is_finite()));
+            training.restart(&engine, &before).unwrap();
+            assert_eq!(training.run(|_| Control::Continue).unwrap(), Ending::Finished);
+            let (whole, _) = fit(&trainer, &engine);
+            let what = format!("{early_stopping:?} on {}", engine.device());
+            assert_eq!(training.parameters().unwrap(), whole.parameters(), "{what}");
+        }
     }
 }

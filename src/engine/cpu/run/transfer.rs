@@ -43,7 +43,7 @@ impl Run {
     /// Parameters and state after all steps so far, in the network's order.
     pub(in super::super) fn state(&self) -> Result<State> {
         let Progress { batches, diverged } = *lock(&self.progress);
-        if diverged.is_some() {
+        if diverged.is_some_and(|diverged| !diverged.in_loss) {
             return no_state();
         }
         let room = || Vec::with_capacity(self.parameters);

@@ -31,21 +31,27 @@ impl GpuSession {
             }
             None => None,
         };
-        // The step that diverged and those after it have had no effect.
-        let left_out = diverged.map_or(0, |diverged| self.last + 1 - diverged.step);
-        let batches = self.batches.saturating_sub(left_out);
+        let batches = self.effective_batches(diverged);
         Ok(self.plan.wrappers.learned(batches, undone, now, average))
+    }
+
+    /// The batches so far. The step that diverged and those after it have had no effect.
+    fn effective_batches(&self, diverged: Option<Divergence>) -> u64 {
+        let left_out = diverged.map_or(0, |diverged| self.last + 1 - diverged.step);
+        self.batches.saturating_sub(left_out)
     }
 
     /// Parameters and state after all steps started so far, in the network's order.
     pub(super) async fn read_state(&mut self) -> Result<State> {
-        if self.diverged().await?.is_some() {
+        let diverged = self.diverged().await?;
+        if diverged.is_some_and(|diverged| !diverged.in_loss) {
             return no_state();
         }
+        let batches = self.effective_batches(diverged);
         let RunBuffers { parameters, states, .. } = &self.state;
         let parameters = self.read_vectors(parameters, 0..1, "parameters").await?.concat();
         let vectors = self.read_vectors(states, 0..self.plan.vectors(), "optimizer state").await?;
-        Ok(State { parameters, vectors, batches: self.batches })
+        Ok(State { parameters, vectors, batches })
     }
 
     /// Uploads a state that fits, after everything that was started before.
