@@ -143,13 +143,16 @@ fn families() -> [Family; 6] {
     [
         Family {
             title: "Activations",
-            symbols: "z is the weighted sum of a neuron, σ(z) = 1 / (1 + e⁻ᶻ).",
+            symbols: "z is the weighted sum of a neuron, σ(z) = 1 / (1 + e⁻ᶻ). A hidden layer may \
+                      have dropout (`Builder::dropout`): in training, each of its outputs is 0 with \
+                      probability rate and otherwise divided by 1 − rate.",
             entries: Activation::ALL.iter().map(activation).collect(),
         },
         Family {
             title: "Losses",
             symbols: "y are the network's outputs, t the targets. Sums are over the samples of a \
-                      batch and their outputs.",
+                      batch and their outputs. A sample may have a weight (`Dataset::with_weights`, \
+                      `with_class_weights`), which multiplies its terms.",
             entries: Loss::ALL.iter().map(loss).collect(),
         },
         Family {
