@@ -156,6 +156,14 @@ fn to_bytes(
     }
     let mut metadata = extra.clone();
     metadata.insert(KEY.into(), serde_json::to_string(&description).map_err(|e| e.to_string())?);
+    if let Some(place) =
+        network.parameters().iter().position(|parameter| !(*parameter as f32).is_finite())
+    {
+        return Err(format!(
+            "parameter {place} is {:e}, outside the range of f32",
+            network.parameters()[place]
+        ));
+    }
     let parameters = tensors_of(network.segments(), network.parameters(), "", Dtype::F32);
     let mut views = Vec::new();
     for Tensor { name, shape, dtype, bytes } in parameters.iter().chain(more) {

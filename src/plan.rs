@@ -68,7 +68,9 @@ impl Plan {
             if number == 0 {
                 return invalid("step 0: steps are numbered from 1 on");
             }
-            if let Some(before) = before.filter(|before| before.number + 1 != number) {
+            if let Some(before) =
+                before.filter(|before| before.number.checked_add(1) != Some(number))
+            {
                 return invalid(format!(
                     "step {number} follows step {}: steps are numbered one after the other, from 1 on",
                     before.number

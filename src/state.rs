@@ -49,15 +49,16 @@ impl State {
                     vector.len()
                 ));
             }
-            let finite = |number: &f64| {
-                if single { (*number as f32).is_finite() } else { number.is_finite() }
-            };
-            if !vector.iter().all(finite) {
-                let kind = if single { "f32" } else { "f64" };
-                return invalid(format!(
-                    "a state with a number that is not finite in {kind} cannot be restored"
-                ));
-            }
+        }
+        // The vectors may contain what the next update refuses.
+        let finite = |number: &f64| {
+            if single { (*number as f32).is_finite() } else { number.is_finite() }
+        };
+        if !self.parameters.iter().all(finite) {
+            let kind = if single { "f32" } else { "f64" };
+            return invalid(format!(
+                "a state with a parameter that is not finite in {kind} cannot be restored"
+            ));
         }
         Ok(())
     }

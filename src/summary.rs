@@ -40,6 +40,15 @@ impl Epoch {
     }
 }
 
+/// Sums over the steps of the epoch that is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OpenEpoch {
+    pub(crate) loss: f64,
+    pub(crate) samples: usize,
+    pub(crate) seconds: f64,
+    pub(crate) learning_rate: f64,
+}
+
 /// JSON has no infinity and no NaN: they are written as text.
 mod any_number {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -16,10 +16,10 @@ use super::{MOST_BYTES, Tensor, from_bytes, places_in_file, shape_in_file, tenso
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::state::State;
+use crate::summary::OpenEpoch;
 use crate::summary::Summary;
 use crate::trainer::Trainer;
-use crate::trainer::training::OpenEpoch;
-use crate::trainer::training::saved::TrainingState;
+use crate::trainer::training::saved::{Course, TrainingState};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -44,6 +44,7 @@ fn vector_prefix(place: usize) -> String {
 struct Description {
     format: u32,
     trainer: Trainer,
+    course: Course,
     samples: usize,
     batches: u64,
     vectors: usize,
@@ -92,10 +93,11 @@ impl TrainingState {
 }
 
 fn run_to_bytes(run: &TrainingState) -> std::result::Result<Vec<u8>, String> {
-    let TrainingState { trainer, network, session, best, samples, epoch, summary } = run;
+    let TrainingState { trainer, network, session, best, course, samples, epoch, summary } = run;
     let description = Description {
         format: 1,
         trainer: trainer.clone(),
+        course: *course,
         samples: *samples,
         batches: session.batches,
         vectors: session.vectors.len(),
@@ -133,7 +135,7 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
     let text = metadata.get(KEY).ok_or(
         "it contains a network, but no run that could go on: train it with a warm-up instead",
     )?;
-    let Description { format, trainer, samples, batches, vectors, best, epoch, summary } =
+    let Description { format, trainer, course, samples, batches, vectors, best, epoch, summary } =
         serde_json::from_str(text).map_err(|e| format!("its '{KEY}' entry: {e}"))?;
     if format != 1 {
         return Err(format!("its run has format {format}, and this version reads format 1"));
@@ -157,7 +159,7 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
         all.push(found.ok_or(format!("it lacks vector {place} of the optimizer's state"))?);
     }
     let session = State { parameters, vectors: all, batches };
-    Ok(TrainingState { trainer, network, session, best, samples, epoch, summary })
+    Ok(TrainingState { trainer, network, session, best, course, samples, epoch, summary })
 }
 
 /// The vector whose tensors have a prefix, in the network's order, if they are in the file.

@@ -96,6 +96,11 @@ impl Dataset {
     /// # Panics
     /// If `range` ends beyond [`len`](Self::len), as slicing does.
     pub fn weights(&self, range: std::ops::Range<usize>) -> Vec<f32> {
+        assert!(
+            range.start <= range.end && range.end <= self.len(),
+            "samples {range:?} of a dataset of {}",
+            self.len()
+        );
         range.map(|index| self.weight(index)).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use super::Trainer;
 use crate::engine::Step;
+use crate::summary::{OpenEpoch, Summary};
 
 /// The steps of a run.
 pub(super) struct Timetable {
@@ -33,6 +34,17 @@ impl Timetable {
             count: self.batch_size.min(self.samples - first),
             learning_rate,
         }
+    }
+
+    /// Whether a run with these numbers is after so many steps.
+    pub(super) fn is_at(&self, steps: u64, open: &OpenEpoch, summary: &Summary) -> bool {
+        let (epochs, open_steps) = (steps / self.steps_per_epoch, steps % self.steps_per_epoch);
+        let in_open = open_steps as usize * self.batch_size;
+        let samples = epochs.checked_mul(self.samples as u64).map(|all| all + in_open as u64);
+        summary.steps == steps
+            && open.samples == in_open
+            && Some(summary.samples) == samples
+            && summary.history.iter().map(|epoch| epoch.number).eq(1..=epochs)
     }
 
     /// Whether it is the last of its epoch.

@@ -16,7 +16,7 @@ use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
-use serde::{Deserialize, Serialize};
+use crate::summary::OpenEpoch;
 use std::fmt;
 use web_time::Instant;
 
@@ -407,15 +407,6 @@ impl Samples {
         let (rest, held_out) = dataset.split(fraction, trainer.seed)?;
         Ok(Self { dataset: rest, held_out: Some(held_out) })
     }
-}
-
-/// Sums over the steps of the epoch that is under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct OpenEpoch {
-    loss: f64,
-    samples: usize,
-    seconds: f64,
-    learning_rate: f64,
 }
 
 /// The error for a step that diverged.

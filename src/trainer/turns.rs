@@ -23,6 +23,11 @@ impl Turns {
     /// Awaits `future`. Where that never has to wait, since an engine computes within its calls, the
     /// other tasks get their turn now and then.
     pub(super) async fn wait<F: Future + Unpin>(&mut self, mut future: F) -> F::Output {
+        // Before the future, whose output would be lost if the caller dropped this one meanwhile.
+        if self.last.elapsed() >= LONGEST {
+            give().await;
+            self.last = Instant::now();
+        }
         let mut waited = false;
         let output = poll_fn(|context| {
             let polled = Pin::new(&mut future).poll(context);
@@ -30,10 +35,6 @@ impl Turns {
             polled
         });
         let output = output.await;
-        if !waited && self.last.elapsed() >= LONGEST {
-            give().await;
-            waited = true;
-        }
         if waited {
             self.last = Instant::now();
         }

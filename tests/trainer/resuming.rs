@@ -133,8 +133,40 @@ fn what_does_not_fit_a_run_is_refused() {
     let mut other = state.clone();
     other.trainer.optimizer = Optimizer::SGD;
     assert!(refused(&hill(), &other).contains("does not fit sgd"));
-    // Damaged files: cut anywhere, or with a bit changed in the header, none is a panic.
+    // What decides the samples of a step stays.
+    let stopping = Some(EarlyStopping { held_out: Some(0.25), ..EarlyStopping::default() });
+    let changes: [fn(&mut Trainer); 3] =
+        [|t| t.batch_size = 15, |t| t.seed = 9, |t| t.shuffle = false];
+    for change in changes {
+        let mut other = state.clone();
+        change(&mut other.trainer);
+        assert!(refused(&hill(), &other).contains("another batch size, seed"));
+        let error = block_on(training.restart_async(&engine, &other)).unwrap_err().to_string();
+        assert!(error.contains("another batch size, seed"), "{error}");
+    }
+    let mut other = state.clone();
+    other.trainer.early_stopping = stopping;
+    assert!(refused(&hill(), &other).contains("fraction of held-out samples"));
+    // Settings and numbers that make no sense, in the state or in its file.
+    let mut other = state.clone();
+    other.trainer.learning_rate = f64::NAN;
+    assert!(refused(&hill(), &other).contains("learning rate"));
+    assert!(block_on(training.restart_async(&engine, &other)).is_err());
     let bytes = state.encode().unwrap();
+    for (number, absurd) in [
+        ("\\\"samples\\\":80", "\\\"samples\\\":81"),
+        ("\\\"steps\\\":6", "\\\"steps\\\":7"),
+        ("\\\"batches\\\":6", "\\\"batches\\\":5"),
+        ("\\\"best\\\":null", "\\\"best\\\":9999"),
+    ] {
+        let found = bytes.windows(number.len()).position(|part| part == number.as_bytes());
+        let place = found.unwrap_or_else(|| panic!("no {number} in the file"));
+        let mut damaged = bytes.clone();
+        damaged[place..place + absurd.len()].copy_from_slice(absurd.as_bytes());
+        let read = TrainingState::decode(&damaged).unwrap();
+        assert!(refused(&hill(), &read).contains("contradict"), "{absurd}");
+    }
+    // Damaged files: cut anywhere, or with a bit changed in the header, none is a panic.
     for length in (0..bytes.len()).step_by(37) {
         assert!(matches!(TrainingState::decode(&bytes[..length]), Err(Error::Invalid(_))));
     }
@@ -146,4 +178,46 @@ fn what_does_not_fit_a_run_is_refused() {
             let _ = block_on(Training::resume_async(&engine, &hill(), &read));
         }
     }
+}
+
+#[test]
+fn a_run_whose_future_was_dropped_can_be_saved_and_continued() {
+    use std::task::{Context, Waker};
+    for engine in engines() {
+        for trainer in trainers() {
+            let what = format!("{:?} on {}", trainer.early_stopping, engine.device());
+            let (whole, _) = fit(&trainer, &engine);
+            let mut training = begin(&trainer, &engine);
+            for polls in [1, 2, 3, 1] {
+                let mut run = Box::pin(training.run_async(|_| Control::Continue));
+                let mut context = Context::from_waker(Waker::noop());
+                for _ in 0..polls {
+                    if run.as_mut().poll(&mut context).is_ready() {
+                        break;
+                    }
+                }
+                drop(run);
+                let state = block_on(training.state_async()).unwrap();
+                let mut resumed =
+                    block_on(Training::resume_async(&engine, &hill(), &state)).unwrap();
+                block_on(resumed.run_async(|_| Control::Continue)).unwrap();
+                let learned = block_on(resumed.parameters_async()).unwrap();
+                assert_eq!(learned, whole.parameters(), "{what}");
+            }
+            block_on(training.run_async(|_| Control::Continue)).unwrap();
+            let learned = block_on(training.parameters_async()).unwrap();
+            assert_eq!(learned, whole.parameters(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn parameters_beyond_single_precision_are_not_saved() {
+    let mut network = network();
+    let mut parameters = network.parameters().to_vec();
+    parameters[1] = 1e39;
+    network.set_parameters(&parameters).unwrap();
+    let none = std::collections::HashMap::<String, String>::new();
+    let error = impasto::encode(&network, &none).unwrap_err().to_string();
+    assert!(error.contains("parameter 1 is 1e39, outside the range of f32"), "{error}");
 }

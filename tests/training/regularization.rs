@@ -107,3 +107,21 @@ fn masks_follow_seed_and_step() {
         assert!(first != loss(&engine, 1, 7), "{}", engine.device());
     }
 }
+
+#[test]
+fn a_sample_of_weight_0_does_not_count_whatever_its_loss() {
+    let targets = [[0.5], [1e25], [-0.5]];
+    let dataset = Dataset::from_rows(&[[0.0], [0.5], [1.0]], &targets).expect("samples");
+    let dataset = dataset.with_weights(&[1.0, 0.0, 1.0]).expect("weights");
+    let network = Network::builder(1).output(1, Activation::Identity).build().expect("a network");
+    for engine in crate::engines() {
+        for loss in
+            [Loss::MeanSquaredError, Loss::SquaredErrorSum, Loss::RelativeL2 { epsilon: 0.01 }]
+        {
+            let trainer = Trainer { epochs: 3, batch_size: 3, loss, ..Trainer::default() };
+            let run = Run { network: network.clone(), dataset: dataset.clone(), trainer };
+            let (_, summary) = run.train(&engine);
+            assert!(summary.history[2].loss < 1e3, "{loss} on {}", engine.device());
+        }
+    }
+}

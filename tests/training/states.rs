@@ -125,11 +125,11 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
         let mut infinite = fits.clone();
         infinite.parameters[0] = f64::INFINITY;
         let mut large = fits.clone();
-        large.vectors[1][0] = 1e39;
+        large.parameters[0] = 1e39;
         for (unfit, reason) in [
             (fewer, "a state with 1 vectors does not fit adam"),
             (shorter, "does not fit a network of 98 parameters"),
-            (infinite, "a number that is not finite"),
+            (infinite, "a parameter that is not finite"),
         ] {
             let error = pollster::block_on(session.restore(&unfit)).expect_err("unfit");
             assert!(error.to_string().contains(reason), "{error}");

@@ -286,6 +286,11 @@ impl Tile {
         for (i, ((t, weight), delta)) in t.zip(&self.weights).zip(delta).take(rows).enumerate() {
             let (delta, padding) = delta.split_at_mut(outputs);
             padding.fill(0.0);
+            if *weight == 0.0 {
+                // Also if its loss is not finite.
+                delta.fill(0.0);
+                continue;
+            }
             let place = i * stride..i * stride + outputs;
             let row = Row {
                 y: &self.values[last + 1][place.clone()],

@@ -15,8 +15,13 @@ use std::sync::Arc;
 /// The most samples of a part.
 pub(super) const ROWS: usize = 1 << 11;
 
-/// The most parts in a submission.
-const SLOTS: usize = 256;
+/// The most parts in a submission; fewer where buffers are small.
+const SLOTS: u64 = 256;
+
+/// The parts in a submission on a device.
+fn slots(gpu: &Gpu) -> usize {
+    SLOTS.min(gpu.largest_buffer() / STEP_STRIDE).max(1) as usize
+}
 
 /// Where the losses of the parts go.
 pub(super) struct Sinks {
@@ -28,7 +33,7 @@ pub(super) struct Sinks {
 
 impl Sinks {
     pub(super) async fn new(gpu: &Gpu) -> Result<Self> {
-        let sums = gpu.storage("losses of an evaluation", SLOTS).await?;
+        let sums = gpu.storage("losses of an evaluation", slots(gpu)).await?;
         Ok(Self { sums, status: gpu.upload("status of an evaluation", &[NEVER; 2]).await? })
     }
 
@@ -57,7 +62,7 @@ pub(super) struct Evaluation {
 impl Evaluation {
     /// `passes` leave their losses in `sinks`. The first is over a whole part.
     pub(super) async fn new(gpu: &Gpu, passes: Vec<Pass>, sinks: Sinks) -> Result<Self> {
-        let steps = gpu.storage("steps", SLOTS * STEP_STRIDE as usize / 4).await?;
+        let steps = gpu.storage("steps", slots(gpu) * STEP_STRIDE as usize / 4).await?;
         let step_group = gpu.step_group(&steps).await?;
         Ok(Self { passes, sinks, steps, step_group })
     }
@@ -76,7 +81,7 @@ impl Evaluation {
         let still = Permutation::identity(count).words();
         let starts: Vec<usize> = (0..count).step_by(rows).collect();
         let (mut sum, mut beside) = (0.0, [NEVER; 2]);
-        for starts in starts.chunks(SLOTS) {
+        for starts in starts.chunks(slots(gpu)) {
             let step = |(slot, first): (usize, &usize)| StepData {
                 order: still,
                 part: part.order.words(),

@@ -161,13 +161,6 @@ impl GpuSession {
     ) -> Result<impl Future<Output = Result<Outcome>> + 'static + use<>> {
         let mut played = Vec::with_capacity(steps.len());
         for step in steps {
-            if step.number >= u64::from(NEVER) {
-                return invalid(format!(
-                    "step {}: a run on a GPU has at most {} steps",
-                    step.number,
-                    NEVER - 1
-                ));
-            }
             let Some(plan) = self.passes.iter().find(|plan| plan.count == step.count) else {
                 return invalid(format!("no kernels for a step of {} samples", step.count));
             };
@@ -241,6 +234,13 @@ impl GpuSession {
 impl Session for GpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
         self.plan.check_steps(steps, self.samples)?;
+        if let Some(step) = steps.iter().find(|step| step.number >= u64::from(NEVER)) {
+            return invalid(format!(
+                "step {}: a run on a GPU has at most {} steps",
+                step.number,
+                NEVER - 1
+            ));
+        }
         let mut submissions = Vec::new();
         for some in steps.chunks(self.slots) {
             submissions.push(self.submit(some)?);

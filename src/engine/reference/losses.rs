@@ -35,6 +35,12 @@ impl Visitor for Rows<'_> {
     fn visit<F: Formula>(self, formula: F) {
         for (i, loss) in self.losses.iter_mut().enumerate() {
             let row = i * self.outputs..(i + 1) * self.outputs;
+            if self.scales[i] == 0.0 {
+                // A sample that does not count, even if its loss is not finite.
+                *loss = 0.0;
+                self.delta[row].fill(0.0);
+                continue;
+            }
             let (y, t) = (&self.y[row.clone()], &self.t[row.clone()]);
             *loss = formula.row(y, t, self.scales[i], &mut self.delta[row]);
         }

@@ -1,16 +1,17 @@
 //! A training run at some moment, from which it can go on elsewhere.
 
-use super::{Judge, OpenEpoch, Samples, Training};
+use super::{Judge, Samples, Training};
 use crate::dataset::Dataset;
 use crate::engine::Engine;
 use crate::error::{Result, invalid};
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
 use crate::state::State;
-use crate::summary::{Epoch, Summary};
+use crate::summary::{Epoch, OpenEpoch, Summary};
 use crate::trainer::Trainer;
 use crate::trainer::judge::Best;
 use crate::trainer::timetable::Timetable;
+use serde::{Deserialize, Serialize};
 
 /// A training run at some moment, with everything it needs to continue: settings, parameters, the
 /// optimizer's state, and the losses so far, from which the schedule and the stopping rule resume. The
@@ -56,10 +57,28 @@ pub struct TrainingState {
     pub(crate) session: State,
     /// The best epoch so far, where samples are held out.
     pub(crate) best: Option<u64>,
+    pub(crate) course: Course,
     /// Samples of the dataset, those held out among them.
     pub(crate) samples: usize,
     pub(crate) epoch: OpenEpoch,
     pub(crate) summary: Summary,
+}
+
+/// The settings that decide which samples a step takes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Course {
+    batch_size: usize,
+    shuffle: bool,
+    seed: u64,
+    held_out: Option<f64>,
+}
+
+impl Course {
+    fn of(trainer: &Trainer) -> Self {
+        let Trainer { batch_size, shuffle, seed, early_stopping, .. } = *trainer;
+        let held_out = early_stopping.and_then(|stopping| stopping.held_out);
+        Self { batch_size, shuffle, seed, held_out }
+    }
 }
 
 impl TrainingState {
@@ -95,6 +114,7 @@ impl Training {
             network,
             session,
             best: self.judge.best().map(|best| best.epoch),
+            course: Course::of(&self.trainer),
             samples: self.dataset.len() + self.held_out.as_ref().map_or(0, Dataset::len),
             epoch: self.epoch,
             summary: self.summary.clone(),
@@ -135,6 +155,9 @@ impl Training {
         state: &TrainingState,
     ) -> Result<()> {
         let (dataset, held_out) = (self.dataset.clone(), self.held_out.clone());
+        if state.course != Course::of(&self.trainer) {
+            return invalid("a state of another run, with another course through the samples");
+        }
         if dataset.len() + held_out.as_ref().map_or(0, Dataset::len) != state.samples {
             return invalid(format!(
                 "a state of another run: it has {} samples, and this run has {}",
@@ -147,17 +170,22 @@ impl Training {
     }
 
     async fn from_state(engine: Engine, samples: Samples, state: &TrainingState) -> Result<Self> {
-        let TrainingState { trainer, network, session, best, epoch, summary, .. } = state;
+        let TrainingState { trainer, network, session, best, epoch, summary, course, .. } = state;
+        trainer.check(network)?;
+        if *course != Course::of(trainer) {
+            return invalid(
+                "a run cannot go on with another batch size, seed, order of the samples or fraction of \
+                 held-out samples than it was begun with",
+            );
+        }
         let timetable = Timetable::new(trainer, samples.dataset.len());
-        let epochs = summary.steps / timetable.steps_per_epoch;
-        if session.batches != summary.steps || summary.history.len() as u64 != epochs {
-            return invalid(format!(
-                "a run of {} steps and {} epochs cannot go on with {} steps an epoch: keep the batch \
-                 size and the fraction of held-out samples",
-                summary.steps,
-                summary.history.len(),
-                timetable.steps_per_epoch
-            ));
+        if !timetable.is_at(session.batches, epoch, summary)
+            || best.is_some_and(|best| best > summary.history.len() as u64)
+        {
+            return invalid(
+                "a saved run whose numbers contradict each other: it is damaged, or another program \
+                 wrote it",
+            );
         }
         let judged = samples.held_out.is_some();
         let mut training = Self::start(trainer.clone(), engine, network, samples).await?;

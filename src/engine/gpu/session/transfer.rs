@@ -37,7 +37,7 @@ impl GpuSession {
 
     /// The batches so far. The step that diverged and those after it have had no effect.
     fn effective_batches(&self, diverged: Option<Divergence>) -> u64 {
-        let left_out = diverged.map_or(0, |diverged| self.last + 1 - diverged.step);
+        let left_out = diverged.map_or(0, |diverged| (self.last + 1).saturating_sub(diverged.step));
         self.batches.saturating_sub(left_out)
     }
 
