@@ -11,22 +11,13 @@
 mod case;
 mod common;
 
-use case::{Case, Component, Fixtures};
+use case::{Case, Fixtures};
 use impasto::activation::Backward;
 use impasto::cpu::CpuEngine;
 use impasto::gpu::Kernels;
 use impasto::reference::{self, ReferenceEngine, forward};
 use impasto::{Activation, Engine, Loss, Network, Optimizer};
 use std::collections::BTreeSet;
-
-/// The components, with the parameters that the files give them, that the library does not have yet.
-/// A test fails on a name that is missing here, and on one that need not be here any more.
-#[rustfmt::skip]
-const NOT_YET: &[&str] = &[];
-
-/// What cases need beside their components and the library does not have yet.
-#[rustfmt::skip]
-const FEATURES_NOT_YET: &[&str] = &[];
 
 /// The losses whose gradients take a denominator as constant that depends on the output, so that
 /// central differences disagree with them.
@@ -38,20 +29,6 @@ const F32: f64 = f32::EPSILON as f64;
 
 /// f64 rounding over a few hundred operations.
 const REFERENCE: f64 = 1e-12;
-
-/// The cases that the library has all components and features for.
-fn cases() -> Vec<Case> {
-    let mut cases = Fixtures::read().cases;
-    cases.retain(|case| {
-        case.names().iter().all(|name| !NOT_YET.contains(name))
-            && case.features().iter().all(|feature| !FEATURES_NOT_YET.contains(feature))
-    });
-    cases
-}
-
-fn is_there(component: &Component) -> bool {
-    !NOT_YET.contains(&component.name.as_str())
-}
 
 /// The CPU engine, and the GPU engine on every adapter with its fused and its layerwise kernels.
 fn other_engines() -> Vec<(String, Engine)> {
@@ -85,32 +62,6 @@ fn assert_each_near(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
 }
 
 #[test]
-fn what_the_library_does_not_have_yet_is_listed() {
-    let fixtures = Fixtures::read();
-    let mut missing = BTreeSet::new();
-    let mut note = |component: &Component, there: bool| {
-        if !there {
-            missing.insert(component.name.clone());
-        }
-    };
-    let activation = |c: &Component| c.to_string().parse::<Activation>().is_ok();
-    let loss = |c: &Component| c.to_string().parse::<Loss>().is_ok();
-    let optimizer = |c: &Component| c.to_string().parse::<Optimizer>().is_ok();
-    fixtures.activations.iter().for_each(|t| note(&t.activation, activation(&t.activation)));
-    fixtures.losses.iter().for_each(|t| note(&t.loss, loss(&t.loss)));
-    fixtures.optimizers.iter().for_each(|t| note(&t.optimizer, optimizer(&t.optimizer)));
-    for case in &fixtures.cases {
-        case.layers.iter().for_each(|l| note(&l.activation, activation(&l.activation)));
-        note(&case.loss, loss(&case.loss));
-        note(&case.optimizer, optimizer(&case.optimizer));
-    }
-    assert_eq!(missing, NOT_YET.iter().map(|name| (*name).to_string()).collect(), "NOT_YET");
-    let used: BTreeSet<&str> = fixtures.cases.iter().flat_map(Case::features).collect();
-    let unused = FEATURES_NOT_YET.iter().find(|feature| !used.contains(*feature));
-    assert_eq!(unused, None, "FEATURES_NOT_YET");
-}
-
-#[test]
 fn the_fixtures_cover_every_activation_loss_and_optimizer() {
     let fixtures = Fixtures::read();
     let tested: BTreeSet<&str> = fixtures.cases.iter().flat_map(Case::names).collect();
@@ -135,7 +86,7 @@ fn the_fixtures_cover_every_activation_loss_and_optimizer() {
 #[test]
 fn activations_agree_with_their_tables() {
     let engines = other_engines();
-    for table in Fixtures::read().activations.iter().filter(|table| is_there(&table.activation)) {
+    for table in Fixtures::read().activations {
         let (f, name) = (table.activation.activation(), table.activation.to_string());
         let each = |function: fn(Activation, f64) -> f64| -> Vec<f64> {
             table.z.iter().map(|z| function(f, *z)).collect()
@@ -166,7 +117,7 @@ fn activations_agree_with_their_tables() {
 
 #[test]
 fn losses_agree_with_their_tables() {
-    for table in Fixtures::read().losses.iter().filter(|table| is_there(&table.loss)) {
+    for table in Fixtures::read().losses {
         let (name, outputs) = (table.loss.to_string(), table.y[0].len());
         let (y, t) = (table.y.concat(), table.t.concat());
         let (mut losses, mut gradient) = (vec![f64::NAN; table.y.len()], vec![f64::NAN; y.len()]);
@@ -180,7 +131,7 @@ fn losses_agree_with_their_tables() {
 
 #[test]
 fn optimizers_agree_with_their_tables() {
-    for table in Fixtures::read().optimizers.iter().filter(|table| is_there(&table.optimizer)) {
+    for table in Fixtures::read().optimizers {
         let optimizer = table.optimizer.optimizer();
         let mut parameters = table.parameters.clone();
         let mut states = reference::initial_states(optimizer, parameters.len());
@@ -205,7 +156,7 @@ fn optimizers_agree_with_their_tables() {
 
 #[test]
 fn reference_agrees_with_pytorch() {
-    for case in cases() {
+    for case in Fixtures::read().cases {
         let (name, network) = (&case.name, case.network());
         let trace = forward(&network, &case.x.concat());
         let predictions = case.predictions.concat();
@@ -228,7 +179,7 @@ fn reference_agrees_with_pytorch() {
 fn gradients_agree_with_central_differences() {
     // No weighted sum and no error of these cases is so near a kink that h would pass over it.
     let h = 1e-6;
-    for case in cases() {
+    for case in Fixtures::read().cases {
         if CONSTANT_DENOMINATOR.contains(&case.loss.name.as_str()) {
             continue;
         }
@@ -252,7 +203,7 @@ fn gradients_agree_with_central_differences() {
 
 #[test]
 fn other_engines_agree_with_pytorch() {
-    let cases = cases();
+    let cases = Fixtures::read().cases;
     for (device, engine) in other_engines() {
         for case in &cases {
             let (what, steepness) = (format!("{} on {device}", case.name), case.steepness());
