@@ -11,7 +11,8 @@
 #[macro_use]
 mod common;
 
-use impasto::{Activation, Control, Dataset, Engine, Loss, Network, Optimizer, Result, Trainer};
+use impasto::{Activation, Dataset, Engine, Loss, Network, Optimizer, Result, Trainer};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// The only sample: what goes in.
@@ -69,7 +70,7 @@ pub(crate) fn step(engine: &Engine, network: &mut Network) -> Result<(f64, Vec<f
         ..Trainer::default()
     };
     let before = network.parameters().to_vec();
-    let summary = trainer.fit(engine, network, &sample, |_| Control::Continue)?;
+    let summary = trainer.fit(engine, network, &sample, |_| ControlFlow::Continue(()))?;
     let gradient = before.iter().zip(network.parameters()).map(|(old, new)| old - new).collect();
     Ok((summary.history[0].loss, gradient))
 }

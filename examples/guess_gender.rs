@@ -12,9 +12,9 @@
 mod common;
 
 use impasto::{
-    Activation, Control, Dataset, Engine, Epoch, Initialization, Loss, Network, Optimizer, Result,
-    Trainer,
+    Activation, Dataset, Engine, Epoch, Initialization, Loss, Network, Optimizer, Result, Trainer,
 };
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// Weight in pounds above 135 and height in inches above 66, which are about the means: numbers
@@ -59,7 +59,7 @@ pub(crate) fn train(engine: &Engine, seed: u64) -> Result<(Network, Vec<Epoch>)>
         ..Trainer::default()
     };
     let people = Dataset::from_rows(&PEOPLE, &FEMALE)?;
-    let summary = trainer.fit(engine, &mut network, &people, |_| Control::Continue)?;
+    let summary = trainer.fit(engine, &mut network, &people, |_| ControlFlow::Continue(()))?;
     Ok((network, summary.history))
 }
 

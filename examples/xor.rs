@@ -8,9 +8,9 @@
 mod common;
 
 use impasto::{
-    Activation, Control, Dataset, Engine, Epoch, Initialization, Loss, Network, Optimizer, Result,
-    Trainer,
+    Activation, Dataset, Engine, Epoch, Initialization, Loss, Network, Optimizer, Result, Trainer,
 };
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// The four cases.
@@ -48,7 +48,7 @@ pub(crate) fn train(engine: &Engine, seed: u64) -> Result<(Network, Vec<Epoch>)>
         ..Trainer::default()
     };
     let cases = Dataset::from_rows(&INPUTS, &TRUTHS)?;
-    let summary = trainer.fit(engine, &mut network, &cases, |_| Control::Continue)?;
+    let summary = trainer.fit(engine, &mut network, &cases, |_| ControlFlow::Continue(()))?;
     Ok((network, summary.history))
 }
 

@@ -5,7 +5,8 @@
 //! where it computes, and a [`Trainer`] what drives them:
 //!
 //! ```
-//! use impasto::{Activation, Backend, Control, Dataset, Network, Trainer};
+//! use impasto::{Activation, Backend, Dataset, Network, Trainer};
+//! use std::ops::ControlFlow;
 //!
 //! let circle = [[0.0, 0.0], [0.9, 0.1], [0.2, -0.3], [-0.8, 0.7]];
 //! let inside = [[1.0], [0.0], [1.0], [0.0]];
@@ -13,7 +14,8 @@
 //! let mut network =
 //!     Network::builder(2).hidden(&[16, 16], Activation::Relu).output(1, Activation::Identity).build()?;
 //! let engine = impasto::open(Backend::Auto, None)?;
-//! let summary = Trainer::default().fit(&engine, &mut network, &dataset, |_| Control::Continue)?;
+//! let watch = |_: &_| ControlFlow::Continue(()); // it is told of each epoch, and may stop the run
+//! let summary = Trainer::default().fit(&engine, &mut network, &dataset, watch)?;
 //! if let Some(epoch) = summary.history.last() {
 //!     println!("{}: loss {} after {} epochs", engine.device(), epoch.loss, epoch.number);
 //! }
@@ -96,7 +98,7 @@ pub use trainer::evaluate;
 pub use trainer::stop::StopHandle;
 pub use trainer::training::Training;
 pub use trainer::training::saved::TrainingState;
-pub use trainer::{Control, EarlyStopping, Event, Trainer, evaluate_async};
+pub use trainer::{EarlyStopping, Event, Trainer, evaluate_async};
 pub use wrapper::Wrapper;
 pub use wrapper::accumulate::Accumulate;
 pub use wrapper::clip_norm::ClipNorm;

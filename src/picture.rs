@@ -6,10 +6,10 @@ use crate::dataset::Dataset;
 use crate::engine::{Engine, Output};
 use crate::error::{Error, Result, invalid};
 use crate::network::Network;
-use crate::trainer::Control;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// The most pixels a picture may have: 8,192 × 8,192.
@@ -267,7 +267,7 @@ impl Picture {
         network: &Network,
         (width, height): (usize, usize),
         centred: bool,
-        mut watch: impl FnMut(usize) -> Control,
+        mut watch: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Vec<f64>>> {
         let engine = engine.into();
         Self::check_size(width, height)?;
@@ -285,7 +285,7 @@ impl Picture {
                 .flat_map(|pixel| Self::coordinates(pixel, width, height, centred))
                 .collect();
             outputs.extend(engine.forward(network, &inputs, Output::Activated).await?);
-            if watch(end) == Control::Stop && end < pixels {
+            if watch(end).is_break() && end < pixels {
                 return Ok(None);
             }
         }
@@ -477,7 +477,7 @@ mod tests {
         let mut sample = |stop_at: usize| {
             let watch = |done| {
                 told.push(done);
-                if done == stop_at { Control::Stop } else { Control::Continue }
+                if done == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let sampled = Picture::sample(&engine, &network, size, false, watch);
             pollster::block_on(sampled).expect("no device to fail").map(|values| values.len())

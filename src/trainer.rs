@@ -1,7 +1,8 @@
 //! The trainer: epochs, batches, stopping rules, and events for whoever watches.
 //!
 //! ```
-//! use impasto::{Activation, Backend, Control, Dataset, Initialization, Loss, Network, Trainer};
+//! use impasto::{Activation, Backend, Dataset, Initialization, Loss, Network, Trainer};
+//! use std::ops::ControlFlow;
 //!
 //! let xor = Dataset::from_rows(
 //!     &[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]],
@@ -18,7 +19,7 @@
 //!     loss: Loss::BinaryCrossEntropy,
 //!     ..Trainer::default()
 //! };
-//! trainer.fit(&engine, &mut network, &xor, |_| Control::Continue)?;
+//! trainer.fit(&engine, &mut network, &xor, |_| ControlFlow::Continue(()))?;
 //! let outputs = engine.predict(&network, &[0.0, 1.0, 1.0, 1.0])?;
 //! assert!(outputs[0] > 0.9 && outputs[1] < 0.1);
 //! # Ok::<(), impasto::Error>(())
@@ -137,15 +138,6 @@ pub enum Event {
     },
     /// An epoch is done.
     Epoch(Epoch),
-}
-
-/// What a watcher answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Go on.
-    Continue,
-    /// Stop here and keep what was learned.
-    Stop,
 }
 
 impl Trainer {

@@ -7,9 +7,10 @@ mod common;
 
 use impasto::gpu::{Counts, GpuEngine, Kernels};
 use impasto::{
-    Activation, Compute, Control, Dataset, Encoding, Engine, Network, Optimizer, Plan, Resources,
-    Step, Trainer,
+    Activation, Compute, Dataset, Encoding, Engine, Network, Optimizer, Plan, Resources, Step,
+    Trainer,
 };
+use std::ops::ControlFlow;
 
 /// Dispatches of a step by the fused kernels.
 const FUSED: u64 = 3;
@@ -130,7 +131,7 @@ fn a_trainer_uploads_and_reads_back_once_a_submission() {
             asked(&engine, || {
                 let mut network = network(2, 16);
                 let summary = trainer(epochs as usize)
-                    .fit(&engine, &mut network, &dataset, |_| Control::Continue)
+                    .fit(&engine, &mut network, &dataset, |_| ControlFlow::Continue(()))
                     .unwrap();
                 assert_eq!(summary.steps, epochs * 30);
             })

@@ -26,10 +26,11 @@ use common::{adapters, engines, gpu_engines};
 use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
-    Activation, Compute, Control, Dataset, EarlyStopping, Ending, Engine, Epoch, Error, Event,
-    Loss, Network, Optimizer, Schedule, Summary, Trainer, evaluate,
+    Activation, Compute, Dataset, EarlyStopping, Ending, Engine, Epoch, Error, Event, Loss,
+    Network, Optimizer, Schedule, Summary, Trainer, evaluate,
 };
 use rayon::prelude::*;
+use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ fn trainings_on_the_threads_of_a_pool_do_not_wait_for_each_other() {
             .build()
             .unwrap();
         let trainer = Trainer { epochs: 3, ..Trainer::default() };
-        trainer.fit(&engine, &mut network, &dataset, |_| Control::Continue).unwrap();
+        trainer.fit(&engine, &mut network, &dataset, |_| ControlFlow::Continue(())).unwrap();
         network.parameters().to_vec()
     };
     let together: Vec<Vec<f64>> = (0..8).into_par_iter().map(train).collect();
@@ -85,7 +86,8 @@ fn trainer(epochs: usize) -> Trainer {
 
 fn fit(trainer: &Trainer, engine: &Engine) -> (Network, Summary) {
     let mut network = network();
-    let summary = trainer.fit(engine, &mut network, &hill(), |_| Control::Continue).unwrap();
+    let summary =
+        trainer.fit(engine, &mut network, &hill(), |_| ControlFlow::Continue(())).unwrap();
     (network, summary)
 }
 
@@ -100,7 +102,7 @@ fn a_whole_run_is_told_and_summed_up() {
         let mut network = network();
         let watch = |event: &Event| {
             events.push(event.clone());
-            Control::Continue
+            ControlFlow::Continue(())
         };
         let summary = trainer(7).fit(&engine, &mut network, &hill(), watch).unwrap();
         assert_eq!((summary.ending, summary.steps, summary.samples), (Ending::Finished, 21, 280));
@@ -183,7 +185,7 @@ fn a_run_that_diverges_keeps_what_it_had_before() {
         ] {
             let trainer = diverging(rate, optimizer);
             let mut broken = network();
-            let result = trainer.fit(&engine, &mut broken, &hill(), |_| Control::Continue);
+            let result = trainer.fit(&engine, &mut broken, &hill(), |_| ControlFlow::Continue(()));
             let what = format!("{rate}, {optimizer:?} on {}", engine.device());
             let Err(error) = result else { panic!("{what} does not diverge") };
             let Error::Diverged { step, epoch, suggestion, .. } = error else {
@@ -209,7 +211,7 @@ fn half_an_update(engine: &Engine) -> (Network, Network) {
     let learning_rate = if engine.device().backend == "reference" { 1e300 } else { 1e30 };
     let trainer = Trainer { learning_rate, optimizer: Optimizer::SGD, ..trainer(5) };
     let mut network = start.clone();
-    let fitted = trainer.fit(engine, &mut network, &dataset, |_| Control::Continue);
+    let fitted = trainer.fit(engine, &mut network, &dataset, |_| ControlFlow::Continue(()));
     let error = fitted.unwrap_err();
     let Error::Diverged { step, what, .. } = &error else { panic!("{error}") };
     assert_eq!((*step, *what), (1, "a parameter's update"), "on {}", engine.device());
@@ -284,7 +286,8 @@ fn settings_that_make_no_sense_are_refused() {
             (Loss::SoftmaxCrossEntropy, "softmax or identity, not relu"),
         ] {
             let trainer = Trainer { loss, ..trainer(1) };
-            let fitted = trainer.fit(&engine, &mut relu.clone(), &hill(), |_| Control::Continue);
+            let fitted =
+                trainer.fit(&engine, &mut relu.clone(), &hill(), |_| ControlFlow::Continue(()));
             let judged = evaluate(&engine, &relu, loss, &hill());
             for message in [fitted.unwrap_err().to_string(), judged.unwrap_err().to_string()] {
                 assert!(message.contains(needed), "{message}");
@@ -341,7 +344,7 @@ fn a_lost_device_is_an_error_with_advice() {
         in_time(move || {
             let trainer = trainer(3);
             let fit = |engine: &GpuEngine| {
-                trainer.fit(engine, &mut network(), &hill(), |_| Control::Continue)
+                trainer.fit(engine, &mut network(), &hill(), |_| ControlFlow::Continue(()))
             };
             fit(&engine).unwrap();
             engine.destroy();
@@ -382,7 +385,7 @@ fn a_device_lost_on_the_way_ends_the_run() {
                         if is_moment(event) {
                             engine.destroy();
                         }
-                        Control::Continue
+                        ControlFlow::Continue(())
                     };
                     let result = trainer.fit(&engine, &mut trained, &hill(), watch);
                     assert_lost(when, &engine, result);

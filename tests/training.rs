@@ -19,7 +19,7 @@ use impasto::cpu::CpuEngine;
 use impasto::gpu::Kernels;
 use impasto::reference::{self, ReferenceEngine};
 use impasto::{
-    Activation, Compute, Control, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
+    Activation, Compute, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
     Optimizer, Picture, Plan, Step, Trainer, Wrappers, evaluate, psnr,
 };
 use proptest::prelude::*;
@@ -28,6 +28,7 @@ use run::{
     F32, FEW, Run, assert_near, ends, hidden_activations, nearest_kink, optimizers, samples,
     steepness, tolerance,
 };
+use std::ops::ControlFlow;
 
 /// All engines but the reference.
 fn others() -> Vec<Engine> {
@@ -180,7 +181,7 @@ fn what_cannot_fit_is_named() {
             let dataset = samples(4, 2, network.outputs(), 1);
             let mut trained = network.clone();
             let fit = Trainer::default()
-                .fit(&engine, &mut trained, &dataset, |_| Control::Continue)
+                .fit(&engine, &mut trained, &dataset, |_| ControlFlow::Continue(()))
                 .map(|_| ());
             for result in [fit, engine.predict(&network, &[0.1, 0.2]).map(|_| ())] {
                 let error = result.unwrap_err();
@@ -260,7 +261,7 @@ fn a_picture_is_painted_as_well_on_every_engine() {
     let inputs: Vec<f64> = dataset.rows(0..dataset.len()).0.into_iter().map(f64::from).collect();
     let quality = |engine: &Engine| {
         let mut network = network.clone();
-        trainer.fit(engine, &mut network, &dataset, |_| Control::Continue).unwrap();
+        trainer.fit(engine, &mut network, &dataset, |_| ControlFlow::Continue(())).unwrap();
         let values = engine.predict(&network, &inputs).unwrap();
         psnr(&Picture::from_unit(32, 32, 3, 255, &values).unwrap(), &picture).unwrap()
     };

@@ -24,7 +24,8 @@ mod squared_error;
 mod xor;
 
 use common::engines;
-use impasto::{Control, Dataset, Engine, Loss, Trainer, reference};
+use impasto::{Dataset, Engine, Loss, Trainer, reference};
+use std::ops::ControlFlow;
 use std::ops::Range;
 use std::process::Command;
 
@@ -97,7 +98,8 @@ fn mean_squared_error_of_a_training_step() {
         let loss = Loss::MeanSquaredError;
         let trainer = Trainer { epochs: 1, loss, ..Trainer::default() };
         let samples = squared_error::samples().unwrap();
-        let summary = trainer.fit(&engine, &mut network, &samples, |_| Control::Continue).unwrap();
+        let summary =
+            trainer.fit(&engine, &mut network, &samples, |_| ControlFlow::Continue(())).unwrap();
         assert_close(&engine, summary.history[0].loss, 0.5);
     }
 }

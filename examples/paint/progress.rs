@@ -1,8 +1,9 @@
 //! The progress bar, and Ctrl-C.
 
 use crate::options::Options;
-use impasto::{Control, Ending, Error, Event, Loss, Result, Summary};
+use impasto::{Ending, Error, Event, Loss, Result, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::ops::ControlFlow;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,9 +78,10 @@ impl Progress {
     }
 
     /// Takes in an event; whether to go on.
-    pub fn watch(&mut self, event: &Event) -> Control {
+    pub fn watch(&mut self, event: &Event) -> ControlFlow<()> {
         if self.interrupted.load(Ordering::SeqCst) {
-            return Control::Stop; // and draw no more: the terminal's ^C stands where the bar was
+            // Draws no more: the terminal's ^C stands where the bar was.
+            return ControlFlow::Break(());
         }
         match event {
             Event::Started { steps, steps_per_epoch } => {
@@ -111,7 +113,7 @@ impl Progress {
             }
             _ => {}
         }
-        Control::Continue
+        ControlFlow::Continue(())
     }
 
     /// Takes the bar away; the flag that Ctrl-C raises, now or later.
@@ -143,7 +145,7 @@ impl Brush {
     }
 
     /// Takes in that so many pixels are done; whether to go on.
-    pub fn watch(&mut self, done: usize, all: usize) -> Control {
+    pub fn watch(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         if self.bar.is_hidden() && !self.quiet && self.started.elapsed() > WORTH_A_BAR {
             self.bar =
                 ProgressBar::with_draw_target(Some(all as u64), ProgressDrawTarget::stderr());
@@ -154,7 +156,7 @@ impl Brush {
         }
         self.bar.set_position(done as u64);
         let stopped = self.interrupted.as_ref().is_some_and(|flag| flag.load(Ordering::SeqCst));
-        if stopped { Control::Stop } else { Control::Continue }
+        if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Takes the bar away.

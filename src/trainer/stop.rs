@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct StopHandle(Arc<AtomicBool>);
 
 impl StopHandle {
-    /// Stops the run as soon as possible, as a watcher that answers [`Control::Stop`](crate::Control::Stop) does. If the run is
-    /// paused, it stops as soon as it continues. Each call stops the run once.
+    /// Stops the run as soon as possible, as a watcher that answers [`Break`](std::ops::ControlFlow::Break)
+    /// does. If the run is paused, it stops as soon as it continues. Each call stops the run once.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -10,7 +10,7 @@ use super::pipeline::{Done, Pipeline, Taken};
 use super::stop::StopHandle;
 use super::timetable::Timetable;
 use super::turns::Turns;
-use super::{Control, Ending, Epoch, Event, Summary, Trainer};
+use super::{Ending, Epoch, Event, Summary, Trainer};
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
@@ -18,11 +18,13 @@ use crate::network::Network;
 use crate::schedule::plateau::Plateau;
 use crate::summary::OpenEpoch;
 use std::fmt;
+use std::ops::ControlFlow;
 use web_time::Instant;
 
 impl Trainer {
     /// Trains `network` on `dataset` and puts what was learned into it. `watch` receives
-    /// events and may stop it. Blocks; see [`fit_async`](Self::fit_async).
+    /// events, and stops the run with [`ControlFlow::Break`]; what was learned until then is kept.
+    /// Blocks; see [`fit_async`](Self::fit_async).
     ///
     /// # Errors
     /// Settings that make no sense or do not fit the network, a device that failed, or
@@ -33,7 +35,7 @@ impl Trainer {
         engine: impl Into<Engine>,
         network: &mut Network,
         dataset: &Dataset,
-        watch: impl FnMut(&Event) -> Control,
+        watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Summary> {
         pollster::block_on(self.fit_async(engine, network, dataset, watch))
     }
@@ -47,7 +49,7 @@ impl Trainer {
         engine: impl Into<Engine>,
         network: &mut Network,
         dataset: &Dataset,
-        mut watch: impl FnMut(&Event) -> Control,
+        mut watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Summary> {
         let mut training = self.begin_async(engine, network, dataset).await?;
         let ended = training.run_async(&mut watch).await;
@@ -166,7 +168,10 @@ impl Training {
     /// diverged; a lower [rate](Self::set_learning_rate) may get it further.
     ///
     /// [`StopHandle`]: crate::StopHandle
-    pub async fn run_async(&mut self, watch: impl FnMut(&Event) -> Control) -> Result<Ending> {
+    pub async fn run_async(
+        &mut self,
+        watch: impl FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<Ending> {
         self.run_until(u64::MAX, watch).await
     }
 
@@ -174,7 +179,7 @@ impl Training {
     async fn run_until(
         &mut self,
         until: u64,
-        mut watch: impl FnMut(&Event) -> Control,
+        mut watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Ending> {
         let trained = self.train(until, &mut watch).await;
         self.summary.ending = match &trained {
@@ -236,7 +241,7 @@ impl Training {
     async fn train(
         &mut self,
         until: u64,
-        watch: &mut impl FnMut(&Event) -> Control,
+        watch: &mut impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Ending> {
         let until = until.min(self.timetable.steps);
         // A rule that depends on an epoch's loss must see it before the next epoch starts.
@@ -254,7 +259,7 @@ impl Training {
                 steps_per_epoch: self.timetable.steps_per_epoch,
                 steps: self.timetable.steps,
             };
-            if watch(&started) == Control::Stop {
+            if watch(&started).is_break() {
                 return Ok(Ending::Stopped);
             }
         }
@@ -308,7 +313,7 @@ impl Training {
         &mut self,
         done: Done,
         until: u64,
-        watch: &mut impl FnMut(&Event) -> Control,
+        watch: &mut impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Option<Ending>> {
         let mut ending = None;
         while let Some(next) = self.pipeline.next() {
@@ -332,7 +337,7 @@ impl Training {
             self.epoch.learning_rate = step.learning_rate;
             if ends {
                 let (event, ended) = self.close_epoch(step.epoch, held_out_loss);
-                let stopped = watch(&event) == Control::Stop;
+                let stopped = watch(&event).is_break();
                 if ended {
                     ending = Some(Ending::Converged);
                 } else if stopped {
@@ -349,7 +354,7 @@ impl Training {
             loss: done.loss,
             samples_per_second: done.samples as f64 / done.seconds.max(1e-9),
         };
-        let stopped = watch(&event) == Control::Stop || self.stop.take();
+        let stopped = watch(&event).is_break() || self.stop.take();
         if stopped || self.summary.steps == until {
             ending = ending.or(Some(Ending::Stopped));
         }

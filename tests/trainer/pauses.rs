@@ -3,24 +3,25 @@
 use super::common::{engines, gpu_engines};
 use super::{fit, hill, network, rates, trainer};
 use impasto::{
-    Activation, Compute, Control, Ending, Engine, Error, Event, Network, Optimizer, Schedule, Step,
-    Summary, Trainer, Training,
+    Activation, Compute, Ending, Engine, Error, Event, Network, Optimizer, Schedule, Step, Summary,
+    Trainer, Training,
 };
 use pollster::block_on;
+use std::ops::ControlFlow;
 
 /// Stops at the end of an epoch.
-fn at_epoch(number: u64) -> impl FnMut(&Event) -> Control {
+fn at_epoch(number: u64) -> impl FnMut(&Event) -> ControlFlow<()> {
     move |event| match event {
-        Event::Epoch(epoch) if epoch.number == number => Control::Stop,
-        _ => Control::Continue,
+        Event::Epoch(epoch) if epoch.number == number => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
     }
 }
 
 /// Stops at the first progress from so many steps on.
-fn at_progress(least: u64) -> impl FnMut(&Event) -> Control {
+fn at_progress(least: u64) -> impl FnMut(&Event) -> ControlFlow<()> {
     move |event| match event {
-        Event::Progress { steps, .. } if *steps >= least => Control::Stop,
-        _ => Control::Continue,
+        Event::Progress { steps, .. } if *steps >= least => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
     }
 }
 
@@ -95,7 +96,8 @@ fn a_stop_on_the_way_leaves_the_parameters_of_that_moment() {
 fn a_stop_at_the_start_leaves_everything_as_it_was() {
     for engine in engines() {
         let mut untouched = network();
-        let summary = trainer(9).fit(&engine, &mut untouched, &hill(), |_| Control::Stop).unwrap();
+        let summary =
+            trainer(9).fit(&engine, &mut untouched, &hill(), |_| ControlFlow::Break(())).unwrap();
         assert_eq!((summary.ending, summary.steps), (Ending::Stopped, 0));
         for (got, expected) in untouched.parameters().iter().zip(network().parameters()) {
             assert_eq!(*got as f32, *expected as f32);
@@ -112,8 +114,8 @@ fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
         for reads in [3, usize::MAX] {
             let mut training = begin(&trainer, &engine);
             let stop = |event: &Event| match event {
-                Event::Started { .. } => Control::Continue,
-                _ => Control::Stop,
+                Event::Started { .. } => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
             };
             let mut pauses = 0;
             while block_on(training.run_async(stop)).unwrap() == Ending::Stopped {
@@ -161,7 +163,7 @@ fn what_diverges_after_a_stop_does_not_count() {
             other => panic!("{other:?} on {}", engine.device()),
         };
         let mut whole = begin(&trainer, &engine);
-        let last = diverged(block_on(whole.run_async(|_| Control::Continue)));
+        let last = diverged(block_on(whole.run_async(|_| ControlFlow::Continue(()))));
         assert!(last > 10, "{last} on {}", engine.device());
         let mut training = begin(&trainer, &engine);
         let before = last - 3;
@@ -171,7 +173,7 @@ fn what_diverges_after_a_stop_does_not_count() {
         assert_eq!(learned(&mut training), expected, "{}", engine.device());
         // Gone on with, it diverges where it did, and stays so.
         for _ in 0..2 {
-            let result = block_on(training.run_async(|_| Control::Continue));
+            let result = block_on(training.run_async(|_| ControlFlow::Continue(())));
             assert_eq!(diverged(result), last, "{}", engine.device());
             assert_eq!(learned(&mut training), learned(&mut whole), "{}", engine.device());
         }
@@ -195,7 +197,7 @@ fn a_stop_is_exact_where_nothing_can_be_kept() {
         assert_eq!((summary.ending, summary.steps), (Ending::Stopped, 27), "{}", engine.device());
         let mut whole = network.clone();
         let short = Trainer { epochs: 9, ..long };
-        short.fit(&engine, &mut whole, &hill(), |_| Control::Continue).unwrap();
+        short.fit(&engine, &mut whole, &hill(), |_| ControlFlow::Continue(())).unwrap();
         assert_eq!(stopped, whole, "{}", engine.device());
     }
 }

@@ -3,9 +3,10 @@
 use super::common::engines;
 use super::{fit, hill, network, rates, trainer};
 use impasto::{
-    Control, EarlyStopping, Ending, Engine, Event, Optimizer, Schedule, Summary, Trainer, Training,
+    EarlyStopping, Ending, Engine, Event, Optimizer, Schedule, Summary, Trainer, Training,
 };
 use pollster::block_on;
+use std::ops::ControlFlow;
 
 #[test]
 fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
@@ -27,7 +28,7 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
         run_to(&mut training, &engine, 6);
         block_on(training.restart_async(&engine, &state)).unwrap();
         assert_eq!(training.summary().history.len(), 4);
-        let ending = block_on(training.run_async(|_| Control::Continue)).unwrap();
+        let ending = block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
         let learned = block_on(training.parameters_async()).unwrap();
         assert_eq!(learned, whole.parameters(), "{}", engine.device());
         let summary = training.summary();
@@ -39,8 +40,8 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
 /// Trains until so many epochs are done.
 fn run_to(training: &mut Training, engine: &Engine, epochs: u64) {
     let stop = |event: &Event| match event {
-        Event::Epoch(epoch) if epoch.number >= epochs => Control::Stop,
-        _ => Control::Continue,
+        Event::Epoch(epoch) if epoch.number >= epochs => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
     };
     block_on(training.run_async(stop)).unwrap();
     assert_eq!(training.summary().history.len() as u64, epochs, "{}", engine.device());
@@ -82,7 +83,7 @@ fn a_restart_forgets_all_that_came_later() {
                 "{}",
                 engine.device()
             );
-            block_on(training.run_async(|_| Control::Continue)).unwrap();
+            block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
             assert_eq!(told(training.summary()), told(&expected), "{}", engine.device());
             let learned = block_on(training.parameters_async()).unwrap();
             assert_eq!(learned, whole.parameters(), "{}", engine.device());

@@ -3,10 +3,11 @@
 use super::common::engines;
 use super::{fit, hill, network, trainer};
 use impasto::{
-    Control, Dataset, EarlyStopping, Ema, Engine, Error, Event, Optimizer, Schedule, Summary,
-    Trainer, Training, TrainingState, Wrappers,
+    Dataset, EarlyStopping, Ema, Engine, Error, Event, Optimizer, Schedule, Summary, Trainer,
+    Training, TrainingState, Wrappers,
 };
 use pollster::block_on;
+use std::ops::ControlFlow;
 
 /// What does not depend on the clock.
 fn reported(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
@@ -48,8 +49,9 @@ fn a_saved_run_goes_on_as_if_it_had_never_stopped() {
                 |event: &Event| matches!(event, Event::Progress { steps, .. } if *steps > 2),
             ] {
                 let mut training = begin(&trainer, &engine);
-                let stop =
-                    |event: &Event| if stops(event) { Control::Stop } else { Control::Continue };
+                let stop = |event: &Event| {
+                    if stops(event) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
                 block_on(training.run_async(stop)).unwrap();
                 let state = block_on(training.state_async()).unwrap();
                 state.save(&path).unwrap();
@@ -60,7 +62,7 @@ fn a_saved_run_goes_on_as_if_it_had_never_stopped() {
                     block_on(Training::resume_async(&engine, &hill(), &read)).unwrap();
                 let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, state.network().parameters(), "{what}");
-                block_on(resumed.run_async(|_| Control::Continue)).unwrap();
+                block_on(resumed.run_async(|_| ControlFlow::Continue(()))).unwrap();
                 assert_eq!(reported(resumed.summary()), reported(&expected), "{what}");
                 let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, whole.parameters(), "{what}");
@@ -76,7 +78,7 @@ fn last_loss(training: &mut Training) -> f64 {
         if let Event::Progress { loss, .. } = event {
             last = *loss;
         }
-        Control::Continue
+        ControlFlow::Continue(())
     };
     block_on(training.run_async(&mut watch)).unwrap();
     last
@@ -87,7 +89,7 @@ fn the_loss_does_not_leap_where_a_run_goes_on() {
     for engine in engines() {
         let trainer = Trainer { optimizer: Optimizer::ADAM, learning_rate: 0.05, ..trainer(200) };
         let mut training = begin(&trainer, &engine);
-        block_on(training.run_async(|_| Control::Continue)).unwrap();
+        block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
         let mut state = block_on(training.state_async()).unwrap();
         let before = state.summary().history.last().unwrap().loss;
         state.trainer.epochs += 1;
@@ -107,7 +109,7 @@ fn the_loss_does_not_leap_where_a_run_goes_on() {
 fn a_saved_run_is_a_saved_network_too() {
     let engine = impasto::reference::ReferenceEngine::new();
     let mut training = begin(&trainer(2), &Engine::from(&engine));
-    block_on(training.run_async(|_| Control::Continue)).unwrap();
+    block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
     let state = block_on(training.state_async()).unwrap();
     let (network, _) = impasto::decode(&state.encode().unwrap()).unwrap();
     let rounded: Vec<f64> =
@@ -123,7 +125,7 @@ fn a_saved_run_is_a_saved_network_too() {
 fn what_does_not_fit_a_run_is_refused() {
     let engine = impasto::reference::ReferenceEngine::new();
     let mut training = begin(&trainer(2), &Engine::from(&engine));
-    block_on(training.run_async(|_| Control::Continue)).unwrap();
+    block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
     let state = block_on(training.state_async()).unwrap();
     let refused = |dataset: &Dataset, state: &TrainingState| {
         block_on(Training::resume_async(&engine, dataset, state)).err().unwrap().to_string()
@@ -189,7 +191,7 @@ fn a_run_whose_future_was_dropped_can_be_saved_and_continued() {
             let (whole, _) = fit(&trainer, &engine);
             let mut training = begin(&trainer, &engine);
             for polls in [1, 2, 3, 1] {
-                let mut run = Box::pin(training.run_async(|_| Control::Continue));
+                let mut run = Box::pin(training.run_async(|_| ControlFlow::Continue(())));
                 let mut context = Context::from_waker(Waker::noop());
                 for _ in 0..polls {
                     if run.as_mut().poll(&mut context).is_ready() {
@@ -200,11 +202,11 @@ fn a_run_whose_future_was_dropped_can_be_saved_and_continued() {
                 let state = block_on(training.state_async()).unwrap();
                 let mut resumed =
                     block_on(Training::resume_async(&engine, &hill(), &state)).unwrap();
-                block_on(resumed.run_async(|_| Control::Continue)).unwrap();
+                block_on(resumed.run_async(|_| ControlFlow::Continue(()))).unwrap();
                 let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, whole.parameters(), "{what}");
             }
-            block_on(training.run_async(|_| Control::Continue)).unwrap();
+            block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
             let learned = block_on(training.parameters_async()).unwrap();
             assert_eq!(learned, whole.parameters(), "{what}");
         }

@@ -5,12 +5,12 @@ use super::common::engines;
 use super::{cpu, fit, rates, trainer};
 use impasto::reference::ReferenceEngine;
 use impasto::{
-    Activation, Control, Dataset, EarlyStopping, Ending, Network, Optimizer, Plateau, Schedule,
-    Trainer,
+    Activation, Dataset, EarlyStopping, Ending, Network, Optimizer, Plateau, Schedule, Trainer,
 };
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -235,7 +235,8 @@ fn a_run_ends_and_learns_as_scikit_learn_s() {
     };
     let dataset = Dataset::from_rows(&case.x, &case.t).unwrap();
     let engine = ReferenceEngine::new();
-    let summary = trainer.fit(&engine, &mut network, &dataset, |_| Control::Continue).unwrap();
+    let summary =
+        trainer.fit(&engine, &mut network, &dataset, |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(summary.ending, Ending::Converged);
     let losses = summary.history.iter().map(|epoch| epoch.loss / 2.0);
     // Roundings grow over the steps.

@@ -1,7 +1,8 @@
 //! Targets that a loss cannot take.
 
 use crate::common::engines;
-use impasto::{Activation, Control, Dataset, EarlyStopping, Loss, Network, Trainer, evaluate};
+use impasto::{Activation, Dataset, EarlyStopping, Loss, Network, Trainer, evaluate};
+use std::ops::ControlFlow;
 
 const BINARY: Loss = Loss::BinaryCrossEntropy;
 const CLASSES: Loss = Loss::SoftmaxCrossEntropy;
@@ -19,8 +20,9 @@ fn answer(loss: Loss, dataset: &Dataset) -> Option<String> {
     let trainer = Trainer { epochs: 1, loss, ..Trainer::default() };
     let mut answers = Vec::new();
     for engine in engines() {
-        let fitted =
-            trainer.fit(&engine, &mut network.clone(), dataset, |_| Control::Continue).err();
+        let fitted = trainer
+            .fit(&engine, &mut network.clone(), dataset, |_| ControlFlow::Continue(()))
+            .err();
         let evaluated = evaluate(&engine, &network, loss, dataset).err();
         let plan = trainer.plan(dataset);
         let started = pollster::block_on(engine.start(&network, &plan, dataset)).err();
@@ -96,7 +98,7 @@ fn refused_samples_have_the_numbers_that_the_caller_knows() {
         let mut started = false;
         let result = trainer.fit(&engine, &mut network, &samples(&targets), |_| {
             started = true;
-            Control::Continue
+            ControlFlow::Continue(())
         });
         let error = result.expect_err("refused").to_string();
         assert!(error.contains("target 0 of sample 13 is 7") && !started, "{error}");

@@ -2,9 +2,10 @@
 
 use super::common::engines;
 use super::{hill, network, trainer};
-use impasto::{Activation, Control, Ending, Network, Trainer};
+use impasto::{Activation, Ending, Network, Trainer};
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::thread;
@@ -54,7 +55,7 @@ fn a_timer_ticks_beside_a_training_run() {
             let summary = {
                 let watch = |_: &_| {
                     let done = ticks.get() >= 3 || begun.elapsed() > ENOUGH;
-                    if done { Control::Stop } else { Control::Continue }
+                    if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
                 let mut fit = pin!(long.fit_async(&engine, &mut network, &dataset, watch));
                 let both = poll_fn(|context| {

@@ -6,11 +6,12 @@ use crate::pixels::rgba;
 use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
-    Backend, Control, Ending, Engine, Error, Event, Initialization, Network, Output, Picture,
-    Result, Subject, Training, TrainingState,
+    Backend, Ending, Engine, Error, Event, Initialization, Network, Output, Picture, Result,
+    Subject, Training, TrainingState,
 };
 use serde::Serialize;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::time::Duration;
 use web_time::Instant;
 
@@ -247,10 +248,10 @@ impl Painter {
                 if let Event::Progress { steps: done, loss, .. } = event {
                     last = Some(*loss);
                     if enough(clock.elapsed(), *done - steps) {
-                        return Control::Stop;
+                        return ControlFlow::Break(());
                     }
                 }
-                Control::Continue
+                ControlFlow::Continue(())
             })
             .await;
         if let Err(Error::Diverged { .. }) = &trained {
@@ -309,7 +310,7 @@ impl Painter {
         }
         self.refresh().await?;
         let Subject { channels, maximum, centred, classify, .. } = self.subject;
-        let go_on = |_| Control::Continue;
+        let go_on = |_| ControlFlow::Continue(());
         let engine = self.engine.engine();
         let painting = Picture::sample(engine, &self.network, (width, height), centred, go_on);
         let values = painting.await?.unwrap_or_default();

@@ -7,8 +7,9 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::network::Network;
 use crate::summary::{Ending, Epoch};
-use crate::trainer::{Control, Event, Trainer};
+use crate::trainer::{Event, Trainer};
 use pollster::block_on;
+use std::ops::ControlFlow;
 
 impl Trainer {
     /// Loads `network` and `dataset` into an engine, ready to train. [`fit`](Self::fit) is this with one
@@ -49,7 +50,7 @@ impl Training {
     ///
     /// # Errors
     /// As [`run_async`](Self::run_async).
-    pub fn run(&mut self, watch: impl FnMut(&Event) -> Control) -> Result<Ending> {
+    pub fn run(&mut self, watch: impl FnMut(&Event) -> ControlFlow<()>) -> Result<Ending> {
         block_on(self.run_async(watch))
     }
 

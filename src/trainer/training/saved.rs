@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use impasto::reference::ReferenceEngine;
-/// use impasto::{Activation, Control, Dataset, Event, Network, Trainer};
+/// use impasto::{Activation, Dataset, Event, Network, Trainer};
+/// use std::ops::ControlFlow;
 /// use impasto::{Training, TrainingState};
 ///
 /// let samples = Dataset::from_rows(&[[0.0], [0.5], [1.0]], &[[1.0], [0.0], [1.0]])?;
@@ -29,8 +30,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// let mut training = trainer.begin(&engine, &network, &samples)?;
 /// let half = |event: &Event| match event {
-///     Event::Epoch(epoch) if epoch.number == 10 => Control::Stop,
-///     _ => Control::Continue,
+///     Event::Epoch(epoch) if epoch.number == 10 => ControlFlow::Break(()),
+///     _ => ControlFlow::Continue(()),
 /// };
 /// training.run(half)?;
 /// let bytes = training.state()?.encode()?;
@@ -38,10 +39,10 @@ use serde::{Deserialize, Serialize};
 /// // Later, in another process:
 /// let state = TrainingState::decode(&bytes)?;
 /// let mut resumed = Training::resume(&engine, &samples, &state)?;
-/// resumed.run(|_| Control::Continue)?;
+/// resumed.run(|_| ControlFlow::Continue(()))?;
 ///
 /// // As if it had never stopped.
-/// training.run(|_| Control::Continue)?;
+/// training.run(|_| ControlFlow::Continue(()))?;
 /// assert_eq!(resumed.parameters()?, training.parameters()?);
 /// # Ok::<(), impasto::Error>(())
 /// ```

@@ -12,10 +12,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use impasto::{
-    Activation, Backend, Control, Dataset, Engine, Initialization, Network, Options, Summary,
-    Trainer,
+    Activation, Backend, Dataset, Engine, Initialization, Network, Options, Summary, Trainer,
 };
 use serve::{Contestant, Job, Outcome};
+use std::ops::ControlFlow;
 
 struct Impasto {
     engine: Engine,
@@ -58,7 +58,7 @@ impl Contestant for Impasto {
         let start = Instant::now();
         let summary = self
             .trainer
-            .fit(&self.engine, &mut self.network, &self.dataset, |_| Control::Continue)?;
+            .fit(&self.engine, &mut self.network, &self.dataset, |_| ControlFlow::Continue(()))?;
         let first = self.last.is_none();
         let seconds = if first { start.elapsed().as_secs_f64() } else { summary.seconds };
         self.last = Some(summary);

@@ -7,8 +7,9 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use impasto::{Control, Dataset, Engine, Event, Network, Picture, Trainer};
+use impasto::{Dataset, Engine, Event, Network, Picture, Trainer};
 use points::{Cost, Size};
+use std::ops::ControlFlow;
 
 use crate::serve::Outcome;
 
@@ -77,7 +78,7 @@ impl Watch {
         }
     }
 
-    fn see(&mut self, event: &Event) -> Control {
+    fn see(&mut self, event: &Event) -> ControlFlow<()> {
         let now = Instant::now();
         match event {
             Event::Started { .. } => self.start = now,
@@ -87,7 +88,7 @@ impl Watch {
                     // What is under way when it is told to stop still counts, and is waited for.
                     self.last = Some((*steps, now));
                     if since >= self.end {
-                        return Control::Stop;
+                        return ControlFlow::Break(());
                     }
                 } else if since >= self.warm {
                     self.first = Some((*steps, now));
@@ -95,7 +96,7 @@ impl Watch {
             }
             _ => {}
         }
-        Control::Continue
+        ControlFlow::Continue(())
     }
 
     /// (steps, seconds)
