@@ -14,7 +14,7 @@
 //! let mut network =
 //!     Network::builder(2).hidden(&[16, 16], Activation::Relu).output(1, Activation::Identity).build()?;
 //! let engine = impasto::open(Backend::Auto, None)?;
-//! let watch = |_: &_| ControlFlow::Continue(()); // it is told of each epoch, and may stop the run
+//! let watch = |_: &_| ControlFlow::Continue(()); // receives events, and can stop the run
 //! let summary = Trainer::default().fit(&engine, &mut network, &dataset, watch)?;
 //! if let Some(epoch) = summary.history.last() {
 //!     println!("{}: loss {} after {} epochs", engine.device(), epoch.loss, epoch.number);

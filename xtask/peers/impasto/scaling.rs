@@ -85,7 +85,7 @@ impl Watch {
             Event::Progress { steps, .. } => {
                 let since = now - self.start;
                 if self.first.is_some() {
-                    // What is under way when it is told to stop still counts, and is waited for.
+                    // Steps under way at a stop still count, so it waits for them.
                     self.last = Some((*steps, now));
                     if since >= self.end {
                         return ControlFlow::Break(());
