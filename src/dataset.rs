@@ -407,6 +407,12 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "samples 0..4 of a dataset of 3")]
+    fn weights_beyond_a_part_panic() {
+        sides().0.weights(0..4);
+    }
+
+    #[test]
     #[should_panic(expected = "sample 7 of a dataset of 7")]
     fn a_sample_beyond_a_part_panics() {
         sides().1.read(7, &mut [0.0], &mut [0.0]);

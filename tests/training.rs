@@ -351,8 +351,17 @@ fn every_engine_refuses_the_same_steps() {
                 assert!(error.contains(named), "{}: {unfit:?}: {error:?}", engine.device());
             }
         }
-        let gap = [step, Step { number: 4, ..step }];
-        assert!(session.train(&gap).is_err(), "{}", engine.device());
+        for (number, next) in [(2, 4), (2, 2), (u64::MAX, 1), (u64::MAX - 1, 1)] {
+            let gap = [Step { number, ..step }, Step { number: next, ..step }];
+            assert!(session.train(&gap).is_err(), "{}: {number}, {next}", engine.device());
+        }
+        if engine.device().backend == "gpu" {
+            // The first of them could be taken, and must not be.
+            let last = u64::from(u32::MAX) - 1;
+            let beyond = [Step { number: last, ..step }, Step { number: last + 1, ..step }];
+            let error = session.train(&beyond).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(error.contains("at most 4294967294 steps"), "{error:?}");
+        }
         assert_eq!(pollster::block_on(session.parameters()).unwrap(), before);
         // What is left at the end of an epoch is a step.
         let rest = Step { first: 8, count: 2, ..step };
