@@ -182,29 +182,36 @@ fn what_does_not_fit_a_run_is_refused() {
     }
 }
 
+/// Drops the future of a run after so many polls.
+fn abandon(training: &mut Training, polls: usize) {
+    use std::task::{Context, Waker};
+    let mut run = Box::pin(training.run_async(|_| ControlFlow::Continue(())));
+    for _ in 0..polls {
+        if run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            break;
+        }
+    }
+}
+
 #[test]
 fn a_run_whose_future_was_dropped_can_be_saved_and_continued() {
-    use std::task::{Context, Waker};
     for engine in engines() {
         for trainer in trainers() {
             let what = format!("{:?} on {}", trainer.early_stopping, engine.device());
             let (whole, _) = fit(&trainer, &engine);
             let mut training = begin(&trainer, &engine);
             for polls in [1, 2, 3, 1] {
-                let mut run = Box::pin(training.run_async(|_| ControlFlow::Continue(())));
-                let mut context = Context::from_waker(Waker::noop());
-                for _ in 0..polls {
-                    if run.as_mut().poll(&mut context).is_ready() {
-                        break;
-                    }
-                }
-                drop(run);
+                abandon(&mut training, polls);
                 let state = block_on(training.state_async()).unwrap();
                 let mut resumed =
                     block_on(Training::resume_async(&engine, &hill(), &state)).unwrap();
                 block_on(resumed.run_async(|_| ControlFlow::Continue(()))).unwrap();
                 let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, whole.parameters(), "{what}");
+            }
+            // Without saving in between, it goes on with what was under way.
+            for polls in [1, 2, 1] {
+                abandon(&mut training, polls);
             }
             block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
             let learned = block_on(training.parameters_async()).unwrap();
