@@ -145,7 +145,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     let dataset = canvas.dataset()?;
     let (engine, opening) = open(options)?;
     if options.profile && engine.device().backend != "gpu" {
-        return Err(Error::Invalid(format!(
+        return Err(Error::Setting(format!(
             "--profile times the kernels of the GPU engine, and this is the {}: add --backend gpu",
             engine.device()
         )));

@@ -36,7 +36,7 @@ pub(crate) fn parse(table: &str) -> Result<Emails> {
     let header = COLUMNS.join(",");
     let (mut inputs, mut truths) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(table.lines()) {
-        let wrong = |what: String| Error::Invalid(format!("emails.csv, line {number}: {what}"));
+        let wrong = |what: String| Error::Data(format!("emails.csv, line {number}: {what}"));
         if number == 1 {
             if line != header {
                 return Err(wrong(format!("'{line}' should be the columns' names: {header}")));

@@ -119,7 +119,7 @@ pub fn encode<S: BuildHasher>(
 ) -> Result<Vec<u8>> {
     let extra = extra.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
     to_bytes(network, &extra, &[])
-        .map_err(|reason| Error::Invalid(format!("the network cannot be saved: {reason}")))
+        .map_err(|reason| Error::Format(format!("the network cannot be saved: {reason}")))
 }
 
 /// The network in the bytes of a file that [`save`] wrote, and the texts that were saved with it.
@@ -127,8 +127,7 @@ pub fn encode<S: BuildHasher>(
 /// # Errors
 /// It is no such network.
 pub fn decode(bytes: &[u8]) -> Result<(Network, HashMap<String, String>)> {
-    from_bytes(bytes)
-        .map_err(|reason| Error::Invalid(format!("this is no saved network: {reason}")))
+    from_bytes(bytes).map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
 }
 
 /// The file's bytes, or why there are none.

@@ -2,7 +2,7 @@
 
 mod weights;
 
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, invalid_data, invalid_setting, invalid_shape};
 use crate::permutation::Permutation;
 use std::sync::Arc;
 
@@ -125,14 +125,14 @@ impl Dataset {
         target_width: usize,
     ) -> Result<Self> {
         if input_width == 0 || target_width == 0 {
-            return invalid("a sample needs at least 1 input and 1 target");
+            return invalid_shape("a sample needs at least 1 input and 1 target");
         }
         let samples = inputs.len() / input_width;
         if !inputs.len().is_multiple_of(input_width)
             || !targets.len().is_multiple_of(target_width)
             || samples != targets.len() / target_width
         {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "{} input numbers in rows of {input_width} and {} target numbers in rows of \
                  {target_width} are not the same number of whole samples",
                 inputs.len(),
@@ -140,7 +140,7 @@ impl Dataset {
             ));
         }
         if samples == 0 {
-            return invalid("there is no sample to learn from");
+            return invalid_data("there is no sample to learn from");
         }
         #[allow(clippy::absurd_extreme_comparisons, reason = "32 bits on WebAssembly")]
         if samples > MOST_SAMPLES {
@@ -155,7 +155,7 @@ impl Dataset {
             [("input", &inputs, input_width), ("target", &targets, target_width)]
         {
             if let Some(position) = values.iter().position(|v| !v.is_finite()) {
-                return invalid(format!(
+                return invalid_data(format!(
                     "{name} {} of sample {} is {}",
                     position % width,
                     position / width,
@@ -204,11 +204,13 @@ impl Dataset {
         centred: bool,
     ) -> Result<Self> {
         if !(1..=4).contains(&target_width) {
-            return invalid(format!("pixels of {target_width} targets: they have 1 to 4"));
+            return invalid_shape(format!("pixels of {target_width} targets: they have 1 to 4"));
         }
         let pixels = width.checked_mul(height).filter(|pixels| (1..=MOST_SAMPLES).contains(pixels));
         let Some(pixels) = pixels else {
-            return invalid(format!("{width}×{height} pixels are no dataset: it has 1 to 2³² − 1"));
+            return invalid_shape(format!(
+                "{width}×{height} pixels are no dataset: it has 1 to 2³² − 1"
+            ));
         };
         let mut targets = targets.into_iter();
         let mut words = Vec::with_capacity(pixels);
@@ -216,14 +218,16 @@ impl Dataset {
             let mut bytes = [0; 4];
             for byte in &mut bytes[..target_width] {
                 let Some(target) = targets.next() else {
-                    return invalid(format!("fewer targets than {width}×{height} pixels have"));
+                    return invalid_shape(format!(
+                        "fewer targets than {width}×{height} pixels have"
+                    ));
                 };
                 *byte = target;
             }
             words.push(u32::from_le_bytes(bytes));
         }
         if targets.next().is_some() {
-            return invalid(format!("more targets than {width}×{height} pixels have"));
+            return invalid_shape(format!("more targets than {width}×{height} pixels have"));
         }
         let grid = Grid::new(width, height, centred);
         let samples = Samples::Pixels(Pixels { grid, channels: target_width, words });
@@ -320,11 +324,13 @@ impl Dataset {
     /// A fraction outside (0, 1), or one that leaves either side without a sample.
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
         if !(fraction > 0.0 && fraction < 1.0) {
-            return invalid(format!("a held-out fraction of {fraction}: it must lie in (0, 1)"));
+            return invalid_setting(format!(
+                "a held-out fraction of {fraction}: it must lie in (0, 1)"
+            ));
         }
         let held_out = (self.len() as f64 * fraction).round() as usize;
         if held_out == 0 || held_out == self.len() {
-            return invalid(format!(
+            return invalid_setting(format!(
                 "a held-out fraction of {fraction} of {} samples leaves nothing on one side",
                 self.len()
             ));
@@ -371,7 +377,7 @@ fn to_single(name: &str, values: &[f64], width: usize) -> Result<Vec<f32>> {
     let outside = |(value, single): (&f64, &f32)| value.is_finite() && single.is_infinite();
     match values.iter().zip(&single).position(outside) {
         None => Ok(single),
-        Some(position) => invalid(format!(
+        Some(position) => invalid_data(format!(
             "{name} {} of sample {} is {:?}, outside the range of f32, ±{:?}: scale the {name}s",
             position % width,
             position / width,

@@ -7,7 +7,7 @@
 //! A mask is a function of seed, step, layer, sample and neuron alone. So it is neither stored nor
 //! uploaded, and all engines drop the same outputs. Its twin is `shaders/shared/dropout.wgsl`.
 
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting};
 
 /// The masks of a training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +64,7 @@ pub(crate) fn check(layer: usize, rate: f64) -> Result<()> {
     if (0.0..1.0).contains(&rate) {
         Ok(())
     } else {
-        invalid(format!("layer {layer} has a dropout rate of {rate}: it must be in [0, 1)"))
+        invalid_setting(format!("layer {layer} has a dropout rate of {rate}: it must be in [0, 1)"))
     }
 }
 

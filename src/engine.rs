@@ -12,7 +12,7 @@ pub mod gpu;
 pub mod reference;
 
 use crate::dataset::Dataset;
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting, unsupported};
 use crate::network::Network;
 pub(crate) use crate::plan::check_widths;
 pub use crate::plan::{Plan, Step};
@@ -189,7 +189,7 @@ pub trait Compute: MaybeSend + MaybeSync {
         _plan: &'a Plan,
         _dataset: &'a Dataset,
     ) -> Pending<'a, Vec<KernelTime>> {
-        ready(invalid(format!(
+        ready(unsupported(format!(
             "only the GPU engine can time its kernels, not the {} engine",
             self.device().backend
         )))
@@ -223,7 +223,7 @@ pub(crate) const MOST_KEPT: u64 = 256 << 20;
 
 /// The error of a place that there is not, or in which nothing was kept.
 pub(crate) fn no_place<T>(place: usize) -> Result<T> {
-    invalid(format!("nothing was kept in place {place}: the places are 0 to {}", KEPT - 1))
+    invalid_setting(format!("nothing was kept in place {place}: the places are 0 to {}", KEPT - 1))
 }
 
 /// One training run on an engine. Except on WebAssembly, it can move to another thread.
@@ -294,7 +294,7 @@ pub trait Session: MaybeSend {
     ///
     /// Fails on a session that cannot keep, on another place, and on a device that failed.
     fn keep(&mut self, _place: usize) -> Pending<'_, ()> {
-        ready(invalid("this session cannot keep a moment of its run"))
+        ready(unsupported("this session cannot keep a moment of its run"))
     }
 
     /// Goes back to what was kept in a place: the steps started since then have had no effect.

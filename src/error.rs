@@ -10,9 +10,50 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting, shape or number that makes no sense.
+    /// A setting outside its range, an unknown name, or settings that contradict each other.
     #[error("{0}")]
-    Invalid(String),
+    Setting(String),
+
+    /// Sizes that do not fit each other, such as samples of 3 inputs for a network of 2.
+    #[error("{0}")]
+    Shape(String),
+
+    /// A number in samples or parameters that cannot be used, such as NaN.
+    #[error("{0}")]
+    Data(String),
+
+    /// Something that this engine, device or session cannot do, or not at this moment.
+    #[error("{0}")]
+    Unsupported(String),
+
+    /// Bytes or texts that this version cannot read as a network, a training run or a description, or a
+    /// network that the format cannot hold.
+    #[error("{0}")]
+    Format(String),
+
+    /// The operating system did not start the threads of the CPU engine.
+    #[error("cannot start {threads} threads: {source}")]
+    Threads {
+        /// How many were to be started.
+        threads: usize,
+        /// The operating system's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The operating system did not give the memory for a run on the CPU.
+    #[error("{what} needs {needed} bytes, more than this machine has: {advice}")]
+    OutOfMemory {
+        /// What the memory is for.
+        what: String,
+        /// Bytes it would take.
+        needed: u64,
+        /// What to try instead.
+        advice: String,
+    },
+
+    /// A mistake in this crate.
+    #[error("{0}: this is a bug in impasto, please report it")]
+    Internal(String),
 
     /// Something needs more memory or a larger binding than the machine offers.
     #[error("{what} needs {needed} bytes and the limit is {limit}: {advice}")]
@@ -106,7 +147,31 @@ pub enum Error {
     },
 }
 
-/// Shorthand for [`Error::Invalid`].
-pub(crate) fn invalid<T>(message: impl Into<String>) -> Result<T> {
-    Err(Error::Invalid(message.into()))
+impl Error {
+    /// The error for threads that were not started.
+    pub(crate) fn threads(
+        threads: usize,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Threads { threads, source: Box::new(source) }
+    }
+}
+
+/// Writes a function for each error that is a message alone.
+macro_rules! shorthands {
+    ($($function:ident => $variant:ident;)*) => {$(
+        #[doc = concat!("Shorthand for [`Error::", stringify!($variant), "`].")]
+        pub(crate) fn $function<T>(message: impl Into<String>) -> Result<T> {
+            Err(Error::$variant(message.into()))
+        }
+    )*};
+}
+
+shorthands! {
+    invalid_setting => Setting;
+    invalid_shape => Shape;
+    invalid_data => Data;
+    unsupported => Unsupported;
+    invalid_format => Format;
+    internal => Internal;
 }

@@ -5,7 +5,7 @@
 //! their ranges come from the formula's own file ([`About`]); parsing and checking go through
 //! serde, so that the command line, files and messages agree.
 
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, invalid_setting};
 use crate::template::{self, Values};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -105,10 +105,12 @@ pub(crate) fn check(name: &str, about: &About, component: &impl Serialize) -> Re
         match value {
             Some(value) if range.contains(value) => {}
             Some(value) => {
-                return invalid(format!("{parameter} of {name} is {value}: it must be {range}"));
+                return invalid_setting(format!(
+                    "{parameter} of {name} is {value}: it must be {range}"
+                ));
             }
             None => {
-                return invalid(format!(
+                return invalid_setting(format!(
                     "{parameter} of {name} is not a finite number: it must be {range}"
                 ));
             }
@@ -123,7 +125,7 @@ pub(crate) fn check_single(name: &str, component: &impl Serialize) -> Result<()>
         let Some(value) = value.as_f64() else { continue };
         let single = value as f32;
         if !single.is_finite() || (single == 0.0 && value != 0.0) {
-            return invalid(format!(
+            return invalid_setting(format!(
                 "{parameter} of {name} is {value:?}: the engines compute in f32, which cannot hold it"
             ));
         }
@@ -145,26 +147,31 @@ where
     let (name, settings) = text.split_once(':').unwrap_or((text, ""));
     let Some(default) = all.iter().copied().find(|component| name_of(*component) == name) else {
         let names: Vec<&str> = all.iter().map(|component| name_of(*component)).collect();
-        return invalid(format!(
+        return invalid_setting(format!(
             "there is no {family} '{name}': choose one of {}",
             names.join(", ")
         ));
     };
     let mut values = parameters(&default);
-    for setting in settings.split(',').filter(|setting| !setting.is_empty()) {
-        let Some((key, value)) = setting.split_once('=') else {
-            return invalid(format!("'{setting}' sets no parameter: write {name}:parameter=value"));
+    for assignment in settings.split(',').filter(|text| !text.is_empty()) {
+        let Some((key, value)) = assignment.split_once('=') else {
+            return invalid_setting(format!(
+                "'{assignment}' sets no parameter: write {name}:parameter=value"
+            ));
         };
         let known: Vec<String> = values.keys().cloned().collect();
         let Some(slot) = values.get_mut(key.trim()) else {
             let has = if known.is_empty() { "none".into() } else { known.join(", ") };
-            return invalid(format!("{name} has no parameter '{}': it has {has}", key.trim()));
+            return invalid_setting(format!(
+                "{name} has no parameter '{}': it has {has}",
+                key.trim()
+            ));
         };
         let (read, wanted) = read_as(slot, value.trim());
         match read {
             Some(read) => *slot = read,
             None => {
-                return invalid(format!(
+                return invalid_setting(format!(
                     "{} of {name} is '{}': it must be {wanted}",
                     key.trim(),
                     value.trim()
@@ -176,7 +183,7 @@ where
         return Ok(default);
     }
     let tagged = Value::Object(Map::from_iter([(name.to_string(), Value::Object(values))]));
-    serde_json::from_value(tagged).map_err(|error| Error::Invalid(format!("{text}: {error}")))
+    serde_json::from_value(tagged).map_err(|error| Error::Setting(format!("{text}: {error}")))
 }
 
 /// The value that `text` is, of the kind of `slot`, and what that kind is called.

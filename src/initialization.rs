@@ -1,6 +1,6 @@
 //! The distributions that initial parameters are drawn from.
 
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting};
 use crate::random::gaussian;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -80,7 +80,7 @@ impl Initialization {
         if sensible {
             Ok(())
         } else {
-            invalid(format!("{self:?} is no distribution to draw parameters from"))
+            invalid_setting(format!("{self:?} is no distribution to draw parameters from"))
         }
     }
 }

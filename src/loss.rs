@@ -8,7 +8,7 @@
 //! `family!` below, and `shaders/losses/NAME.wgsl`, the same in WGSL. The tests walk [`Loss::ALL`].
 
 use crate::activation::Activation;
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting, invalid_shape};
 use crate::family::{self, About, family};
 use crate::number::Number;
 
@@ -184,12 +184,12 @@ impl Loss {
         self.check()?;
         let least = self.least_outputs();
         if outputs < least {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "{self} is computed from at least {least} outputs, and the network has {outputs}"
             ));
         }
         match self.folded_activation() {
-            Some(folded) if output != folded && !output.is_identity() => invalid(format!(
+            Some(folded) if output != folded && !output.is_identity() => invalid_setting(format!(
                 "{self} is computed from logits, so the output layer must be {folded} or identity, \
                  not {output}"
             )),

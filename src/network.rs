@@ -16,7 +16,7 @@ pub(crate) mod builder;
 
 use crate::activation::Backward;
 use crate::encoding::Encoding;
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
 use crate::layer::Layer;
 use crate::segment::{Segment, SegmentTable};
 
@@ -79,7 +79,7 @@ impl Network {
     /// No layer, or more than there are.
     pub fn first_layers(&self, count: usize) -> Result<Self> {
         if !(1..=self.layers.len()).contains(&count) {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "the first {count} layers of a network of {}: take 1 or more of them",
                 self.layers.len()
             ));
@@ -104,14 +104,14 @@ impl Network {
     /// A wrong length, or a number that is not finite.
     pub fn set_parameters(&mut self, parameters: &[f64]) -> Result<()> {
         if parameters.len() != self.parameters.len() {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "{} parameters for a network of {}",
                 parameters.len(),
                 self.parameters.len()
             ));
         }
         if let Some(position) = parameters.iter().position(|p| !p.is_finite()) {
-            return invalid(format!("parameter {position} is {}", parameters[position]));
+            return invalid_data(format!("parameter {position} is {}", parameters[position]));
         }
         self.parameters.copy_from_slice(parameters);
         Ok(())
@@ -194,7 +194,7 @@ impl Network {
     /// An error if the network cannot be trained.
     pub(crate) fn check_trainable(&self) -> Result<()> {
         match self.layers.iter().position(|l| l.activation.backward() == Backward::None) {
-            Some(layer) => invalid(format!(
+            Some(layer) => invalid_setting(format!(
                 "layer {} uses the {} activation, which has no gradient to train with: use \
                  sigmoid instead, or the perceptron's own learning rule",
                 layer + 1,
@@ -215,7 +215,7 @@ pub(crate) fn whole_samples(inputs: &[f64], width: usize) -> Result<usize> {
     if inputs.len().is_multiple_of(width) {
         Ok(inputs.len() / width)
     } else {
-        invalid(format!(
+        invalid_shape(format!(
             "{} numbers are no whole samples of a network with {width} inputs",
             inputs.len()
         ))

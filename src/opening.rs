@@ -1,7 +1,7 @@
 //! How an engine is chosen and opened.
 
 use crate::engine::{Engine, cpu, gpu, reference};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, invalid_setting};
 
 /// Which engine is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl std::str::FromStr for Backend {
             "gpu" => Ok(Self::Gpu),
             "cpu" => Ok(Self::Cpu),
             "reference" => Ok(Self::Reference),
-            _ => invalid(format!(
+            _ => invalid_setting(format!(
                 "there is no backend '{name}': choose one of auto, gpu, cpu, reference"
             )),
         }
@@ -75,13 +75,13 @@ impl Options {
         };
         let no_gpu = matches!(self.backend, Backend::Cpu | Backend::Reference);
         if let (true, Some(name)) = (no_gpu, adapter) {
-            return invalid(format!(
+            return invalid_setting(format!(
                 "the adapter '{name}' is for the GPU engine: leave it out, or choose the gpu backend"
             ));
         }
         let chosen = self.kernels != gpu::Kernels::Auto;
         if no_gpu && chosen {
-            return invalid(
+            return invalid_setting(
                 "the choice of kernels is for the GPU engine: leave it out, or choose the gpu backend",
             );
         }

@@ -4,7 +4,7 @@ pub(crate) mod quality;
 
 use crate::dataset::Dataset;
 use crate::engine::{Engine, Output};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, invalid_shape};
 use crate::network::Network;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::fs::File;
@@ -43,13 +43,13 @@ impl Picture {
     ) -> Result<Self> {
         Self::check_size(width, height)?;
         if !(1..=4).contains(&channels) {
-            return invalid(format!("a picture of {channels} channels: it has 1 to 4"));
+            return invalid_shape(format!("a picture of {channels} channels: it has 1 to 4"));
         }
         if maximum != 255 && maximum != 65_535 {
-            return invalid(format!("a largest value of {maximum}: it is 255 or 65535"));
+            return invalid_shape(format!("a largest value of {maximum}: it is 255 or 65535"));
         }
         if values.len() != width * height * channels || values.iter().any(|v| *v > maximum) {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "{} values are no picture of {width}×{height} with {channels} channels up to {maximum}",
                 values.len()
             ));
@@ -272,7 +272,7 @@ impl Picture {
         let engine = engine.into();
         Self::check_size(width, height)?;
         if network.inputs() != 2 {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "a network of {} inputs paints no picture: it takes 2, x and y",
                 network.inputs()
             ));
@@ -314,18 +314,18 @@ impl Picture {
     /// No picture, pictures that do not match, or a sheet wider than 2³² − 1 pixels.
     pub fn beside(pictures: &[&Self], gap: usize) -> Result<Self> {
         let Some(first) = pictures.first() else {
-            return invalid("no picture to set side by side");
+            return invalid_shape("no picture to set side by side");
         };
         if pictures.iter().any(|p| {
             (p.height, p.channels, p.maximum) != (first.height, first.channels, first.maximum)
         }) {
-            return invalid(
+            return invalid_shape(
                 "pictures of different heights, channels or bits do not go side by side",
             );
         }
         let width = pictures.iter().map(|p| p.width).sum::<usize>() + gap * (pictures.len() - 1);
         if u32::try_from(width).is_err() {
-            return invalid(format!("a sheet {width} pixels wide: it can be 2³² − 1"));
+            return invalid_shape(format!("a sheet {width} pixels wide: it can be 2³² − 1"));
         }
         let mut values = Vec::with_capacity(width * first.height * first.channels);
         for row in 0..first.height {
@@ -365,7 +365,7 @@ impl Picture {
         if shape(self) == shape(other) {
             Ok(())
         } else {
-            invalid(format!(
+            invalid_shape(format!(
                 "pictures of {}×{} and {}×{} pixels, {} and {} channels, cannot be compared",
                 self.width, self.height, other.width, other.height, self.channels, other.channels
             ))
@@ -397,7 +397,7 @@ impl From<DynamicImage> for Picture {
 fn check_size(what: &str, width: u64, height: u64) -> Result<()> {
     let pixels = width.saturating_mul(height);
     if pixels == 0 {
-        return invalid(format!("{what} is {width}×{height}: it needs at least 1 pixel"));
+        return invalid_shape(format!("{what} is {width}×{height}: it needs at least 1 pixel"));
     }
     if pixels > MOST_PIXELS {
         return Err(Error::TooLarge {

@@ -1,7 +1,7 @@
 //! The settings of a training run that stay the same, and its steps.
 
 use crate::dataset::Dataset;
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting, invalid_shape};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
@@ -47,7 +47,7 @@ impl Plan {
         self.wrappers.check()?;
         not_negative("the L2 penalty", self.l2)?;
         if self.batch_size == 0 {
-            return invalid("a batch of 0 samples: it needs at least 1");
+            return invalid_setting("a batch of 0 samples: it needs at least 1");
         }
         self.check_samples([network.inputs(), network.outputs()], dataset)
     }
@@ -66,30 +66,30 @@ impl Plan {
         {
             let Step { number, first, count, learning_rate, .. } = *step;
             if number == 0 {
-                return invalid("step 0: steps are numbered from 1 on");
+                return invalid_setting("step 0: steps are numbered from 1 on");
             }
             if let Some(before) =
                 before.filter(|before| before.number.checked_add(1) != Some(number))
             {
-                return invalid(format!(
+                return invalid_setting(format!(
                     "step {number} follows step {}: steps are numbered one after the other, from 1 on",
                     before.number
                 ));
             }
             if count == 0 || first.checked_add(count).is_none_or(|end| end > samples) {
-                return invalid(format!(
+                return invalid_setting(format!(
                     "step {number} is of {count} samples from position {first} on, and there are \
                      {samples}"
                 ));
             }
             if count != batch && count != samples % batch {
-                return invalid(format!(
+                return invalid_setting(format!(
                     "step {number} is of {count} samples: it must have the batch size of {batch}, or \
                      what is left of the samples at the end of an epoch"
                 ));
             }
             if !(learning_rate.is_finite() && learning_rate > 0.0) {
-                return invalid(format!(
+                return invalid_setting(format!(
                     "step {number} has a learning rate of {learning_rate}: it must be a number above 0"
                 ));
             }
@@ -109,7 +109,7 @@ impl Plan {
 /// An error if the samples of `dataset` do not fit a network of so many inputs and outputs.
 pub(crate) fn check_widths([inputs, outputs]: [usize; 2], dataset: &Dataset) -> Result<()> {
     if dataset.input_width() != inputs || dataset.target_width() != outputs {
-        return invalid(format!(
+        return invalid_shape(format!(
             "samples of {} inputs and {} targets do not fit a network of {inputs} inputs and \
              {outputs} outputs",
             dataset.input_width(),

@@ -3,7 +3,7 @@
 //! To add one: a file with its formula and its [`About`], and a line in the
 //! `family!` below. Steps and epochs are counted from 1.
 
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting};
 use crate::family::{self, About, family};
 
 family! {
@@ -81,7 +81,7 @@ pub(crate) fn not_negative(name: &str, value: f64) -> Result<()> {
     if value.is_finite() && value >= 0.0 {
         Ok(())
     } else {
-        invalid(format!("{name} is {value}: it must be a number of at least 0"))
+        invalid_setting(format!("{name} is {value}: it must be a number of at least 0"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The state of a session: all that its steps change.
 
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_data, invalid_setting, invalid_shape, unsupported};
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +28,14 @@ impl State {
     /// `single` says that the session computes in f32.
     pub(crate) fn check(&self, plan: &Plan, parameters: usize, single: bool) -> Result<()> {
         if self.batches > MOST_BATCHES {
-            return invalid(format!(
+            return invalid_setting(format!(
                 "a state after {} batches: a run takes at most {MOST_BATCHES}",
                 self.batches
             ));
         }
         let vectors = plan.vectors();
         if self.vectors.len() != vectors {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "a state with {} vectors does not fit {} and what surrounds it, which have {vectors}",
                 self.vectors.len(),
                 plan.optimizer.name()
@@ -43,7 +43,7 @@ impl State {
         }
         for vector in std::iter::once(&self.parameters).chain(&self.vectors) {
             if vector.len() != parameters {
-                return invalid(format!(
+                return invalid_shape(format!(
                     "a state with {} numbers in a vector does not fit a network of {parameters} \
                      parameters",
                     vector.len()
@@ -56,7 +56,7 @@ impl State {
         };
         if !self.parameters.iter().all(finite) {
             let kind = if single { "f32" } else { "f64" };
-            return invalid(format!(
+            return invalid_data(format!(
                 "a state with a parameter that is not finite in {kind} cannot be restored"
             ));
         }
@@ -66,7 +66,7 @@ impl State {
 
 /// The error of `Session::state` after a step that diverged.
 pub(crate) fn no_state<T>() -> Result<T> {
-    invalid(
+    unsupported(
         "an update was not finite, so there is no state: go back to a kept moment or restore a state",
     )
 }

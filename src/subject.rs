@@ -2,7 +2,7 @@
 
 use crate::activation::Activation;
 use crate::encoding::Encoding;
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_format};
 use crate::network::Network;
 use crate::picture::Picture;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ impl Subject {
     pub fn to_metadata(&self) -> Result<HashMap<String, String>> {
         match serde_json::to_string(self) {
             Ok(text) => Ok(HashMap::from([(KEY.to_string(), text)])),
-            Err(error) => invalid(error.to_string()),
+            Err(error) => invalid_format(error.to_string()),
         }
     }
 
@@ -68,23 +68,23 @@ impl Subject {
     /// The texts do not tell it, or the network does not paint it.
     pub fn from_metadata(network: &Network, texts: &HashMap<String, String>) -> Result<Self> {
         let Some(text) = texts.get(KEY) else {
-            return invalid(
+            return invalid_format(
                 "it was not saved by paint --save or by the page, so nothing says how to paint with it".to_string(),
             );
         };
         let subject: Self = match serde_json::from_str(text) {
             Ok(subject) => subject,
-            Err(error) => return invalid(format!("its '{KEY}' entry: {error}")),
+            Err(error) => return invalid_format(format!("its '{KEY}' entry: {error}")),
         };
         Picture::check_size(subject.width, subject.height)?;
         if !(1..=4).contains(&subject.channels) || ![255, 65_535].contains(&subject.maximum) {
-            return invalid(format!(
+            return invalid_format(format!(
                 "it is said to paint {} channels up to {}: pictures have 1 to 4, up to 255 or 65535",
                 subject.channels, subject.maximum
             ));
         }
         if network.inputs() != 2 || network.outputs() != subject.outputs() {
-            return invalid("the network does not fit the picture it is said to paint");
+            return invalid_format("the network does not fit the picture it is said to paint");
         }
         Ok(subject)
     }

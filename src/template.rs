@@ -54,7 +54,7 @@ pub(crate) fn fill(name: &str, template: &str, values: &Values) -> Result<String
     let mut filled = String::with_capacity(2 * template.len());
     let mut blocks: Vec<Block> = Vec::new();
     let error = |line: usize, message: &str| {
-        Error::Invalid(format!("the template {name}, line {line}: {message}"))
+        Error::Internal(format!("the template {name}, line {line}: {message}"))
     };
     let mut end = 0;
     for (number, line) in (1..).zip(template.lines()) {

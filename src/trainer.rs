@@ -34,7 +34,7 @@ mod turns;
 
 use crate::dataset::Dataset;
 use crate::engine::{Engine, Output, Plan, check_widths, reference};
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
@@ -169,13 +169,13 @@ impl Trainer {
     /// One that says which setting is wrong.
     pub fn check(&self, network: &Network) -> Result<()> {
         if self.epochs == 0 {
-            return invalid("0 epochs: training needs at least 1");
+            return invalid_setting("0 epochs: training needs at least 1");
         }
         if self.batch_size == 0 {
-            return invalid("a batch of 0 samples: it needs at least 1");
+            return invalid_setting("a batch of 0 samples: it needs at least 1");
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return invalid(format!(
+            return invalid_setting(format!(
                 "a learning rate of {}: it must be a number above 0",
                 self.learning_rate
             ));

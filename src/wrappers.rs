@@ -1,6 +1,6 @@
 //! All that surrounds an optimizer in a run.
 
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting};
 use crate::wrapper::Wrapper;
 use crate::wrapper::accumulate::Accumulate;
 use crate::wrapper::clip_norm::ClipNorm;
@@ -61,7 +61,7 @@ impl Wrappers {
                 }
             };
             if twice {
-                return invalid(format!("{} is there twice", wrapper.name()));
+                return invalid_setting(format!("{} is there twice", wrapper.name()));
             }
         }
         Ok(wrappers)

@@ -275,7 +275,7 @@ fn settings_that_make_no_sense_are_refused() {
             let mut trained = network.clone();
             let result = trainer.fit(&engine, &mut trained, &hill(), |_| panic!("{named} starts"));
             let message = match result {
-                Err(Error::Invalid(message)) => message,
+                Err(Error::Setting(message) | Error::Shape(message)) => message,
                 other => panic!("{named} on {}: {other:?}", engine.device()),
             };
             assert!(message.contains(named), "{named}: {message}");

@@ -55,7 +55,7 @@ fn classes(width: usize, height: usize, ink: &[bool]) -> Result<Picture> {
 pub fn load(path: &Path) -> Result<(Network, Subject)> {
     let (network, texts) = impasto::load(path)?;
     let subject = Subject::from_metadata(&network, &texts).map_err(|error| match error {
-        Error::Invalid(reason) => Error::Checkpoint { path: path.into(), reason },
+        Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
         other => other,
     })?;
     Ok((network, subject))

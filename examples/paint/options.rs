@@ -254,7 +254,7 @@ impl FromStr for Hidden {
     fn from_str(text: &str) -> Result<Self, Error> {
         let number = |text: &str| {
             text.trim().parse::<usize>().map_err(|_| {
-                Error::Invalid(format!("'{text}' is no number of neurons: write 10x100, or 64,32"))
+                Error::Setting(format!("'{text}' is no number of neurons: write 10x100, or 64,32"))
             })
         };
         let mut widths = Vec::new();
@@ -264,12 +264,12 @@ impl FromStr for Hidden {
                 None => (1, number(part)?),
             };
             if times == 0 || width == 0 {
-                return Err(Error::Invalid(format!(
+                return Err(Error::Setting(format!(
                     "'{part}' is no hidden layer: it needs at least 1 layer of at least 1 neuron"
                 )));
             }
             if times > MOST_LAYERS - widths.len().min(MOST_LAYERS) {
-                return Err(Error::Invalid(format!("more than {MOST_LAYERS} hidden layers")));
+                return Err(Error::Setting(format!("more than {MOST_LAYERS} hidden layers")));
             }
             widths.extend(std::iter::repeat_n(width, times));
         }
@@ -293,8 +293,8 @@ impl FromStr for Size {
             Some(Self { width: width.trim().parse().ok()?, height: height.trim().parse().ok()? })
         });
         if parsed.is_some_and(|size: Self| size.width == 0 || size.height == 0) {
-            return Err(Error::Invalid(format!("'{text}' has no pixel: write 640x480")));
+            return Err(Error::Setting(format!("'{text}' has no pixel: write 640x480")));
         }
-        parsed.ok_or_else(|| Error::Invalid(format!("'{text}' is no size: write 640x480")))
+        parsed.ok_or_else(|| Error::Setting(format!("'{text}' is no size: write 640x480")))
     }
 }

@@ -52,7 +52,7 @@ impl Outputs {
             let place = files::place(path).unwrap_or_else(|_| path.clone());
             let clash = taken.iter().find(|(_, other)| *other == place);
             if let Some((other, _)) = clash {
-                return Err(Error::Invalid(format!(
+                return Err(Error::Setting(format!(
                     "{} would be both {other} and {role}: choose another name",
                     path.display()
                 )));

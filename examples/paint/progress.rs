@@ -47,7 +47,7 @@ impl Progress {
         let style = "[{bar:8}] {percent:>3} %  {eta:>3} left  {wide_msg}";
         bar.set_style(
             ProgressStyle::with_template(style)
-                .map_err(|e| Error::Invalid(e.to_string()))?
+                .map_err(|e| Error::Unsupported(e.to_string()))?
                 .progress_chars("=> "),
         );
         // Until the run has started: a GPU's kernels are compiled, and tried for speed on first use.
@@ -65,7 +65,7 @@ impl Progress {
                 process::exit(i32::from(crate::INTERRUPTED));
             }
         });
-        listening.map_err(|e| Error::Invalid(format!("cannot listen for Ctrl-C: {e}")))?;
+        listening.map_err(|e| Error::Unsupported(format!("cannot listen for Ctrl-C: {e}")))?;
         Ok(Self {
             bar,
             interrupted,

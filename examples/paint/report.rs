@@ -95,7 +95,7 @@ impl Report {
     pub fn write(&self, options: &Options) -> Result<()> {
         let Some(path) = &options.report else { return Ok(()) };
         let mut text =
-            serde_json::to_string_pretty(&self.0).map_err(|e| Error::Invalid(e.to_string()))?;
+            serde_json::to_string_pretty(&self.0).map_err(|e| Error::Format(e.to_string()))?;
         text.push('\n');
         impasto::files::write(path, text.as_bytes())
     }

@@ -80,7 +80,7 @@ impl TrainingState {
     /// The run is too large for the format.
     pub fn encode(&self) -> Result<Vec<u8>> {
         run_to_bytes(self)
-            .map_err(|reason| Error::Invalid(format!("the run cannot be saved: {reason}")))
+            .map_err(|reason| Error::Format(format!("the run cannot be saved: {reason}")))
     }
 
     /// The run in the bytes of a file that [`save`](Self::save) wrote.
@@ -88,7 +88,7 @@ impl TrainingState {
     /// # Errors
     /// They contain no such run.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        run_from(bytes).map_err(|reason| Error::Invalid(format!("this is no saved run: {reason}")))
+        run_from(bytes).map_err(|reason| Error::Format(format!("this is no saved run: {reason}")))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Weights of samples.
 
 use super::{Dataset, to_single};
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_data, invalid_shape};
 use std::sync::Arc;
 
 impl Dataset {
@@ -30,7 +30,7 @@ impl Dataset {
     /// range of f32.
     pub fn with_weights(&self, weights: &[f64]) -> Result<Self> {
         if weights.len() != self.len() {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "{} weights do not fit a dataset of {} samples",
                 weights.len(),
                 self.len()
@@ -65,7 +65,7 @@ impl Dataset {
         let width = self.target_width();
         let classes = width.max(2);
         if weights.len() != classes {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "{} class weights do not fit {classes} classes",
                 weights.len()
             ));
@@ -76,7 +76,7 @@ impl Dataset {
         for index in 0..self.len() {
             self.read_targets(index, &mut targets);
             let Some(class) = class_of(&targets) else {
-                return invalid(format!(
+                return invalid_data(format!(
                     "sample {index} belongs to no single class: class weights take targets of 1 for \
                      the class of a sample and 0 for the others, or a single target of 0 or 1"
                 ));
@@ -121,7 +121,7 @@ impl Dataset {
 fn check(of: &str, weights: &[f64]) -> Result<()> {
     match weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
         None => Ok(()),
-        Some(index) => invalid(format!(
+        Some(index) => invalid_data(format!(
             "the weight of {of} {index} is {}: it must be a number of at least 0",
             weights[index]
         )),

@@ -1,7 +1,7 @@
 //! Sines and cosines of octaves.
 
 use super::Formula;
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting};
 use crate::family::{About, Parameter, Range};
 
 /// The most octaves: of more, f32 keeps no digit of the phase.
@@ -46,7 +46,7 @@ impl Formula for Frequency {
 
     fn check(self) -> Result<()> {
         if self.octaves > MOST_OCTAVES {
-            return invalid(format!(
+            return invalid_setting(format!(
                 "a frequency encoding of {} octaves: it must have 1 to {MOST_OCTAVES}",
                 self.octaves
             ));

@@ -58,7 +58,7 @@ impl CpuEngine {
                 .num_threads(threads)
                 .thread_name(|i| format!("impasto-cpu-{i}"))
                 .build()
-                .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))
+                .map_err(|error| Error::threads(threads, error))
         };
         let pool = (threads > 1).then(start).transpose()?.map(Arc::new);
         let device = Device {

@@ -2,7 +2,7 @@
 
 use super::{Formula, Loss, Targets, Visitor};
 use crate::dataset::{Dataset, Samples};
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_data};
 
 /// How far a sum of probabilities may be from 1, and a probability below 0: what is left of 1 after
 /// thousands of numbers were rounded to f32 and added in f32.
@@ -19,7 +19,7 @@ impl Targets {
         };
         let outside = |t: &f32| !(low..=high).contains(&f64::from(*t));
         if let Some(output) = targets.iter().position(outside) {
-            return invalid(format!(
+            return invalid_data(format!(
                 "target {output} of sample {sample} is {}, and {loss} takes targets {wanted}: scale \
                  them, or choose another loss",
                 targets[output]
@@ -27,7 +27,7 @@ impl Targets {
         }
         let sum: f64 = targets.iter().map(|t| f64::from(*t)).sum();
         if self == Self::Distribution && (sum - 1.0).abs() > TOLERANCE {
-            return invalid(format!(
+            return invalid_data(format!(
                 "the targets of sample {sample} sum to {}, and {loss} takes the probability of each \
                  class, which sum to 1: give 1 for the class of a sample and 0 for the others, or \
                  choose another loss",

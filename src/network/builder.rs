@@ -4,7 +4,7 @@ use super::Network;
 use crate::activation::Activation;
 use crate::dropout;
 use crate::encoding::Encoding;
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, invalid_setting};
 use crate::initialization::Initialization;
 use crate::layer::Layer;
 use crate::segment::SegmentTable;
@@ -181,10 +181,10 @@ impl Builder {
     /// dropout after it, more than 2²⁸ parameters, or constants out of range.
     pub fn build(self) -> Result<Network> {
         if self.inputs == 0 {
-            return invalid("a network needs at least 1 input");
+            return invalid_setting("a network needs at least 1 input");
         }
         if self.layers.is_empty() {
-            return invalid("a network needs at least an output layer");
+            return invalid_setting("a network needs at least an output layer");
         }
         self.encoding.check()?;
         for chosen in [self.weights, self.biases].into_iter().flatten() {
@@ -198,12 +198,12 @@ impl Builder {
             let bias = bias && self.bias;
             let number = position + 1;
             if fan_out == 0 {
-                return invalid(format!(
+                return invalid_setting(format!(
                     "layer {number} has width 0: a layer needs at least 1 neuron"
                 ));
             }
             if activation.is_row() && number < self.layers.len() {
-                return invalid(format!(
+                return invalid_setting(format!(
                     "layer {number} is a hidden layer with {activation}, which is for the output \
                      layer only: choose relu, leaky-relu, tanh or sigmoid"
                 ));
@@ -211,7 +211,7 @@ impl Builder {
             activation.check()?;
             dropout::check(number, dropout)?;
             if dropout > 0.0 && number == self.layers.len() {
-                return invalid("dropout after the output layer: it is for hidden layers");
+                return invalid_setting("dropout after the output layer: it is for hidden layers");
             }
             total = fan_in
                 .checked_add(usize::from(bias))

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent.
 
 use super::{Constants, Formula, State, constants};
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_setting};
 use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 
@@ -49,7 +49,7 @@ impl Formula for Sgd {
 
     fn check(self) -> Result<()> {
         if self.nesterov && self.momentum == 0.0 {
-            return invalid("Nesterov's method needs a momentum above 0");
+            return invalid_setting("Nesterov's method needs a momentum above 0");
         }
         Ok(())
     }

@@ -170,7 +170,7 @@ fn what_does_not_fit_a_run_is_refused() {
     }
     // Damaged files: cut anywhere, or with a bit changed in the header, none is a panic.
     for length in (0..bytes.len()).step_by(37) {
-        assert!(matches!(TrainingState::decode(&bytes[..length]), Err(Error::Invalid(_))));
+        assert!(matches!(TrainingState::decode(&bytes[..length]), Err(Error::Format(_))));
     }
     for place in 8..bytes.len().min(3_000) {
         let mut damaged = bytes.clone();

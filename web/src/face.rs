@@ -57,7 +57,7 @@ impl Face {
     /// Trains for about so many milliseconds; progress as JSON.
     pub async fn train(&mut self, milliseconds: f64) -> Result<String> {
         let time = Duration::try_from_secs_f64(milliseconds / 1e3)
-            .map_err(|error| failure(Error::Invalid(error.to_string())))?;
+            .map_err(|error| failure(Error::Setting(error.to_string())))?;
         json(&self.0.train(time).await.map_err(failure)?)
     }
 
@@ -111,7 +111,7 @@ impl Face {
 }
 
 fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| failure(Error::Invalid(error.to_string())))
+    serde_json::to_string(value).map_err(|error| failure(Error::Setting(error.to_string())))
 }
 
 /// The error for JavaScript, called after its kind.

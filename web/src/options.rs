@@ -60,9 +60,9 @@ impl Options {
     /// Not such an object, or a value that is out of range.
     pub fn parse(json: &str) -> Result<Self> {
         let options: Self = serde_json::from_str(json)
-            .map_err(|error| Error::Invalid(format!("the painter's options: {error}")))?;
+            .map_err(|error| Error::Setting(format!("the painter's options: {error}")))?;
         if options.hidden.len() > MOST || options.hidden.iter().any(|width| *width > MOST) {
-            return Err(Error::Invalid(format!("more than {MOST} layers or neurons in one")));
+            return Err(Error::Setting(format!("more than {MOST} layers or neurons in one")));
         }
         Ok(options)
     }

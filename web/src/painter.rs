@@ -155,7 +155,7 @@ impl Painter {
             Some(saved) => {
                 let (network, before) = load(saved)?;
                 if before.classify {
-                    return Err(Error::Invalid(
+                    return Err(Error::Setting(
                         "a network that tells ink from paper cannot learn colours: open it without \
                          the picture, or begin with a new one"
                             .into(),
@@ -163,7 +163,7 @@ impl Painter {
                 }
                 let subject = Subject::new(&picture, network.encoding(), false);
                 if network.outputs() != subject.outputs() {
-                    return Err(Error::Invalid(format!(
+                    return Err(Error::Setting(format!(
                         "a network that paints {} channels cannot learn a picture of {}: open it \
                          without the picture, or begin with a new one",
                         network.outputs(),
@@ -236,7 +236,7 @@ impl Painter {
 
     async fn train_until(&mut self, enough: impl Fn(Duration, u64) -> bool) -> Result<Progress> {
         let Some(run) = &mut self.run else {
-            return Err(Error::Invalid("there is no picture to learn: give one".into()));
+            return Err(Error::Setting("there is no picture to learn: give one".into()));
         };
         let clock = Instant::now();
         let (steps, samples) = (run.training.summary().steps, run.training.summary().samples);
@@ -259,7 +259,7 @@ impl Painter {
             self.refresh().await?;
         }
         let ending = trained?;
-        let Some(run) = &mut self.run else { return Err(Error::Invalid("no run".into())) };
+        let Some(run) = &mut self.run else { return Err(Error::Setting("no run".into())) };
         // A browser's clock may stand still for a tenth of a millisecond.
         let seconds = clock.elapsed().as_secs_f64().max(1e-4);
         let summary = run.training.summary();
@@ -304,7 +304,7 @@ impl Painter {
     /// A size out of range, or a device that failed.
     pub async fn paint(&mut self, width: usize, height: usize) -> Result<Vec<u8>> {
         if width.checked_mul(height).is_none_or(|pixels| pixels > MOST_PIXELS) {
-            return Err(Error::Invalid(format!(
+            return Err(Error::Setting(format!(
                 "a painting of {width}×{height} pixels: here it has at most {MOST_PIXELS}"
             )));
         }
@@ -341,20 +341,20 @@ impl Painter {
     /// No such layer, a size out of range, or a device that failed.
     pub async fn neurons(&mut self, layer: usize, size: usize) -> Result<Vec<u8>> {
         if !(1..=LARGEST_THUMBNAIL).contains(&size) {
-            return Err(Error::Invalid(format!(
+            return Err(Error::Setting(format!(
                 "thumbnails of {size} pixels: they have 1 to {LARGEST_THUMBNAIL}"
             )));
         }
         let layers = self.network.layers().len();
         if layer >= layers {
-            return Err(Error::Invalid(format!(
+            return Err(Error::Setting(format!(
                 "there is no layer {layer}: the network has {layers}, from 0 on"
             )));
         }
         self.refresh().await?;
         let part = self.network.first_layers(layer + 1)?;
         if part.outputs().saturating_mul(size * size) > MOST_PIXELS {
-            return Err(Error::Invalid(format!(
+            return Err(Error::Setting(format!(
                 "thumbnails of {size} pixels for {} neurons: make them smaller",
                 part.outputs()
             )));
@@ -395,7 +395,7 @@ impl Painter {
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         match &mut self.run {
             Some(run) => run.training.set_learning_rate(rate),
-            None => Err(Error::Invalid("there is no picture to learn: give one".into())),
+            None => Err(Error::Setting("there is no picture to learn: give one".into())),
         }
     }
 

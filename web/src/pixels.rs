@@ -9,7 +9,7 @@ use impasto::{Error, Picture, Result};
 pub fn picture(width: usize, height: usize, rgba: &[u8]) -> Result<Picture> {
     Picture::check_size(width, height)?;
     if rgba.len() != width * height * 4 {
-        return Err(Error::Invalid(format!(
+        return Err(Error::Shape(format!(
             "{} bytes are no RGBA picture of {width}×{height} pixels",
             rgba.len()
         )));

@@ -55,7 +55,7 @@ impl Jobs {
             match result.receive().await {
                 Some(Ok(done)) => Ok(done),
                 Some(Err(panic)) => resume_unwind(panic),
-                None => Err(Error::Invalid("a thread of the CPU engine ended early".into())),
+                None => Err(Error::Internal("a thread of the CPU engine ended early".into())),
             }
         })
     }

@@ -12,7 +12,7 @@ use super::update::{Around, Terms, update};
 use crate::dataset::Dataset;
 use crate::dropout::Masks;
 use crate::engine::{Divergence, KEPT, Outcome, Plan, Step};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, internal};
 use crate::network::Network;
 use crate::resources::Resources;
 use crate::wrapper::clip_norm::factor;
@@ -150,7 +150,7 @@ impl Run {
     /// given. To be called by one thread at a time.
     pub(super) fn train(&self, steps: &[Step], place: Option<usize>) -> Result<Outcome> {
         if self.failed.load(Ordering::Relaxed) {
-            return invalid("the steps before could not be taken");
+            return internal("the steps before could not be taken");
         }
         let threads = self.tiles.len();
         let before = *lock(&self.progress);
@@ -173,11 +173,11 @@ impl Run {
                     thread::Builder::new().name(name).spawn_scoped(scope, move || work(other));
                 if let Err(error) = begun {
                     barrier.abandon();
-                    return invalid(format!("cannot start {threads} threads: {error}"));
+                    return Err(Error::threads(threads, error));
                 }
             }
             // A panic of another thread goes on in this one at the end of the scope.
-            work(0).or_else(|Abandoned| invalid("a thread of the CPU engine ended early"))
+            work(0).or_else(|Abandoned| internal("a thread of the CPU engine ended early"))
         });
         self.failed.store(done.is_err(), Ordering::Relaxed);
         let (losses, progress) = done?;
@@ -193,13 +193,10 @@ impl Run {
 
 /// An error if the operating system would not give the memory that a run needs.
 fn check_memory(network: &Network, numbers: usize, threads: usize) -> Result<()> {
-    Vec::<f32>::new().try_reserve_exact(numbers).map_err(|_| {
-        Error::Invalid(format!(
-            "training {} parameters on {threads} threads needs {} bytes, more than this machine \
-             has: make the layers narrower",
-            network.parameters().len(),
-            numbers.saturating_mul(4)
-        ))
+    Vec::<f32>::new().try_reserve_exact(numbers).map_err(|_| Error::OutOfMemory {
+        what: format!("training {} parameters on {threads} threads", network.parameters().len()),
+        needed: (numbers as u64).saturating_mul(4),
+        advice: "make the layers narrower".into(),
     })
 }
 

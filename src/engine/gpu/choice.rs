@@ -1,6 +1,6 @@
 //! Which kernels the GPU engine uses.
 
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, invalid_setting};
 
 /// Which kernels an engine uses, and whether it looks for their fastest shapes.
 #[derive(Clone, Copy, Default)]
@@ -29,7 +29,7 @@ impl std::str::FromStr for Kernels {
             "auto" => Ok(Self::Auto),
             "layerwise" => Ok(Self::Layerwise),
             "fused" => Ok(Self::Fused),
-            _ => invalid(format!(
+            _ => invalid_setting(format!(
                 "there are no kernels '{name}': choose one of auto, layerwise, fused"
             )),
         }

@@ -5,7 +5,7 @@ use super::kernels::{Access, Kernel, KernelKey, Needs, Source};
 use super::lock::lock;
 #[cfg(test)]
 use crate::error::Error;
-use crate::error::{Result, invalid};
+use crate::error::{Result, internal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,7 +31,7 @@ impl Kernel {
     async fn compile(gpu: &Gpu, key: &KernelKey) -> Result<Self> {
         let name = key.name;
         let Some(source) = key.source() else {
-            return invalid(format!("there is no kernel '{name}'"));
+            return internal(format!("there is no kernel '{name}'"));
         };
         let reads_step = source.reads_step();
         let has_shape = source.argument_bytes > 0;

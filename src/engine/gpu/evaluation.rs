@@ -8,7 +8,7 @@ use super::recorder::{Grid, Pass, Recorder, play_steps};
 use super::run_buffers::NEVER;
 use super::step::StepData;
 use crate::dataset::Part;
-use crate::error::{Result, invalid};
+use crate::error::{Result, internal};
 use crate::permutation::Permutation;
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ impl Evaluation {
             for data in &data {
                 let fits = |pass: &&Pass| pass.count == data.count as usize;
                 let Some(pass) = self.passes.iter().find(fits) else {
-                    return invalid(format!(
+                    return internal(format!(
                         "no evaluation of {} samples was recorded",
                         data.count
                     ));

@@ -12,7 +12,7 @@ use super::{Choice, GpuEngine, Kernels};
 use crate::activation::Activation;
 use crate::dataset::Dataset;
 use crate::engine::{Compute, Device, Outcome, Output, Plan, Session, Step};
-use crate::error::{Result, invalid};
+use crate::error::{Result, unsupported};
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::trainer::Trainer;
@@ -204,7 +204,7 @@ fn a_gpu_that_cannot_be_opened_is_passed_over_and_reported() {
     // Opens an adapter that is called good.
     let open = async |candidate: Candidate| match candidate.device.adapter.as_str() {
         "good" => Ok("opened"),
-        name => invalid(format!("{name} is asleep")),
+        name => unsupported(format!("{name} is asleep")),
     };
     let first = |found: Vec<Candidate>| pollster::block_on(adapter::open_first(found, open));
     if software().count() == 0 {

@@ -12,7 +12,7 @@ use super::shape::{Abilities, Shape, Shapes};
 use super::specialise::{self, Kind, Purpose, Samples};
 use crate::dataset::{self, Dataset};
 use crate::engine::Output;
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, unsupported};
 use crate::loss::Loss;
 use crate::network::Network;
 use std::fmt::Display;
@@ -39,7 +39,7 @@ const NO_BUFFER: &str = "the fused kernels take a batch and a dataset that fit i
 
 /// Error when the fused kernels turn out to be impossible only while they are built.
 fn forced(reason: &str) -> Error {
-    Error::Invalid(format!("{reason}: choose the layerwise kernels"))
+    Error::Unsupported(format!("{reason}: choose the layerwise kernels"))
 }
 
 /// Whether the fused kernels can take this dataset.
@@ -55,7 +55,7 @@ pub(super) fn check_dataset(gpu: &Gpu, dataset: &Dataset) -> Result<()> {
         }
         dataset::Samples::Pixels(pixels) => pixels.words.len(),
     };
-    if 4 * numbers as u64 > gpu.largest_buffer() { invalid(NO_BUFFER) } else { Ok(()) }
+    if 4 * numbers as u64 > gpu.largest_buffer() { unsupported(NO_BUFFER) } else { Ok(()) }
 }
 
 /// Whether the fused kernels can take `rows` samples through this network at a time.
@@ -64,16 +64,16 @@ pub(super) fn check_dataset(gpu: &Gpu, dataset: &Dataset) -> Result<()> {
 /// The reason why they cannot.
 pub(super) fn check(gpu: &Gpu, network: &Network, rows: usize) -> Result<()> {
     if network.layers().iter().any(|layer| layer.fan_out > WIDEST) {
-        return invalid(format!("the fused kernels take layers of at most {WIDEST} neurons"));
+        return unsupported(format!("the fused kernels take layers of at most {WIDEST} neurons"));
     }
     let layout = Layout::new(network, rows);
     let candidates = gpu.candidates(&layout);
     if candidates.is_empty() {
         let unlimited = Abilities { most_turns: usize::MAX, ..gpu.abilities.clone() };
         if super::candidates::candidates(&unlimited, &layout).is_empty() {
-            return invalid(NO_SHAPE);
+            return unsupported(NO_SHAPE);
         }
-        return invalid(format!(
+        return unsupported(format!(
             "{} ends the loops of a kernel after {} turns, and the fused kernels take more for this \
              network and batch",
             gpu.info.adapter, gpu.abilities.most_turns
@@ -92,7 +92,7 @@ pub(super) fn check(gpu: &Gpu, network: &Network, rows: usize) -> Result<()> {
             && layout.rows / tile <= most
             && layout.all_blocks(shapes.gradients) < most
     };
-    if candidates.iter().all(fits) { Ok(()) } else { invalid(NO_BUFFER) }
+    if candidates.iter().all(fits) { Ok(()) } else { unsupported(NO_BUFFER) }
 }
 
 /// The parameters in the layout of the fused kernels.

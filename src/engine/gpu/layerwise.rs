@@ -16,7 +16,7 @@ use super::turns;
 use crate::activation::Activation;
 use crate::dropout;
 use crate::engine::Output;
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, unsupported};
 use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
@@ -56,7 +56,7 @@ fn check_turns(gpu: &Gpu, network: &Network) -> Result<()> {
     for (width, is_output) in hidden.chain([(network.outputs(), true)]) {
         let turns = turns::of_layer(width, is_output);
         if turns > most {
-            return invalid(format!(
+            return unsupported(format!(
                 "{} ends the loops of a kernel after {most} turns, and a layer of {width} neurons \
                  takes {turns}: use the CPU engine",
                 gpu.info.adapter

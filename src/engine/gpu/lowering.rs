@@ -9,7 +9,7 @@ mod layerwise;
 
 use super::choice::Kernels;
 use super::task::{Lowering, Task};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, internal};
 
 /// Every lowering, the fastest first; the last takes any network that the device can run.
 static ALL: [&dyn Lowering; 2] = [&fused::FUSED, &layerwise::LAYERWISE];
@@ -35,11 +35,11 @@ pub(super) async fn build<T: Task>(task: &T, kernels: Kernels) -> Result<T::Buil
         };
         let Some(next) = next.map(|next| next.name()) else { return Err(reason) };
         if !is_auto {
-            return Err(Error::Invalid(format!("{reason}: choose the {next} kernels")));
+            return Err(Error::Unsupported(format!("{reason}: choose the {next} kernels")));
         }
         task.gpu().note(format!("{reason}: the {next} kernels are used"));
     }
-    invalid(format!("no lowering has the kernels {kernels:?}"))
+    internal(format!("no lowering has the kernels {kernels:?}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::device::{Gpu, STEP_STRIDE};
 use super::readback::floats;
 use super::recorder::{Pass, play_steps};
 use super::step::StepData;
-use crate::error::{Result, invalid};
+use crate::error::{Result, internal};
 use std::sync::Arc;
 
 /// A pass with the step that it reads.
@@ -49,7 +49,7 @@ impl Prediction {
         for some in inputs.chunks(rows * width_in) {
             let count = some.len() / width_in;
             let Some(part) = self.parts.iter().find(|part| part.pass.count == count) else {
-                return invalid(format!("no pass over {count} samples was recorded"));
+                return internal(format!("no pass over {count} samples was recorded"));
             };
             let values: Vec<f32> = some.iter().map(|v| *v as f32).collect();
             gpu.write(&self.inputs, bytemuck::cast_slice(&values));

@@ -3,7 +3,7 @@
 use super::recorder::play_timed;
 use super::session::GpuSession;
 use crate::engine::{KernelTime, Step};
-use crate::error::{Result, invalid};
+use crate::error::{Result, unsupported};
 
 /// Steps whose times are taken, after as many to warm up.
 const STEPS: usize = 20;
@@ -16,7 +16,7 @@ impl GpuSession {
     pub(super) async fn profile(&self) -> Result<Vec<KernelTime>> {
         let gpu = &self.gpu;
         if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return invalid(format!(
+            return unsupported(format!(
                 "{} cannot time its kernels: profile on another adapter",
                 gpu.info.description()
             ));
@@ -24,7 +24,7 @@ impl GpuSession {
         let (count, dispatches) = self.full_step();
         let queries = 2 * dispatches.len() as u32;
         if queries > wgpu::QUERY_SET_MAX_QUERIES {
-            return invalid(format!(
+            return unsupported(format!(
                 "a step of {} dispatches is too long to time: profile at most {}, with fewer layers \
                  or the fused kernels",
                 dispatches.len(),

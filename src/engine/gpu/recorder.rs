@@ -3,7 +3,7 @@
 use super::arguments::Arguments;
 use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{Kernel, KernelKey};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, internal};
 use std::sync::Arc;
 
 /// Bytes of arguments that a kernel is given: none has more. They are in a storage buffer, not a
@@ -172,7 +172,7 @@ impl<'a> Recorder<'a> {
         let kernel = self.gpu.kernel(&key).await?;
         if kernel.arguments != A::NAME {
             let (name, needed) = (kernel.name, kernel.arguments);
-            return invalid(format!("the kernel '{name}' takes {needed}, not {}", A::NAME));
+            return internal(format!("the kernel '{name}' takes {needed}, not {}", A::NAME));
         }
         let work: Work = work.into();
         let workgroups = work.grid.checked(self.gpu, &kernel)?;

@@ -19,7 +19,7 @@ use crate::dropout::Masks;
 use crate::engine::{
     KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, no_place, ready,
 };
-use crate::error::{Result, invalid};
+use crate::error::{Result, internal, unsupported};
 use crate::network::Network;
 use crate::resources::Resources;
 use crate::state::State;
@@ -162,7 +162,7 @@ impl GpuSession {
         let mut played = Vec::with_capacity(steps.len());
         for step in steps {
             let Some(plan) = self.passes.iter().find(|plan| plan.count == step.count) else {
-                return invalid(format!("no kernels for a step of {} samples", step.count));
+                return internal(format!("no kernels for a step of {} samples", step.count));
             };
             played.push(plan.dispatches.as_slice());
         }
@@ -235,7 +235,7 @@ impl Session for GpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
         self.plan.check_steps(steps, self.samples)?;
         if let Some(step) = steps.iter().find(|step| step.number >= u64::from(NEVER)) {
-            return invalid(format!(
+            return unsupported(format!(
                 "step {}: a run on a GPU has at most {} steps",
                 step.number,
                 NEVER - 1

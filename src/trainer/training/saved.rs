@@ -3,7 +3,7 @@
 use super::{Judge, Samples, Training};
 use crate::dataset::Dataset;
 use crate::engine::Engine;
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid_format, invalid_setting, invalid_shape};
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
 use crate::state::State;
@@ -134,7 +134,7 @@ impl Training {
         state: &TrainingState,
     ) -> Result<Self> {
         if dataset.len() != state.samples {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "a run that was begun with {} samples cannot go on with {}",
                 state.samples,
                 dataset.len()
@@ -157,10 +157,12 @@ impl Training {
     ) -> Result<()> {
         let (dataset, held_out) = (self.dataset.clone(), self.held_out.clone());
         if state.course != Course::of(&self.trainer) {
-            return invalid("a state of another run, with another course through the samples");
+            return invalid_setting(
+                "a state of another run, with another course through the samples",
+            );
         }
         if dataset.len() + held_out.as_ref().map_or(0, Dataset::len) != state.samples {
-            return invalid(format!(
+            return invalid_shape(format!(
                 "a state of another run: it has {} samples, and this run has {}",
                 state.samples,
                 dataset.len() + held_out.as_ref().map_or(0, Dataset::len)
@@ -174,7 +176,7 @@ impl Training {
         let TrainingState { trainer, network, session, best, epoch, summary, course, .. } = state;
         trainer.check(network)?;
         if *course != Course::of(trainer) {
-            return invalid(
+            return invalid_setting(
                 "a run cannot go on with another batch size, seed, order of the samples or fraction of \
                  held-out samples than it was begun with",
             );
@@ -183,7 +185,7 @@ impl Training {
         if !timetable.is_at(session.batches, epoch, summary)
             || best.is_some_and(|best| best > summary.history.len() as u64)
         {
-            return invalid(
+            return invalid_format(
                 "a saved run whose numbers contradict each other: it is damaged, or another program \
                  wrote it",
             );

@@ -96,9 +96,7 @@ impl Run {
                 .collect();
             let mut done = vec![share(0)];
             for other in others {
-                let started = other.map_err(|error| {
-                    Error::Invalid(format!("cannot start {threads} threads: {error}"))
-                })?;
+                let started = other.map_err(|error| Error::threads(threads, error))?;
                 // A panic of another thread goes on in this one.
                 done.push(started.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
