@@ -77,7 +77,8 @@ fn places() -> Vec<Place> {
     let place = |name, adapter| Place { name, adapter, engine: OnceCell::new() };
     let mut places = vec![place("cpu".to_owned(), None)];
     for adapter in impasto::gpu::adapters() {
-        let name = format!("gpu, {}, {}", adapter.adapter, adapter.api).replace('/', " ");
+        let api = adapter.api.map_or_else(String::new, |api| format!(", {api}"));
+        let name = format!("gpu, {}{api}", adapter.adapter).replace('/', " ");
         places.push(place(name, Some(adapter.description())));
     }
     places

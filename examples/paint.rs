@@ -21,8 +21,8 @@ mod report;
 
 use canvas::Canvas;
 use impasto::{
-    Activation, Dataset, Encoding, Engine, Error, Initialization, Loss, Network, Optimizer,
-    Picture, Result, Schedule, Subject, Summary, Trainer,
+    Activation, Backend, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
+    Optimizer, Picture, Result, Schedule, Subject, Summary, Trainer,
 };
 use options::Options;
 use outputs::Outputs;
@@ -144,7 +144,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     }
     let dataset = canvas.dataset()?;
     let (engine, opening) = open(options)?;
-    if options.profile && engine.device().backend != "gpu" {
+    if options.profile && engine.device().backend != Backend::Gpu {
         return Err(Error::Setting(format!(
             "--profile times the kernels of the GPU engine, and this is the {}: add --backend gpu",
             engine.device()

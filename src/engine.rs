@@ -12,6 +12,7 @@ pub mod gpu;
 pub mod reference;
 
 use crate::dataset::Dataset;
+pub use crate::device::Device;
 use crate::error::{Result, invalid_setting, unsupported};
 use crate::network::Network;
 pub(crate) use crate::plan::check_widths;
@@ -373,51 +374,6 @@ impl Divergence {
     /// What was not finite, in words.
     pub(crate) fn what(self) -> &'static str {
         if self.in_loss { "the loss" } else { "a parameter's update" }
-    }
-}
-
-/// What an engine runs on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Device {
-    /// `gpu`, `cpu` or `reference`.
-    pub backend: &'static str,
-    /// The adapter's or processor's name.
-    pub adapter: String,
-    /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `software`, `CPU` or `other`.
-    pub device_type: &'static str,
-    /// The driver and its version; empty where there is none.
-    pub driver: String,
-    /// `Vulkan`, `Metal`, `DirectX 12`, `OpenGL`, `WebGPU`, or empty.
-    pub api: &'static str,
-}
-
-impl Device {
-    /// Whether it is an adapter that computes on the CPU.
-    pub(crate) fn is_software(&self) -> bool {
-        self.device_type == "software"
-    }
-
-    /// The adapter with what is known of it: `llvmpipe (software adapter, not a GPU, Vulkan, …)`.
-    pub fn description(&self) -> String {
-        let kind = match self.device_type {
-            "software" => "software adapter, not a GPU",
-            "CPU" => "",
-            other => other,
-        };
-        let details = [kind, self.api, &self.driver];
-        let known: Vec<&str> = details.into_iter().filter(|text| !text.is_empty()).collect();
-        if known.is_empty() {
-            self.adapter.clone()
-        } else {
-            format!("{} ({})", self.adapter, known.join(", "))
-        }
-    }
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} engine on {}", self.backend, self.description())
     }
 }
 

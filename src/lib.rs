@@ -33,6 +33,7 @@
 pub mod activation;
 mod checkpoint;
 mod dataset;
+mod device;
 mod dropout;
 pub mod encoding;
 mod engine;
@@ -68,10 +69,11 @@ pub use activation::Activation;
 pub use checkpoint::save;
 pub use checkpoint::{decode, encode, load};
 pub use dataset::Dataset;
+pub use device::{Api, Backend, Device, DeviceType};
 pub use encoding::Encoding;
 pub use engine::{
-    Compute, Device, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Session,
-    Step, cpu, gpu, reference,
+    Compute, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Session, Step,
+    cpu, gpu, reference,
 };
 pub use error::{Error, Result};
 pub use initialization::Initialization;
@@ -79,9 +81,9 @@ pub use layer::Layer;
 pub use loss::Loss;
 pub use network::Network;
 pub use network::builder::Builder;
+pub use opening::Options;
 #[cfg(not(target_arch = "wasm32"))]
 pub use opening::open;
-pub use opening::{Backend, Options};
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
 pub use picture::Picture;

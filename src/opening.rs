@@ -1,37 +1,8 @@
 //! How an engine is chosen and opened.
 
+use crate::device::Backend;
 use crate::engine::{Engine, cpu, gpu, reference};
-use crate::error::{Error, Result, invalid_setting};
-
-/// Which engine is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Backend {
-    /// A GPU where there is a real one, else the CPU.
-    #[default]
-    Auto,
-    /// The GPU engine, on a software adapter if there is no other.
-    Gpu,
-    /// The CPU engine.
-    Cpu,
-    /// The f64 reference: slow, and what the others are checked against.
-    Reference,
-}
-
-impl std::str::FromStr for Backend {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "gpu" => Ok(Self::Gpu),
-            "cpu" => Ok(Self::Cpu),
-            "reference" => Ok(Self::Reference),
-            _ => invalid_setting(format!(
-                "there is no backend '{name}': choose one of auto, gpu, cpu, reference"
-            )),
-        }
-    }
-}
+use crate::error::{Result, invalid_setting};
 
 /// The environment variable that names an adapter where nothing else does.
 const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";

@@ -7,8 +7,8 @@ mod common;
 
 use impasto::gpu::{Counts, GpuEngine, Kernels};
 use impasto::{
-    Activation, Compute, Dataset, Encoding, Engine, Network, Optimizer, Plan, Resources, Step,
-    Trainer,
+    Activation, Backend, Compute, Dataset, Encoding, Engine, Network, Optimizer, Plan, Resources,
+    Step, Trainer,
 };
 use std::ops::ControlFlow;
 
@@ -232,7 +232,7 @@ fn a_session_reports_its_memory_by_kind() {
         let held = session.resources();
         let what = format!("{held:?} on {}", engine.device());
         // Those who compute in the host's memory read the dataset's own samples.
-        let samples = if engine.device().backend == "gpu" { 4 * 100 } else { 0 };
+        let samples = if engine.device().backend == Backend::Gpu { 4 * 100 } else { 0 };
         assert_eq!(held.samples, samples, "{what}");
         // Adam's two vectors. Rows may be padded.
         assert!(held.parameters >= parameters && held.state >= 2 * parameters, "{what}");

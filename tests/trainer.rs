@@ -26,8 +26,8 @@ use common::{adapters, engines, gpu_engines};
 use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
-    Activation, Compute, Dataset, EarlyStopping, Ending, Engine, Epoch, Error, Event, Loss,
-    Network, Optimizer, Schedule, Summary, Trainer, evaluate,
+    Activation, Backend, Compute, Dataset, EarlyStopping, Ending, Engine, Epoch, Error, Event,
+    Loss, Network, Optimizer, Schedule, Summary, Trainer, evaluate,
 };
 use rayon::prelude::*;
 use std::ops::ControlFlow;
@@ -176,7 +176,7 @@ fn diverging(learning_rate: f64, optimizer: Optimizer) -> Trainer {
 fn a_run_that_diverges_keeps_what_it_had_before() {
     for engine in engines() {
         // f64 takes Adam's steps, each as large as its rate, without harm.
-        let reference = engine.device().backend == "reference";
+        let reference = engine.device().backend == Backend::Reference;
         let adam_rate = if reference { 1e160 } else { 1e30 };
         for (rate, optimizer) in [
             (1e30, Optimizer::SGD),
@@ -208,7 +208,7 @@ fn a_run_that_diverges_keeps_what_it_had_before() {
 fn half_an_update(engine: &Engine) -> (Network, Network) {
     let dataset = Dataset::from_rows(&[[1e6, 1e-6]], &[[1e4]]).unwrap();
     let start = Network::builder(2).output(1, Activation::Identity).build().unwrap();
-    let learning_rate = if engine.device().backend == "reference" { 1e300 } else { 1e30 };
+    let learning_rate = if engine.device().backend == Backend::Reference { 1e300 } else { 1e30 };
     let trainer = Trainer { learning_rate, optimizer: Optimizer::SGD, ..trainer(5) };
     let mut network = start.clone();
     let fitted = trainer.fit(engine, &mut network, &dataset, |_| ControlFlow::Continue(()));

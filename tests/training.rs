@@ -19,7 +19,7 @@ use impasto::cpu::CpuEngine;
 use impasto::gpu::Kernels;
 use impasto::reference::{self, ReferenceEngine};
 use impasto::{
-    Activation, Compute, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
+    Activation, Backend, Compute, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
     Optimizer, Picture, Plan, Step, Trainer, Wrappers, evaluate, psnr,
 };
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ use std::ops::ControlFlow;
 
 /// All engines but the reference.
 fn others() -> Vec<Engine> {
-    engines().into_iter().filter(|engine| engine.device().backend != "reference").collect()
+    engines().into_iter().filter(|engine| engine.device().backend != Backend::Reference).collect()
 }
 
 /// 3 inputs, hidden layers of 9 and 5. Biases are not 0, as initial biases else are,
@@ -355,7 +355,7 @@ fn every_engine_refuses_the_same_steps() {
             let gap = [Step { number, ..step }, Step { number: next, ..step }];
             assert!(session.train(&gap).is_err(), "{}: {number}, {next}", engine.device());
         }
-        if engine.device().backend == "gpu" {
+        if engine.device().backend == Backend::Gpu {
             // The first of them could be taken, and must not be.
             let last = u64::from(u32::MAX) - 1;
             let beyond = [Step { number: last, ..step }, Step { number: last + 1, ..step }];

@@ -24,7 +24,7 @@ mod squared_error;
 mod xor;
 
 use common::engines;
-use impasto::{Dataset, Engine, Loss, Trainer, reference};
+use impasto::{Backend, Dataset, Engine, Loss, Trainer, reference};
 use std::ops::ControlFlow;
 use std::ops::Range;
 use std::process::Command;
@@ -42,7 +42,7 @@ const UNITS: f64 = 8.0;
 fn assert_close(engine: &Engine, actual: f64, expected: f64) {
     let device = engine.device();
     let epsilon =
-        if device.backend == "reference" { f64::EPSILON } else { f64::from(f32::EPSILON) };
+        if device.backend == Backend::Reference { f64::EPSILON } else { f64::from(f32::EPSILON) };
     let off = (actual - expected).abs() / epsilon;
     assert!(off <= UNITS, "{actual} is off {expected} by {off} epsilons on {device}");
 }
@@ -50,7 +50,7 @@ fn assert_close(engine: &Engine, actual: f64, expected: f64) {
 /// A training run of thousands of tiny steps takes seconds on a GPU's software driver, so there it
 /// is one seed, and eight elsewhere.
 fn seeds(engine: &Engine) -> Range<u64> {
-    if engine.device().backend == "gpu" { 0..1 } else { 0..8 }
+    if engine.device().backend == Backend::Gpu { 0..1 } else { 0..8 }
 }
 
 fn assert_within(engine: &Engine, seed: u64, actual: f64, expected: &Range<f64>) {

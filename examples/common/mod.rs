@@ -48,7 +48,7 @@ fn introduce(engine: &Engine) {
     for note in engine.notes() {
         say!("note: {note}");
     }
-    if device.backend != "reference" {
+    if device.backend != Backend::Reference {
         say!("(f32: about six decimals are right; --backend reference computes in f64)");
     }
     say!();

@@ -27,9 +27,9 @@ impl Report {
             "engine": {
                 "backend": device.backend,
                 "adapter": device.adapter,
-                "device_type": device.device_type,
+                "device_type": device.device_type.name(),
                 "driver": known(&device.driver),
-                "api": known(device.api),
+                "api": device.api.map(impasto::Api::name),
                 "setup_seconds": null,
             },
             "training": null,

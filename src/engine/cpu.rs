@@ -28,8 +28,9 @@ mod vectors;
 use self::layout::{Layout, Purpose};
 use self::session::CpuSession;
 use self::tile::{Shape, Tile};
-use super::{Compute, Device, Output, Pending, Plan, Session, handles, ready};
+use super::{Compute, Output, Pending, Plan, Session, handles, ready};
 use crate::dataset::Dataset;
+use crate::device::{Backend, Device};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use rayon::prelude::*;
@@ -61,17 +62,9 @@ impl CpuEngine {
                 .map_err(|error| Error::threads(threads, error))
         };
         let pool = (threads > 1).then(start).transpose()?.map(Arc::new);
-        let device = Device {
-            backend: "cpu",
-            adapter: format!(
-                "CPU, {threads} thread{}{}",
-                if threads == 1 { "" } else { "s" },
-                vectors::name()
-            ),
-            device_type: "CPU",
-            driver: String::new(),
-            api: "",
-        };
+        let plural = if threads == 1 { "" } else { "s" };
+        let name = format!("CPU, {threads} thread{plural}{}", vectors::name());
+        let device = Device::processor(Backend::Cpu, name);
         Ok(Self { device, threads, pool, notes: Vec::new() })
     }
 }

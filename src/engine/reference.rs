@@ -25,10 +25,11 @@ pub(crate) use wrappers::gather_gradients;
 pub use wrappers::{average, clip_norm, clip_value, lookahead};
 
 use super::{
-    Compute, Device, Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step,
-    handles, no_place, ready,
+    Compute, Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, handles,
+    no_place, ready,
 };
 use crate::dataset::Dataset;
+use crate::device::{Backend, Device};
 use crate::dropout::Masks;
 use crate::error::Result;
 use crate::loss::Loss;
@@ -204,14 +205,7 @@ pub struct ReferenceEngine {
 impl ReferenceEngine {
     /// The reference needs nothing.
     pub fn new() -> Self {
-        let device = Device {
-            backend: "reference",
-            adapter: "CPU, 1 thread, f64".into(),
-            device_type: "CPU",
-            driver: String::new(),
-            api: "",
-        };
-        Self { device }
+        Self { device: Device::processor(Backend::Reference, "CPU, 1 thread, f64") }
     }
 }
 

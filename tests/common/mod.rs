@@ -3,7 +3,7 @@
 use impasto::cpu::CpuEngine;
 use impasto::gpu::{self, GpuEngine, Kernels};
 use impasto::reference::ReferenceEngine;
-use impasto::{Device, Engine};
+use impasto::{Api, Device, Engine};
 use std::path::PathBuf;
 
 /// Every engine there is: the reference, the CPU, and the GPU engine on every adapter.
@@ -28,7 +28,7 @@ pub fn gpu_engines() -> Vec<GpuEngine> {
 pub fn adapters() -> Vec<Device> {
     let found = gpu::adapters();
     let required = std::env::var("IMPASTO_REQUIRE_GPU").is_ok_and(|v| !v.is_empty() && v != "0");
-    let modern = found.iter().any(|adapter| adapter.api != "OpenGL");
+    let modern = found.iter().any(|adapter| adapter.api != Some(Api::OpenGl));
     assert!(
         modern || !required,
         "IMPASTO_REQUIRE_GPU is set, but there is no adapter but OpenGL's"

@@ -117,7 +117,7 @@ fn every_adapter_paints_as_the_cpu_does() {
             (&engine["backend"], &engine["adapter"]),
             (&json!("gpu"), &json!(adapter.adapter))
         );
-        assert_eq!(engine["api"], adapter.api);
+        assert_eq!(engine["api"], adapter.api.expect("of an adapter").name());
         let quality = impasto::psnr(&studio.picture("cpu.png"), &studio.picture("gpu.png"));
         assert!(quality.unwrap() > 50.0, "{named}");
     }

@@ -4,8 +4,8 @@ use crate::run::{ends, samples};
 use crate::{SMALL, batches_of_four, engines, gpu_engines, small};
 use impasto::reference::ReferenceEngine;
 use impasto::{
-    Activation, Dataset, Engine, Loss, Network, Optimizer, Output, Plan, Session, Step, Wrappers,
-    evaluate,
+    Activation, Backend, Dataset, Engine, Loss, Network, Optimizer, Output, Plan, Session, Step,
+    Wrappers, evaluate,
 };
 use pollster::block_on;
 
@@ -110,7 +110,8 @@ fn an_average_and_an_update_that_was_undone_are_what_was_learned() {
     let network = small(Activation::Tanh, Activation::Identity, 2);
     let ema = Wrappers::new(["ema:decay=0.5".parse().unwrap()]).unwrap();
     // In f64 such an update is still finite.
-    let single = engines().into_iter().filter(|engine| engine.device().backend != "reference");
+    let single =
+        engines().into_iter().filter(|engine| engine.device().backend != Backend::Reference);
     for engine in single {
         for wrappers in [Wrappers::default(), ema] {
             let plan = Plan { wrappers, ..batches_of_four() };

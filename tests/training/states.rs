@@ -3,7 +3,7 @@
 use crate::run::{optimizers, samples};
 use crate::{batches_of_four, engines, small};
 use impasto::{
-    Activation, Dataset, Engine, Network, Optimizer, Plan, Session, State, Step, Wrappers,
+    Activation, Backend, Dataset, Engine, Network, Optimizer, Plan, Session, State, Step, Wrappers,
 };
 
 /// Steps `first` to `last` over 10 samples in batches of 4.
@@ -137,7 +137,12 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
         }
         // What f64 alone can hold is for the reference alone.
         let restored = pollster::block_on(session.restore(&large));
-        assert_eq!(restored.is_ok(), engine.device().backend == "reference", "{}", engine.device());
+        assert_eq!(
+            restored.is_ok(),
+            engine.device().backend == Backend::Reference,
+            "{}",
+            engine.device()
+        );
     }
 }
 
@@ -175,7 +180,8 @@ fn a_moment_after_an_update_that_was_undone_is_kept_as_it_was() {
         (samples(10, 3, 2, 1), small(Activation::Tanh, Activation::Identity, 2));
     let wrappers = Wrappers::new(["ema:decay=0.5".parse().expect("a wrapper")]).expect("one");
     // In f64 such an update is still finite.
-    let single = engines().into_iter().filter(|engine| engine.device().backend != "reference");
+    let single =
+        engines().into_iter().filter(|engine| engine.device().backend != Backend::Reference);
     for engine in single {
         for wrappers in [Wrappers::default(), wrappers] {
             let plan = Plan { wrappers, ..batches_of_four() };

@@ -200,9 +200,9 @@ impl Painter {
     pub fn adapter(&self) -> Adapter {
         let device = self.engine.engine().device();
         Adapter {
-            backend: device.backend,
+            backend: device.backend.name(),
             name: device.adapter.clone(),
-            kind: device.device_type,
+            kind: device.device_type.name(),
             description: device.description(),
         }
     }

@@ -1,10 +1,7 @@
 //! Which adapters there are, and which one is taken.
 
-use crate::engine::Device;
+use crate::device::{Api, Backend, Device, DeviceType};
 use crate::error::{Error, Result};
-
-/// The device type of an adapter that computes on the CPU.
-pub(super) const SOFTWARE: &str = "software";
 
 /// What to do where there is no adapter at all.
 #[cfg(not(target_arch = "wasm32"))]
@@ -42,10 +39,8 @@ pub(super) async fn find() -> Vec<Candidate> {
         let device = describe(&info);
         found.push(Candidate { adapter, device });
     }
-    found.sort_by_key(|candidate| {
-        let kinds = ["discrete GPU", "integrated GPU", "virtual GPU", "other", SOFTWARE];
-        let kind = kinds.iter().position(|kind| *kind == candidate.device.device_type);
-        (kind, candidate.device.api == "OpenGL")
+    found.sort_by_key(|Candidate { device, .. }| {
+        (device.device_type, device.api == Some(Api::OpenGl))
     });
     found
 }
@@ -77,7 +72,7 @@ pub(super) async fn open_first<T>(
 ) -> Result<(T, Vec<String>)> {
     let listed: Vec<String> = found.iter().map(|c| c.device.description()).collect();
     let mut refused = Vec::new();
-    for candidate in found.into_iter().filter(|c| c.device.device_type != SOFTWARE) {
+    for candidate in found.into_iter().filter(|c| c.device.device_type != DeviceType::Software) {
         match open(candidate).await {
             Ok(opened) => return Ok((opened, refused)),
             Err(error) => refused.push(error.to_string()),
@@ -107,23 +102,23 @@ fn describe(info: &wgpu::AdapterInfo) -> Device {
     let name = info.name.to_lowercase();
     let software = ["llvmpipe", "softpipe", "swiftshader", "basic render"];
     let device_type = match info.device_type {
-        wgpu::DeviceType::Cpu => SOFTWARE,
-        _ if software.iter().any(|known| name.contains(known)) => SOFTWARE,
-        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
-        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
-        wgpu::DeviceType::VirtualGpu => "virtual GPU",
-        wgpu::DeviceType::Other => "other",
+        wgpu::DeviceType::Cpu => DeviceType::Software,
+        _ if software.iter().any(|known| name.contains(known)) => DeviceType::Software,
+        wgpu::DeviceType::DiscreteGpu => DeviceType::DiscreteGpu,
+        wgpu::DeviceType::IntegratedGpu => DeviceType::IntegratedGpu,
+        wgpu::DeviceType::VirtualGpu => DeviceType::VirtualGpu,
+        wgpu::DeviceType::Other => DeviceType::Other,
     };
     let api = match info.backend {
-        wgpu::Backend::Vulkan => "Vulkan",
-        wgpu::Backend::Metal => "Metal",
-        wgpu::Backend::Dx12 => "DirectX 12",
-        wgpu::Backend::Gl => "OpenGL",
-        wgpu::Backend::BrowserWebGpu => "WebGPU",
-        wgpu::Backend::Noop => "none",
+        wgpu::Backend::Vulkan => Some(Api::Vulkan),
+        wgpu::Backend::Metal => Some(Api::Metal),
+        wgpu::Backend::Dx12 => Some(Api::DirectX12),
+        wgpu::Backend::Gl => Some(Api::OpenGl),
+        wgpu::Backend::BrowserWebGpu => Some(Api::WebGpu),
+        wgpu::Backend::Noop => None,
     };
     Device {
-        backend: "gpu",
+        backend: Backend::Gpu,
         adapter: info.name.clone(),
         device_type,
         driver: [info.driver.trim(), info.driver_info.trim()].join(" ").trim().to_string(),

@@ -11,7 +11,7 @@ use super::recent::Recent;
 use super::shape::{Abilities, Shapes};
 use super::turns;
 use super::waiter::Waiter;
-use crate::engine::Device;
+use crate::device::{Api, Device, DeviceType};
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -117,7 +117,7 @@ impl Gpu {
         let width = adapter.get_info().subgroup_min_size;
         let broadcast = if subgroups { width.min(8) } else { 0 };
         // What tells nothing is llvmpipe through OpenGL, for which 4 would be wgpu's guess.
-        let told = subgroups || info.api == "WebGPU";
+        let told = subgroups || info.api == Some(Api::WebGpu);
         let vector = if told && (4..8).contains(&width) { width } else { 8 };
         let failures = Arc::new(Mutex::new(Failures::default()));
         let noted = Arc::clone(&failures);
@@ -143,7 +143,7 @@ impl Gpu {
         });
         let abilities = Abilities {
             limits: limits.clone(),
-            software: info.is_software(),
+            software: info.device_type == DeviceType::Software,
             broadcast,
             vector,
             most_turns: turns::most(&info),

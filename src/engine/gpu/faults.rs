@@ -11,7 +11,8 @@ use super::twins::{adapters, random};
 use super::{Choice, GpuEngine, Kernels};
 use crate::activation::Activation;
 use crate::dataset::Dataset;
-use crate::engine::{Compute, Device, Outcome, Output, Plan, Session, Step};
+use crate::device::{Device, DeviceType};
+use crate::engine::{Compute, Outcome, Output, Plan, Session, Step};
 use crate::error::{Result, unsupported};
 use crate::network::Network;
 use crate::optimizer::Optimizer;
@@ -197,7 +198,8 @@ fn a_gpu_that_cannot_be_opened_is_passed_over_and_reported() {
     let gpu = |name: &'static str| {
         software().map(move |candidate| {
             let adapter = name.to_string();
-            let device = Device { adapter, device_type: "discrete GPU", ..candidate.device };
+            let device =
+                Device { adapter, device_type: DeviceType::DiscreteGpu, ..candidate.device };
             Candidate { device, ..candidate }
         })
     };

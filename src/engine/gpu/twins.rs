@@ -20,6 +20,7 @@ use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
 use super::step::StepData;
 use crate::dataset::{Dataset, Samples};
+use crate::device::Api;
 use crate::encoding::Encoding;
 use crate::engine::reference;
 use crate::permutation::Permutation;
@@ -46,7 +47,7 @@ const SIZES: [usize; 12] = [1, 2, 3, 7, 8, 9, 31, 33, 100, 127, 129, 257];
 pub(super) fn adapters() -> Vec<Arc<Gpu>> {
     let found = pollster::block_on(adapter::find());
     let required = std::env::var("IMPASTO_REQUIRE_GPU").is_ok_and(|v| !v.is_empty() && v != "0");
-    let modern = found.iter().any(|candidate| candidate.device.api != "OpenGL");
+    let modern = found.iter().any(|candidate| candidate.device.api != Some(Api::OpenGl));
     assert!(
         modern || !required,
         "IMPASTO_REQUIRE_GPU is set, but there is no adapter but OpenGL's"

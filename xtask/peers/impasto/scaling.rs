@@ -7,7 +7,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use impasto::{Dataset, Engine, Event, Network, Picture, Trainer};
+use impasto::{Backend, Dataset, Engine, Event, Network, Picture, Trainer};
 use points::{Cost, Size};
 use std::ops::ControlFlow;
 
@@ -143,6 +143,6 @@ fn device_bytes(
     // A run of its own, since the trainer keeps its session to itself.
     let plan = trainer.plan(dataset);
     let session = pollster::block_on(engine.start(network, &plan, dataset))?;
-    let on_device = engine.device().backend == "gpu";
+    let on_device = engine.device().backend == Backend::Gpu;
     Ok(on_device.then(|| session.resources().total()))
 }
