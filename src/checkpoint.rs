@@ -33,6 +33,14 @@ struct Description {
     /// The rate of each layer; empty where none drops anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     dropout: Vec<f64>,
+    /// Epochs that the network was trained for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    epochs: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(epochs: &u64) -> bool {
+    *epochs == 0
 }
 
 impl Network {
@@ -146,6 +154,7 @@ fn to_bytes(
         } else {
             Vec::new()
         },
+        epochs: network.epochs_trained(),
     };
     if extra.contains_key(KEY) {
         return Err(format!(
@@ -275,6 +284,7 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
         places_in_file(segment).zip(values(&tensor)).for_each(|(at, value)| numbers[at] = value);
     }
     network.set_parameters(&parameters).map_err(|e| e.to_string())?;
+    network.set_epochs_trained(description.epochs);
     Ok((network, metadata))
 }
 

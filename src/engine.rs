@@ -14,8 +14,9 @@ pub mod reference;
 use crate::dataset::Dataset;
 pub use crate::device::Device;
 use crate::error::{Result, invalid_setting, unsupported};
+use crate::loss::Loss;
 use crate::network::Network;
-pub(crate) use crate::plan::check_widths;
+pub(crate) use crate::plan::check_evaluation;
 pub use crate::plan::{Plan, Step};
 use crate::resources::Resources;
 use crate::state::State;
@@ -241,11 +242,11 @@ pub(crate) fn no_place<T>(place: usize) -> Result<T> {
 /// let plan = Trainer::default().plan(&samples);
 ///
 /// let mut session = engine.start(&network, &plan, &samples).await?;
-/// let before = session.evaluate(&samples).await?;
+/// let before = session.evaluate(&samples, plan.loss).await?;
 /// let step = |number| Step { number, epoch: number, first: 0, count: 2, learning_rate: 0.01 };
 /// let outcome = session.train(&[step(1), step(2)])?.await?;
 /// assert_eq!((outcome.losses.len(), outcome.diverged), (2, None));
-/// assert!(session.evaluate(&samples).await? < before);
+/// assert!(session.evaluate(&samples, plan.loss).await? < before);
 /// # Ok(())
 /// # })
 /// # }
@@ -311,13 +312,13 @@ pub trait Session: MaybeSend {
     /// Fails on inputs that are no whole samples, and on a device that failed.
     fn predict<'a>(&'a mut self, inputs: &'a [f64], output: Output) -> Pending<'a, Vec<f64>>;
 
-    /// The plan's loss on `dataset` with the parameters learned so far ([`parameters`](Self::parameters)),
+    /// The `loss` of `dataset` with the parameters learned so far ([`parameters`](Self::parameters)),
     /// computed where the session computes. Samples count by their weights, nothing is dropped, and an L2
     /// penalty is not part of it. A dataset that shares its samples with that of the session, such as the
     /// other side of a [split](Dataset::split), is not uploaded.
     ///
     /// Fails on samples that do not fit the network or the loss, and on a device that failed.
-    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset) -> Pending<'a, f64>;
+    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset, loss: Loss) -> Pending<'a, f64>;
 
     /// The memory that the session holds.
     fn resources(&self) -> Resources;

@@ -233,15 +233,20 @@ pub(crate) fn wgsl(name: &str, snippet: &str, component: &impl Serialize) -> Res
 /// Defines a family: its modules, its enum, the list of all, names, parsing and the dispatch to the
 /// formulas. Each line is `module: Type as "name";` or
 /// `module: Type as "name" { parameter: kind, … };`, where
-/// `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it.
+/// `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it. Those in
+/// `only … { }` are variants that are not in the list and that no text names.
 macro_rules! family {
     (
         $(#[$meta:meta])*
         $Family:ident, $family:literal {
             $($module:ident: $Type:ident as $name:literal $({ $($field:ident: $kind:ty),+ })?;)+
         }
+        $(only $purpose:ident {
+            $($module2:ident: $Type2:ident as $name2:literal $({ $($field2:ident: $kind2:ty),+ })?;)+
+        })?
     ) => {
         $(pub mod $module;)+
+        $($(pub mod $module2;)+)?
 
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -255,6 +260,14 @@ macro_rules! family {
                     $field: $kind
                 ),+ })?,
             )+
+            $($(
+                #[doc = concat!("See [`", stringify!($Type2), "`](", stringify!($module2), "::", stringify!($Type2), ").")]
+                #[serde(rename = $name2)]
+                $Type2 $({ $(
+                    #[doc = concat!("See [`", stringify!($Type2), "::", stringify!($field2), "`](", stringify!($module2), "::", stringify!($Type2), "::", stringify!($field2), ").")]
+                    $field2: $kind2
+                ),+ })?,
+            )+)?
         }
 
         impl $Family {
@@ -265,12 +278,18 @@ macro_rules! family {
 
             /// The name used on the command line and in files.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$Type { .. } => $name),+ }
+                match self {
+                    $(Self::$Type { .. } => $name,)+
+                    $($(Self::$Type2 { .. } => $name2,)+)?
+                }
             }
 
             /// Formula, source and parameters.
             pub fn about(self) -> crate::family::About {
-                match self { $(Self::$Type { .. } => <$module::$Type as Formula>::ABOUT),+ }
+                match self {
+                    $(Self::$Type { .. } => <$module::$Type as Formula>::ABOUT,)+
+                    $($(Self::$Type2 { .. } => <$module2::$Type2 as Formula>::ABOUT,)+)?
+                }
             }
 
             /// Calls `visitor` with the formula.
@@ -280,6 +299,9 @@ macro_rules! family {
                     $(Self::$Type $({ $($field),+ })? => {
                         visitor.visit($module::$Type $({ $($field),+ })?)
                     })+
+                    $($(Self::$Type2 $({ $($field2),+ })? => {
+                        visitor.visit($module2::$Type2 $({ $($field2),+ })?)
+                    })+)?
                 }
             }
 

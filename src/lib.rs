@@ -31,6 +31,7 @@
 )]
 
 pub mod activation;
+mod any_number;
 mod checkpoint;
 mod dataset;
 mod device;
@@ -44,6 +45,7 @@ pub mod files;
 mod initialization;
 mod layer;
 pub mod loss;
+mod metric;
 mod network;
 pub mod number;
 mod opening;
@@ -79,6 +81,7 @@ pub use error::{Error, Result};
 pub use initialization::Initialization;
 pub use layer::Layer;
 pub use loss::Loss;
+pub use metric::{Metric, Metrics};
 pub use network::Network;
 pub use network::builder::Builder;
 pub use opening::Options;
@@ -95,6 +98,7 @@ pub use segment::{Segment, SegmentKind};
 pub use state::State;
 pub use subject::Subject;
 pub use summary::{Ending, Epoch, Summary};
+pub use trainer::data::TrainingData;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
 pub use trainer::stop::StopHandle;

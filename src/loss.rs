@@ -32,6 +32,9 @@ family! {
         smape: Smape as "smape" { epsilon: f64 };
         poisson: Poisson as "poisson" { log_input: bool };
     }
+    only evaluation {
+        zero_one: ZeroOne as "zero-one" { threshold: f64 };
+    }
 }
 
 /// The formula of a loss.
@@ -49,6 +52,8 @@ pub trait Formula: Copy {
     const FOLDED: Option<Activation> = None;
     /// The fewest outputs it is computed from.
     const LEAST_OUTPUTS: usize = 1;
+    /// Whether it has a gradient to train with. One without is for evaluation.
+    const HAS_GRADIENT: bool = true;
     /// The targets it is defined for. Others are refused before training.
     const TARGETS: Targets = Targets::Any;
 
@@ -122,6 +127,19 @@ impl Loss {
         self.visit(Folded)
     }
 
+    /// Whether it has a gradient to train with. [`ZeroOne`](Self::ZeroOne) has none and is for
+    /// evaluation.
+    pub fn has_gradient(self) -> bool {
+        struct HasGradient;
+        impl Visitor for HasGradient {
+            type Output = bool;
+            fn visit<F: Formula>(self, _: F) -> bool {
+                F::HAS_GRADIENT
+            }
+        }
+        self.visit(HasGradient)
+    }
+
     /// The fewest outputs it is computed from.
     pub fn least_outputs(self) -> usize {
         struct Least;
@@ -178,8 +196,18 @@ impl Loss {
         family::check_single(self.name(), &self)
     }
 
-    /// Whether this loss makes sense and can train a network that ends in so many `outputs` with the
-    /// activation `output`.
+    /// Whether this loss can train a network that ends in so many `outputs` with the activation `output`.
+    pub(crate) fn check_trainable(self, output: Activation, outputs: usize) -> Result<()> {
+        if !self.has_gradient() {
+            return invalid_setting(format!(
+                "{self} has no gradient to train with: it is for evaluation"
+            ));
+        }
+        self.check_output(output, outputs)
+    }
+
+    /// Whether this loss makes sense for a network that ends in so many `outputs` with the activation
+    /// `output`.
     pub(crate) fn check_output(self, output: Activation, outputs: usize) -> Result<()> {
         self.check()?;
         let least = self.least_outputs();

@@ -28,6 +28,7 @@ pub struct Network {
     layers: Vec<Layer>,
     segments: SegmentTable,
     parameters: Vec<f64>,
+    epochs_trained: u64,
 }
 
 impl PartialEq for Network {
@@ -89,7 +90,14 @@ impl Network {
         layers[count - 1].dropout = 0.0;
         let segments = self.segments.first(count);
         let parameters = self.parameters[..segments.len()].to_vec();
-        Ok(Self { inputs: self.inputs, encoding: self.encoding, layers, segments, parameters })
+        Ok(Self {
+            inputs: self.inputs,
+            encoding: self.encoding,
+            layers,
+            segments,
+            parameters,
+            epochs_trained: self.epochs_trained,
+        })
     }
 
     /// All parameters: layer by layer, the weights `[fan_in, fan_out]`, then the biases
@@ -115,6 +123,17 @@ impl Network {
         }
         self.parameters.copy_from_slice(parameters);
         Ok(())
+    }
+
+    /// Epochs that the network was trained for, in all runs. The next run takes the samples in other orders
+    /// than those epochs did. Files contain it.
+    pub fn epochs_trained(&self) -> u64 {
+        self.epochs_trained
+    }
+
+    /// Sets [`epochs_trained`](Self::epochs_trained).
+    pub(crate) fn set_epochs_trained(&mut self, epochs: u64) {
+        self.epochs_trained = epochs;
     }
 
     /// The parts of [`parameters`](Self::parameters) by name, in their order.
@@ -188,6 +207,7 @@ impl Network {
             layers: self.layers.clone(),
             segments: self.segments.clone(),
             parameters: Vec::new(),
+            epochs_trained: self.epochs_trained,
         }
     }
 

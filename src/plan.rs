@@ -42,19 +42,14 @@ impl Plan {
     /// Whether the plan fits `network` and `dataset`.
     pub(crate) fn check(&self, network: &Network, dataset: &Dataset) -> Result<()> {
         network.check_trainable()?;
-        self.loss.check_output(network.output_layer().activation, network.outputs())?;
+        self.loss.check_trainable(network.output_layer().activation, network.outputs())?;
         self.optimizer.check()?;
         self.wrappers.check()?;
         not_negative("the L2 penalty", self.l2)?;
         if self.batch_size == 0 {
             return invalid_setting("a batch of 0 samples: it needs at least 1");
         }
-        self.check_samples([network.inputs(), network.outputs()], dataset)
-    }
-
-    /// Whether samples fit a network of so many inputs and outputs, and the loss.
-    pub(crate) fn check_samples(&self, widths: [usize; 2], dataset: &Dataset) -> Result<()> {
-        check_widths(widths, dataset)?;
+        check_widths([network.inputs(), network.outputs()], dataset)?;
         self.loss.check_targets(dataset)
     }
 
@@ -117,6 +112,13 @@ pub(crate) fn check_widths([inputs, outputs]: [usize; 2], dataset: &Dataset) -> 
         ));
     }
     Ok(())
+}
+
+/// An error if `loss` cannot be computed for `network` on `dataset`.
+pub(crate) fn check_evaluation(network: &Network, loss: Loss, dataset: &Dataset) -> Result<()> {
+    loss.check_output(network.output_layer().activation, network.outputs())?;
+    check_widths([network.inputs(), network.outputs()], dataset)?;
+    loss.check_targets(dataset)
 }
 
 /// One step of a training run: some samples and one update, or with [`Accumulate`](crate::Accumulate) a part

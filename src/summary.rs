@@ -1,5 +1,7 @@
 //! What is reported of a training run.
 
+use crate::any_number;
+use crate::metric::Metrics;
 use serde::{Deserialize, Serialize};
 
 /// Why training ended.
@@ -8,8 +10,12 @@ use serde::{Deserialize, Serialize};
 pub enum Ending {
     /// All epochs are done.
     Finished,
-    /// The loss no longer fell.
+    /// The loss no longer fell ([`EarlyStopping`](crate::EarlyStopping)).
     Converged,
+    /// The loss reached [`Trainer::target_loss`](crate::Trainer::target_loss).
+    TargetLoss,
+    /// The time of [`Trainer::time_limit`](crate::Trainer::time_limit) is over.
+    TimeLimit,
     /// The watcher said stop.
     Stopped,
     /// The loss or an update was no longer finite; told by [`Error::Diverged`](crate::Error::Diverged).
@@ -24,9 +30,12 @@ pub struct Epoch {
     pub number: u64,
     /// The mean (for a sum loss: the sum) of its steps' losses, each taken before its update.
     pub loss: f64,
-    /// The loss on the held-out samples after it.
+    /// The loss of the validation samples after it, if there are any.
     #[serde(with = "any_number")]
-    pub held_out_loss: Option<f64>,
+    pub validation_loss: Option<f64>,
+    /// The metrics after it.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// The learning rate of its last step.
     pub learning_rate: f64,
     /// Seconds it took. Short epochs are timed together and share the time.
@@ -36,7 +45,7 @@ pub struct Epoch {
 impl Epoch {
     /// The loss that rules and schedules judge it by.
     pub(crate) fn judged_loss(&self) -> f64 {
-        self.held_out_loss.unwrap_or(self.loss)
+        self.validation_loss.unwrap_or(self.loss)
     }
 }
 
@@ -47,44 +56,6 @@ pub(crate) struct OpenEpoch {
     pub(crate) samples: usize,
     pub(crate) seconds: f64,
     pub(crate) learning_rate: f64,
-}
-
-/// JSON has no infinity and no NaN: they are written as text.
-mod any_number {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Finite(f64),
-        Text(String),
-    }
-
-    #[allow(clippy::ref_option, reason = "the signature that serde calls")]
-    pub(super) fn serialize<S: Serializer>(
-        number: &Option<f64>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let written = number.map(|number| {
-            if number.is_finite() {
-                Written::Finite(number)
-            } else {
-                Written::Text(number.to_string())
-            }
-        });
-        written.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<f64>, D::Error> {
-        let written: Option<Written> = Option::deserialize(deserializer)?;
-        let number = |written| match written {
-            Written::Finite(number) => Ok(number),
-            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
-        };
-        written.map(number).transpose()
-    }
 }
 
 /// What came of training.
@@ -110,22 +81,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_held_out_loss_survives_json() {
+    fn any_validation_loss_survives_json() {
         let epoch = Epoch {
             number: 1,
             loss: 0.1,
-            held_out_loss: None,
+            validation_loss: None,
+            metrics: Metrics::default(),
             learning_rate: 0.1 + 0.2,
             seconds: 1.0 / 3.0,
         };
         for loss in [None, Some(0.3), Some(f64::INFINITY), Some(f64::NEG_INFINITY)] {
-            let epoch = Epoch { held_out_loss: loss, ..epoch };
+            let epoch = Epoch { validation_loss: loss, ..epoch };
             let text = serde_json::to_string(&epoch).expect("plain data");
             assert_eq!(serde_json::from_str::<Epoch>(&text).expect("as it was written"), epoch);
         }
-        let epoch = Epoch { held_out_loss: Some(f64::NAN), ..epoch };
+        let epoch = Epoch { validation_loss: Some(f64::NAN), ..epoch };
         let text = serde_json::to_string(&epoch).expect("plain data");
         let read: Epoch = serde_json::from_str(&text).expect("as it was written");
-        assert!(read.held_out_loss.is_some_and(f64::is_nan));
+        assert!(read.validation_loss.is_some_and(f64::is_nan));
     }
 }

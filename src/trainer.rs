@@ -25,6 +25,7 @@
 //! # Ok::<(), impasto::Error>(())
 //! ```
 
+pub(crate) mod data;
 mod judge;
 mod pipeline;
 pub(crate) mod stop;
@@ -33,9 +34,10 @@ pub(crate) mod training;
 mod turns;
 
 use crate::dataset::Dataset;
-use crate::engine::{Engine, Output, Plan, check_widths, reference};
+use crate::engine::{Engine, Output, Plan, check_evaluation, reference};
 use crate::error::{Result, invalid_setting};
 use crate::loss::Loss;
+use crate::metric::Metric;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, not_negative};
@@ -45,6 +47,7 @@ use serde::{Deserialize, Serialize};
 
 /// How to train. `Trainer::default()` is Adam on the mean squared error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Trainer {
     /// Passes over the samples, at least 1; 200 by default.
     pub epochs: usize,
@@ -64,17 +67,29 @@ pub struct Trainer {
     /// How gradients become updates; [`Optimizer::ADAM`] by default.
     pub optimizer: Optimizer,
     /// What surrounds the optimizer: clipping, lookahead, a moving average; nothing by default. With an
-    /// average, that is what is learned, and what held-out samples judge.
+    /// average, that is what is learned, and what is validated.
     pub wrappers: Wrappers,
-    /// L2 penalty: `l2·w` is added to the gradient of every parameter; 0 by default. The losses
-    /// told do not contain it.
+    /// L2 penalty: `l2·w` is added to the gradient of every parameter; 0 by default. The reported
+    /// losses do not contain it.
     pub l2: f64,
     /// Whether each epoch visits the samples in an order of its own; true by default.
     pub shuffle: bool,
-    /// Seed of that order, of the held-out samples and of dropout; 0 by default.
+    /// Seed of that order, of the validation samples and of dropout; 0 by default.
     pub seed: u64,
-    /// When to stop before the last epoch; `None` by default.
+    /// The fraction of the samples, in (0, 1), that is split off to validate with, where no validation
+    /// samples are given; `None` by default. scikit-learn's `validation_fraction` is 0.1.
+    pub validation_fraction: Option<f64>,
+    /// What is computed after each epoch: of the validation samples, or of the training samples where
+    /// there are none. Nothing by default. Each kind of metric takes a pass over those samples.
+    pub metrics: Vec<Metric>,
+    /// When to stop because the loss no longer falls; `None` by default.
     pub early_stopping: Option<EarlyStopping>,
+    /// Stops after an epoch whose loss is this or less: the validation loss where there is one, else the
+    /// training loss. `None` by default.
+    pub target_loss: Option<f64>,
+    /// Stops after this many seconds of training, above 0, within about a tenth of a second. `None` by
+    /// default.
+    pub time_limit: Option<f64>,
 }
 
 impl Default for Trainer {
@@ -91,28 +106,31 @@ impl Default for Trainer {
             l2: 0.0,
             shuffle: true,
             seed: 0,
+            validation_fraction: None,
+            metrics: Vec::new(),
             early_stopping: None,
+            target_loss: None,
+            time_limit: None,
         }
     }
 }
 
-/// Stops when the loss no longer falls, as scikit-learn's `MLPRegressor` has it: after more than
+/// Stops when the loss no longer falls, as scikit-learn's `MLPRegressor` does: after more than
 /// `patience` epochs in a row that did not beat the best loss by more than `tolerance`.
+///
+/// The loss is the validation loss where there are validation samples, else the training loss. With
+/// validation samples, the network gets the parameters of the best epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     /// The improvement that counts, 0 or more; scikit-learn's `tol` is 1e-4.
     pub tolerance: f64,
     /// Epochs without it that are let pass; scikit-learn's `n_iter_no_change` is 10.
     pub patience: usize,
-    /// The fraction of the samples that is kept from training and judged instead of the training
-    /// loss; the parameters of the best epoch are then kept. scikit-learn's
-    /// `validation_fraction` is 0.1.
-    pub held_out: Option<f64>,
 }
 
 impl Default for EarlyStopping {
     fn default() -> Self {
-        Self { tolerance: 1e-4, patience: 10, held_out: None }
+        Self { tolerance: 1e-4, patience: 10 }
     }
 }
 
@@ -150,15 +168,23 @@ impl Trainer {
         (steps as u64 / 5).min(2_000)
     }
 
-    /// What the engine is told of a run on `dataset`.
+    /// The [`Plan`] of a run on `dataset`, for a network that was not trained before.
     pub fn plan(&self, dataset: &Dataset) -> Plan {
+        self.plan_after(0, dataset)
+    }
+
+    /// The same for a network that was trained for so many epochs before. The samples are then in other
+    /// orders, and dropout in other places.
+    pub(crate) fn plan_after(&self, epochs: u64, dataset: &Dataset) -> Plan {
+        // The golden ratio, so that the seeds of neighbors are far apart.
+        let seed = self.seed ^ epochs.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Plan {
             loss: self.loss,
             optimizer: self.optimizer,
             l2: self.l2,
             batch_size: self.batch_size.min(dataset.len()),
-            shuffle: self.shuffle.then_some(self.seed),
-            seed: self.seed,
+            shuffle: self.shuffle.then_some(seed),
+            seed,
             wrappers: self.wrappers,
         }
     }
@@ -185,9 +211,26 @@ impl Trainer {
         self.wrappers.check()?;
         not_negative("the L2 penalty", self.l2)?;
         network.check_trainable()?;
-        self.loss.check_output(network.output_layer().activation, network.outputs())?;
+        self.loss.check_trainable(network.output_layer().activation, network.outputs())?;
         if let Some(stopping) = self.early_stopping {
             not_negative("the tolerance of early stopping", stopping.tolerance)?;
+        }
+        if let Some(fraction) = self.validation_fraction
+            && !(fraction > 0.0 && fraction < 1.0)
+        {
+            return invalid_setting(format!(
+                "a validation fraction of {fraction}: it must be above 0 and below 1"
+            ));
+        }
+        if self.target_loss.is_some_and(f64::is_nan) {
+            return invalid_setting("a target loss of NaN: it must be a number");
+        }
+        if let Some(seconds) = self.time_limit
+            && (seconds.is_nan() || seconds <= 0.0)
+        {
+            return invalid_setting(format!(
+                "a time limit of {seconds} seconds: it must be above 0"
+            ));
         }
         Ok(())
     }
@@ -207,9 +250,7 @@ pub async fn evaluate_async(
     dataset: &Dataset,
 ) -> Result<f64> {
     let engine = engine.into();
-    loss.check_output(network.output_layer().activation, network.outputs())?;
-    check_widths([network.inputs(), network.outputs()], dataset)?;
-    loss.check_targets(dataset)?;
+    check_evaluation(network, loss, dataset)?;
     let width = network.outputs();
     let wanted =
         if loss.folded_activation().is_some() { Output::Logits } else { Output::Activated };

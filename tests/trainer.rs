@@ -19,6 +19,8 @@ mod schedules;
 mod targets;
 #[path = "trainer/threads.rs"]
 mod threads;
+#[path = "trainer/validation.rs"]
+mod validation;
 #[path = "trainer/waiting.rs"]
 mod waiting;
 
@@ -86,8 +88,7 @@ fn trainer(epochs: usize) -> Trainer {
 
 fn fit(trainer: &Trainer, engine: &Engine) -> (Network, Summary) {
     let mut network = network();
-    let summary =
-        trainer.fit(engine, &mut network, &hill(), |_| ControlFlow::Continue(())).unwrap();
+    let summary = trainer.fit(engine, &mut network, hill(), |_| ControlFlow::Continue(())).unwrap();
     (network, summary)
 }
 
@@ -104,7 +105,7 @@ fn a_whole_run_is_told_and_summed_up() {
             events.push(event.clone());
             ControlFlow::Continue(())
         };
-        let summary = trainer(7).fit(&engine, &mut network, &hill(), watch).unwrap();
+        let summary = trainer(7).fit(&engine, &mut network, hill(), watch).unwrap();
         assert_eq!((summary.ending, summary.steps, summary.samples), (Ending::Finished, 21, 280));
         assert_eq!(events[0], Event::Started { steps_per_epoch: 3, steps: 21 });
         let (mut told, mut done) = (Vec::new(), 0);
@@ -123,7 +124,7 @@ fn a_whole_run_is_told_and_summed_up() {
         assert_eq!(told, summary.history);
         assert!(summary.history.iter().map(|epoch| epoch.number).eq(1..=7));
         assert!(summary.history[6].loss < summary.history[0].loss);
-        assert!(summary.history.iter().all(|epoch| epoch.held_out_loss.is_none()));
+        assert!(summary.history.iter().all(|epoch| epoch.validation_loss.is_none()));
         let seconds: f64 = summary.history.iter().map(|e| e.seconds).sum();
         assert!((seconds - summary.seconds).abs() <= 1e-9 * summary.seconds);
     }
@@ -147,13 +148,18 @@ fn an_epoch_s_loss_is_that_of_its_samples() {
 #[test]
 fn the_parameters_of_the_best_epoch_are_kept() {
     for engine in engines() {
-        let stopping = EarlyStopping { tolerance: 0.0, patience: 5, held_out: Some(0.25) };
+        let stopping = EarlyStopping { tolerance: 0.0, patience: 5 };
         // A rate so high that the loss jumps: the last epoch is not the best.
-        let jumpy =
-            Trainer { early_stopping: Some(stopping), learning_rate: 0.1, seed: 9, ..trainer(60) };
+        let jumpy = Trainer {
+            early_stopping: Some(stopping),
+            validation_fraction: Some(0.25),
+            learning_rate: 0.1,
+            seed: 9,
+            ..trainer(60)
+        };
         let (network, summary) = fit(&jumpy, &engine);
         let losses: Vec<f64> =
-            summary.history.iter().map(|epoch| epoch.held_out_loss.unwrap()).collect();
+            summary.history.iter().map(|epoch| epoch.validation_loss.unwrap()).collect();
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
         assert_eq!(summary.ending, Ending::Converged, "{losses:?}");
         assert!(losses[losses.len() - 1] > lowest, "{losses:?}");
@@ -185,7 +191,7 @@ fn a_run_that_diverges_keeps_what_it_had_before() {
         ] {
             let trainer = diverging(rate, optimizer);
             let mut broken = network();
-            let result = trainer.fit(&engine, &mut broken, &hill(), |_| ControlFlow::Continue(()));
+            let result = trainer.fit(&engine, &mut broken, hill(), |_| ControlFlow::Continue(()));
             let what = format!("{rate}, {optimizer:?} on {}", engine.device());
             let Err(error) = result else { panic!("{what} does not diverge") };
             let Error::Diverged { step, epoch, suggestion, .. } = error else {
@@ -239,7 +245,6 @@ fn a_step_whose_update_is_not_finite_changes_nothing() {
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
-    let stopping = |tolerance, held_out| Some(EarlyStopping { tolerance, patience: 1, held_out });
     let step = Network::builder(2).output(1, Activation::Step).build().unwrap();
     let relu = Network::builder(2).output(1, Activation::Relu).build().unwrap();
     let wide = Network::builder(3).output(1, Activation::Identity).build().unwrap();
@@ -262,10 +267,13 @@ fn settings_that_make_no_sense_are_refused() {
         ("L2 penalty is -1", set(&|t| t.l2 = -1.0)),
         ("momentum", set(&|t| t.optimizer = Optimizer::Sgd { momentum: 1.0, nesterov: false })),
         ("factor", set(&|t| t.schedule = Schedule::Step { every: 1, factor: 0.0 })),
-        ("tolerance", set(&|t| t.early_stopping = stopping(f64::NAN, None))),
-        ("fraction of 1", set(&|t| t.early_stopping = stopping(0.0, Some(1.0)))),
-        ("fraction of NaN", set(&|t| t.early_stopping = stopping(0.0, Some(f64::NAN)))),
-        ("fraction of 0.001", set(&|t| t.early_stopping = stopping(0.0, Some(0.001)))),
+        (
+            "tolerance",
+            set(&|t| t.early_stopping = Some(EarlyStopping { tolerance: f64::NAN, patience: 1 })),
+        ),
+        ("fraction of 1", set(&|t| t.validation_fraction = Some(1.0))),
+        ("fraction of NaN", set(&|t| t.validation_fraction = Some(f64::NAN))),
+        ("fraction of 0.001", set(&|t| t.validation_fraction = Some(0.001))),
         ("step activation", with(&step)),
         ("3 inputs", with(&wide)),
         ("2 outputs", with(&long)),
@@ -273,7 +281,7 @@ fn settings_that_make_no_sense_are_refused() {
     for engine in engines() {
         for (named, (trainer, network)) in &cases {
             let mut trained = network.clone();
-            let result = trainer.fit(&engine, &mut trained, &hill(), |_| panic!("{named} starts"));
+            let result = trainer.fit(&engine, &mut trained, hill(), |_| panic!("{named} starts"));
             let message = match result {
                 Err(Error::Setting(message) | Error::Shape(message)) => message,
                 other => panic!("{named} on {}: {other:?}", engine.device()),
@@ -287,7 +295,7 @@ fn settings_that_make_no_sense_are_refused() {
         ] {
             let trainer = Trainer { loss, ..trainer(1) };
             let fitted =
-                trainer.fit(&engine, &mut relu.clone(), &hill(), |_| ControlFlow::Continue(()));
+                trainer.fit(&engine, &mut relu.clone(), hill(), |_| ControlFlow::Continue(()));
             let judged = evaluate(&engine, &relu, loss, &hill());
             for message in [fitted.unwrap_err().to_string(), judged.unwrap_err().to_string()] {
                 assert!(message.contains(needed), "{message}");
@@ -344,7 +352,7 @@ fn a_lost_device_is_an_error_with_advice() {
         in_time(move || {
             let trainer = trainer(3);
             let fit = |engine: &GpuEngine| {
-                trainer.fit(engine, &mut network(), &hill(), |_| ControlFlow::Continue(()))
+                trainer.fit(engine, &mut network(), hill(), |_| ControlFlow::Continue(()))
             };
             fit(&engine).unwrap();
             engine.destroy();
@@ -371,15 +379,13 @@ fn a_device_lost_on_the_way_ends_the_run() {
         [("at the start", started), ("after an epoch", epoch), ("on the way", progress)];
     for adapter in adapters() {
         for (when, is_moment) in moments {
-            for held_out in [None, Some(0.2)] {
+            for validation_fraction in [None, Some(0.2)] {
                 let engine = common::open(&adapter);
                 in_time(move || {
-                    let early_stopping = held_out.map(|_| EarlyStopping {
-                        patience: 10_000,
-                        held_out,
-                        tolerance: 0.0,
-                    });
-                    let trainer = Trainer { early_stopping, ..trainer(10_000) };
+                    let early_stopping = validation_fraction
+                        .map(|_| EarlyStopping { patience: 10_000, tolerance: 0.0 });
+                    let trainer =
+                        Trainer { early_stopping, validation_fraction, ..trainer(10_000) };
                     let mut trained = network();
                     let watch = |event: &Event| {
                         if is_moment(event) {
@@ -387,7 +393,7 @@ fn a_device_lost_on_the_way_ends_the_run() {
                         }
                         ControlFlow::Continue(())
                     };
-                    let result = trainer.fit(&engine, &mut trained, &hill(), watch);
+                    let result = trainer.fit(&engine, &mut trained, hill(), watch);
                     assert_lost(when, &engine, result);
                     assert!(trained.parameters().iter().all(|p| p.is_finite()));
                 });

@@ -173,6 +173,8 @@ pub fn describe(summary: &Summary, epochs: usize) -> String {
     let amount = match summary.ending {
         Ending::Finished => counted(done as u64, "epoch"),
         Ending::Converged => format!("{done} of {all} until the loss no longer fell,"),
+        Ending::TargetLoss => format!("{done} of {all} until the loss was reached,"),
+        Ending::TimeLimit => format!("{done} of {all} until the time was over,"),
         Ending::Diverged => format!("{done} of {all} until it diverged,"),
         _ => format!("{done} of {all} until interrupted,"),
     };

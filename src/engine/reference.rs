@@ -25,8 +25,8 @@ pub(crate) use wrappers::gather_gradients;
 pub use wrappers::{average, clip_norm, clip_value, lookahead};
 
 use super::{
-    Compute, Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, handles,
-    no_place, ready,
+    Compute, Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step,
+    check_evaluation, handles, no_place, ready,
 };
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
@@ -370,18 +370,17 @@ impl Session for ReferenceSession {
         }))
     }
 
-    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset) -> Pending<'a, f64> {
-        let Moment { network, .. } = &self.moment;
-        let fits = self.plan.check_samples([network.inputs(), network.outputs()], dataset);
+    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset, loss: Loss) -> Pending<'a, f64> {
+        let fits = check_evaluation(&self.moment.network, loss, dataset);
         ready(fits.and_then(|()| {
             let order = Permutation::identity(dataset.len());
             let (inputs, targets) = gather(dataset, &order, 0, dataset.len());
             let weights = gather_weights(dataset, &order, 0, dataset.len());
             let network = self.learned()?;
             let trace = forward(&network, &inputs);
-            let scale = self.plan.loss.scale(dataset.len(), network.outputs());
+            let scale = loss.scale(dataset.len(), network.outputs());
             let scales: Vec<f64> = weights.iter().map(|weight| scale * weight).collect();
-            let (losses, _) = loss_gradient(&network, self.plan.loss, &trace, &targets, &scales);
+            let (losses, _) = loss_gradient(&network, loss, &trace, &targets, &scales);
             Ok(loss_sum(&losses))
         }))
     }

@@ -238,6 +238,6 @@ impl Builder {
             }
         }
         let (inputs, encoding) = (self.inputs, self.encoding);
-        Ok(Network { inputs, encoding, layers, segments, parameters })
+        Ok(Network { inputs, encoding, layers, segments, parameters, epochs_trained: 0 })
     }
 }

@@ -7,7 +7,7 @@ pub(super) struct Judge {
     rule: Option<EarlyStopping>,
     lowest: f64,
     waited: usize,
-    /// The best epoch so far, where samples are held out.
+    /// The best epoch so far, where there is a validation loss.
     best: Option<Best>,
 }
 
@@ -40,7 +40,7 @@ impl Judge {
 
     /// Whether an epoch with this loss would be the best yet.
     pub(super) fn is_best(&self, loss: f64) -> bool {
-        loss < self.lowest
+        self.rule.is_some() && loss < self.lowest
     }
 
     /// The best epoch, where it is kept.
@@ -92,9 +92,7 @@ mod tests {
                 .expect("the fixture");
         assert!(fixture.stopping.iter().any(|case| case.stops_after.is_some()));
         for case in fixture.stopping {
-            let held_out = case.held_out.then_some(0.1);
-            let rule =
-                EarlyStopping { tolerance: case.tolerance, patience: case.patience, held_out };
+            let rule = EarlyStopping { tolerance: case.tolerance, patience: case.patience };
             let mut judge = Judge::new(Some(rule));
             let (mut best, mut stops_after) = (None, None);
             for (number, loss) in (1..).zip(&case.losses) {

@@ -3,8 +3,9 @@
 
 use super::turns::Turns;
 use crate::dataset::Dataset;
-use crate::engine::{Divergence, KEPT, Outcome, Pending, Session, Step};
+use crate::engine::{Divergence, KEPT, Outcome, Output, Pending, Session, Step};
 use crate::error::Result;
+use crate::loss::Loss;
 use crate::state::State;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -238,9 +239,21 @@ impl Pipeline {
         self.session.parameters().await
     }
 
-    /// The loss on some samples after all steps submitted so far.
-    pub(super) async fn evaluate(&mut self, dataset: &Dataset) -> Result<f64> {
-        self.session.evaluate(dataset).await
+    /// The `loss` of some samples after all steps submitted so far.
+    pub(super) async fn evaluate(&mut self, dataset: &Dataset, loss: Loss) -> Result<f64> {
+        self.session.evaluate(dataset, loss).await
+    }
+
+    /// The outputs for some inputs after the last step taken in.
+    pub(super) async fn predict(&mut self, inputs: &[f64]) -> Result<Vec<f64>> {
+        self.settle().await?;
+        self.session.predict(inputs, Output::Activated).await
+    }
+
+    /// The `loss` of some samples after the last step taken in.
+    pub(super) async fn evaluate_now(&mut self, dataset: &Dataset, loss: Loss) -> Result<f64> {
+        self.settle().await?;
+        self.session.evaluate(dataset, loss).await
     }
 
     /// The parameters after the last step taken in.

@@ -5,15 +5,17 @@ mod blocking;
 mod pace;
 pub(crate) mod saved;
 
+use super::data::TrainingData;
 use super::judge::Judge;
 use super::pipeline::{Done, Pipeline, Taken};
 use super::stop::StopHandle;
 use super::timetable::Timetable;
 use super::turns::Turns;
 use super::{Ending, Epoch, Event, Summary, Trainer};
-use crate::dataset::Dataset;
 use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
+use crate::metric::Metrics;
+use crate::metric::measure::Measure;
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
 use crate::summary::OpenEpoch;
@@ -22,9 +24,15 @@ use std::ops::ControlFlow;
 use web_time::Instant;
 
 impl Trainer {
-    /// Trains `network` on `dataset` and puts what was learned into it. `watch` receives
+    /// Trains `network` on `data` (a dataset, or one to train on and one to validate with; see
+    /// [`TrainingData`]) and puts what was learned into it. `watch` receives
     /// events, and stops the run with [`ControlFlow::Break`]; what was learned until then is kept.
     /// Blocks; see [`fit_async`](Self::fit_async).
+    ///
+    /// Another call continues with the parameters of `network`, a new state of the optimizer, and the
+    /// samples in orders that follow those of the epochs before
+    /// ([`Network::epochs_trained`]). To continue exactly where a run stopped, keep a [`Training`] or its
+    /// [`state`](Training::state).
     ///
     /// # Errors
     /// Settings that make no sense or do not fit the network, a device that failed, or
@@ -34,10 +42,10 @@ impl Trainer {
         &self,
         engine: impl Into<Engine>,
         network: &mut Network,
-        dataset: &Dataset,
+        data: impl Into<TrainingData>,
         watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Summary> {
-        pollster::block_on(self.fit_async(engine, network, dataset, watch))
+        pollster::block_on(self.fit_async(engine, network, data, watch))
     }
 
     /// [`fit`](Self::fit) for callers that must not block.
@@ -48,22 +56,23 @@ impl Trainer {
         &self,
         engine: impl Into<Engine>,
         network: &mut Network,
-        dataset: &Dataset,
+        data: impl Into<TrainingData>,
         mut watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Summary> {
-        let mut training = self.begin_async(engine, network, dataset).await?;
+        let mut training = self.begin_async(engine, network, data).await?;
         let ended = training.run_async(&mut watch).await;
         // Whatever ended it, what was learned so far is kept, unless the device is gone.
         let learned = training.parameters_async().await;
         if let Ok(parameters) = &learned {
             network.set_parameters(parameters)?;
+            network.set_epochs_trained(training.epochs_trained());
         }
         ended?;
         learned?;
         Ok(training.into_summary())
     }
 
-    /// Loads `network` and `dataset` into an engine, ready to train, for callers that do things between the
+    /// Loads `network` and `data` into an engine, ready to train, for callers that do things between the
     /// steps and must not block. [`fit_async`](Self::fit_async) is this with one
     /// [`run_async`](Training::run_async).
     ///
@@ -73,9 +82,9 @@ impl Trainer {
         &self,
         engine: impl Into<Engine>,
         network: &Network,
-        dataset: &Dataset,
+        data: impl Into<TrainingData>,
     ) -> Result<Training> {
-        Training::begin(self.clone(), engine.into(), network, dataset).await
+        Training::begin(self.clone(), engine.into(), network, data.into()).await
     }
 }
 
@@ -89,8 +98,8 @@ pub struct Training {
     engine: Engine,
     /// What is trained, with the parameters it was begun with or that were last judged.
     network: Network,
-    dataset: Dataset,
-    held_out: Option<Dataset>,
+    data: TrainingData,
+    measure: Measure,
     pipeline: Pipeline,
     timetable: Timetable,
     judge: Judge,
@@ -116,10 +125,11 @@ impl Training {
         trainer: Trainer,
         engine: Engine,
         network: &Network,
-        dataset: &Dataset,
+        data: TrainingData,
     ) -> Result<Self> {
-        let samples = Samples::of(&trainer, network, dataset)?;
-        Self::start(trainer, engine, network, samples).await
+        trainer.check(network)?;
+        let data = data.prepared(&trainer, network)?;
+        Self::start(trainer, engine, network, data).await
     }
 
     /// Starts a session on samples that were split.
@@ -127,18 +137,19 @@ impl Training {
         trainer: Trainer,
         engine: Engine,
         network: &Network,
-        samples: Samples,
+        data: TrainingData,
     ) -> Result<Self> {
         let setup = Instant::now();
-        let Samples { dataset, held_out } = samples;
-        let plan = trainer.plan(&dataset);
-        let session = engine.start(network, &plan, &dataset).await?;
+        let plan = trainer.plan_after(network.epochs_trained(), &data.training);
+        let session = engine.start(network, &plan, &data.training).await?;
+        let measured = data.validation.as_ref().unwrap_or(&data.training);
+        let output = network.output_layer().activation;
         Ok(Self {
             engine,
             network: network.clone(),
-            timetable: Timetable::new(&trainer, dataset.len()),
-            dataset,
-            held_out,
+            timetable: Timetable::new(&trainer, data.training.len()),
+            measure: Measure::new(&trainer.metrics, trainer.loss, output, measured),
+            data,
             pipeline: Pipeline::new(session),
             judge: Judge::new(trainer.early_stopping),
             trainer,
@@ -190,7 +201,7 @@ impl Training {
     }
 
     /// The parameters learned so far, in the order of [`Network::parameters`]: those of the best epoch
-    /// where samples are held out to judge it.
+    /// where early stopping validates.
     ///
     /// # Errors
     /// A device that failed.
@@ -209,7 +220,13 @@ impl Training {
         let parameters = self.parameters_async().await?;
         let mut network = self.network.clone();
         network.set_parameters(&parameters)?;
+        network.set_epochs_trained(self.epochs_trained());
         Ok(network)
+    }
+
+    /// Epochs that the network was trained for, before this run and in it.
+    fn epochs_trained(&self) -> u64 {
+        self.network.epochs_trained() + self.summary.history.len() as u64
     }
 
     /// Sets the learning rate, before the schedule, of the steps to come.
@@ -244,9 +261,10 @@ impl Training {
         watch: &mut impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Ending> {
         let until = until.min(self.timetable.steps);
-        // A rule that depends on an epoch's loss must see it before the next epoch starts.
-        let rules = self.trainer.schedule.watches_loss() || self.trainer.early_stopping.is_some();
-        let waits = rules || self.pipeline.waits();
+        if self.is_out_of_time() {
+            return Ok(Ending::TimeLimit);
+        }
+        let waits = self.looks_at_epochs() || self.pipeline.waits();
         if self.stale {
             self.pipeline.settle().await?;
             self.stale = false;
@@ -325,7 +343,7 @@ impl Training {
             };
             let ends = self.timetable.ends_epoch(&step);
             // Before anything changes, since this may be dropped while it waits.
-            let held_out_loss = if ends { self.held_out_loss().await? } else { None };
+            let found = if ends { self.validate().await? } else { Validation::default() };
             self.pipeline.take();
             let weight = if self.trainer.loss.is_mean() { step.count as f64 } else { 1.0 };
             self.summary.steps += 1;
@@ -336,10 +354,10 @@ impl Training {
             self.epoch.seconds += done.seconds * step.count as f64 / done.samples as f64;
             self.epoch.learning_rate = step.learning_rate;
             if ends {
-                let (event, ended) = self.close_epoch(step.epoch, held_out_loss);
+                let (event, ended) = self.close_epoch(step.epoch, found);
                 let stopped = watch(&event).is_break();
-                if ended {
-                    ending = Some(Ending::Converged);
+                if ended.is_some() {
+                    ending = ended;
                 } else if stopped {
                     return Ok(Some(Ending::Stopped));
                 }
@@ -355,63 +373,87 @@ impl Training {
             samples_per_second: done.samples as f64 / done.seconds.max(1e-9),
         };
         let stopped = watch(&event).is_break() || self.stop.take();
+        if self.is_out_of_time() && self.summary.steps < self.timetable.steps {
+            ending = ending.or(Some(Ending::TimeLimit));
+        }
         if stopped || self.summary.steps == until {
             ending = ending.or(Some(Ending::Stopped));
         }
         Ok(ending)
     }
 
-    /// The loss on the held-out samples, if there are any, after the steps submitted so far. If it is the
-    /// best so far, copies the parameters to `network`.
-    async fn held_out_loss(&mut self) -> Result<Option<f64>> {
-        let Some(held_out) = &self.held_out else { return Ok(None) };
-        let loss = self.pipeline.evaluate(held_out).await?;
+    /// Whether something depends on what came of an epoch, and must know it before the next epoch starts.
+    fn looks_at_epochs(&self) -> bool {
+        self.trainer.schedule.watches_loss()
+            || self.trainer.early_stopping.is_some()
+            || self.trainer.target_loss.is_some()
+            || self.data.validation.is_some()
+            || !self.trainer.metrics.is_empty()
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        self.trainer.time_limit.is_some_and(|limit| self.summary.seconds >= limit)
+    }
+
+    /// Computes the validation loss, if there are validation samples, and the metrics after the steps
+    /// submitted so far. If early stopping keeps the best epoch and this is it, copies the parameters to
+    /// `network`.
+    async fn validate(&mut self) -> Result<Validation> {
+        let trained = self.trainer.loss;
+        let mut values = Vec::new();
+        for loss in self.measure.losses() {
+            let samples = self.data.validation.as_ref().unwrap_or(&self.data.training);
+            values.push((loss, self.pipeline.evaluate(samples, loss).await?));
+        }
+        let metrics = self.measure.metrics(&values);
+        let Some(validation) = &self.data.validation else {
+            return Ok(Validation { loss: None, metrics });
+        };
+        let loss = match values.iter().find(|(loss, _)| *loss == trained) {
+            Some((_, known)) => *known,
+            None => self.pipeline.evaluate(validation, trained).await?,
+        };
         if self.judge.is_best(loss) {
             let parameters = self.pipeline.latest_parameters().await?;
             self.network.set_parameters(&parameters)?;
         }
-        Ok(Some(loss))
+        Ok(Validation { loss: Some(loss), metrics })
     }
 
-    fn close_epoch(&mut self, number: u64, held_out_loss: Option<f64>) -> (Event, bool) {
+    /// Adds the epoch to the history. Returns its event, and how it ends the run if it does.
+    fn close_epoch(&mut self, number: u64, found: Validation) -> (Event, Option<Ending>) {
         let open = std::mem::take(&mut self.epoch);
         let divisor = if self.trainer.loss.is_mean() { open.samples as f64 } else { 1.0 };
         let epoch = Epoch {
             number,
             loss: open.loss / divisor,
-            held_out_loss,
+            validation_loss: found.loss,
+            metrics: found.metrics,
             learning_rate: open.learning_rate,
             seconds: open.seconds,
         };
         let judged = epoch.judged_loss();
         let (improved, stop) = self.judge.observe(judged);
-        if improved && held_out_loss.is_some() {
+        if improved && found.loss.is_some() {
             self.judge.keep(number, self.network.parameters());
         }
         self.multiplier = self.plateau.observe(self.trainer.schedule, judged);
         self.summary.history.push(epoch);
-        (Event::Epoch(epoch), stop)
-    }
-}
-
-/// The samples of a run.
-struct Samples {
-    dataset: Dataset,
-    held_out: Option<Dataset>,
-}
-
-impl Samples {
-    /// Those of `dataset`, of which the trainer may hold some out.
-    fn of(trainer: &Trainer, network: &Network, dataset: &Dataset) -> Result<Self> {
-        trainer.check(network)?;
-        let Some(fraction) = trainer.early_stopping.and_then(|stopping| stopping.held_out) else {
-            return Ok(Self { dataset: dataset.clone(), held_out: None });
+        let reached = self.trainer.target_loss.is_some_and(|target| judged <= target);
+        let ending = match (reached, stop) {
+            (true, _) => Some(Ending::TargetLoss),
+            (false, true) => Some(Ending::Converged),
+            (false, false) => None,
         };
-        // Before the split, which gives samples other numbers, and leaves some to `evaluate`.
-        trainer.loss.check_targets(dataset)?;
-        let (rest, held_out) = dataset.split(fraction, trainer.seed)?;
-        Ok(Self { dataset: rest, held_out: Some(held_out) })
+        (Event::Epoch(epoch), ending)
     }
+}
+
+/// What came of the validation of an epoch.
+#[derive(Clone, Copy, Default)]
+struct Validation {
+    loss: Option<f64>,
+    metrics: Metrics,
 }
 
 /// The error for a step that diverged.

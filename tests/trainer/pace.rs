@@ -8,17 +8,17 @@ use impasto::{
 use std::ops::ControlFlow;
 
 fn begin(trainer: &Trainer, engine: &Engine) -> Training {
-    trainer.begin(engine, &network(), &hill()).unwrap()
+    trainer.begin(engine, &network(), hill()).unwrap()
 }
 
 /// Runs without and with rules that depend on an epoch's loss.
 fn trainers() -> [Trainer; 3] {
-    let stopping = |held_out| Some(EarlyStopping { tolerance: 0.0, patience: 100, held_out });
+    let early_stopping = Some(EarlyStopping { tolerance: 0.0, patience: 100 });
     let plain = Trainer { optimizer: Optimizer::ADAM, schedule: Schedule::Cosine, ..trainer(9) };
     [
         plain.clone(),
-        Trainer { early_stopping: stopping(None), ..plain.clone() },
-        Trainer { early_stopping: stopping(Some(0.25)), ..plain },
+        Trainer { early_stopping, ..plain.clone() },
+        Trainer { early_stopping, validation_fraction: Some(0.25), ..plain },
     ]
 }
 
@@ -104,10 +104,17 @@ fn a_handle_stops_a_run_from_another_thread_once() {
 
 #[test]
 fn a_run_that_diverged_continues_at_a_lower_rate() {
-    let stopping = |held_out| Some(EarlyStopping { tolerance: 0.0, patience: 100, held_out });
+    let early_stopping = Some(EarlyStopping { tolerance: 0.0, patience: 100 });
     for engine in engines() {
-        for early_stopping in [None, stopping(None), stopping(Some(0.25))] {
-            let trainer = Trainer { optimizer: Optimizer::SGD, early_stopping, ..trainer(9) };
+        for (early_stopping, validation_fraction) in
+            [(None, None), (early_stopping, None), (early_stopping, Some(0.25)), (None, Some(0.25))]
+        {
+            let trainer = Trainer {
+                optimizer: Optimizer::SGD,
+                early_stopping,
+                validation_fraction,
+                ..trainer(9)
+            };
             let mut training = begin(&trainer, &engine);
             training.step(2).unwrap();
             let before = training.state().unwrap();

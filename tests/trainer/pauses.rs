@@ -64,7 +64,7 @@ fn a_stop_at_an_epoch_leaves_the_parameters_of_that_moment() {
         let trainer = Trainer { schedule: Schedule::Cosine, ..trainer(2_000) };
         for number in [1, 2, 17, 300] {
             let mut stopped = network();
-            let summary = trainer.fit(&engine, &mut stopped, &hill(), at_epoch(number)).unwrap();
+            let summary = trainer.fit(&engine, &mut stopped, hill(), at_epoch(number)).unwrap();
             let what = format!("epoch {number} on {}", engine.device());
             let (steps, samples) = (3 * number, 40 * number);
             assert_eq!(summary.ending, Ending::Stopped, "{what}");
@@ -83,7 +83,7 @@ fn a_stop_on_the_way_leaves_the_parameters_of_that_moment() {
         let trainer = trainer(100_000);
         for least in [1, 50, 500] {
             let mut stopped = network();
-            let summary = trainer.fit(&engine, &mut stopped, &hill(), at_progress(least)).unwrap();
+            let summary = trainer.fit(&engine, &mut stopped, hill(), at_progress(least)).unwrap();
             let what = format!("{} steps on {}", summary.steps, engine.device());
             assert!(summary.steps >= least && summary.history.len() as u64 == summary.steps / 3);
             let rates = vec![0.02; summary.steps as usize];
@@ -97,7 +97,7 @@ fn a_stop_at_the_start_leaves_everything_as_it_was() {
     for engine in engines() {
         let mut untouched = network();
         let summary =
-            trainer(9).fit(&engine, &mut untouched, &hill(), |_| ControlFlow::Break(())).unwrap();
+            trainer(9).fit(&engine, &mut untouched, hill(), |_| ControlFlow::Break(())).unwrap();
         assert_eq!((summary.ending, summary.steps), (Ending::Stopped, 0));
         for (got, expected) in untouched.parameters().iter().zip(network().parameters()) {
             assert_eq!(*got as f32, *expected as f32);
@@ -193,11 +193,11 @@ fn a_stop_is_exact_where_nothing_can_be_kept() {
         let engine = engine.with_largest_buffer(largest);
         let long = Trainer { learning_rate: 1e-3, ..trainer(10_000) };
         let mut stopped = network.clone();
-        let summary = long.fit(&engine, &mut stopped, &hill(), at_epoch(9)).unwrap();
+        let summary = long.fit(&engine, &mut stopped, hill(), at_epoch(9)).unwrap();
         assert_eq!((summary.ending, summary.steps), (Ending::Stopped, 27), "{}", engine.device());
         let mut whole = network.clone();
         let short = Trainer { epochs: 9, ..long };
-        short.fit(&engine, &mut whole, &hill(), |_| ControlFlow::Continue(())).unwrap();
+        short.fit(&engine, &mut whole, hill(), |_| ControlFlow::Continue(())).unwrap();
         assert_eq!(stopped, whole, "{}", engine.device());
     }
 }

@@ -15,7 +15,7 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
         let trainer = Trainer {
             optimizer: Optimizer::ADAM,
             schedule: Schedule::Cosine,
-            early_stopping: Some(EarlyStopping { tolerance: 0.0, patience: 100, held_out: None }),
+            early_stopping: Some(EarlyStopping { tolerance: 0.0, patience: 100 }),
             ..trainer(9)
         };
         let (whole, expected) = fit(&trainer, &engine);
@@ -51,7 +51,7 @@ fn run_to(training: &mut Training, engine: &Engine, epochs: u64) {
 fn told(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
     let epochs = summary.history.iter();
     let history: Vec<_> =
-        epochs.map(|e| (e.number, e.loss, e.held_out_loss, e.learning_rate)).collect();
+        epochs.map(|e| (e.number, e.loss, e.validation_loss, e.learning_rate)).collect();
     (summary.ending, summary.steps, summary.samples, history)
 }
 
@@ -59,14 +59,15 @@ fn told(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
 fn a_restart_forgets_all_that_came_later() {
     // The loss must halve within two epochs, or the rate falls.
     let plateau = Schedule::ReduceOnPlateau { factor: 0.9, patience: 1, threshold: 0.5 };
-    let stopping = |held_out| Some(EarlyStopping { tolerance: 1e-4, patience: 14, held_out });
+    let early_stopping = Some(EarlyStopping { tolerance: 1e-4, patience: 14 });
     for engine in engines() {
-        for held_out in [None, Some(0.25)] {
+        for validation_fraction in [None, Some(0.25)] {
             let trainer = Trainer {
                 optimizer: Optimizer::Sgd { momentum: 0.5, nesterov: false },
                 learning_rate: 0.3,
                 schedule: plateau,
-                early_stopping: stopping(held_out),
+                early_stopping,
+                validation_fraction,
                 ..trainer(40)
             };
             let (whole, expected) = fit(&trainer, &engine);

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 fn reported(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
     let epochs = summary.history.iter();
     let history: Vec<_> =
-        epochs.map(|e| (e.number, e.loss, e.held_out_loss, e.learning_rate)).collect();
+        epochs.map(|e| (e.number, e.loss, e.validation_loss, e.learning_rate)).collect();
     (summary.ending, summary.steps, summary.samples, history)
 }
 
@@ -23,13 +23,13 @@ fn begin(trainer: &Trainer, engine: &Engine) -> Training {
 
 /// Runs with a schedule, a warm-up, a stopping rule, held-out samples, an average.
 fn trainers() -> Vec<Trainer> {
-    let stopping = |held_out| Some(EarlyStopping { tolerance: 0.0, patience: 6, held_out });
+    let early_stopping = Some(EarlyStopping { tolerance: 0.0, patience: 6 });
     let plateau = Schedule::ReduceOnPlateau { factor: 0.5, patience: 0, threshold: 0.1 };
     let ema = Some(Ema { decay: 0.9, bias_correction: true });
     vec![
         Trainer { schedule: Schedule::Cosine, warm_up: 9, ..trainer(8) },
-        Trainer { schedule: plateau, early_stopping: stopping(None), ..trainer(8) },
-        Trainer { early_stopping: stopping(Some(0.25)), l2: 0.01, ..trainer(8) },
+        Trainer { schedule: plateau, early_stopping, ..trainer(8) },
+        Trainer { early_stopping, validation_fraction: Some(0.25), l2: 0.01, ..trainer(8) },
         Trainer { wrappers: Wrappers { ema, ..Wrappers::default() }, ..trainer(8) },
     ]
 }
@@ -136,7 +136,7 @@ fn what_does_not_fit_a_run_is_refused() {
     other.trainer.optimizer = Optimizer::SGD;
     assert!(refused(&hill(), &other).contains("does not fit sgd"));
     // What decides the samples of a step stays.
-    let stopping = Some(EarlyStopping { held_out: Some(0.25), ..EarlyStopping::default() });
+    let stopping = Some(EarlyStopping::default());
     let changes: [fn(&mut Trainer); 3] =
         [|t| t.batch_size = 15, |t| t.seed = 9, |t| t.shuffle = false];
     for change in changes {
@@ -148,7 +148,8 @@ fn what_does_not_fit_a_run_is_refused() {
     }
     let mut other = state.clone();
     other.trainer.early_stopping = stopping;
-    assert!(refused(&hill(), &other).contains("fraction of held-out samples"));
+    other.trainer.validation_fraction = Some(0.25);
+    assert!(refused(&hill(), &other).contains("validation fraction"));
     // Settings and numbers that make no sense, in the state or in its file.
     let mut other = state.clone();
     other.trainer.learning_rate = f64::NAN;
@@ -197,7 +198,7 @@ fn abandon(training: &mut Training, polls: usize) {
 fn a_run_whose_future_was_dropped_can_be_saved_and_continued() {
     for engine in engines() {
         for trainer in trainers() {
-            let what = format!("{:?} on {}", trainer.early_stopping, engine.device());
+            let what = format!("{:?} on {}", trainer.validation_fraction, engine.device());
             let (whole, _) = fit(&trainer, &engine);
             let mut training = begin(&trainer, &engine);
             for polls in [1, 2, 3, 1] {

@@ -229,7 +229,6 @@ fn a_run_ends_and_learns_as_scikit_learn_s() {
         early_stopping: Some(EarlyStopping {
             tolerance: 2.0 * case.tolerance,
             patience: case.patience,
-            held_out: None,
         }),
         ..Trainer::default()
     };
@@ -246,7 +245,7 @@ fn a_run_ends_and_learns_as_scikit_learn_s() {
 
 #[test]
 fn training_stops_when_the_loss_no_longer_falls() {
-    let stopping = EarlyStopping { tolerance: 1e-3, patience: 3, held_out: None };
+    let stopping = EarlyStopping { tolerance: 1e-3, patience: 3 };
     let (_, summary) =
         fit(&Trainer { early_stopping: Some(stopping), ..trainer(2000) }, &cpu().into());
     let losses: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();

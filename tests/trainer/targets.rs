@@ -89,14 +89,19 @@ fn channels_of_pixels_are_numbers_from_0_to_1() {
 fn refused_samples_have_the_numbers_that_the_caller_knows() {
     let mut targets = vec![0.5; 40];
     targets[2 * 13] = 7.0;
-    let stopping = EarlyStopping { held_out: Some(0.5), ..EarlyStopping::default() };
+    let stopping = EarlyStopping::default();
     for seed in 0..4 {
-        let trainer =
-            Trainer { loss: BINARY, early_stopping: Some(stopping), seed, ..Trainer::default() };
+        let trainer = Trainer {
+            loss: BINARY,
+            early_stopping: Some(stopping),
+            validation_fraction: Some(0.5),
+            seed,
+            ..Trainer::default()
+        };
         let mut network = Network::builder(1).output(2, Activation::Identity).build().unwrap();
         let engine = impasto::cpu::CpuEngine::new(Some(1)).unwrap();
         let mut started = false;
-        let result = trainer.fit(&engine, &mut network, &samples(&targets), |_| {
+        let result = trainer.fit(&engine, &mut network, samples(&targets), |_| {
             started = true;
             ControlFlow::Continue(())
         });

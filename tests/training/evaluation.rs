@@ -30,11 +30,12 @@ fn compare(
 ) {
     let network = learned(session, network);
     for dataset in datasets {
-        let expected = evaluate(ReferenceEngine::new(), &network, loss, dataset).unwrap();
-        for _ in 0..2 {
-            let got = block_on(session.evaluate(dataset)).unwrap();
+        // The loss that is trained, and others, in turns.
+        for loss in [loss, Loss::L1, Loss::ZeroOne { threshold: 0.2 }, loss, Loss::L1] {
+            let expected = evaluate(ReferenceEngine::new(), &network, loss, dataset).unwrap();
+            let got = block_on(session.evaluate(dataset, loss)).unwrap();
             let off = (got - expected).abs();
-            assert!(off <= 1e-5 * expected.abs().max(1.0), "{what}: {got}, not {expected}");
+            assert!(off <= 1e-5 * expected.abs().max(1.0), "{what}: {loss} {got}, not {expected}");
         }
     }
     let reference = Engine::from(ReferenceEngine::new());
@@ -126,13 +127,59 @@ fn an_average_and_an_update_that_was_undone_are_what_was_learned() {
 }
 
 #[test]
+fn the_zero_one_loss_is_the_share_of_samples_of_a_wrong_class() {
+    let class = |row: &[f32], threshold: f32| match row {
+        [number] => usize::from(*number > threshold),
+        _ => (1..row.len()).fold(0, |best, j| if row[j] > row[best] { j } else { best }),
+    };
+    for outputs in [1, 4] {
+        // Some samples, with two classes that are equally likely in the targets of some.
+        let (inputs, _) = samples(301, 3, outputs, 1).rows(0..301);
+        let target = |i: usize| match outputs {
+            1 => f32::from(i.is_multiple_of(3)),
+            _ => f32::from(i / 4 % 4 == i % 4 || i % 16 == 3),
+        };
+        let targets: Vec<f32> = (0..301 * outputs).map(target).collect();
+        let dataset = Dataset::new(inputs.clone(), targets.clone(), 3, outputs).unwrap();
+        let network = small(Activation::Tanh, Activation::Identity, outputs);
+        let inputs: Vec<f64> = inputs.into_iter().map(f64::from).collect();
+        for engine in engines() {
+            let found: Vec<f32> = engine
+                .predict(&network, &inputs)
+                .unwrap()
+                .into_iter()
+                .map(|output| output as f32)
+                .collect();
+            let wrong = found
+                .chunks(outputs)
+                .zip(targets.chunks(outputs))
+                .filter(|(y, t)| class(y, 0.1) != class(t, 0.5))
+                .count();
+            assert!((50..250).contains(&wrong), "{wrong} of 301");
+            let loss = Loss::ZeroOne { threshold: f64::from(0.1_f32) };
+            let plan = batches_of_four();
+            let mut session = block_on(engine.start(&network, &plan, &dataset)).unwrap();
+            let share = block_on(session.evaluate(&dataset, loss)).unwrap();
+            let off = (share - wrong as f64 / 301.0).abs();
+            assert!(off < 1e-5, "{}: {share}, {wrong} of 301", engine.device());
+            let Err(error) = block_on(engine.start(&network, &Plan { loss, ..plan }, &dataset))
+            else {
+                panic!("{} trains without a gradient", engine.device())
+            };
+            assert!(error.to_string().contains("has no gradient to train with"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn samples_that_do_not_fit_are_refused() {
     let dataset = samples(10, 3, 2, 1);
     let network = small(Activation::Tanh, Activation::Identity, 2);
     for engine in engines() {
         let plan = batches_of_four();
         let mut session = block_on(engine.start(&network, &plan, &dataset)).unwrap();
-        let error = block_on(session.evaluate(&samples(10, 2, 2, 1))).unwrap_err().to_string();
+        let error =
+            block_on(session.evaluate(&samples(10, 2, 2, 1), plan.loss)).unwrap_err().to_string();
         assert!(error.contains("do not fit a network of 3 inputs"), "{error}");
     }
 }

@@ -3,8 +3,11 @@
 use super::jobs::Jobs;
 use super::run::Run;
 use crate::dataset::Dataset;
-use crate::engine::{KEPT, Outcome, Output, Pending, Plan, Session, Step, no_place, ready};
+use crate::engine::{
+    KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation, no_place, ready,
+};
 use crate::error::Result;
+use crate::loss::Loss;
 use crate::network::{Network, whole_samples};
 use crate::resources::Resources;
 use crate::state::State;
@@ -17,6 +20,8 @@ const WORTH_A_JOB: usize = 2_000_000;
 /// A training run on the CPU: its steps are taken by threads of its own.
 pub(super) struct CpuSession {
     run: Arc<Run>,
+    /// The network without its parameters.
+    network: Network,
     jobs: Jobs,
     /// Where the next steps keep what was before them.
     keep: Option<usize>,
@@ -32,7 +37,13 @@ impl CpuSession {
         most_threads: usize,
     ) -> Result<Self> {
         let run = Run::new(network, plan, dataset, most_threads)?;
-        Ok(Self { run: Arc::new(run), jobs: Jobs::new(), keep: None, kept: [false; KEPT] })
+        Ok(Self {
+            run: Arc::new(run),
+            network: network.shape(),
+            jobs: Jobs::new(),
+            keep: None,
+            kept: [false; KEPT],
+        })
     }
 
     /// Keeps the present moment at once, if the next steps were to keep it.
@@ -89,13 +100,13 @@ impl Session for CpuSession {
         Box::pin(async move { outputs.await? })
     }
 
-    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset) -> Pending<'a, f64> {
-        if let Err(error) = self.run.plan.check_samples(self.run.widths(), dataset) {
+    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset, loss: Loss) -> Pending<'a, f64> {
+        if let Err(error) = check_evaluation(&self.network, loss, dataset) {
             return ready(Err(error));
         }
         let (run, dataset) = (Arc::clone(&self.run), dataset.clone());
         let short = run.work(dataset.len()) < WORTH_A_JOB;
-        let loss = self.jobs.start(short, move || run.evaluate(&dataset));
+        let loss = self.jobs.start(short, move || run.evaluate(&dataset, loss));
         Box::pin(async move { loss.await? })
     }
 

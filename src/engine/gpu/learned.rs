@@ -4,14 +4,15 @@ use super::evaluation::Evaluation;
 use super::prediction::Prediction;
 use crate::dataset::Dataset;
 use crate::engine::Output;
+use crate::loss::Loss;
 
 /// What predictions and evaluations of a run need. Each is made when it is first needed.
 #[derive(Default)]
 pub(super) struct Learned {
     /// The parameters learned, in the order in which the run stores them.
     pub(super) parameters: Option<wgpu::Buffer>,
-    /// The samples that were evaluated last.
-    pub(super) evaluation: Option<(Dataset, Evaluation)>,
+    /// Evaluations of the samples that were evaluated last, one for each loss.
+    pub(super) evaluations: Vec<(Dataset, Loss, Evaluation)>,
     /// The last prediction, of so many samples.
     pub(super) prediction: Option<(usize, Output, Prediction)>,
 }

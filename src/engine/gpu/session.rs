@@ -17,9 +17,11 @@ use super::task::{Lowering, Training, TrainingTask};
 use crate::dataset::Dataset;
 use crate::dropout::Masks;
 use crate::engine::{
-    KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, no_place, ready,
+    KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation, no_place,
+    ready,
 };
 use crate::error::{Result, internal, unsupported};
+use crate::loss::Loss;
 use crate::network::Network;
 use crate::resources::Resources;
 use crate::state::State;
@@ -305,10 +307,9 @@ impl Session for GpuSession {
         Box::pin(self.outputs_of(inputs, output))
     }
 
-    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset) -> Pending<'a, f64> {
-        let widths = [self.network.inputs(), self.network.outputs()];
-        match self.plan.check_samples(widths, dataset) {
-            Ok(()) => Box::pin(self.loss_on(dataset)),
+    fn evaluate<'a>(&'a mut self, dataset: &'a Dataset, loss: Loss) -> Pending<'a, f64> {
+        match check_evaluation(&self.network, loss, dataset) {
+            Ok(()) => Box::pin(self.loss_on(dataset, loss)),
             Err(error) => ready(Err(error)),
         }
     }

@@ -5,14 +5,16 @@ use super::saved::TrainingState;
 use crate::dataset::Dataset;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::metric::{Metric, Metrics};
 use crate::network::Network;
 use crate::summary::{Ending, Epoch};
+use crate::trainer::data::TrainingData;
 use crate::trainer::{Event, Trainer};
 use pollster::block_on;
 use std::ops::ControlFlow;
 
 impl Trainer {
-    /// Loads `network` and `dataset` into an engine, ready to train. [`fit`](Self::fit) is this with one
+    /// Loads `network` and `data` into an engine, ready to train. [`fit`](Self::fit) is this with one
     /// [`run`](Training::run).
     ///
     /// ```
@@ -39,9 +41,9 @@ impl Trainer {
         &self,
         engine: impl Into<Engine>,
         network: &Network,
-        dataset: &Dataset,
+        data: impl Into<TrainingData>,
     ) -> Result<Training> {
-        block_on(self.begin_async(engine, network, dataset))
+        block_on(self.begin_async(engine, network, data))
     }
 }
 
@@ -68,6 +70,71 @@ impl Training {
     /// As [`run`](Self::run).
     pub fn epoch(&mut self) -> Result<Option<Epoch>> {
         block_on(self.epoch_async())
+    }
+
+    /// Trains epoch by epoch and calls `watch` after each with the run itself, which can predict, evaluate,
+    /// be saved, or go on at another learning rate. `watch` stops the run with [`ControlFlow::Break`].
+    /// Unlike with [`run`](Self::run), the device does not work on the next epoch meanwhile.
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Network, Trainer};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let trainer = Trainer { learning_rate: 0.1, ..Trainer::default() };
+    /// let mut training = trainer.begin(ReferenceEngine::new(), &network, &samples)?;
+    /// let mut middle = Vec::new();
+    /// training.run_epochs(|training, epoch| {
+    ///     middle.push(training.predict(&[0.5])?[0]);
+    ///     Ok(if epoch.loss < 1e-4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    /// })?;
+    /// assert_eq!(middle.len(), training.summary().history.len());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and the error that `watch` returns.
+    pub fn run_epochs(
+        &mut self,
+        mut watch: impl FnMut(&mut Self, &Epoch) -> Result<ControlFlow<()>>,
+    ) -> Result<Ending> {
+        while let Some(epoch) = self.epoch()? {
+            let ended = self.summary.ending;
+            if watch(self, &epoch)?.is_break() {
+                self.summary.ending = Ending::Stopped;
+                return Ok(Ending::Stopped);
+            }
+            if ended != Ending::Stopped {
+                return Ok(ended);
+            }
+        }
+        Ok(self.summary.ending)
+    }
+
+    /// Blocking form of [`predict_async`](Self::predict_async).
+    ///
+    /// # Errors
+    /// As [`predict_async`](Self::predict_async).
+    pub fn predict(&mut self, inputs: &[f32]) -> Result<Vec<f32>> {
+        block_on(self.predict_async(inputs))
+    }
+
+    /// Blocking form of [`evaluate_async`](Self::evaluate_async).
+    ///
+    /// # Errors
+    /// As [`evaluate_async`](Self::evaluate_async).
+    pub fn evaluate(&mut self, dataset: &Dataset) -> Result<f64> {
+        block_on(self.evaluate_async(dataset))
+    }
+
+    /// Blocking form of [`metrics_async`](Self::metrics_async).
+    ///
+    /// # Errors
+    /// As [`metrics_async`](Self::metrics_async).
+    pub fn metrics(&mut self, dataset: &Dataset, metrics: &[Metric]) -> Result<Metrics> {
+        block_on(self.metrics_async(dataset, metrics))
     }
 
     /// Blocking form of [`parameters_async`](Self::parameters_async).
@@ -100,10 +167,10 @@ impl Training {
     /// As [`resume_async`](Self::resume_async).
     pub fn resume(
         engine: impl Into<Engine>,
-        dataset: &Dataset,
+        data: impl Into<TrainingData>,
         state: &TrainingState,
     ) -> Result<Self> {
-        block_on(Self::resume_async(engine, dataset, state))
+        block_on(Self::resume_async(engine, data, state))
     }
 
     /// Blocking form of [`restart_async`](Self::restart_async).

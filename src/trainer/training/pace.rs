@@ -1,7 +1,10 @@
 //! Training at the caller's pace: some steps, an epoch, or until another thread stops it.
 
 use super::Training;
+use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::metric::measure::Measure;
+use crate::metric::{Metric, Metrics};
 use crate::summary::Epoch;
 use crate::trainer::Event;
 use crate::trainer::stop::StopHandle;
@@ -52,5 +55,42 @@ impl Training {
         let until = (self.summary.steps / each).saturating_add(1).saturating_mul(each);
         self.run_until(until, |_: &Event| ControlFlow::Continue(())).await?;
         Ok(self.summary.history.get(done).copied())
+    }
+
+    /// The outputs of the network as it is after the last step, `[samples, outputs]`, for `inputs`,
+    /// `[samples, inputs]`. The device computes them where it trains; nothing else is uploaded.
+    ///
+    /// # Errors
+    /// Inputs that are no whole samples, or a device that failed.
+    pub async fn predict_async(&mut self, inputs: &[f32]) -> Result<Vec<f32>> {
+        let inputs: Vec<f64> = inputs.iter().map(|input| f64::from(*input)).collect();
+        let outputs = self.pipeline.predict(&inputs).await?;
+        Ok(outputs.into_iter().map(|output| output as f32).collect())
+    }
+
+    /// The loss that is trained, of `dataset`, for the network as it is after the last step.
+    ///
+    /// # Errors
+    /// Samples that do not fit the network or the loss, or a device that failed.
+    pub async fn evaluate_async(&mut self, dataset: &Dataset) -> Result<f64> {
+        self.pipeline.evaluate_now(dataset, self.trainer.loss).await
+    }
+
+    /// The `metrics` of `dataset` for the network as it is after the last step.
+    ///
+    /// # Errors
+    /// As [`evaluate_async`](Self::evaluate_async).
+    pub async fn metrics_async(
+        &mut self,
+        dataset: &Dataset,
+        metrics: &[Metric],
+    ) -> Result<Metrics> {
+        let output = self.network.output_layer().activation;
+        let measure = Measure::new(metrics, self.trainer.loss, output, dataset);
+        let mut values = Vec::new();
+        for loss in measure.losses() {
+            values.push((loss, self.pipeline.evaluate_now(dataset, loss).await?));
+        }
+        Ok(measure.metrics(&values))
     }
 }

@@ -1,7 +1,6 @@
 //! A training run at some moment, from which it can go on elsewhere.
 
-use super::{Judge, Samples, Training};
-use crate::dataset::Dataset;
+use super::{Judge, Training};
 use crate::engine::Engine;
 use crate::error::{Result, invalid_format, invalid_setting, invalid_shape};
 use crate::network::Network;
@@ -9,6 +8,7 @@ use crate::schedule::plateau::Plateau;
 use crate::state::State;
 use crate::summary::{Epoch, OpenEpoch, Summary};
 use crate::trainer::Trainer;
+use crate::trainer::data::TrainingData;
 use crate::trainer::judge::Best;
 use crate::trainer::timetable::Timetable;
 use serde::{Deserialize, Serialize};
@@ -50,16 +50,16 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub struct TrainingState {
     /// The settings of the run. They may be changed before the run continues, such as to more epochs or
-    /// another learning rate. The optimizer, the wrappers, the batch size and the fraction of held-out
-    /// samples must stay the same.
+    /// another learning rate. The optimizer, the wrappers, the batch size and the validation fraction must
+    /// stay the same.
     pub trainer: Trainer,
     /// What is trained, with what was learned so far.
     pub(crate) network: Network,
     pub(crate) session: State,
-    /// The best epoch so far, where samples are held out.
+    /// The best epoch so far, where early stopping validates.
     pub(crate) best: Option<u64>,
     pub(crate) course: Course,
-    /// Samples of the dataset, those held out among them.
+    /// How many samples there are, those to validate with among them.
     pub(crate) samples: usize,
     pub(crate) epoch: OpenEpoch,
     pub(crate) summary: Summary,
@@ -71,20 +71,19 @@ pub(crate) struct Course {
     batch_size: usize,
     shuffle: bool,
     seed: u64,
-    held_out: Option<f64>,
+    validation: Option<f64>,
 }
 
 impl Course {
     fn of(trainer: &Trainer) -> Self {
-        let Trainer { batch_size, shuffle, seed, early_stopping, .. } = *trainer;
-        let held_out = early_stopping.and_then(|stopping| stopping.held_out);
-        Self { batch_size, shuffle, seed, held_out }
+        let Trainer { batch_size, shuffle, seed, validation_fraction, .. } = *trainer;
+        Self { batch_size, shuffle, seed, validation: validation_fraction }
     }
 }
 
 impl TrainingState {
-    /// The network with what was learned so far: the parameters of the best epoch where samples are held
-    /// out to judge it, or the moving average where there is one.
+    /// The network with what was learned so far: the parameters of the best epoch where early
+    /// stopping validates, or the moving average where there is one.
     pub fn network(&self) -> &Network {
         &self.network
     }
@@ -110,38 +109,41 @@ impl Training {
         } else {
             network.set_parameters(&session.parameters)?;
         }
+        network.set_epochs_trained(self.epochs_trained());
         Ok(TrainingState {
             trainer: self.trainer.clone(),
             network,
             session,
             best: self.judge.best().map(|best| best.epoch),
             course: Course::of(&self.trainer),
-            samples: self.dataset.len() + self.held_out.as_ref().map_or(0, Dataset::len),
+            samples: self.data.len(),
             epoch: self.epoch,
             summary: self.summary.clone(),
         })
     }
 
     /// Continues a run from its state, in a new session, as if it had never stopped; to the bit on the same
-    /// engine. `dataset` must contain the samples that the run was begun with, in their order.
+    /// engine. `data` must contain the samples that the run was begun with, in their order.
     ///
     /// # Errors
-    /// A dataset with another number of samples or other widths than the run was begun with, settings that
+    /// Another number of samples or other widths than the run was begun with, settings that
     /// do not fit the state, or a device that failed.
     pub async fn resume_async(
         engine: impl Into<Engine>,
-        dataset: &Dataset,
+        data: impl Into<TrainingData>,
         state: &TrainingState,
     ) -> Result<Self> {
-        if dataset.len() != state.samples {
+        let data = data.into();
+        if data.len() != state.samples {
             return invalid_shape(format!(
                 "a run that was begun with {} samples cannot go on with {}",
                 state.samples,
-                dataset.len()
+                data.len()
             ));
         }
-        let samples = Samples::of(&state.trainer, &state.network, dataset)?;
-        Self::from_state(engine.into(), samples, state).await
+        state.trainer.check(&state.network)?;
+        let data = data.prepared(&state.trainer, &state.network)?;
+        Self::from_state(engine.into(), data, state).await
     }
 
     /// Continues from an earlier state of this run on another engine, after the device of the first was lost.
@@ -155,34 +157,35 @@ impl Training {
         engine: impl Into<Engine>,
         state: &TrainingState,
     ) -> Result<()> {
-        let (dataset, held_out) = (self.dataset.clone(), self.held_out.clone());
         if state.course != Course::of(&self.trainer) {
             return invalid_setting(
                 "a state of another run, with another course through the samples",
             );
         }
-        if dataset.len() + held_out.as_ref().map_or(0, Dataset::len) != state.samples {
+        if self.data.len() != state.samples {
             return invalid_shape(format!(
                 "a state of another run: it has {} samples, and this run has {}",
                 state.samples,
-                dataset.len() + held_out.as_ref().map_or(0, Dataset::len)
+                self.data.len()
             ));
         }
-        *self = Self::from_state(engine.into(), Samples { dataset, held_out }, state).await?;
+        *self = Self::from_state(engine.into(), self.data.clone(), state).await?;
         Ok(())
     }
 
-    async fn from_state(engine: Engine, samples: Samples, state: &TrainingState) -> Result<Self> {
+    async fn from_state(engine: Engine, data: TrainingData, state: &TrainingState) -> Result<Self> {
         let TrainingState { trainer, network, session, best, epoch, summary, course, .. } = state;
         trainer.check(network)?;
         if *course != Course::of(trainer) {
             return invalid_setting(
-                "a run cannot go on with another batch size, seed, order of the samples or fraction of \
-                 held-out samples than it was begun with",
+                "a run cannot go on with another batch size, seed, order of the samples or validation \
+                 fraction than it was begun with",
             );
         }
-        let timetable = Timetable::new(trainer, samples.dataset.len());
+        let timetable = Timetable::new(trainer, data.training.len());
+        let epochs_before = network.epochs_trained().checked_sub(summary.history.len() as u64);
         if !timetable.is_at(session.batches, epoch, summary)
+            || epochs_before.is_none()
             || best.is_some_and(|best| best > summary.history.len() as u64)
         {
             return invalid_format(
@@ -190,8 +193,10 @@ impl Training {
                  wrote it",
             );
         }
-        let judged = samples.held_out.is_some();
-        let mut training = Self::start(trainer.clone(), engine, network, samples).await?;
+        let judged = data.validation.is_some();
+        let mut begun = network.clone();
+        begun.set_epochs_trained(epochs_before.unwrap_or_default());
+        let mut training = Self::start(trainer.clone(), engine, &begun, data).await?;
         training.pipeline.restore(session).await?;
         let losses: Vec<f64> = summary.history.iter().map(Epoch::judged_loss).collect();
         let best = best.filter(|_| judged);

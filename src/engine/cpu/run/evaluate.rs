@@ -5,6 +5,7 @@ use crate::dataset::Dataset;
 use crate::engine::Output;
 use crate::engine::cpu::tile::Tile;
 use crate::error::{Error, Result};
+use crate::loss::Loss;
 use std::ops::Range;
 use std::thread;
 
@@ -39,9 +40,8 @@ impl Run {
         Ok(parts.concat())
     }
 
-    /// The loss of the parameters learned so far on samples that fit.
-    pub(in super::super) fn evaluate(&self, dataset: &Dataset) -> Result<f64> {
-        let loss = self.plan.loss;
+    /// The `loss` of the parameters learned so far on samples that fit.
+    pub(in super::super) fn evaluate(&self, dataset: &Dataset, loss: Loss) -> Result<f64> {
         let scale = loss.scale(dataset.len(), self.shape.outputs) as f32;
         let order = crate::permutation::Permutation::identity(dataset.len());
         let parts = self.with_learned(dataset.len(), |tile, range| {

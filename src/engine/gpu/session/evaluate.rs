@@ -6,24 +6,23 @@ use crate::engine::Output;
 use crate::engine::gpu::run_buffers::divergence;
 use crate::engine::gpu::task::{EvaluationTask, PredictionTask, Task};
 use crate::error::Result;
+use crate::loss::Loss;
 use crate::network::whole_samples;
 
 impl GpuSession {
-    /// The loss of the parameters learned so far on samples that fit.
-    pub(super) async fn loss_on(&mut self, dataset: &Dataset) -> Result<f64> {
+    /// The `loss` of the parameters learned so far on samples that fit.
+    pub(super) async fn loss_on(&mut self, dataset: &Dataset, loss: Loss) -> Result<f64> {
         let parameters = self.put_learned().await?;
-        let known = self
-            .learned
-            .evaluation
-            .take()
-            .filter(|(known, _)| known.shares_samples(dataset) && known.len() == dataset.len());
-        let evaluation = if let Some((_, evaluation)) = known {
-            evaluation
+        let known = &mut self.learned.evaluations;
+        known.retain(|(known, ..)| known.shares_samples(dataset) && known.len() == dataset.len());
+        let place = known.iter().position(|(_, known, _)| *known == loss);
+        let evaluation = if let Some(place) = place {
+            known.swap_remove(place).2
         } else {
             let task = EvaluationTask {
                 gpu: &self.gpu,
                 network: &self.network,
-                loss: self.plan.loss,
+                loss,
                 batch: self.full_step().0,
                 dataset,
                 samples: self.dataset.shares_samples(dataset).then_some(&self.stored),
@@ -31,16 +30,16 @@ impl GpuSession {
             };
             task.build(self.lowering).await?
         };
-        let scale = self.plan.loss.scale(dataset.len(), self.network.outputs());
+        let scale = loss.scale(dataset.len(), self.network.outputs());
         let (part, count) = (dataset.part(), dataset.len());
         let status = &self.state.status;
-        let (mut loss, status) = evaluation.run(&self.gpu, part, count, scale, status).await?;
+        let (mut sum, status) = evaluation.run(&self.gpu, part, count, scale, status).await?;
         if divergence(status).is_some_and(|diverged| !diverged.in_loss) {
             self.upload_learned(&parameters).await?;
-            (loss, _) = evaluation.run(&self.gpu, part, count, scale, &self.state.status).await?;
+            (sum, _) = evaluation.run(&self.gpu, part, count, scale, &self.state.status).await?;
         }
-        self.learned.evaluation = Some((dataset.clone(), evaluation));
-        Ok(loss)
+        self.learned.evaluations.push((dataset.clone(), loss, evaluation));
+        Ok(sum)
     }
 
     /// The outputs of whole samples with the parameters learned so far.
