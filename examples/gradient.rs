@@ -61,7 +61,7 @@ pub(crate) fn hidden(engine: &Engine) -> Result<f64> {
 /// gradient of every weight and bias. With a learning rate of 1 a step subtracts the gradient
 /// itself, so the gradient is what a parameter was before less what it is now.
 pub(crate) fn step(engine: &Engine, network: &mut Network) -> Result<(f64, Vec<f64>)> {
-    let sample = Dataset::from_rows(&[INPUT], &[[TRUTH]])?;
+    let sample = Dataset::from_rows([INPUT], [[TRUTH]])?;
     let trainer = Trainer {
         epochs: 1,
         learning_rate: 1.0,

@@ -58,7 +58,7 @@ pub(crate) fn train(engine: &Engine, seed: u64) -> Result<(Network, Vec<Epoch>)>
         shuffle: false,
         ..Trainer::default()
     };
-    let people = Dataset::from_rows(&PEOPLE, &FEMALE)?;
+    let people = Dataset::from_rows(PEOPLE, FEMALE)?;
     let summary = trainer.fit(engine, &mut network, &people, |_| ControlFlow::Continue(()))?;
     Ok((network, summary.history))
 }

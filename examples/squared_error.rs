@@ -30,7 +30,7 @@ pub(crate) fn echo() -> Result<Network> {
 
 /// What [`echo`] is given, so that these are its predictions, and what would be right.
 pub(crate) fn samples() -> Result<Dataset> {
-    Dataset::from_rows(&PREDICTIONS.map(|p| [p]), &TRUTHS.map(|t| [t]))
+    Dataset::from_rows(PREDICTIONS.map(|p| [p]), TRUTHS.map(|t| [t]))
 }
 
 /// Σ (truth − prediction)² / 4.

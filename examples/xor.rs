@@ -47,7 +47,7 @@ pub(crate) fn train(engine: &Engine, seed: u64) -> Result<(Network, Vec<Epoch>)>
         shuffle: false,
         ..Trainer::default()
     };
-    let cases = Dataset::from_rows(&INPUTS, &TRUTHS)?;
+    let cases = Dataset::from_rows(INPUTS, TRUTHS)?;
     let summary = trainer.fit(engine, &mut network, &cases, |_| ControlFlow::Continue(()))?;
     Ok((network, summary.history))
 }

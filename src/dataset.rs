@@ -1,9 +1,12 @@
 //! Samples in host memory.
 
+mod forms;
+mod split;
 mod weights;
 
-use crate::error::{Error, Result, invalid_data, invalid_setting, invalid_shape};
+use crate::error::{Error, Result, invalid_data, invalid_shape};
 use crate::permutation::Permutation;
+use std::fmt;
 use std::sync::Arc;
 
 /// The most samples: their numbers stay within 32 bits on every device.
@@ -33,7 +36,7 @@ impl Samples {
     /// How many there are.
     fn len(&self) -> usize {
         match self {
-            Self::Table(table) => table.inputs.len() / table.input_width,
+            Self::Table(table) => table.inputs().len() / table.input_width,
             Self::Pixels(pixels) => pixels.words.len(),
         }
     }
@@ -42,8 +45,9 @@ impl Samples {
     #[inline]
     fn read_targets(&self, position: usize, targets: &mut [f32]) {
         match self {
-            Self::Table(Table { targets: stored, target_width: width, .. }) => {
-                targets[..*width].copy_from_slice(&stored[position * width..][..*width]);
+            Self::Table(table) => {
+                let width = table.target_width;
+                targets[..width].copy_from_slice(&table.targets()[position * width..][..width]);
             }
             Self::Pixels(pixels) => {
                 let bytes = pixels.words[position].to_le_bytes();
@@ -56,15 +60,48 @@ impl Samples {
     }
 }
 
-/// Samples that stand in rows.
-#[derive(Debug, PartialEq)]
+/// Numbers that a [`Dataset`] can keep without a copy: a `Vec<f32>`, an `Arc<[f32]>`, a `&'static [f32]`, or
+/// a type of the caller's, such as one around a file in memory.
+pub trait Storage: AsRef<[f32]> + Send + Sync + 'static {}
+impl<T: AsRef<[f32]> + Send + Sync + 'static> Storage for T {}
+
+/// Samples in rows.
 pub(crate) struct Table {
     /// `[samples, input_width]`.
-    pub(crate) inputs: Vec<f32>,
+    inputs: Box<dyn Storage>,
     /// `[samples, target_width]`.
-    pub(crate) targets: Vec<f32>,
+    targets: Box<dyn Storage>,
     pub(crate) input_width: usize,
     pub(crate) target_width: usize,
+}
+
+impl Table {
+    /// `[samples, input_width]`.
+    pub(crate) fn inputs(&self) -> &[f32] {
+        self.inputs.as_ref().as_ref()
+    }
+
+    /// `[samples, target_width]`.
+    pub(crate) fn targets(&self) -> &[f32] {
+        self.targets.as_ref().as_ref()
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("inputs", &self.inputs())
+            .field("targets", &self.targets())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        (self.input_width, self.target_width) == (other.input_width, other.target_width)
+            && self.inputs() == other.inputs()
+            && self.targets() == other.targets()
+    }
 }
 
 /// Samples whose inputs are the places of a picture's pixels and whose targets are up to four numbers
@@ -124,6 +161,36 @@ impl Dataset {
         input_width: usize,
         target_width: usize,
     ) -> Result<Self> {
+        Self::from_storage(inputs, targets, input_width, target_width)
+    }
+
+    /// The same for numbers that other parts of the program use, too. They are not copied.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// let shared: Arc<[f32]> = Arc::from([0.0, 0.5, 1.0]);
+    /// let squares = vec![0.0, 0.25, 1.0];
+    /// let dataset = impasto::Dataset::from_storage(Arc::clone(&shared), squares, 1, 1)?;
+    /// assert_eq!(dataset.rows(1..2), (vec![0.5], vec![0.25]));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_storage(
+        inputs: impl Storage,
+        targets: impl Storage,
+        input_width: usize,
+        target_width: usize,
+    ) -> Result<Self> {
+        let (inputs, targets) = (Box::new(inputs), Box::new(targets));
+        Self::from_table(Table { inputs, targets, input_width, target_width })
+    }
+
+    fn from_table(table: Table) -> Result<Self> {
+        let (inputs, targets) = (table.inputs(), table.targets());
+        let Table { input_width, target_width, .. } = table;
         if input_width == 0 || target_width == 0 {
             return invalid_shape("a sample needs at least 1 input and 1 target");
         }
@@ -152,7 +219,7 @@ impl Dataset {
             });
         }
         for (name, values, width) in
-            [("input", &inputs, input_width), ("target", &targets, target_width)]
+            [("input", inputs, input_width), ("target", targets, target_width)]
         {
             if let Some(position) = values.iter().position(|v| !v.is_finite()) {
                 return invalid_data(format!(
@@ -163,30 +230,7 @@ impl Dataset {
                 ));
             }
         }
-        let table = Table { inputs, targets, input_width, target_width };
         Ok(Self::whole(Samples::Table(table), samples))
-    }
-
-    /// From one row for each sample.
-    ///
-    /// ```
-    /// let xor = impasto::Dataset::from_rows(
-    ///     &[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]],
-    ///     &[[0.0], [1.0], [1.0], [0.0]],
-    /// )?;
-    /// assert_eq!(xor.len(), 4);
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`new`](Self::new), or a number outside the range of f32.
-    pub fn from_rows<const I: usize, const T: usize>(
-        inputs: &[[f64; I]],
-        targets: &[[f64; T]],
-    ) -> Result<Self> {
-        let inputs = to_single("input", inputs.as_flattened(), I)?;
-        let targets = to_single("target", targets.as_flattened(), T)?;
-        Self::new(inputs, targets, I, T)
     }
 
     /// One sample a pixel, row by row: its place, as
@@ -270,8 +314,9 @@ impl Dataset {
     pub fn read(&self, index: usize, inputs: &mut [f32], targets: &mut [f32]) {
         let sample = self.position(index);
         match &*self.samples {
-            Samples::Table(Table { inputs: stored, input_width: width, .. }) => {
-                inputs[..*width].copy_from_slice(&stored[sample * width..][..*width]);
+            Samples::Table(table) => {
+                let width = table.input_width;
+                inputs[..width].copy_from_slice(&table.inputs()[sample * width..][..width]);
             }
             Samples::Pixels(pixels) => inputs[..2].copy_from_slice(&pixels.grid.place(sample)),
         }
@@ -315,39 +360,6 @@ impl Dataset {
             self.read(index, inputs, targets);
         }
         (inputs, targets)
-    }
-
-    /// Splits off `fraction` of the samples, chosen by `seed`: `(the rest, those held out)`. Both share
-    /// the samples of this dataset, unless it is such a part itself.
-    ///
-    /// # Errors
-    /// A fraction outside (0, 1), or one that leaves either side without a sample.
-    pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        if !(fraction > 0.0 && fraction < 1.0) {
-            return invalid_setting(format!(
-                "a held-out fraction of {fraction}: it must lie in (0, 1)"
-            ));
-        }
-        let held_out = (self.len() as f64 * fraction).round() as usize;
-        if held_out == 0 || held_out == self.len() {
-            return invalid_setting(format!(
-                "a held-out fraction of {fraction} of {} samples leaves nothing on one side",
-                self.len()
-            ));
-        }
-        if self.part.order != Permutation::identity(self.len()) {
-            let (inputs, targets) = self.rows(0..self.len());
-            let mut copy = Self::new(inputs, targets, self.input_width(), self.target_width())?;
-            copy.weights = self.has_weights().then(|| Arc::new(self.weights(0..self.len())));
-            return copy.split(fraction, seed);
-        }
-        let order = Permutation::new(self.len(), seed, u64::MAX);
-        let take = |range: std::ops::Range<usize>| Self {
-            samples: Arc::clone(&self.samples),
-            weights: self.weights.clone(),
-            part: Part { order, first: range.start, len: range.len() },
-        };
-        Ok((take(held_out..self.len()), take(0..held_out)))
     }
 
     /// Whether both are parts of the same samples in memory, with the same weights.
@@ -484,7 +496,7 @@ mod tests {
             "target 0 of sample 0 is -1e39, outside the range of f32, ±3.4028235e38: scale the targets"
         );
         assert_eq!(message(&[[0.0, f64::INFINITY]], &[[0.0]]), "input 1 of sample 0 is inf");
-        assert!(Dataset::from_rows(&[[f64::from(f32::MAX), -3e38]], &[[1e-300]]).is_ok());
+        assert!(Dataset::from_rows([[f64::from(f32::MAX), -3e38]], [[1e-300]]).is_ok());
     }
 
     #[test]

@@ -57,6 +57,7 @@ mod random;
 mod resources;
 pub mod schedule;
 mod segment;
+mod standardizer;
 mod state;
 mod subject;
 mod summary;
@@ -70,7 +71,7 @@ pub use activation::Activation;
 #[cfg(not(target_arch = "wasm32"))]
 pub use checkpoint::save;
 pub use checkpoint::{decode, encode, load};
-pub use dataset::Dataset;
+pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};
 pub use encoding::Encoding;
 pub use engine::{
@@ -95,6 +96,7 @@ pub use resources::Resources;
 pub use schedule::Schedule;
 pub use schedule::plateau::Plateau;
 pub use segment::{Segment, SegmentKind};
+pub use standardizer::Standardizer;
 pub use state::State;
 pub use subject::Subject;
 pub use summary::{Ending, Epoch, Summary};

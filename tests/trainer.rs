@@ -212,7 +212,7 @@ fn a_run_that_diverges_keeps_what_it_had_before() {
 /// One step in which the loss is finite, the update of the first weight is not, and that of the
 /// bias is: the network before and after it.
 fn half_an_update(engine: &Engine) -> (Network, Network) {
-    let dataset = Dataset::from_rows(&[[1e6, 1e-6]], &[[1e4]]).unwrap();
+    let dataset = Dataset::from_rows([[1e6, 1e-6]], [[1e4]]).unwrap();
     let start = Network::builder(2).output(1, Activation::Identity).build().unwrap();
     let learning_rate = if engine.device().backend == Backend::Reference { 1e300 } else { 1e30 };
     let trainer = Trainer { learning_rate, optimizer: Optimizer::SGD, ..trainer(5) };

@@ -176,11 +176,11 @@ mod tests {
     #[test]
     fn class_weights_are_those_of_the_samples() {
         let rows = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]];
-        let dataset = Dataset::from_rows(&[[0.0], [1.0], [2.0]], &rows).expect("three classes");
+        let dataset = Dataset::from_rows([[0.0], [1.0], [2.0]], rows).expect("three classes");
         let weighted = dataset.with_class_weights(&[1.0, 2.0, 4.0]).expect("three weights");
         assert_eq!(weighted.weights(0..3), [2.0, 1.0, 4.0]);
         let message = |targets: &[[f64; 3]; 1], weights: &[f64]| {
-            let dataset = Dataset::from_rows(&[[0.0]], targets).expect("a sample");
+            let dataset = Dataset::from_rows([[0.0]], targets).expect("a sample");
             dataset.with_class_weights(weights).expect_err("unfit").to_string()
         };
         assert_eq!(message(&[[0.0, 1.0, 0.0]], &[1.0; 2]), "2 class weights do not fit 3 classes");
@@ -189,7 +189,7 @@ mod tests {
                 message(&[targets], &[1.0; 3]).starts_with("sample 0 belongs to no single class")
             );
         }
-        let halves = Dataset::from_rows(&[[0.0]], &[[0.5]]).expect("a sample");
+        let halves = Dataset::from_rows([[0.0]], [[0.5]]).expect("a sample");
         assert!(halves.with_class_weights(&[1.0, 1.0]).is_err());
     }
 

@@ -148,7 +148,7 @@ mod tests {
         let targets = [[1.0, 2.0], [3.0, 5.0], [4.0, 1.0]];
         let outputs = [[1.5, 2.0], [2.0, 4.0], [4.0, 2.0]];
         let weights = [1.0, 2.0, 0.5];
-        let dataset = Dataset::from_rows(&[[0.0]; 3], &targets).expect("three samples");
+        let dataset = Dataset::from_rows([[0.0]; 3], targets).expect("three samples");
         let dataset = dataset.with_weights(&weights).expect("three weights");
         let (loss, output) = (Loss::MeanSquaredError, Activation::Identity);
         let measure = Measure::new(&[Metric::R2, Metric::Psnr], loss, output, &dataset);
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(metrics.get(Metric::Accuracy), None);
         assert_eq!(metrics.iter().count(), 2);
         // Targets without variance.
-        let constant = Dataset::from_rows(&[[0.0]; 2], &[[3.0]; 2]).expect("two samples");
+        let constant = Dataset::from_rows([[0.0]; 2], [[3.0]; 2]).expect("two samples");
         let measure = Measure::new(&[Metric::R2], loss, output, &constant);
         for (squares, expected) in [(0.0, 1.0), (0.5, 0.0)] {
             let metrics = measure.metrics(&[(Loss::MeanSquaredError, squares)]);

@@ -130,7 +130,7 @@ fn what_does_not_fit_a_run_is_refused() {
     let refused = |dataset: &Dataset, state: &TrainingState| {
         block_on(Training::resume_async(&engine, dataset, state)).err().unwrap().to_string()
     };
-    let one = Dataset::from_rows(&[[0.0]], &[[0.0]]).unwrap();
+    let one = Dataset::from_rows([[0.0]], [[0.0]]).unwrap();
     assert!(refused(&one, &state).contains("cannot go on with 1"));
     let mut other = state.clone();
     other.trainer.optimizer = Optimizer::SGD;

@@ -110,7 +110,7 @@ fn accuracy_is_the_share_of_classes_found_by_weight() {
 #[test]
 fn validation_samples_that_make_no_sense_are_refused() {
     let (training, validation) = sides();
-    let wide = Dataset::from_rows(&[[0.0; 3]], &[[0.0]]).unwrap();
+    let wide = Dataset::from_rows([[0.0; 3]], [[0.0]]).unwrap();
     for engine in engines() {
         let refused = |trainer: &Trainer, data: (&Dataset, &Dataset)| {
             trainer
@@ -125,8 +125,8 @@ fn validation_samples_that_make_no_sense_are_refused() {
         let error = refused(&both, (&training, &validation));
         assert!(error.contains("a fraction of 0.2 is to be split off"), "{error}");
         let positive = Trainer { loss: Loss::Poisson { log_input: true }, ..trainer(1) };
-        let negative = Dataset::from_rows(&[[0.0; 2]], &[[-1.0]]).unwrap();
-        let fine = Dataset::from_rows(&[[0.0; 2]], &[[1.0]]).unwrap();
+        let negative = Dataset::from_rows([[0.0; 2]], [[-1.0]]).unwrap();
+        let fine = Dataset::from_rows([[0.0; 2]], [[1.0]]).unwrap();
         let error = refused(&positive, (&fine, &negative));
         assert!(error.contains("target 0 of sample 0 is -1"), "{error}");
     }

@@ -111,7 +111,7 @@ fn masks_follow_seed_and_step() {
 #[test]
 fn a_sample_of_weight_0_does_not_count_whatever_its_loss() {
     let targets = [[0.5], [1e25], [-0.5]];
-    let dataset = Dataset::from_rows(&[[0.0], [0.5], [1.0]], &targets).expect("samples");
+    let dataset = Dataset::from_rows([[0.0], [0.5], [1.0]], targets).expect("samples");
     let dataset = dataset.with_weights(&[1.0, 0.0, 1.0]).expect("weights");
     let network = Network::builder(1).output(1, Activation::Identity).build().expect("a network");
     for engine in crate::engines() {

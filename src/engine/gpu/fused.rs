@@ -51,7 +51,7 @@ pub(super) fn check_dataset(gpu: &Gpu, dataset: &Dataset) -> Result<()> {
         dataset::Samples::Table(table) => {
             // The weights are behind the targets.
             let weights = dataset.stored_weights().map_or(0, <[f32]>::len);
-            table.inputs.len().max(table.targets.len() + weights)
+            table.inputs().len().max(table.targets().len() + weights)
         }
         dataset::Samples::Pixels(pixels) => pixels.words.len(),
     };

@@ -121,15 +121,15 @@ impl Stored {
         let rows = match dataset.samples() {
             Samples::Table(table) => {
                 let (wide_in, mut wide_out) = (table.input_width, table.target_width);
-                let mut targets = Cow::from(&table.targets[..]);
+                let mut targets = Cow::from(table.targets());
                 if let Some(weights) = weights.filter(|_| behind) {
-                    let rows = table.targets.chunks_exact(wide_out).zip(weights);
+                    let rows = table.targets().chunks_exact(wide_out).zip(weights);
                     let rows = rows.flat_map(|(row, weight)| row.iter().chain([weight]));
                     targets = rows.copied().collect();
                     wide_out += 1;
                     is_behind = true;
                 }
-                let inputs = Segments::inputs(gpu, &table.inputs, wide_in).await?;
+                let inputs = Segments::inputs(gpu, table.inputs(), wide_in).await?;
                 let targets = Segments::targets(gpu, &targets, wide_out).await?;
                 Rows::Table { inputs: (inputs, wide_in), targets: (targets, wide_out) }
             }
