@@ -3,7 +3,7 @@
  * worker of its own.
  *
  * ```js
- * import { Painter } from "impasto";
+ * import { Painter } from "@impasto/web";
  *
  * const painter = await Painter.create({ pixels: context.getImageData(0, 0, 100, 100) });
  * let progress;
