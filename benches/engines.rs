@@ -1,5 +1,5 @@
-//! How fast each engine computes one layer, a training step, an epoch and a prediction, in samples a
-//! second: on the CPU, and on every adapter, software adapters included.
+//! Benchmarks of each engine, in samples a second: one layer, a training step, an epoch, a
+//! prediction.
 //!
 //! ```sh
 //! cargo bench                      # all of it

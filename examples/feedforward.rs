@@ -1,5 +1,7 @@
-//! A network of three neurons: two hidden ones look at the inputs, and the output neuron looks at
-//! the two hidden ones. Feeding numbers through it from left to right is called feedforward.
+//! A network of three neurons: two hidden neurons read the inputs, and the output neuron reads the
+//! hidden neurons.
+//!
+//! Computing the outputs from the inputs, layer by layer, is called feedforward.
 //!
 //! ```sh
 //! cargo run --release --example feedforward

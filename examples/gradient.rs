@@ -1,5 +1,7 @@
-//! Which way is down? The gradient says how much the loss rises when a weight rises a little.
-//! Going the other way lowers the loss: that step is all there is to training.
+//! The gradient of a loss with respect to every weight, and one step of gradient descent.
+//!
+//! The gradient says how much the loss rises when a weight rises a little. A step in the opposite
+//! direction lowers the loss. Training repeats that step.
 //!
 //! The network has two inputs, two hidden neurons and an output neuron; w1 and w2 belong to the
 //! first hidden neuron, w3 and w4 to the second, w5 and w6 to the output neuron.

@@ -1,4 +1,4 @@
-//! The classic first network: it learns to guess somebody's gender from weight and height.
+//! The classic first network: it learns to guess a person's gender from weight and height.
 //!
 //! Four people are enough. The network sees them one at a time, a thousand times over, and after
 //! each one all weights and biases go a small step against the gradient (stochastic gradient

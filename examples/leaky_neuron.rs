@@ -1,5 +1,6 @@
-//! One neuron with a leaky ReLU, f(z) = max(0.1·z, z): a positive sum passes as it is, of a
-//! negative one a tenth leaks through.
+//! One neuron with a leaky ReLU, f(z) = max(0.1·z, z).
+//!
+//! A positive sum passes unchanged, and a tenth of a negative sum.
 //!
 //! ```sh
 //! cargo run --release --example leaky_neuron

@@ -1,5 +1,6 @@
-//! One neuron: it weighs its inputs, adds its bias, and squashes the sum with the sigmoid
-//! σ(z) = 1 / (1 + e⁻ᶻ), which turns any number into one between 0 and 1.
+//! One neuron: a weighted sum, a bias and the sigmoid σ(z) = 1 / (1 + e⁻ᶻ).
+//!
+//! The sigmoid turns any number into one between 0 and 1.
 //!
 //! ```sh
 //! cargo run --release --example neuron

@@ -1,7 +1,7 @@
-//! A single neuron that tells spam from ham (wanted mail), learned from a small table of made-up
-//! e-mails, `examples/spam/emails.csv`.
+//! One neuron that classifies e-mails as spam or ham (wanted mail).
 //!
-//! Its output is read as the probability of spam. Binary cross-entropy is the loss for
+//! It learns from a small table of made-up e-mails, `examples/spam/emails.csv`. The output is the
+//! probability of spam. Binary cross-entropy is the loss for
 //! probabilities: to be wrong costs the more, the surer the neuron was.
 //!
 //! ```sh

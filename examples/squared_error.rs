@@ -1,5 +1,6 @@
-//! How wrong is a network? The mean squared error takes the difference between each truth and
-//! its prediction, squares it, and averages the squares: 0 is perfect.
+//! The mean squared error: how far a network's predictions are from the truth.
+//!
+//! It averages the squares of the differences between each truth and its prediction. 0 is perfect.
 //!
 //! ```sh
 //! cargo run --release --example squared_error

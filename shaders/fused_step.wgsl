@@ -1,4 +1,4 @@
-// A tile of samples through the whole network in one dispatch: forward through all layers, the loss,
+// The forward and backward pass of a tile of samples in one dispatch: forward through all layers, the loss,
 // and back down through all layers.      Twins: reference::forward and reference::backward
 //
 // A template (src/template.rs): `@if` keeps or drops lines, and a line that begins with `@each r q:` is
@@ -15,10 +15,10 @@
 //
 // An invocation has ROWS samples, LANES apart, and COLUMNS columns in registers.
 // - cooperative: the invocations of a workgroup hold all columns of the tile's samples between them;
-//   what goes from layer to layer stands in workgroup memory.
+//   values that go from layer to layer are in workgroup memory.
 // - else: an invocation takes its own samples through the network, COLUMNS columns at a time. It
 //   reads no other's numbers, so none waits for another.
-// The parameters are read at an address that is the same for all lanes: as they stand, or, with
+// The parameters are read at an address that is the same for all lanes: directly, or, with
 // subgroups, each by one lane and then broadcast, where a load costs as much as many products.
 
 @group(0) @binding(1) var<storage, read> parameters: array<${number}>;
@@ -34,7 +34,7 @@
 const TILE: u32 = LANES * ROWS;
 const WORKGROUP: u32 = LANES * GROUPS;
 
-// The sample that stands in each row of the tile.
+// The sample in each row of the tile.
 var<workgroup> chosen: array<u32, TILE>;
 @if cooperative
 // Values or deltas of the level at hand.

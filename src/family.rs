@@ -1,4 +1,4 @@
-//! What the families of formulas share: activations, losses, optimizers and schedules.
+//! The macro `family!`, which declares a family of formulas, and the types that describe them.
 //!
 //! A family is a folder with one file for each formula, and one line for each in the `family!` of
 //! the folder's module. The macro writes the enum, its list and the dispatch. Names, parameters and

@@ -1,5 +1,7 @@
-//! Files that are either whole or not there: written under a temporary name beside their target,
-//! then renamed, so that an interrupted run leaves the old file as it was.
+//! Files that are written whole or not at all.
+//!
+//! A file is written under a temporary name beside its target and then renamed. An interrupted run
+//! leaves the old file unchanged.
 
 use crate::error::{Error, Result};
 use std::fs;

@@ -1,4 +1,4 @@
-//! One layer of a network.
+//! `Layer`: widths, activation, biases and dropout of one layer.
 
 use crate::activation::{Activation, Backward};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,4 @@
-//! Impasto trains small and deep multilayer perceptrons on any GPU, through wgpu and WGSL, and on
-//! the CPU where there is no GPU.
+//! Impasto trains multilayer perceptrons on a GPU through wgpu and WGSL, or on the CPU.
 //!
 //! A [`Network`] is layer sizes and parameters, a [`Dataset`] its samples, an [`Engine`] the place
 //! where it computes, and a [`Trainer`] what drives them:

@@ -1,4 +1,4 @@
-//! Losses, one file each: value and gradient.
+//! Losses, one file each: the loss of a row and its gradient.
 //!
 //! The cross-entropies are computed from the last layer's weighted sums (its *logits*), so that
 //! they and their gradients stay finite however sure the network is; the network's own output

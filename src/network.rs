@@ -1,4 +1,4 @@
-//! The network: layer sizes, activations, and all parameters in one flat vector.
+//! `Network`: layers, and all parameters in one flat vector.
 //!
 //! ```
 //! use impasto::{Activation, Network};

@@ -1,4 +1,4 @@
-//! How an engine is chosen and opened.
+//! `Options`, `Backend` and `open`: how an engine is chosen and opened.
 
 use crate::engine::{Engine, cpu, gpu, reference};
 use crate::error::{Error, Result, invalid};

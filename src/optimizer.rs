@@ -1,4 +1,4 @@
-//! Optimizers, one file each: from a gradient to an update.
+//! Optimizers, one file each: the update of one parameter.
 //!
 //! To add one: a file with its formula and its [`About`], a line in the
 //! `family!` below, and `shaders/optimizers/NAME.wgsl`, the same in WGSL. The tests walk

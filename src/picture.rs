@@ -1,4 +1,4 @@
-//! Pictures: read, written, turned into samples and back, and compared.
+//! `Picture`: image files, pixels, samples and comparison sheets.
 
 pub(crate) mod quality;
 

@@ -1,4 +1,4 @@
-//! The settings of a training run that stay the same, and its steps.
+//! `Plan`, the settings of a run that do not change, and `Step`.
 
 use crate::dataset::Dataset;
 use crate::error::{Result, invalid};

@@ -1,4 +1,4 @@
-//! The memory that a training run holds.
+//! `Resources`: the memory that a session uses, by kind.
 
 /// Memory that a session holds, in bytes: on its device, or in the host's memory for engines that compute
 /// there. Not included: kernels, buffers of results on their way to the host, and on a GPU what a prediction

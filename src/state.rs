@@ -1,4 +1,4 @@
-//! The state of a session: all that its steps change.
+//! `State`: all that the steps of a session change.
 
 use crate::error::{Result, invalid};
 use crate::plan::Plan;

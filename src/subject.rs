@@ -1,4 +1,4 @@
-//! What a saved network paints.
+//! `Subject`: what a saved network paints.
 
 use crate::activation::Activation;
 use crate::encoding::Encoding;

@@ -1,4 +1,4 @@
-//! What is reported of a training run.
+//! `Summary`, `Epoch` and `Ending`: the report of a training run.
 
 use serde::{Deserialize, Serialize};
 

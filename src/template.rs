@@ -1,4 +1,4 @@
-//! Templates of WGSL, filled with values.
+//! WGSL templates with strict syntax.
 //!
 //! - `@if NAME` or `@if !NAME`, `@else` and `@end`, each on a line of its own, keep or drop the lines
 //!   between them. They nest.

@@ -1,5 +1,5 @@
-//! What surrounds an optimizer, one file each: what happens to a gradient before the update, and to
-//! the parameters after it.
+//! Wrappers of an optimizer, one file each: what is done to gradients and parameters around an
+//! update.
 //!
 //! Each wrapper can be used once, around any optimizer. They are applied in this order:
 //! [`Accumulate`](accumulate::Accumulate), [`ClipValue`](clip_value::ClipValue),

@@ -1,4 +1,4 @@
-//! All that surrounds an optimizer in a run.
+//! `Wrappers`: the wrappers of a run, and the constants of an update.
 
 use crate::error::{Result, invalid};
 use crate::wrapper::Wrapper;

@@ -1,4 +1,4 @@
-//! The shape of the source: imports go one way, and no file is too long to read.
+//! Tests that imports form no cycle and that no file is too long.
 
 #![allow(clippy::expect_used, missing_docs, reason = "tests")]
 

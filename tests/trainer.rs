@@ -1,5 +1,4 @@
-//! What the trainer does around the steps: rules that end a run, schedules, events, refusals, and
-//! runs that go wrong.
+//! The trainer: stopping rules, schedules, events, refusals, and runs that fail.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared module has more than this file needs")]

@@ -1,6 +1,6 @@
-//! The shapes that are found for the fused kernels, and the file they are remembered in: it saves time
-//! and does nothing else, whatever stands in it. Tested on `paint`, since it is named by the
-//! environment.
+//! The search for shapes, and its cache file: missing, damaged or foreign.
+//!
+//! The tests run `paint`, since an environment variable names the file.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared modules have more than this file needs")]

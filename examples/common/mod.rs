@@ -1,4 +1,4 @@
-//! What the worked examples share: the command line, the engine, and how an error is told.
+//! The command line, engine and error messages that the worked examples share.
 
 /// `println!` for a reader that may go away (`| head -1`), which is no reason to panic.
 macro_rules! say {

@@ -1,4 +1,4 @@
-//! What is learned and painted: the picture's colours, or its two classes.
+//! What a network learns and paints: the picture's colours, or its two classes.
 
 use crate::options::Options;
 use crate::outputs::Outputs;

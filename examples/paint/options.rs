@@ -1,4 +1,6 @@
-//! The command line. The names are an interface that scripts rely on.
+//! The command line of `paint`.
+//!
+//! The names are an interface that scripts rely on.
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};

@@ -1,4 +1,4 @@
-//! The progress bar, and Ctrl-C.
+//! The progress bar, and the handler of Ctrl-C.
 
 use crate::options::Options;
 use impasto::{Ending, Error, Event, Loss, Result, Summary};

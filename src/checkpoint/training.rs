@@ -1,4 +1,4 @@
-//! Training runs in files.
+//! Training runs in files: a saved network with the state of its training.
 //!
 //! A saved run is a saved network with more tensors and metadata. [`load`](crate::load) reads what was learned
 //! so far from it. The names of the other tensors are those of the segments behind a prefix:

@@ -1,4 +1,4 @@
-//! Every loss beside central differences and PyTorch's tables, in both precisions.
+//! Tests of every loss against central differences and PyTorch, in both precisions.
 
 use super::*;
 use crate::family::{parameters, text_of};

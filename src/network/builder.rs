@@ -1,4 +1,4 @@
-//! How a network is made.
+//! `Builder`, which makes a network.
 
 use super::Network;
 use crate::activation::Activation;

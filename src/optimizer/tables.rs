@@ -1,5 +1,4 @@
-//! For tests: the tables of `tests/fixtures/optimizers.json`, parameters after each of some given
-//! gradients.
+//! Tests of the optimizers against the tables of `tests/fixtures/optimizers.json`.
 
 use super::Optimizer;
 use serde::Deserialize;

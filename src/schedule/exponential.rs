@@ -1,4 +1,4 @@
-//! Exponential decay, epoch by epoch.
+//! Exponential decay by epoch.
 
 use super::Formula;
 use super::step::FACTOR;

@@ -1,4 +1,4 @@
-//! Exponential decay after every so many steps.
+//! Exponential decay by step.
 
 use super::Formula;
 use super::step::FACTOR;

@@ -1,4 +1,4 @@
-//! One cycle, up and down.
+//! The one-cycle policy.
 
 use super::Formula;
 use crate::family::{About, Parameter, Range};

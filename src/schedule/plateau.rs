@@ -1,4 +1,4 @@
-//! Reductions where the loss stalls.
+//! A reduction of the rate when the loss stalls.
 
 use super::step::FACTOR;
 use super::{Formula, Schedule};

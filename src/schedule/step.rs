@@ -1,4 +1,4 @@
-//! Steps down after every so many epochs.
+//! Step decay by epoch.
 
 use super::Formula;
 use crate::family::{About, Parameter, Range};

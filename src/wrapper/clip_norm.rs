@@ -1,4 +1,4 @@
-//! Clipping by norm.
+//! Clipping of the gradient by its norm.
 
 use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};

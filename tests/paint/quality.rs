@@ -1,4 +1,6 @@
-//! How well the logo is painted. Slower than the rest.
+//! The quality of the painted logo.
+//!
+//! Slower than the rest.
 
 use crate::studio::Studio;
 

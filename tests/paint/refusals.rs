@@ -1,4 +1,4 @@
-//! Bad input: one clear line, a failing exit code, and nothing left behind.
+//! Bad input: one clear line, a failing exit code, and no file left behind.
 
 use crate::common;
 use crate::pictures;

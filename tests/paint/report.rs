@@ -1,4 +1,4 @@
-//! The report, which scripts read.
+//! The report in JSON, which scripts read.
 
 use crate::pictures;
 use crate::studio::Studio;

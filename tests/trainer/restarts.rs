@@ -1,4 +1,4 @@
-//! Runs that go on from parameters learned before, after their engine was lost.
+//! Runs that continue after their engine was lost.
 
 use super::common::engines;
 use super::{fit, hill, network, rates, trainer};

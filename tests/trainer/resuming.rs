@@ -1,4 +1,4 @@
-//! Runs that go on from a file as if they had never stopped.
+//! Runs that continue from a file, as if they had not stopped.
 
 use super::common::engines;
 use super::{fit, hill, network, trainer};

@@ -1,5 +1,4 @@
-//! Learning-rate schedules and stopping rules, against PyTorch and scikit-learn: numbers made once by
-//! `fixtures/schedules.py`.
+//! Learning-rate schedules and stopping rules against PyTorch and scikit-learn.
 
 use super::common::engines;
 use super::{cpu, fit, rates, trainer};

@@ -1,4 +1,4 @@
-//! Runs on other threads than the one that began them.
+//! Runs that move to another thread.
 
 use super::{fit, hill, network, trainer};
 use crate::common::engines;

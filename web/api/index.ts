@@ -1,6 +1,6 @@
 /**
- * Impasto in the browser: a network learns a picture and paints it, on WebGPU or in WebAssembly, in a
- * worker of its own.
+ * `Painter`: a network learns a picture and paints it, on WebGPU or in WebAssembly, in a worker of its
+ * own.
  *
  * ```js
  * import { Painter } from "@impasto/web";

@@ -1,4 +1,4 @@
-/** What goes between the page and the worker that holds the engine. */
+/** The messages between the page and the worker that owns the engine. */
 
 /** How a network is made and trained. Whatever is left out is as the command `paint` has it, but for the
  * epochs. */

@@ -1,4 +1,4 @@
-/** The worker: holds the engine, answers one request after the other. */
+/** The worker, which owns the engine and answers one request after the other. */
 
 import { relaxedSimd } from "wasm-feature-detect";
 import * as relaxed from "../pkg/relaxed/impasto.js";

@@ -1,4 +1,4 @@
-/** The page: who clicks what. */
+/** The page: connects the controls to the studio. */
 
 import type { Painter } from "../api/index.js";
 import { Chart } from "./chart.js";

@@ -1,4 +1,4 @@
-/** Pictures from files, and onto canvases. */
+/** Pictures from files and on canvases. */
 
 import type { Pixels } from "../api/protocol.js";
 

@@ -1,4 +1,4 @@
-/** The form: the network and how it learns. */
+/** The form with the settings of the network and its training. */
 
 import type { Options } from "../api/index.js";
 

@@ -1,6 +1,7 @@
 /**
- * What the page does: a picture, a painter, and where training is. Shows nothing by itself: that is the
- * view's.
+ * The states of the page: the picture, the painter and the training loop.
+ *
+ * The studio displays nothing: the view does.
  *
  * A painter can be replaced while something is asked of it, by a reset, another picture or another
  * setting. So whatever waits for one looks afterwards whether it is still the one at hand. And what a

@@ -1,4 +1,4 @@
-/** What each neuron of a layer puts out over the plane, while the network trains. */
+/** The output of each neuron of a layer over the plane. */
 
 import type { Painter } from "../api/index.js";
 

@@ -1,4 +1,4 @@
-/** What the page shows: pictures, figures, messages, and which buttons can be pressed. */
+/** The display: pictures, figures, messages and the state of the buttons. */
 
 import type { Adapter, Progress } from "../api/index.js";
 import { type Loaded, difference, show } from "./picture.js";

@@ -1,4 +1,4 @@
-/** Who is measured: each trains the same network on the same batch of the same picture. */
+/** The contestants: each trains the same network on the same batch of the same picture. */
 
 import * as jax from "@jax-js/jax";
 import * as tf from "@tensorflow/tfjs-core";

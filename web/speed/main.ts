@@ -1,4 +1,4 @@
-/** Measures everyone in turns, round after round. */
+/** Measures all contestants in turns, round after round. */
 
 import { type Contestant, type Work, impasto, jaxJs, tensorFlow } from "./contestants.js";
 

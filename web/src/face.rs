@@ -1,5 +1,7 @@
-//! What JavaScript calls. Objects cross as JSON, pictures and files as bytes; an error is an `Error`
-//! whose `name` says of which kind it is.
+//! The functions that JavaScript calls.
+//!
+//! Objects cross as JSON, pictures and files as bytes; an error is an `Error` whose `name` says of
+//! which kind it is.
 
 use crate::options::Options;
 use crate::painter::Painter;

@@ -1,4 +1,4 @@
-//! What the page asks for, as JSON.
+//! The options of a painter, as JSON.
 
 use impasto::gpu::Kernels;
 use impasto::{Activation, Backend, Encoding, Error, Result, Schedule, Trainer};

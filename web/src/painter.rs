@@ -1,5 +1,6 @@
-//! A network that learns a picture, and everything a page wants to know of it. No part of it knows
-//! a browser.
+//! `Painter`: a network that learns a picture, independent of any browser.
+//!
+//! No part of it knows a browser.
 
 use crate::options::Options;
 use crate::pixels::rgba;

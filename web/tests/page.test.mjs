@@ -1,4 +1,4 @@
-// The page in a real browser: node --test tests/ (cargo xtask web --test builds all it needs).
+// Tests of the page in Chromium.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

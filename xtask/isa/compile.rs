@@ -1,4 +1,4 @@
-//! From WGSL to SPIR-V, the way wgpu does it for a kernel that it trusts.
+//! WGSL to SPIR-V, as wgpu translates a trusted kernel.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use naga::back::{pipeline_constants, spv};

@@ -1,4 +1,4 @@
-//! Loops and instruction classes, read from the assembly that the driver prints.
+//! Loops and instruction classes in the assembly that the driver prints.
 //!
 //! It looks like this, each label opening a basic block:
 //!

@@ -1,4 +1,4 @@
-//! How long a dispatch may take, from the instructions that it is made of.
+//! A model of the time of a dispatch, from its instructions.
 //!
 //! Nothing here is measured. The model, for each wave of a kernel:
 //!

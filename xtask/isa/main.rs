@@ -1,10 +1,10 @@
-//! Kernels through AMD's compiler, on any Linux machine: what `cargo xtask isa` runs.
+//! `cargo xtask isa`: the kernels through AMD's compiler, on any Linux machine.
 //!
-//! Mesa's Vulkan driver for AMD (RADV) can stand for a GPU that is not there; its shader compiler
-//! (ACO) is the one that runs where the GPU is.
+//! Mesa's Vulkan driver for AMD (RADV) can simulate a GPU that is absent. Its shader compiler (ACO)
+//! is the one that machines with such a GPU use.
 //!
-//! It stands here as an example of the package `xtask`, so that only this chore builds the library
-//! and a translator of shaders.
+//! The program is an example of the package `xtask`, so that only this command builds the library and
+//! a translator of shaders.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
 

@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed tables.
 
 use super::disassembly::{Assembly, Counts};
 use super::estimate::{Chip, Estimate};

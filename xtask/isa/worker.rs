@@ -1,4 +1,4 @@
-//! Compiling in a child process.
+//! Compilation in a child process, one for each GPU.
 //!
 //! The driver reads the GPU to stand for from its environment, once, and ends the process where it
 //! does not know it. A compiler that crashes takes only the child with it.

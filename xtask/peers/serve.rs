@@ -1,4 +1,4 @@
-//! The contestant's side of the protocol in `xtask/src/peers.rs`, for the contestants in Rust.
+//! The contestant's side of the protocol, for contestants in Rust.
 
 #[path = "../src/peers/protocol.rs"]
 mod protocol;

@@ -1,5 +1,4 @@
-//! Installs what the tests need with the system's package manager: Mesa's software Vulkan driver, and
-//! what builds and opens the page.
+//! Installs what the tests need with the system's package manager.
 //!
 //! The driver lets the GPU tests run on a machine without a GPU. The EGL library comes along because the
 //! tests exercise the OpenGL adapter too, where they find one.

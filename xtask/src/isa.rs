@@ -1,5 +1,6 @@
-//! `cargo xtask isa`: kernels through AMD's compiler. The program is the example `isa` of this
-//! package, in the folder `isa`.
+//! `cargo xtask isa`: starts the example `isa` of this package.
+//!
+//! The program is the example `isa` of this package, in the folder `isa`.
 
 use std::env;
 use std::ffi::OsString;

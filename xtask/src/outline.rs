@@ -1,4 +1,4 @@
-//! Closed outlines made of cubic Bézier curves, and which points lie inside them.
+//! Closed outlines of cubic Bézier curves, and tests whether a point is inside.
 
 /// A point in pixels, x to the right and y down.
 pub type Point = (f64, f64);

@@ -1,6 +1,6 @@
-//! `cargo xtask peers` and `cargo xtask scaling`: how fast Impasto trains, beside others and as
-//! the work grows. Both write `BENCHMARKS.md`, and under `docs/benchmarks` the plots and all the
-//! figures as JSON.
+//! `cargo xtask peers`: how fast Impasto trains in comparison with other libraries.
+//!
+//! Both write `BENCHMARKS.md`, and under `docs/benchmarks` the plots and all the figures as JSON.
 //!
 //! # Protocol of `peers`
 //!

@@ -1,5 +1,7 @@
-//! `cargo xtask reference`: docs/reference.md. The page is written and checked by a test of the
-//! library, so that this program does not depend on the library.
+//! `cargo xtask reference`: writes `docs/reference.md`.
+//!
+//! The page is written and checked by a test of the library, so that this program does not depend
+//! on the library.
 
 use std::process::ExitCode;
 

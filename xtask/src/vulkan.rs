@@ -1,4 +1,4 @@
-//! Is there a Vulkan driver on this machine?
+//! The search for a Vulkan driver on this machine.
 //!
 //! On Linux two things must be there: the loader, `libvulkan.so.1`, and a driver, announced by
 //! a JSON manifest in one of the folders that the loader searches

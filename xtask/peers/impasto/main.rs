@@ -1,8 +1,8 @@
-//! Impasto as a contestant of `cargo xtask peers`, and the worker of `cargo xtask scaling`:
-//! `peer-impasto impasto-cpu | impasto-gpu | scaling`.
+//! Impasto as a contestant of `cargo xtask peers`, and the worker of `cargo xtask scaling`.
 //!
-//! It stands here as an example of the package `xtask`, so that only these two chores build
-//! the library, and with the same features as any other build of it.
+//! Usage: `peer-impasto impasto-cpu | impasto-gpu | scaling`. The program is an example of the package
+//! `xtask`, so that only these two commands build the library, with the same features as any other
+//! build of it.
 
 mod scaling;
 #[path = "../serve.rs"]

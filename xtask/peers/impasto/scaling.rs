@@ -1,4 +1,4 @@
-//! One size of `cargo xtask scaling`, in a process of its own so that its memory can be told.
+//! One size of `cargo xtask scaling`, in a process of its own so that its memory can be measured.
 
 #[path = "../../src/peers/points.rs"]
 mod points;

@@ -1,4 +1,4 @@
-//! A contestant's process, from the chore's side: a line of JSON in, a line of JSON out.
+//! The process of a contestant: one line of JSON in, one line of JSON out.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};

@@ -1,4 +1,4 @@
-//! The machine, the day and the commit that figures belong to.
+//! The machine, date and commit of the figures.
 
 use std::path::Path;
 use std::process::Command;

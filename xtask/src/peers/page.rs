@@ -1,4 +1,4 @@
-//! `BENCHMARKS.md`: ratios first, then seconds, then how they came about.
+//! Writes `BENCHMARKS.md`.
 
 use super::machine::Setting;
 use super::plots;

@@ -1,5 +1,4 @@
-//! The plots, as SVG: lines over logarithmic axes, dark on white, so that they can be read on any
-//! page.
+//! The plots of `BENCHMARKS.md`, as SVG.
 
 use std::ops::Range;
 

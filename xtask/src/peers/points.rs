@@ -1,5 +1,4 @@
-//! What `cargo xtask scaling` and its worker say to each other; the worker in
-//! `xtask/peers/impasto` compiles this same file.
+//! The messages between `cargo xtask scaling` and its worker.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
-//! What the chore and a contestant say to each other. The Rust contestants in `xtask/peers`
-//! compile this same file.
+//! The messages between `cargo xtask peers` and a contestant.
+//!
+//! The Rust contestants in `xtask/peers` compile this same file.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

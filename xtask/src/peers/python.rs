@@ -1,4 +1,4 @@
-//! The private Python environment of the peers, under `target/peers/python`.
+//! The Python environment of the peers, in `target/peers/python`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,5 +1,4 @@
-//! Everything that was measured, as it stands in `docs/benchmarks/benchmarks.json`; the page and
-//! the plots are drawn from it.
+//! All measurements, as stored in `docs/benchmarks/benchmarks.json`.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Who takes part, and which program each of them is.
+//! The contestants, and the program of each.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! Who is measured when, and for how long.
+//! The order of the turns, and their length.
 
 /// A measured span takes about this long, where an epoch is not longer and the time allows it.
 const LONGEST_TURN: f64 = 3.0;

@@ -1,4 +1,4 @@
-// What changes from step to step: one slice of a buffer, chosen by a dynamic offset.
+// The constants of a step: one slice of a buffer, chosen by a dynamic offset.
 struct Step {
     // Of the sample order: number of samples, half the bits of the permutation, its two keys.
     order: vec4<u32>,
@@ -38,7 +38,8 @@ struct Step {
 
 @group(1) @binding(0) var<storage, read> this_step: Step;
 
-// Whether x is neither infinite nor NaN, told by its bits: compilers may assume that floats are.
+// Whether x is neither infinite nor NaN. It reads the bits, since compilers may assume that floats are
+// finite.
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
