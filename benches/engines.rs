@@ -7,10 +7,9 @@
 //! cargo bench -- step/cpu/10x100   # one kind on one engine, and these networks
 //! ```
 //!
-//! The GPU engine looks for the fastest shapes of its kernels, as it does for everybody, before it is
-//! timed.
+//! The GPU engine searches the fastest shapes of its kernels before it is timed, as it does for users.
 
-#![allow(clippy::expect_used, reason = "a benchmark that fails has nothing to tell")]
+#![allow(clippy::expect_used, reason = "a benchmark that fails has no result")]
 
 use std::cell::OnceCell;
 use std::hint::black_box;

@@ -23,7 +23,7 @@ pub(crate) const INPUT: [f64; 2] = [-2.0, -1.0];
 /// And what should come out.
 pub(crate) const TRUTH: f64 = 1.0;
 
-/// Names, and where they stand in `Network::parameters`: each layer has a row of weights for each
+/// Names and positions in `Network::parameters`: each layer has a row of weights for each
 /// of its inputs (so w3 comes before w2), then its biases.
 pub(crate) const PARAMETERS: [(&str, usize); 9] = [
     ("w1", 0),

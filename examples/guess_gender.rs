@@ -35,7 +35,7 @@ pub(crate) const FRANK: [f64; 2] = [20.0, 2.0];
 const SEED: u64 = 0;
 
 fn main() -> ExitCode {
-    common::run("Learns to guess somebody's gender from weight and height", show)
+    common::run("Learns to guess a person's gender from weight and height", show)
 }
 
 /// Trains a network of 2 inputs, 2 hidden neurons and 1 output from random weights and biases:

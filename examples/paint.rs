@@ -232,7 +232,7 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
         print_line(format!("network {}", describe(network)));
     }
     let (engine, opening) = open(options)?;
-    // Nobody listens for Ctrl-C here, so that it ends the program, which has written nothing yet.
+    // No handler for Ctrl-C is installed here, so it ends the program, which has written nothing yet.
     let known = engine.notes().len();
     let painted = canvas::paint(subject, &engine, network, Brush::start(options, None))?;
     print_notes(options, &engine, known);

@@ -25,7 +25,7 @@ pub(crate) const TABLE: &str = include_str!("spam/emails.csv");
 const COLUMNS: [&str; 5] = ["exclamation_marks", "free", "links", "known_sender", "spam"];
 
 fn main() -> ExitCode {
-    common::run("One neuron learns to tell spam from ham", show)
+    common::run("One neuron learns to classify e-mails as spam or ham", show)
 }
 
 /// The four numbers of each e-mail, and whether it is spam.
@@ -106,6 +106,6 @@ fn show(engine: &Engine) -> Result<()> {
              {decision}"
         );
     }
-    say!("\n{right} of {} e-mails are told right", inputs.len());
+    say!("\n{right} of {} e-mails classified correctly", inputs.len());
     Ok(())
 }

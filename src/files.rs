@@ -38,7 +38,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn check_writable(path: &Path) -> Result<()> {
     let error = |source| Error::File { action: "write", path: path.into(), source };
     if is_stream(path) {
-        // Not opened: whoever reads a pipe would take that for the whole of it.
+        // Not opened: a reader of the pipe would take an empty file for its whole contents.
         return Ok(());
     }
     let target = place(path).map_err(error)?;
@@ -89,7 +89,7 @@ pub fn place(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("it is a link that leads back to itself"))
 }
 
-/// The folder in which a path stands.
+/// The folder that contains a path.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

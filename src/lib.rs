@@ -21,8 +21,8 @@
 //! # Ok::<(), impasto::Error>(())
 //! ```
 //!
-//! Three engines compute the same: [`gpu`] through WGSL kernels, [`cpu`] with SIMD on all cores,
-//! and [`mod@reference`], plain f64 loops that say what the other two must give.
+//! There are three engines: [`gpu`] with WGSL kernels, [`cpu`] with SIMD on all cores, and
+//! [`mod@reference`], the f64 reference that the other engines are tested against.
 
 #![cfg_attr(
     target_arch = "wasm32",

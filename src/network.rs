@@ -51,7 +51,7 @@ impl Network {
         self.output_layer().fan_out
     }
 
-    /// What stands before the first layer.
+    /// The encoding before the first layer.
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }

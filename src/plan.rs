@@ -20,7 +20,7 @@ pub struct Plan {
     pub l2: f64,
     /// Samples in a step; the last step of an epoch may have fewer.
     pub batch_size: usize,
-    /// Seed of the order of samples; `None` keeps them as they stand.
+    /// Seed of the order of samples; `None` keeps their order in the dataset.
     pub shuffle: Option<u64>,
     /// Seed of the masks of [dropout](crate::Builder::dropout).
     pub seed: u64,

@@ -12,7 +12,7 @@ pub enum Ending {
     Converged,
     /// The watcher said stop.
     Stopped,
-    /// The loss or an update was no longer finite; told by [`Error::Diverged`](crate::Error::Diverged).
+    /// The loss or an update was no longer finite: [`Error::Diverged`](crate::Error::Diverged).
     Diverged,
 }
 

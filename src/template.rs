@@ -154,7 +154,7 @@ impl<'a> Values<'a> {
         found.copied().ok_or_else(|| format!("there is no letter '{word}'"))
     }
 
-    /// Adds the lines that `body` stands for, if they are `kept`: one for each number of every letter,
+    /// Adds the lines that `body` expands to, if they are `kept`: one for each number of every letter,
     /// the last letter's first.
     fn expand<'t>(
         &'t self,

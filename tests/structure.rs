@@ -255,7 +255,7 @@ fn remove_tests(tokens: &mut Vec<String>) -> Vec<String> {
 fn paths(tokens: &[String]) -> Vec<Vec<String>> {
     let is_name = |token: &str| token.starts_with(|c: char| c.is_alphabetic() || c == '_');
     let (mut paths, mut i) = (Vec::new(), 0);
-    // What stands before the groups that are open; without a `::` before its brace, nothing.
+    // The path before each open group; empty without a `::` before its brace.
     let (mut before, mut path): (Vec<Vec<String>>, Vec<String>) = (Vec::new(), Vec::new());
     while i < tokens.len() {
         let follows = i > 0 && tokens[i - 1] == "::";

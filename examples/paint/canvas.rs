@@ -73,7 +73,7 @@ pub struct Canvas {
 impl Canvas {
     /// Reads the picture named in the options.
     pub fn load(options: &Options) -> Result<Self> {
-        // clap lets nobody through without one.
+        // clap requires a path.
         let path = options.image.clone().unwrap_or_default();
         let picture = Picture::load(&path)?;
         let subject = Subject::new(&picture, options.encoding(), options.classify);
@@ -99,7 +99,7 @@ impl Canvas {
         if !self.subject.classify {
             return self.picture.to_dataset(self.subject.centred);
         }
-        // One-hot: 255 stands for 1.
+        // One-hot: 255 means 1.
         let one_hot = |ink: bool| if ink { [255, 0] } else { [0, 255] };
         let targets = self.ink().into_iter().flat_map(one_hot);
         let Subject { width, height, centred, .. } = self.subject;

@@ -80,7 +80,7 @@ impl Progress {
     /// Takes in an event; whether to go on.
     pub fn watch(&mut self, event: &Event) -> ControlFlow<()> {
         if self.interrupted.load(Ordering::SeqCst) {
-            // Draws no more: the terminal's ^C stands where the bar was.
+            // Draws no more: the terminal shows ^C where the bar was.
             return ControlFlow::Break(());
         }
         match event {
@@ -133,7 +133,7 @@ pub struct Brush {
 }
 
 impl Brush {
-    /// `interrupted` is the flag that Ctrl-C raises, where somebody listens for it.
+    /// `interrupted` is the flag that Ctrl-C raises, if a handler for it is installed.
     pub fn start(options: &Options, interrupted: Option<&Arc<AtomicBool>>) -> Self {
         let unused = |flag: &&Arc<AtomicBool>| !flag.load(Ordering::SeqCst);
         Self {

@@ -5,7 +5,7 @@ use crate::common::engines;
 use std::ops::ControlFlow;
 use std::thread;
 
-/// Whether a value can move to another thread, told when compiled.
+/// Compiles only for a value that can move to another thread.
 fn is_send<T: Send>(value: T) -> T {
     value
 }

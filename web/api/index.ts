@@ -143,12 +143,12 @@ export class Painter {
     return this.#widths;
   }
 
-  /** The loss, the mean squared error, that training last told. */
+  /** The last loss that training reported, the mean squared error. */
   get loss(): number | null {
     return this.#progress?.loss ?? null;
   }
 
-  /** What training last told. */
+  /** The last report of training. */
   get progress(): Progress | undefined {
     return this.#progress;
   }
@@ -172,7 +172,7 @@ export class Painter {
     return (this.#progress = await this.#ask({ call: "trainSteps", steps }));
   }
 
-  /** Paints; at the picture's own size unless told otherwise. */
+  /** Paints, by default at the picture's own size. */
   async paint(width = this.#subject.width, height = this.#subject.height): Promise<ImageData> {
     whole("the painting's width", width, 1, MOST);
     whole("the painting's height", height, 1, MOST);

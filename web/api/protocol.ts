@@ -42,9 +42,9 @@ export interface Pixels {
 export interface Adapter {
   /** `gpu` is WebGPU, `cpu` is WebAssembly. */
   backend: "gpu" | "cpu";
-  /** The adapter's name, as far as the browser tells. */
+  /** The adapter's name, as far as the browser reports it. */
   name: string;
-  /** `software` is a program that stands in for a GPU; no such is ever called a GPU. */
+  /** `software` is a program that simulates a GPU, and is never called a GPU. */
   kind: "discrete GPU" | "integrated GPU" | "virtual GPU" | "other" | "software" | "CPU";
   /** All that is known, in one line. */
   description: string;
@@ -60,7 +60,7 @@ export interface Subject {
   maximum: number;
   /** Whether places run over [-1, 1] instead of [0, 1]. */
   centred: boolean;
-  /** Whether it tells ink from paper instead of colours (`paint --classify`). */
+  /** Whether it classifies ink and paper instead of painting colors (`paint --classify`). */
   classify: boolean;
 }
 

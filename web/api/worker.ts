@@ -28,7 +28,7 @@ const engine = load().catch((error: unknown) => {
   crash.name = "Crashed";
   throw crash;
 });
-// Told to whoever asks something.
+// A failure is the answer to every request.
 engine.catch(() => undefined);
 let painter: Painter | undefined;
 

@@ -16,8 +16,8 @@ const studio: Studio = new Studio({
   teaching: new Teaching(of("layers"), of("neurons"), () => studio.look()),
 });
 
-/** Has a button do something; not twice at once, and not while it is marked as disabled. A button that is
- * disabled for good would lose the focus of whoever works with the keyboard. */
+/** Lets a button do something; not twice at once, and not while it is marked as disabled. A button with the
+ * attribute `disabled` would lose the focus of the keyboard. */
 function click(id: string | HTMLElement, work: () => unknown): void {
   const button = typeof id === "string" ? of(id) : id;
   let busy = false;

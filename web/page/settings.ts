@@ -5,7 +5,7 @@ import type { Options } from "../api/index.js";
 export class Settings {
   readonly #form: HTMLFormElement;
 
-  /** `changed` is told of every setting that was changed, with its name. */
+  /** `changed` is called with the name of every changed setting. */
   constructor(form: HTMLFormElement, changed: (name: string) => void) {
     this.#form = form;
     form.addEventListener("submit", (event) => event.preventDefault());

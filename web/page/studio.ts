@@ -26,8 +26,8 @@ const [SHARE, LONGEST_WAIT] = [0.25, 2000];
 /** Milliseconds at least between two paintings. */
 const FRAME = 100;
 
-/** Milliseconds for which a lost device is told, and after which one that opens is. */
-const [TOLD, SLOW] = [8000, 500];
+/** Milliseconds for which the loss of a device is shown, and after which its opening is shown. */
+const [SHOWN, SLOW] = [8000, 500];
 
 /** How often something is asked again because the device was lost. */
 const MOST_LOSSES = 2;
@@ -110,14 +110,14 @@ export class Studio {
     return states.includes(this.#state);
   }
 
-  /** Tells a failure. */
+  /** Shows a failure. */
   #explain(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     // A picture's message begins with the name of its file.
-    this.#view.tell(error instanceof PainterError ? message.charAt(0).toUpperCase() + message.slice(1) : message);
+    this.#view.showMessage(error instanceof PainterError ? message.charAt(0).toUpperCase() + message.slice(1) : message);
   }
 
-  /** Does something with the painter at hand; what fails is told. */
+  /** Does something with the current painter, and shows a failure. */
   async #guarded(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -161,7 +161,7 @@ export class Studio {
   async #recover(mine: Painter): Promise<void> {
     if (this.#recovery?.mine !== mine) {
       const here = mine === this.#painter;
-      if (here) this.#view.tellFor(TOLD, LOST);
+      if (here) this.#view.showMessageFor(SHOWN, LOST);
       const done = mine.recover().then(() => {
         if (mine !== this.#painter) return;
         this.#named();
@@ -192,15 +192,15 @@ export class Studio {
     const { picture, network } = work;
     this.#settings.showNetwork(network !== undefined);
     if (!this.#settings.check()) {
-      this.#view.tell("One of the settings is out of range: it is marked.");
+      this.#view.showMessage("One of the settings is out of range: it is marked.");
       if (!this.#painter) this.#fail();
       return;
     }
     const goesOn = network && (!picture || this.#settings.goesOn);
     const options = this.#settings.options;
-    this.#view.tell("");
+    this.#view.showMessage("");
     if (!chosen) this.#dispose();
-    const slow = setTimeout(() => this.#view.tell(`Opening ${work.name} …`, "note"), SLOW);
+    const slow = setTimeout(() => this.#view.showMessage(`Opening ${work.name} …`, "note"), SLOW);
     let made: Painter | undefined;
     try {
       const target = picture && pixels(picture, this.#settings.side);
@@ -220,7 +220,7 @@ export class Studio {
         return;
       }
       clearTimeout(slow);
-      this.#view.tell("");
+      this.#view.showMessage("");
       this.#chosen = undefined;
       this.#anew = false;
       this.#work = { ...work, before: undefined };
@@ -240,7 +240,7 @@ export class Studio {
       clearTimeout(slow);
     }
     if (!this.#target) {
-      this.#view.tell("This network paints, at any size. To train it on, choose the picture that it has learned, or another.", "note");
+      this.#view.showMessage("This network paints, at any size. To train it on, choose the picture that it has learned, or another.", "note");
     }
     this.#view.speak(`Ready, on ${made.adapter.description}.`);
     const goOn = this.#goOn;
@@ -307,7 +307,7 @@ export class Studio {
     return mine.progress?.done ? "done" : "more";
   }
 
-  /** Turn after turn, until someone pauses or all is done. */
+  /** Turn after turn, until the visitor pauses or training is done. */
   async #train(mine: Painter): Promise<void> {
     this.#enter("training");
     this.#view.speak("Training.");
@@ -329,7 +329,7 @@ export class Studio {
       this.#enter("pausing");
       this.#view.speak("Paused.");
     } else if (this.#is("ready") && this.#target && this.#painter) {
-      this.#view.tell("");
+      this.#view.showMessage("");
       void this.#train(this.#painter);
     }
   }
@@ -359,14 +359,14 @@ export class Studio {
     // Of a run that has diverged, a lower one makes a new beginning.
     if (name === "learningRate" && mine && !this.#chosen && !this.#is("failed")) {
       if (!this.#settings.check()) {
-        this.#view.tell("One of the settings is out of range: it is marked.");
+        this.#view.showMessage("One of the settings is out of range: it is marked.");
         return;
       }
-      this.#view.tell("");
+      this.#view.showMessage("");
       if (this.#target) void this.#guarded(() => mine.setLearningRate(this.#settings.learningRate));
       return;
     }
-    // Whoever changes something while it trains wants to see what that does.
+    // A visitor who changes a setting during training expects to see its effect.
     this.#goOn = this.#is("training") || (this.#goOn && this.#is("opening"));
     this.#anew = this.#chosen !== undefined;
     void this.begin();
@@ -424,7 +424,7 @@ export class Studio {
     await this.begin();
   }
 
-  /** Makes a file of what is there; what fails is told. */
+  /** Makes a file of what is there, and shows a failure. */
   async make(file: (mine: Painter) => Promise<Blob>): Promise<Blob | undefined> {
     const mine = this.#painter;
     let made: Blob | undefined;

@@ -14,7 +14,7 @@ export class Teaching {
   #layer: number | undefined;
   #neurons: number[] = [];
 
-  /** `chosen` is told when another layer is pointed at. */
+  /** `chosen` is called when another layer is chosen. */
   constructor(buttons: HTMLElement, canvas: HTMLCanvasElement, chosen: () => void) {
     this.#buttons = buttons;
     this.#canvas = canvas;

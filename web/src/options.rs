@@ -50,7 +50,7 @@ impl Default for Options {
     }
 }
 
-/// The most layers and neurons that a page may ask for: more than anyone waits for.
+/// The most layers and neurons that a page may ask for: more than a visitor waits for.
 const MOST: usize = 1 << 12;
 
 impl Options {

@@ -41,8 +41,8 @@ impl fmt::Debug for Painter {
 struct Run {
     picture: Picture,
     training: Training,
-    /// The epochs of this run that were told.
-    told: usize,
+    /// The epochs of this run that were reported.
+    reported: usize,
     /// PSNR of the last painting of the picture's size, in dB.
     psnr: Option<f64>,
     /// Whether the parameters in `network` are those of the last step.
@@ -157,7 +157,7 @@ impl Painter {
                 let (network, before) = load(saved)?;
                 if before.classify {
                     return Err(Error::Invalid(
-                        "a network that tells ink from paper cannot learn colours: open it without \
+                        "a network that classifies ink and paper cannot learn colours: open it without \
                          the picture, or begin with a new one"
                             .into(),
                     ));
@@ -183,7 +183,7 @@ impl Painter {
         }
         let mut training = trainer.begin_async(engine.engine(), &network, &dataset).await?;
         let state = training.state_async().await?;
-        let run = Run { picture, training, told: 0, psnr: None, fresh: true, state };
+        let run = Run { picture, training, reported: 0, psnr: None, fresh: true, state };
         Ok(Self { engine, options, subject, network, run: Some(run) })
     }
 
@@ -261,14 +261,14 @@ impl Painter {
         }
         let ending = trained?;
         let Some(run) = &mut self.run else { return Err(Error::Invalid("no run".into())) };
-        // A browser's clock may stand still for a tenth of a millisecond.
+        // A browser's clock may not advance for a tenth of a millisecond.
         let seconds = clock.elapsed().as_secs_f64().max(1e-4);
         let summary = run.training.summary();
-        let history: Vec<(usize, f64)> = summary.history[run.told..]
+        let history: Vec<(usize, f64)> = summary.history[run.reported..]
             .iter()
             .map(|epoch| (epoch.number as usize, epoch.loss))
             .collect();
-        run.told = summary.history.len();
+        run.reported = summary.history.len();
         Ok(Progress {
             loss: history.last().map(|(_, loss)| *loss).or(last).or(run.progress().loss),
             steps_per_second: (summary.steps - steps) as f64 / seconds,
@@ -418,7 +418,7 @@ impl Painter {
         let engine = Open::new(&self.options).await?;
         if let Some(run) = &mut self.run {
             run.training.restart_async(engine.engine(), &run.state).await?;
-            run.told = run.told.min(run.state.summary().history.len());
+            run.reported = run.reported.min(run.state.summary().history.len());
             run.fresh = true;
         }
         self.engine = engine;

@@ -36,7 +36,7 @@ pub enum BindingKind {
     Storage,
 }
 
-/// Whether a kernel is taken as it stands.
+/// Whether a kernel is compiled without checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// Indices and loops are not checked.

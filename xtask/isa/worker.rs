@@ -1,7 +1,7 @@
 //! Compilation in a child process, one for each GPU.
 //!
-//! The driver reads the GPU to stand for from its environment, once, and ends the process where it
-//! does not know it. A compiler that crashes takes only the child with it.
+//! The driver reads the GPU to simulate from its environment, once, and ends the process if it does
+//! not know that GPU. A crash of the compiler ends only the child.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ impl Compiled {
     ///
     /// # Errors
     ///
-    /// When the driver does not tell.
+    /// When the driver does not report them.
     pub fn spills(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for name in ["Spilled VGPRs", "Spilled SGPRs", "Scratch size"] {

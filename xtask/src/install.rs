@@ -160,7 +160,7 @@ fn install(manager: &PackageManager) -> Result<()> {
     execute(prefix, &manager.install_line())
 }
 
-/// What to put before a command so that it runs as the administrator, without asking anyone.
+/// What to put before a command so that it runs as the administrator, without a question.
 fn privilege() -> Result<&'static [&'static str]> {
     if output_of("id", &["-u"]).is_ok_and(|id| id.trim() == "0") {
         return Ok(&[]);
@@ -202,7 +202,7 @@ pub fn program_exists(name: &str) -> bool {
     program(name).is_some()
 }
 
-/// Where a program on the path stands.
+/// The file of a program on the path.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())

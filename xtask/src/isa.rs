@@ -19,8 +19,8 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let cargo = Cargo::new();
     let status = cargo
         .command()
-        // Files are named from where the user stands.
-        .current_dir(env::current_dir().context("cannot tell the current folder")?)
+        // File names are relative to the user's current folder.
+        .current_dir(env::current_dir().context("cannot find the current folder")?)
         .args(["run", "--release", "--quiet", "--package", "xtask", "--example", "isa", "--"])
         .args(arguments)
         .status()

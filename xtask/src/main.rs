@@ -48,10 +48,10 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// Compile the kernels for AMD's GPUs, none of which need be there, and tell what they cost
+    /// Compile the kernels for AMD's GPUs, none of which need be there, and report their cost
     #[command(disable_help_flag = true)]
     Isa {
-        /// Passed on; `cargo xtask isa --help` tells them
+        /// Passed on; `cargo xtask isa --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

@@ -39,8 +39,8 @@ pub struct Cost {
     pub steps: u64,
     /// Seconds a sample.
     pub sample_s: f64,
-    /// The largest host memory the process held, in bytes, where the system tells.
+    /// The largest host memory the process held, in bytes, where the system reports it.
     pub host_bytes: Option<u64>,
-    /// Device memory of the training run, in bytes, where the engine tells.
+    /// Device memory of the training run, in bytes, where the engine reports it.
     pub device_bytes: Option<u64>,
 }

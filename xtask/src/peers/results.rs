@@ -47,7 +47,7 @@ pub struct Peers {
     pub epoch_flop: f64,
     /// The loss of the best constant colour.
     pub constant_loss: f64,
-    /// Rounds in which everyone had a turn.
+    /// Rounds in which every contestant had a turn.
     pub rounds: usize,
     /// The machine's matrix-product rate.
     pub product: Option<Product>,

@@ -161,5 +161,5 @@ pub fn build_impasto(cargo: &Cargo) -> Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|message| message["target"]["name"] == "peer-impasto")
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo does not tell where it put the program")
+        .context("cargo does not report where it put the program")
 }

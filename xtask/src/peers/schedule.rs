@@ -7,7 +7,7 @@ const LONGEST_TURN: f64 = 3.0;
 const SPANS: usize = 3;
 
 /// The order of `count` contestants in a round, from 0. Each round begins with another one and
-/// every second round runs backwards, so that nobody always follows the same one.
+/// every second round runs backwards, so that no contestant always follows the same one.
 pub fn order(round: usize, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     if count > 0 {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everyone_has_one_turn_in_each_round() {
+    fn every_contestant_has_one_turn_in_each_round() {
         for round in 0..8 {
             let mut order = order(round, 5);
             order.sort_unstable();
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_always_follows_the_same_one() {
+    fn no_contestant_always_follows_the_same_one() {
         // Who goes right before contestant 0, over the rounds.
         let before: std::collections::BTreeSet<usize> = (0..5)
             .filter_map(|round| {
