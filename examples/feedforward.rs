@@ -13,7 +13,7 @@ mod common;
 use impasto::{Activation, Engine, Network, Result};
 use std::process::ExitCode;
 
-/// What the network is given.
+/// The inputs of the network.
 pub(crate) const INPUT: [f64; 2] = [2.0, 3.0];
 
 fn main() -> ExitCode {

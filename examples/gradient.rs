@@ -17,7 +17,7 @@ use impasto::{Activation, Dataset, Engine, Loss, Network, Optimizer, Result, Tra
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
-/// The only sample: what goes in.
+/// The inputs of the only sample.
 pub(crate) const INPUT: [f64; 2] = [-2.0, -1.0];
 
 /// And what should come out.
@@ -61,7 +61,7 @@ pub(crate) fn hidden(engine: &Engine) -> Result<f64> {
 
 /// One step of plain gradient descent on the loss (truth − output)²: the loss before it, and the
 /// gradient of every weight and bias. With a learning rate of 1 a step subtracts the gradient
-/// itself, so the gradient is what a parameter was before less what it is now.
+/// itself, so the gradient is the old value of a parameter minus the new one.
 pub(crate) fn step(engine: &Engine, network: &mut Network) -> Result<(f64, Vec<f64>)> {
     let sample = Dataset::from_rows(&[INPUT], &[[TRUTH]])?;
     let trainer = Trainer {

@@ -12,7 +12,7 @@ mod common;
 use impasto::{Activation, Engine, Network, Result};
 use std::process::ExitCode;
 
-/// What the neuron is given.
+/// The inputs of the neuron.
 pub(crate) const INPUTS: [f64; 3] = [1.0, 0.5, 2.0];
 
 fn main() -> ExitCode {
@@ -28,7 +28,7 @@ pub(crate) fn neuron() -> Result<Network> {
     Ok(neuron)
 }
 
-/// The weighted sum, bias included, and what the leaky ReLU makes of it.
+/// The weighted sum, bias included, and the leaky ReLU of it.
 pub(crate) fn feed(engine: &Engine, neuron: &Network) -> Result<(f64, f64)> {
     let sums = engine.logits(neuron, &INPUTS)?;
     let outputs = engine.predict(neuron, &INPUTS)?;

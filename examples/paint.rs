@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the options say; whether Ctrl-C ended it early.
+/// Runs with these options. Returns whether Ctrl-C ended the run early.
 fn run(options: &Options) -> Result<bool> {
     if options.list_adapters {
         list_adapters();

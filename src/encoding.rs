@@ -37,7 +37,7 @@ pub trait Formula: Copy {
     /// Whether parameters in their ranges make sense.
     ///
     /// # Errors
-    /// A sentence that says what does not fit.
+    /// A sentence that says what is wrong.
     fn check(self) -> Result<()> {
         Ok(())
     }

@@ -56,7 +56,7 @@ pub fn check_writable(path: &Path) -> Result<()> {
 }
 
 /// Whether `path` is something that bytes run through instead of staying in: a pipe, a device, or
-/// one of the process's own streams, such as `/dev/stdout`, whatever it was redirected to.
+/// one of the process's own streams, such as `/dev/stdout`, redirected or not.
 pub fn is_stream(path: &Path) -> bool {
     let own = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
     own.iter().any(|stream| path.starts_with(stream))

@@ -14,7 +14,7 @@ pub enum Backend {
     Gpu,
     /// The CPU engine.
     Cpu,
-    /// The f64 reference: slow, and what the others are checked against.
+    /// The f64 reference that the other engines are tested against. Slow.
     Reference,
 }
 

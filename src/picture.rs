@@ -149,7 +149,7 @@ impl Picture {
             .filter(ImageFormat::writing_enabled)
             .ok_or_else(|| unfit("the name has no known picture format: end it in .png".into()))?;
         let mut bytes = std::io::Cursor::new(Vec::new());
-        // Not `DynamicImage::write_to`, which would quietly drop what the format cannot hold.
+        // Not `DynamicImage::write_to`, which would drop channels that the format cannot hold, without an error.
         let image = self.to_image();
         let (width, height) = (image.width(), image.height());
         let written = image::write_buffer_with_format(
@@ -421,7 +421,7 @@ fn longest_side(format: ImageFormat) -> usize {
     }
 }
 
-/// Whether a JPEG file goes on to its end marker. If it does not, the decoder says nothing and
+/// Whether a JPEG file has its end marker. If it does not, the decoder says nothing and
 /// makes up the missing pixels.
 fn ends_as_jpeg(path: &Path) -> std::io::Result<bool> {
     let mut file = BufReader::new(File::open(path)?);

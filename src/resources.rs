@@ -27,7 +27,7 @@ pub struct Resources {
     pub samples: u64,
     /// The parameters, with the copies that a step needs.
     pub parameters: u64,
-    /// The vectors of the optimizer and of what surrounds it.
+    /// The vectors of the optimizer and its wrappers.
     pub state: u64,
     /// Moments of the run that are kept.
     pub kept: u64,

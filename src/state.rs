@@ -15,7 +15,7 @@ pub struct State {
     /// The parameters, in the order of [`Network::parameters`](crate::Network::parameters); not their
     /// moving average, which is one of the vectors.
     pub parameters: Vec<f64>,
-    /// The vectors of the optimizer, then those of what surrounds it, each with a number for each
+    /// The vectors of the optimizer, then those of its wrappers, each with a number for each
     /// parameter in the same order.
     pub vectors: Vec<Vec<f64>>,
     /// How many batches were taken.

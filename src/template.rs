@@ -15,10 +15,10 @@
 use crate::error::{Error, Result};
 use std::fmt::Write;
 
-/// What was found in a line, or what is wrong with it.
+/// A result of parsing a line, or the mistake in it.
 type Parsed<T> = std::result::Result<T, String>;
 
-/// What a template is filled with.
+/// The values that fill a template.
 #[derive(Default)]
 pub(crate) struct Values<'a> {
     /// Which `@if`s hold.
@@ -39,7 +39,7 @@ pub(crate) struct Function<'a> {
     pub(crate) text: Text<'a>,
 }
 
-/// What makes a text of numbers.
+/// A function from numbers to a text.
 type Text<'a> = Box<dyn Fn(&[u32]) -> String + 'a>;
 
 /// The attributes of WGSL.
@@ -74,13 +74,13 @@ pub(crate) fn fill(name: &str, template: &str, values: &Values) -> Result<String
 struct Block {
     /// The number of its line.
     line: usize,
-    /// Whether the lines at hand are kept.
+    /// Whether the current lines are kept.
     kept: bool,
     /// Whether its `@else` is behind.
     is_else: bool,
 }
 
-/// What a line consists of.
+/// A part of a line.
 enum Piece<'a> {
     Plain(&'a str),
     /// The number of a letter of the line, by its place among them.

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::family::{self, About, family};
 
 family! {
-    /// What surrounds an optimizer.
+    /// A wrapper of an optimizer.
     Wrapper, "wrapper" {
         accumulate: Accumulate as "accumulate" { batches: u64 };
         clip_value: ClipValue as "clip-value" { limit: f64 };
@@ -30,7 +30,7 @@ pub trait Formula: Copy {
     /// Whether parameters in their ranges make sense together.
     ///
     /// # Errors
-    /// A sentence that says what does not fit.
+    /// A sentence that says what is wrong.
     fn check(self) -> Result<()> {
         Ok(())
     }

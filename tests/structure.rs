@@ -83,8 +83,8 @@ fn imports_form_no_cycle() {
     panic!("a cycle of imports: {} → {module}", way[start..].join(" → "));
 }
 
-/// What each file of the library imports or names by a path, tests left out. What a macro writes is
-/// not seen.
+/// The modules that each file of the library imports or names by a path, without tests. Paths that a
+/// macro writes are not found.
 fn imports(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut modules: BTreeMap<Module, Vec<String>> = BTreeMap::new();
     for path in files(folder, &["rs"]) {

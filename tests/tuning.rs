@@ -40,7 +40,7 @@ fn paint(studio: &Studio, adapter: &Device, cache: &str, options: &str) -> Run {
     studio::finish(command.spawn().unwrap(), &arguments).succeeded()
 }
 
-/// What is in the studio but the drivers' own cache.
+/// The files in the studio without the drivers' own cache.
 fn names(studio: &Studio) -> Vec<String> {
     assert!(!studio.path("home/impasto").exists());
     studio.names().into_iter().filter(|name| name != "home").collect()

@@ -41,7 +41,7 @@ pub fn run(about: &'static str, show: fn(&Engine) -> Result<()>) -> ExitCode {
     }
 }
 
-/// Says what the numbers below come from, and how far they can be trusted.
+/// Prints the device that computes the numbers, and how exact they are.
 fn introduce(engine: &Engine) {
     let device = engine.device();
     say!("{device}");

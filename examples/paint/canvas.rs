@@ -13,7 +13,7 @@ const INK: f64 = 600.0;
 /// White pixels between the pictures of a sheet.
 const GAP: usize = 4;
 
-/// Channels and largest value of what is painted.
+/// Channels and largest value of the painting.
 pub fn painted_kind(subject: Subject) -> (usize, u16) {
     if subject.classify { (1, 255) } else { (subject.channels, subject.maximum) }
 }
@@ -145,7 +145,7 @@ impl Canvas {
         }
         let difference = self.picture.difference(&painted, 4)?;
         let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;
-        // Both are tried, whatever becomes of the first.
+        // Both are tried, even if the first fails.
         let written = outputs.write_picture(&painted);
         outputs.write_sheet(&sheet).and(written)?;
         Ok(Some(Judged {

@@ -18,7 +18,7 @@ const WORTH_A_BAR: Duration = Duration::from_millis(500);
 /// How much the latest speed counts for the one that is shown, which would flicker otherwise.
 const SMOOTHING: f64 = 0.1;
 
-/// What the bar shows while painting.
+/// The bar while painting.
 const PAINTING: &str =
     "[{bar:8}] {percent:>3} %  {eta:>3} left  painting, {human_pos} of {human_len} pixels";
 
@@ -43,7 +43,7 @@ impl Progress {
             ProgressDrawTarget::stderr() // draws nothing unless it is a terminal
         };
         let bar = ProgressBar::with_draw_target(Some(1), target);
-        // With the default options it fits a terminal of 80 columns; what does not is cut off.
+        // With the default options it fits a terminal of 80 columns. A longer bar is cut off.
         let style = "[{bar:8}] {percent:>3} %  {eta:>3} left  {wide_msg}";
         bar.set_style(
             ProgressStyle::with_template(style)
@@ -87,7 +87,7 @@ impl Progress {
             Event::Started { steps, steps_per_epoch } => {
                 self.steps_per_epoch = *steps_per_epoch;
                 self.bar.set_length(*steps);
-                // What the preparation took says nothing of the steps.
+                // The time of the preparation does not predict that of the steps.
                 self.bar.reset();
                 self.bar.set_message("starting");
             }
@@ -128,7 +128,7 @@ pub struct Brush {
     bar: ProgressBar,
     quiet: bool,
     started: Instant,
-    /// Raised by Ctrl-C; what was raised before belongs to the training.
+    /// Raised by Ctrl-C. A flag raised before belongs to the training.
     interrupted: Option<Arc<AtomicBool>>,
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | prefix | contents |
 //! |---|---|
-//! | `training.vectors.K.` | vector K of the optimizer, then of what surrounds it |
+//! | `training.vectors.K.` | vector K of the optimizer, then of its wrappers |
 //! | `training.parameters.` | the parameters that training continues with, if they are not those learned (a moving average, or the best epoch's) |
 //! | `training.learned.` | the parameters learned, if f32 cannot represent them |
 //!

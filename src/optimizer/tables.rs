@@ -4,7 +4,7 @@ use super::Optimizer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// What an optimizer makes of some gradients, by PyTorch or by a published formula.
+/// The updates of an optimizer for given gradients, by PyTorch or by a published formula.
 #[derive(Deserialize)]
 pub(crate) struct Table {
     optimizer: Map<String, Value>,

@@ -24,7 +24,7 @@ struct Fixture {
     training: Training,
 }
 
-/// A schedule's parameters by name, and what it makes of them.
+/// A schedule's parameters by name, and its learning rates.
 #[derive(Deserialize)]
 struct Parameters {
     #[serde(flatten)]

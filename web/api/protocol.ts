@@ -16,7 +16,7 @@ export interface Options {
   /** Activation of the hidden layers, as `paint --activation` takes it: a name, alone or with parameters
    * as in `leaky-relu:slope=0.2`; `relu` by default. */
   activation?: string;
-  /** What the network is given of a place: x and y (`identity`, the default), sines and cosines of six
+  /** The inputs of the network, computed from a place: x and y (`identity`, the default), sines and cosines of six
    * octaves (`frequency`), or 64 random waves (`fourier`). */
   encoding?: "identity" | "frequency" | "fourier";
   /** Learning rate of Adam, before the schedule; 0.002 by default. */
@@ -50,7 +50,7 @@ export interface Adapter {
   description: string;
 }
 
-/** What the network paints. */
+/** The subject that the network paints. */
 export interface Subject {
   width: number;
   height: number;
@@ -84,10 +84,10 @@ export interface Progress {
   history: [epoch: number, loss: number][];
 }
 
-/** What a failure is called. */
+/** The kind of a failure. */
 export type Kind = "NoAdapter" | "Gpu" | "DeviceLost" | "Diverged" | "TooLarge" | "Invalid" | "Crashed" | "Disposed";
 
-/** What the worker is asked. */
+/** The requests to the worker. */
 export type Request =
   | { call: "create"; options: Options; pixels?: Pixels; saved?: Uint8Array }
   | { call: "train"; milliseconds: number }
@@ -100,7 +100,7 @@ export type Request =
   | { call: "destroy" }
   | { call: "recover" };
 
-/** What it answers. */
+/** The answers of the worker. */
 export interface Answers {
   create: { adapter: Adapter; subject: Subject; widths: number[] };
   train: Progress;

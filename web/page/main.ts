@@ -38,7 +38,7 @@ function hands(id: string | HTMLElement, name: string, make: (mine: Painter) => 
 
 click("run", () => studio.toggle());
 click("step", () => studio.step());
-// Neither waits for what it has begun: the next click begins something else.
+// Neither waits for its work: the next click starts other work.
 of("reset").addEventListener("click", () => studio.reset());
 of("sample").addEventListener("click", () => void studio.sample());
 onFile(of<HTMLInputElement>("file"), (file, name) => void studio.open(file, name));

@@ -17,7 +17,7 @@ export class Settings {
     return this.#form.reportValidity();
   }
 
-  /** What a painter is made with. */
+  /** The options of a painter. */
   get options(): Required<Pick<Options, "backend" | "epochs">> & Options {
     return {
       ...(this.#control("layers").disabled ? {} : this.#network),
@@ -30,7 +30,7 @@ export class Settings {
     };
   }
 
-  /** What a new network is made with. */
+  /** The options of a new network. */
   get #network(): Options {
     return {
       hidden: Array<number>(this.#number("layers")).fill(this.#number("width")),
@@ -48,12 +48,12 @@ export class Settings {
     return Number(this.#chosen("side"));
   }
 
-  /** Whether training goes on from the network that was opened, where there is one. */
+  /** Whether training continues from the opened network, if there is one. */
   get goesOn(): boolean {
     return this.#control("goesOn").checked;
   }
 
-  /** Shows that there is a network to go on from, or none; then what it brings with it is not asked for. */
+  /** Shows whether there is an opened network. Its own settings are then not asked for. */
   showNetwork(there: boolean): void {
     const box = this.#control("goesOn");
     box.closest("label")!.hidden = !there;

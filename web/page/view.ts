@@ -3,7 +3,7 @@
 import type { Adapter, Progress } from "../api/index.js";
 import { type Loaded, difference, show } from "./picture.js";
 
-/** What the page is doing. */
+/** The state of the page. */
 export type State = "opening" | "ready" | "training" | "pausing" | "stepping" | "done" | "failed";
 
 /** How much stronger a difference is shown. */
@@ -60,7 +60,7 @@ export class View {
     }, milliseconds);
   }
 
-  /** What a screen reader says. */
+  /** Text for screen readers. */
   speak(text: string): void {
     of("status").textContent = text;
     this.#spoken = performance.now();

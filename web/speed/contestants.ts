@@ -18,7 +18,7 @@ export interface Work {
 /** One that trains. */
 export interface Contestant {
   name: string;
-  /** What it computes on. */
+  /** The device that computes. */
   device: string;
   /** Trains so many steps, or some more than that, and waits until they are done. */
   train(steps: number): Promise<{ steps: number; loss: number }>;

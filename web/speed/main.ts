@@ -5,7 +5,7 @@ import { type Contestant, type Work, impasto, jaxJs, tensorFlow } from "./contes
 /** The hidden layers of the network that all contestants train. */
 const HIDDEN = Array<number>(10).fill(100);
 
-/** What one figure is made of. */
+/** The parts of a figure. */
 export interface Figure {
   name: string;
   device: string;

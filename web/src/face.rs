@@ -46,7 +46,7 @@ impl Face {
         json(&self.0.adapter())
     }
 
-    /// What is painted, as JSON.
+    /// The subject, as JSON.
     pub fn subject(&self) -> Result<String> {
         json(&self.0.subject())
     }
@@ -79,7 +79,7 @@ impl Face {
         self.0.psnr()
     }
 
-    /// What the neurons of a layer put out over the plane, in shades of grey.
+    /// The outputs of the neurons of a layer over the plane, in shades of gray.
     pub async fn neurons(&mut self, layer: usize, size: usize) -> Result<Vec<u8>> {
         self.0.neurons(layer, size).await.map_err(failure)
     }

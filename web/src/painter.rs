@@ -208,7 +208,7 @@ impl Painter {
         }
     }
 
-    /// What is painted.
+    /// The subject that is painted.
     pub fn subject(&self) -> Subject {
         self.subject
     }
@@ -279,7 +279,7 @@ impl Painter {
         })
     }
 
-    /// Has `network` be what was learned so far.
+    /// Copies the current parameters to `network`.
     async fn refresh(&mut self) -> Result<()> {
         if let Some(run) = self.run.as_mut().filter(|run| !run.fresh) {
             run.state = run.training.state_async().await?;
@@ -334,7 +334,7 @@ impl Painter {
         self.run.as_ref().and_then(|run| run.psnr)
     }
 
-    /// What the neurons of a layer, from 0, put out over the plane: `[neurons, size, size]`, each
+    /// The outputs of the neurons of a layer, from 0, over the plane: `[neurons, size, size]`, each
     /// neuron's from its least (0) to its most (255); one that is the same everywhere is 0. Computed
     /// on the processor, so that it does not keep the device from training.
     ///
@@ -426,7 +426,7 @@ impl Painter {
     }
 }
 
-/// A saved network with what it paints.
+/// A saved network with its subject.
 fn load(saved: &[u8]) -> Result<(Network, Subject)> {
     let (network, texts) = impasto::decode(saved)?;
     let subject = Subject::from_metadata(&network, &texts)?;

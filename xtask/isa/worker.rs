@@ -16,17 +16,17 @@ use super::disassembly::Cycles;
 /// Names the folder with the work, in a child.
 const FOLDER_VARIABLE: &str = "IMPASTO_ISA_WORKER";
 
-/// Opens what the compiler says about a kernel, in a child's standard error.
+/// Marks the start of the compiler's output about a kernel, in a child's standard error.
 const MARK: &str = "impasto: compiling";
 
-/// Who has compiled.
+/// The driver whose compiler is used.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Driver {
     pub device: String,
     pub version: String,
 }
 
-/// What the driver reports about a kernel.
+/// The driver's report about a kernel.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Compiled {
     pub subgroup_size: u32,
@@ -71,7 +71,7 @@ impl Compiled {
     }
 }
 
-/// What a child has made of the kernels: one outcome each, in their order.
+/// The results of a child: one for each kernel, in their order.
 pub struct Outcome {
     pub driver: Driver,
     pub kernels: Vec<Result<Compiled, String>>,

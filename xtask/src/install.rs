@@ -91,7 +91,7 @@ impl PackageManager {
 /// # Errors
 ///
 /// When none is there afterwards and `IMPASTO_REQUIRE_GPU=1`. Without that variable a message
-/// says what is missing and how to install it, and the tests go on.
+/// says what is missing and how to install it, and the tests continue.
 pub fn vulkan_driver() -> Result<()> {
     let missing = vulkan::missing();
     if missing.is_empty() {

@@ -65,7 +65,7 @@ enum Chore {
     Peers(peers::Options),
     /// Write docs/reference.md, which lists every activation, loss, optimizer, schedule and encoding
     Reference {
-        /// Write nothing; fail if the page is not what the library's tables say
+        /// Write nothing; fail if the page is stale
         #[arg(long)]
         check: bool,
     },

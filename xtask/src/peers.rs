@@ -281,7 +281,7 @@ impl Seat {
 /// The contestants, and the time.
 struct Contest<'a> {
     roster: Roster,
-    /// For whatever is needed only until the end.
+    /// A folder for temporary files.
     folder: &'a Path,
     threads: usize,
     samples: usize,
@@ -388,7 +388,7 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// One turn of one seat; who fails leaves.
+    /// One turn of one seat. A contestant that fails leaves.
     fn measure(&mut self, number: usize, seconds: f64) {
         std::thread::sleep(PAUSE);
         let seat = &mut self.seats[number];

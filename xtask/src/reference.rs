@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Cargo;
 
-/// Writes the page, or with `check` fails where it is not what the library's tables say.
+/// Writes the page, or with `check` fails where it differs from the library's tables.
 ///
 /// # Errors
 ///

@@ -35,7 +35,7 @@ const COLOURS: [RGBColor; 9] = [
     RGBColor(120, 80, 160),
 ];
 
-/// What is drawn in one plot.
+/// The contents of one plot.
 struct Plot {
     title: String,
     x: Axis,

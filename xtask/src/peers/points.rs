@@ -29,7 +29,7 @@ pub struct Size {
 /// What came of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Cost {
-    /// What it ran on.
+    /// The device that computed.
     pub device: String,
     /// Parameters of the network.
     pub parameters: u64,

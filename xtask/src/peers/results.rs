@@ -23,7 +23,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// Takes a run in, in place of what it measures anew.
+    /// Adds a run, which replaces earlier figures of the same kind.
     pub fn add(&mut self, run: Peers) {
         let again = |gpu| run.entries.iter().any(|entry| entry.gpu == gpu);
         for older in &mut self.peers {
@@ -90,9 +90,9 @@ impl Product {
 pub struct Entry {
     /// Its name in the protocol.
     pub contestant: String,
-    /// What it is, with its version.
+    /// Its name, with the version.
     pub version: String,
-    /// What it computes on.
+    /// The device that computes.
     pub device: String,
     /// Whether it computes on an adapter rather than on the processor.
     pub gpu: bool,
@@ -162,7 +162,7 @@ pub struct Point {
 }
 
 impl Results {
-    /// What the file holds; nothing if there is no file.
+    /// The contents of the file; empty if there is no file.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ pub struct Member {
     pub name: &'static str,
     /// Whether it computes on an adapter.
     pub gpu: bool,
-    /// The program, and what comes before the name.
+    /// The program, and its arguments before the name.
     program: Vec<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ impl Member {
     }
 }
 
-/// Who takes part.
+/// The contestants.
 pub struct Roster {
     /// In the order of the tables.
     pub members: Vec<Member>,

@@ -19,7 +19,7 @@ pub fn order(round: usize, count: usize) -> Vec<usize> {
     order
 }
 
-/// What a turn measures.
+/// The measurements of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// Measured spans.
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn no_contestant_always_follows_the_same_one() {
-        // Who goes right before contestant 0, over the rounds.
+        // The contestants right before contestant 0, over the rounds.
         let before: std::collections::BTreeSet<usize> = (0..5)
             .filter_map(|round| {
                 let order = order(round, 5);

@@ -14,7 +14,7 @@ struct Step {
     count: u32,
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
-    // What the loss of a sample is multiplied by.
+    // The factor of a sample's loss.
     loss_scale: f32,
     // Where the part starts in its order.
     part_first: u32,
@@ -32,7 +32,7 @@ struct Step {
     gather_kept: f32,
     gather_part: f32,
     updates: u32,
-    // What the masks of dropout follow from.
+    // The keys of the masks of dropout.
     masks: vec2<u32>,
 }
 
