@@ -1,5 +1,5 @@
-//! How fast each engine computes one layer, a training step, an epoch and a prediction, in samples a
-//! second: on the CPU, and on every adapter, software adapters included.
+//! Benchmarks of each engine, in samples a second: one layer, a training step, an epoch, a
+//! prediction.
 //!
 //! ```sh
 //! cargo bench                      # all of it
@@ -7,10 +7,9 @@
 //! cargo bench -- step/cpu/10x100   # one kind on one engine, and these networks
 //! ```
 //!
-//! The GPU engine looks for the fastest shapes of its kernels, as it does for everybody, before it is
-//! timed.
+//! The GPU engine searches the fastest shapes of its kernels before it is timed, as it does for users.
 
-#![allow(clippy::expect_used, reason = "a benchmark that fails has nothing to tell")]
+#![allow(clippy::expect_used, reason = "a benchmark that fails has no result")]
 
 use std::cell::OnceCell;
 use std::hint::black_box;

@@ -1,5 +1,7 @@
-//! A network of three neurons: two hidden ones look at the inputs, and the output neuron looks at
-//! the two hidden ones. Feeding numbers through it from left to right is called feedforward.
+//! A network of three neurons: two hidden neurons read the inputs, and the output neuron reads the
+//! hidden neurons.
+//!
+//! Computing the outputs from the inputs, layer by layer, is called feedforward.
 //!
 //! ```sh
 //! cargo run --release --example feedforward
@@ -11,7 +13,7 @@ mod common;
 use impasto::{Activation, Engine, Network, Result};
 use std::process::ExitCode;
 
-/// What the network is given.
+/// The inputs of the network.
 pub(crate) const INPUT: [f64; 2] = [2.0, 3.0];
 
 fn main() -> ExitCode {

@@ -1,5 +1,7 @@
-//! Which way is down? The gradient says how much the loss rises when a weight rises a little.
-//! Going the other way lowers the loss: that step is all there is to training.
+//! The gradient of a loss with respect to every weight, and one step of gradient descent.
+//!
+//! The gradient says how much the loss rises when a weight rises a little. A step in the opposite
+//! direction lowers the loss. Training repeats that step.
 //!
 //! The network has two inputs, two hidden neurons and an output neuron; w1 and w2 belong to the
 //! first hidden neuron, w3 and w4 to the second, w5 and w6 to the output neuron.
@@ -15,13 +17,13 @@ use impasto::{Activation, Dataset, Engine, Loss, Network, Optimizer, Result, Tra
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
-/// The only sample: what goes in.
+/// The inputs of the only sample.
 pub(crate) const INPUT: [f64; 2] = [-2.0, -1.0];
 
 /// And what should come out.
 pub(crate) const TRUTH: f64 = 1.0;
 
-/// Names, and where they stand in `Network::parameters`: each layer has a row of weights for each
+/// Names and positions in `Network::parameters`: each layer has a row of weights for each
 /// of its inputs (so w3 comes before w2), then its biases.
 pub(crate) const PARAMETERS: [(&str, usize); 9] = [
     ("w1", 0),
@@ -59,7 +61,7 @@ pub(crate) fn hidden(engine: &Engine) -> Result<f64> {
 
 /// One step of plain gradient descent on the loss (truth − output)²: the loss before it, and the
 /// gradient of every weight and bias. With a learning rate of 1 a step subtracts the gradient
-/// itself, so the gradient is what a parameter was before less what it is now.
+/// itself, so the gradient is the old value of a parameter minus the new one.
 pub(crate) fn step(engine: &Engine, network: &mut Network) -> Result<(f64, Vec<f64>)> {
     let sample = Dataset::from_rows([INPUT], [[TRUTH]])?;
     let trainer = Trainer {

@@ -1,4 +1,4 @@
-//! The classic first network: it learns to guess somebody's gender from weight and height.
+//! The classic first network: it learns to guess a person's gender from weight and height.
 //!
 //! Four people are enough. The network sees them one at a time, a thousand times over, and after
 //! each one all weights and biases go a small step against the gradient (stochastic gradient
@@ -35,7 +35,7 @@ pub(crate) const FRANK: [f64; 2] = [20.0, 2.0];
 const SEED: u64 = 0;
 
 fn main() -> ExitCode {
-    common::run("Learns to guess somebody's gender from weight and height", show)
+    common::run("Learns to guess a person's gender from weight and height", show)
 }
 
 /// Trains a network of 2 inputs, 2 hidden neurons and 1 output from random weights and biases:

@@ -1,5 +1,6 @@
-//! One neuron with a leaky ReLU, f(z) = max(0.1·z, z): a positive sum passes as it is, of a
-//! negative one a tenth leaks through.
+//! One neuron with a leaky ReLU, f(z) = max(0.1·z, z).
+//!
+//! A positive sum passes unchanged, and a tenth of a negative sum.
 //!
 //! ```sh
 //! cargo run --release --example leaky_neuron
@@ -11,7 +12,7 @@ mod common;
 use impasto::{Activation, Engine, Network, Result};
 use std::process::ExitCode;
 
-/// What the neuron is given.
+/// The inputs of the neuron.
 pub(crate) const INPUTS: [f64; 3] = [1.0, 0.5, 2.0];
 
 fn main() -> ExitCode {
@@ -27,7 +28,7 @@ pub(crate) fn neuron() -> Result<Network> {
     Ok(neuron)
 }
 
-/// The weighted sum, bias included, and what the leaky ReLU makes of it.
+/// The weighted sum, bias included, and the leaky ReLU of it.
 pub(crate) fn feed(engine: &Engine, neuron: &Network) -> Result<(f64, f64)> {
     let sums = engine.logits(neuron, &INPUTS)?;
     let outputs = engine.predict(neuron, &INPUTS)?;

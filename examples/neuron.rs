@@ -1,5 +1,6 @@
-//! One neuron: it weighs its inputs, adds its bias, and squashes the sum with the sigmoid
-//! σ(z) = 1 / (1 + e⁻ᶻ), which turns any number into one between 0 and 1.
+//! One neuron: a weighted sum, a bias and the sigmoid σ(z) = 1 / (1 + e⁻ᶻ).
+//!
+//! The sigmoid turns any number into one between 0 and 1.
 //!
 //! ```sh
 //! cargo run --release --example neuron
@@ -11,7 +12,7 @@ mod common;
 use impasto::{Activation, Engine, Network, Result};
 use std::process::ExitCode;
 
-/// What the neuron is given.
+/// The inputs of the neuron.
 pub(crate) const INPUT: [f64; 2] = [2.0, 3.0];
 
 fn main() -> ExitCode {
@@ -26,7 +27,7 @@ pub(crate) fn neuron() -> Result<Network> {
     Ok(neuron)
 }
 
-/// The weighted sum, bias included, and what the sigmoid makes of it.
+/// The weighted sum, bias included, and the sigmoid of it.
 pub(crate) fn feed(engine: &Engine, neuron: &Network) -> Result<(f64, f64)> {
     let sums = engine.logits(neuron, &INPUT)?;
     let outputs = engine.predict(neuron, &INPUT)?;

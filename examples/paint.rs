@@ -1,4 +1,4 @@
-//! Trains a network that maps a pixel's place to its colour, and repaints the picture with it:
+//! Trains a network that maps a pixel's place to its colour, and repaints the picture with it.
 //!
 //! ```sh
 //! cargo run --release --example paint -- logo.jpg
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the options say; whether Ctrl-C ended it early.
+/// Runs with these options. Returns whether Ctrl-C ended the run early.
 fn run(options: &Options) -> Result<bool> {
     if options.list_adapters {
         list_adapters();
@@ -232,7 +232,7 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
         print_line(format!("network {}", describe(network)));
     }
     let (engine, opening) = open(options)?;
-    // Nobody listens for Ctrl-C here, so that it ends the program, which has written nothing yet.
+    // No handler for Ctrl-C is installed here, so it ends the program, which has written nothing yet.
     let known = engine.notes().len();
     let painted = canvas::paint(subject, &engine, network, Brush::start(options, None))?;
     print_notes(options, &engine, known);

@@ -1,6 +1,8 @@
-//! The perceptron and its learning rule: where the answer y is right, do nothing; where it is
-//! wrong, add rate·(truth − y)·x to the weights. An epoch that changes nothing ends it: the
-//! neuron's line then separates the ones from the zeros. For exclusive or there is no such line.
+//! The perceptron and its learning rule.
+//!
+//! Where the answer y is right, the rule changes nothing. Where it is wrong, the rule adds
+//! rate·(truth − y)·x to the weights. Training ends with an epoch that changes nothing: the neuron's
+//! line then separates the ones from the zeros. For exclusive or there is no such line.
 //!
 //! ```sh
 //! cargo run --release --example perceptron

@@ -1,7 +1,7 @@
-//! A single neuron that tells spam from ham (wanted mail), learned from a small table of made-up
-//! e-mails, `examples/spam/emails.csv`.
+//! One neuron that classifies e-mails as spam or ham (wanted mail).
 //!
-//! Its output is read as the probability of spam. Binary cross-entropy is the loss for
+//! It learns from a small table of made-up e-mails, `examples/spam/emails.csv`. The output is the
+//! probability of spam. Binary cross-entropy is the loss for
 //! probabilities: to be wrong costs the more, the surer the neuron was.
 //!
 //! ```sh
@@ -25,7 +25,7 @@ pub(crate) const TABLE: &str = include_str!("spam/emails.csv");
 const COLUMNS: [&str; 5] = ["exclamation_marks", "free", "links", "known_sender", "spam"];
 
 fn main() -> ExitCode {
-    common::run("One neuron learns to tell spam from ham", show)
+    common::run("One neuron learns to classify e-mails as spam or ham", show)
 }
 
 /// The four numbers of each e-mail, and whether it is spam.
@@ -106,6 +106,6 @@ fn show(engine: &Engine) -> Result<()> {
              {decision}"
         );
     }
-    say!("\n{right} of {} e-mails are told right", inputs.len());
+    say!("\n{right} of {} e-mails classified correctly", inputs.len());
     Ok(())
 }

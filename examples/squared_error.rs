@@ -1,5 +1,6 @@
-//! How wrong is a network? The mean squared error takes the difference between each truth and
-//! its prediction, squares it, and averages the squares: 0 is perfect.
+//! The mean squared error: how far a network's predictions are from the truth.
+//!
+//! It averages the squares of the differences between each truth and its prediction. 0 is perfect.
 //!
 //! ```sh
 //! cargo run --release --example squared_error
@@ -14,14 +15,14 @@ use std::process::ExitCode;
 /// What would be right.
 pub(crate) const TRUTHS: [f64; 4] = [1.0, 0.0, 0.0, 1.0];
 
-/// What was guessed.
+/// The predictions.
 pub(crate) const PREDICTIONS: [f64; 4] = [0.0, 0.0, 0.0, 0.0];
 
 fn main() -> ExitCode {
     common::run("The mean squared error of four predictions", show)
 }
 
-/// The simplest network there is: a neuron of weight 1 and bias 0, which puts out what goes in.
+/// The simplest network: a neuron of weight 1 and bias 0, whose output is its input.
 pub(crate) fn echo() -> Result<Network> {
     let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
     network.weights_mut(0).fill(1.0);

@@ -1,4 +1,5 @@
-//! Exclusive or, which no single neuron can learn, learned by three hidden neurons and one more.
+//! Exclusive or, which no single neuron can learn, learned by three hidden neurons and one output
+//! neuron.
 //!
 //! ```sh
 //! cargo run --release --example xor

@@ -1,4 +1,4 @@
-// Bias: z[i, j] += bias[j].      Twin: reference::bias_add
+// Bias added to every row: z[i, j] += bias[j].      Twin: reference::bias_add
 // z is [batch, outputs], bias is [outputs] from offset on. One invocation an element.
 struct Shape { count: u32, outputs: u32, offset: u32 }
 

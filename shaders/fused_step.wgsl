@@ -1,4 +1,4 @@
-// A tile of samples through the whole network in one dispatch: forward through all layers, the loss,
+// The forward and backward pass of a tile of samples in one dispatch: forward through all layers, the loss,
 // and back down through all layers.      Twins: reference::forward and reference::backward
 //
 // A template (src/template.rs): `@if` keeps or drops lines, and a line that begins with `@each r q:` is
@@ -7,7 +7,7 @@
 // values_of, activate, slope,
 // slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network (src/engine/gpu/specialise.rs).
 //
-// Level 0 is what goes into layer 0, level l + 1 what layer l puts out. The values of a level are
+// Level 0 is the input of layer 0, level l + 1 the output of layer l. The values of a level are
 // [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The
 // parameters of a layer are [pitch below, pitch above], from weights_of(layer) on: the weights, then
 // a row of biases, then zeros. So a bias is the weight of that 1, and no length needs a remainder.
@@ -15,10 +15,10 @@
 //
 // An invocation has ROWS samples, LANES apart, and COLUMNS columns in registers.
 // - cooperative: the invocations of a workgroup hold all columns of the tile's samples between them;
-//   what goes from layer to layer stands in workgroup memory.
+//   values that go from layer to layer are in workgroup memory.
 // - else: an invocation takes its own samples through the network, COLUMNS columns at a time. It
 //   reads no other's numbers, so none waits for another.
-// The parameters are read at an address that is the same for all lanes: as they stand, or, with
+// The parameters are read at an address that is the same for all lanes: directly, or, with
 // subgroups, each by one lane and then broadcast, where a load costs as much as many products.
 
 @group(0) @binding(1) var<storage, read> parameters: array<${number}>;
@@ -34,10 +34,10 @@
 const TILE: u32 = LANES * ROWS;
 const WORKGROUP: u32 = LANES * GROUPS;
 
-// The sample that stands in each row of the tile.
+// The sample in each row of the tile.
 var<workgroup> chosen: array<u32, TILE>;
 @if cooperative
-// Values or deltas of the level at hand.
+// Values or deltas of the current level.
 var<workgroup> tile: array<vec4<f32>, TILE * TILE_FOURS>;
 @if computes_loss
 var<workgroup> row_losses: array<f32, TILE>;
@@ -80,7 +80,7 @@ fn dropout_of(layer: u32, row: u32, columns: vec4<u32>) -> vec4<f32> {
 }
 @end
 
-// Four columns of what a layer puts out, from the weighted sums z.
+// Four columns of a layer's outputs, from the weighted sums z.
 fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     if column >= pitch_of(layer + 1u) { return; }
     let columns = column + vec4<u32>(0u, 1u, 2u, 3u);

@@ -1,6 +1,6 @@
 // Gathers a batch: out[i, :] = rows[order(first + i), :].      Twin: reference::gather
 // rows is a segment of [samples, width]: segment_rows samples from segment_first on; samples of
-// other segments are left to other dispatches. out is [batch, width]; its first row stands at
+// other segments are left to other dispatches. out is [batch, width]; its first row is at
 // offset in the step's batch. One invocation a row.
 struct Shape { batch: u32, width: u32, offset: u32, segment_first: u32, segment_rows: u32 }
 

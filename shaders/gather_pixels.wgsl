@@ -1,7 +1,7 @@
 // Gathers a batch of pixels: their places and their channels.      Twin: reference::gather
 // pixels is a segment of the picture's words, segment_rows of them from segment_first on; samples of
 // other segments are left to other dispatches. inputs is [batch, 2], targets is [batch, channels];
-// their first row stands at offset in the step's batch. One invocation a row.
+// their first row is at offset in the step's batch. One invocation a row.
 struct Shape {
     batch: u32,
     channels: u32,

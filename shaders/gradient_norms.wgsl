@@ -1,4 +1,4 @@
-// Squared norms of a gradient that comes in slices. norms[p].whole ← Σ g² over piece p of the parameters.
+// Squared norms of a gradient that consists of slices. norms[p].whole ← Σ g² over piece p of the parameters.
 // In a second dispatch, norms[p].given ← the same of the gradient that the optimizer gets: clipped, and with
 // the L2 penalty.      Twin: reference::gradient_norms
 // gradient is [slices, count], parameters are [count]; states is bound if the gradients of several batches

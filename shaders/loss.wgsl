@@ -1,6 +1,7 @@
-// A loss: one invocation a row of y (outputs or logits), t (targets) and delta, all [batch, outputs];
-// losses is [batch]. `row_loss` comes from losses/NAME.wgsl. `weight_of` gives the weight of a sample: from
-// weights, [batch], where samples have weights, else 1.      Twin: reference::loss
+// The loss of each row and its gradient: one invocation a row of y (outputs or logits), t (targets) and
+// delta, all [batch, outputs]; losses is [batch]. `row_loss` comes from losses/NAME.wgsl. `weight_of`
+// gives the weight of a sample: from weights, [batch], where samples have weights, else 1.
+// Twin: reference::loss
 struct Shape { batch: u32, outputs: u32, scale: f32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;

@@ -21,7 +21,7 @@ fn load_b(p: u32, column: u32) -> f32 {
 
 const BLOCK: u32 = 1024u;
 
-// Whether the block at hand is added to what c holds.
+// Whether this block is added to the contents of c.
 var<private> adds: bool;
 
 fn store(row: u32, column: u32, sum: f32) {

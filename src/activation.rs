@@ -10,7 +10,7 @@ use crate::initialization::Initialization;
 use crate::number::Number;
 
 family! {
-    /// What a layer applies to its weighted sums `z`.
+    /// The function that a layer applies to its weighted sums `z`.
     Activation, "activation" {
         identity: Identity as "identity";
         relu: Relu as "relu";
@@ -50,7 +50,7 @@ pub trait Formula: Copy {
     #[must_use]
     fn slope<N: Number>(self, z: N) -> N;
 
-    /// What the backward pass needs of the forward pass.
+    /// The values of the forward pass that the backward pass needs.
     fn backward(self) -> Backward {
         Backward::Slope
     }
@@ -79,7 +79,7 @@ fn siren(omega: f64, fan_in: usize, first: bool) -> (Initialization, Initializat
     (within(weights), within(1.0 / fan_in.sqrt()))
 }
 
-/// What the backward pass of an activation needs of the forward pass.
+/// The values of the forward pass that the backward pass of an activation needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Backward {
@@ -136,7 +136,7 @@ impl Activation {
         self.visit(Slope(z))
     }
 
-    /// What the backward pass needs of the forward pass.
+    /// The values of the forward pass that the backward pass needs.
     pub fn backward(self) -> Backward {
         struct Needs;
         impl Visitor for Needs {

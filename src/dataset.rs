@@ -1,4 +1,4 @@
-//! Samples in host memory.
+//! `Dataset`: samples in host memory, as rows of numbers or as pixels.
 
 mod forms;
 mod split;

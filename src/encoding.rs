@@ -1,4 +1,4 @@
-//! Input encodings, one file each: what is computed of the inputs for the first layer.
+//! Input encodings, one file each.
 //!
 //! Every encoding so far is a set of waves over the inputs, so all of them are one matrix of
 //! frequencies, in turns (full periods) for each unit of input, and one kernel:
@@ -37,7 +37,7 @@ pub trait Formula: Copy {
     /// Whether parameters in their ranges make sense.
     ///
     /// # Errors
-    /// A sentence that says what does not fit.
+    /// A sentence that says what is wrong.
     fn check(self) -> Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What an engine is.
+//! The traits of an engine and its sessions, and `Engine`, the handle to one.
 //!
 //! An [`Engine`] is a handle to an implementation of [`Compute`]. It knows networks, losses and
 //! optimizers, but no epochs, stopping rules or pictures. A [`Session`] is one training run on it.

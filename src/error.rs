@@ -1,4 +1,6 @@
-//! The one error type. Each message says what was wrong, where, and what to do.
+//! `Error`, the error type of the library.
+//!
+//! A message says what was wrong, where, and what to do.
 
 use crate::summary::Summary;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the families of formulas share: activations, losses, optimizers and schedules.
+//! The macro `family!`, which declares a family of formulas, and the types that describe them.
 //!
 //! A family is a folder with one file for each formula, and one line for each in the `family!` of
 //! the folder's module. The macro writes the enum, its list and the dispatch. Names, parameters and
@@ -12,14 +12,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// What the reference page says of a component.
+/// The entry of a component in the reference page.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
     /// The formula.
     pub formula: &'static str,
     /// Where it was published.
     pub source: &'static str,
-    /// What PyTorch calls it; empty where PyTorch does not have it.
+    /// Its name in PyTorch; empty if PyTorch does not have it.
     pub pytorch: &'static str,
     /// Its parameters, in the order of their fields.
     pub parameters: &'static [Parameter],
@@ -31,9 +31,9 @@ pub struct About {
 pub struct Parameter {
     /// Its name, that of the field.
     pub name: &'static str,
-    /// What it is.
+    /// Its meaning.
     pub meaning: &'static str,
-    /// What it may be.
+    /// Its valid numbers.
     pub range: Range,
 }
 

@@ -1,5 +1,7 @@
-//! Files that are either whole or not there: written under a temporary name beside their target,
-//! then renamed, so that an interrupted run leaves the old file as it was.
+//! Files that are written whole or not at all.
+//!
+//! A file is written under a temporary name beside its target and then renamed. An interrupted run
+//! leaves the old file unchanged.
 
 use crate::error::{Error, Result};
 use std::fs;
@@ -36,7 +38,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn check_writable(path: &Path) -> Result<()> {
     let error = |source| Error::File { action: "write", path: path.into(), source };
     if is_stream(path) {
-        // Not opened: whoever reads a pipe would take that for the whole of it.
+        // Not opened: a reader of the pipe would take an empty file for its whole contents.
         return Ok(());
     }
     let target = place(path).map_err(error)?;
@@ -54,7 +56,7 @@ pub fn check_writable(path: &Path) -> Result<()> {
 }
 
 /// Whether `path` is something that bytes run through instead of staying in: a pipe, a device, or
-/// one of the process's own streams, such as `/dev/stdout`, whatever it was redirected to.
+/// one of the process's own streams, such as `/dev/stdout`, redirected or not.
 pub fn is_stream(path: &Path) -> bool {
     let own = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
     own.iter().any(|stream| path.starts_with(stream))
@@ -87,7 +89,7 @@ pub fn place(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("it is a link that leads back to itself"))
 }
 
-/// The folder in which a path stands.
+/// The folder that contains a path.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -1,4 +1,4 @@
-//! One layer of a network.
+//! `Layer`: widths, activation, biases and dropout of one layer.
 
 use crate::activation::{Activation, Backward};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ pub struct Layer {
     pub fan_in: usize,
     /// Its neurons, and so its outputs.
     pub fan_out: usize,
-    /// What is applied to the weighted sums.
+    /// The function applied to the weighted sums.
     pub activation: Activation,
     /// Whether it has biases.
     #[serde(default = "yes")]

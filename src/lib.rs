@@ -1,5 +1,4 @@
-//! Impasto trains small and deep multilayer perceptrons on any GPU, through wgpu and WGSL, and on
-//! the CPU where there is no GPU.
+//! Impasto trains multilayer perceptrons on a GPU through wgpu and WGSL, or on the CPU.
 //!
 //! A [`Network`] is layer sizes and parameters, a [`Dataset`] its samples, an [`Engine`] the place
 //! where it computes, and a [`Trainer`] what drives them:
@@ -22,8 +21,8 @@
 //! # Ok::<(), impasto::Error>(())
 //! ```
 //!
-//! Three engines compute the same: [`gpu`] through WGSL kernels, [`cpu`] with SIMD on all cores,
-//! and [`mod@reference`], plain f64 loops that say what the other two must give.
+//! There are three engines: [`gpu`] with WGSL kernels, [`cpu`] with SIMD on all cores, and
+//! [`mod@reference`], the f64 reference that the other engines are tested against.
 
 #![cfg_attr(
     target_arch = "wasm32",

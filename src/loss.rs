@@ -1,4 +1,4 @@
-//! Losses, one file each: value and gradient.
+//! Losses, one file each: the loss of a row and its gradient.
 //!
 //! The cross-entropies are computed from the last layer's weighted sums (its *logits*), so that
 //! they and their gradients stay finite however sure the network is; the network's own output
@@ -45,16 +45,16 @@ pub trait Formula: Copy {
     const ABOUT: About;
     /// Defines `row_loss(row, outputs, scale)`, the twin of [`row`](Self::row).
     const WGSL: &'static str;
-    /// What the losses of samples and outputs are divided by.
+    /// The divisor of the sum over samples and outputs.
     const MEAN: Mean = Mean::Elements;
     /// The output activation whose gradient this loss folds into its own, reading logits. `None`: the
     /// loss reads outputs, and the activation's derivative is applied after it.
     const FOLDED: Option<Activation> = None;
-    /// The fewest outputs it is computed from.
+    /// The smallest number of outputs.
     const LEAST_OUTPUTS: usize = 1;
     /// Whether it has a gradient to train with. One without is for evaluation.
     const HAS_GRADIENT: bool = true;
-    /// The targets it is defined for. Others are refused before training.
+    /// The valid targets. Other targets are an error before training.
     const TARGETS: Targets = Targets::Any;
 
     /// The loss of one sample, times `scale`. The gradient, times `scale`, with respect to `y`
@@ -62,7 +62,7 @@ pub trait Formula: Copy {
     fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N;
 }
 
-/// What the sum over samples and outputs is divided by.
+/// The divisor of the sum over samples and outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mean {
@@ -74,7 +74,7 @@ pub enum Mean {
     Sum,
 }
 
-/// What the targets of a sample may be.
+/// The valid targets of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Targets {
@@ -140,7 +140,7 @@ impl Loss {
         self.visit(HasGradient)
     }
 
-    /// The fewest outputs it is computed from.
+    /// The smallest number of outputs.
     pub fn least_outputs(self) -> usize {
         struct Least;
         impl Visitor for Least {
@@ -152,7 +152,7 @@ impl Loss {
         self.visit(Least)
     }
 
-    /// What the sum over samples and outputs is divided by.
+    /// The divisor of the sum over samples and outputs.
     fn mean(self) -> Mean {
         struct Divisor;
         impl Visitor for Divisor {
@@ -164,7 +164,7 @@ impl Loss {
         self.visit(Divisor)
     }
 
-    /// What the sum over samples and outputs is multiplied by, for `batch` samples.
+    /// The factor of the sum over samples and outputs, for `batch` samples.
     pub(crate) fn scale(self, batch: usize, outputs: usize) -> f64 {
         match self.mean() {
             Mean::Elements => 1.0 / (batch * outputs) as f64,

@@ -1,4 +1,4 @@
-//! The network: layer sizes, activations, and all parameters in one flat vector.
+//! `Network`: layers, and all parameters in one flat vector.
 //!
 //! ```
 //! use impasto::{Activation, Network};
@@ -32,7 +32,7 @@ pub struct Network {
 }
 
 impl PartialEq for Network {
-    /// Whether both compute the same from the same parameters, whatever those were drawn from.
+    /// Whether both compute the same from the same parameters.
     fn eq(&self, other: &Self) -> bool {
         self.inputs == other.inputs
             && self.encoding == other.encoding
@@ -52,7 +52,7 @@ impl Network {
         self.output_layer().fan_out
     }
 
-    /// What stands before the first layer.
+    /// The encoding before the first layer.
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
@@ -73,8 +73,8 @@ impl Network {
         first.chain(self.layers.iter().map(|layer| layer.fan_out)).collect()
     }
 
-    /// The network that ends with the first `count` layers, at least 1: what the neurons of a hidden
-    /// layer put out.
+    /// The network of the first `count` layers, at least 1. Its outputs are those of the last of these
+    /// layers.
     ///
     /// # Errors
     /// No layer, or more than there are.

@@ -1,5 +1,4 @@
-//! The numbers that formulas are written over: f64 in the reference, vectors of f32 in the CPU
-//! engine.
+//! `Number`, the arithmetic that formulas are written with: f64, f32 or vectors of f32.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

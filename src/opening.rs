@@ -1,4 +1,4 @@
-//! How an engine is chosen and opened.
+//! `Options` and `open`: how an engine is chosen and opened.
 
 use crate::device::Backend;
 use crate::engine::{Engine, cpu, gpu, reference};
@@ -40,7 +40,7 @@ impl Options {
     pub async fn open_async(&self) -> Result<Engine> {
         let named = std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty());
         let adapter = match self.backend {
-            // The variable chooses among adapters; it does not stand against an engine without one.
+            // The variable chooses among adapters, and does not conflict with an engine without one.
             Backend::Cpu | Backend::Reference => self.adapter.as_deref(),
             Backend::Auto | Backend::Gpu => self.adapter.as_deref().or(named.as_deref()),
         };

@@ -1,4 +1,4 @@
-//! Optimizers, one file each: from a gradient to an update.
+//! Optimizers, one file each: the update of one parameter.
 //!
 //! To add one: a file with its formula and its [`About`], a line in the
 //! `family!` below, and `shaders/optimizers/NAME.wgsl`, the same in WGSL. The tests walk
@@ -36,7 +36,7 @@ pub(crate) const MOST_CONSTANTS: usize = 12;
 /// The constants of one update; those that a formula does not name are 0.
 pub type Constants<N> = [N; MOST_CONSTANTS];
 
-/// The state of one parameter; what a formula does not use is 0.
+/// The state of one parameter. Unused numbers are 0.
 pub type State<N> = [N; MOST_STATES];
 
 /// The formula of an optimizer.
@@ -70,7 +70,7 @@ pub trait Formula: Copy {
     /// Whether parameters in their ranges make sense together.
     ///
     /// # Errors
-    /// A sentence that says what does not fit.
+    /// A sentence that says what is wrong.
     fn check(self) -> Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The order in which an epoch visits its samples.
+//! `Permutation`: the order in which an epoch visits its samples.
 
 /// Rounds of the Feistel network: enough that no order is seen in pictures of any size.
 const ROUNDS: u32 = 6;

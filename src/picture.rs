@@ -1,4 +1,4 @@
-//! Pictures: read, written, turned into samples and back, and compared.
+//! `Picture`: image files, pixels, samples and comparison sheets.
 
 pub(crate) mod quality;
 
@@ -144,12 +144,12 @@ impl Picture {
     #[cfg(not(target_arch = "wasm32"))]
     fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let unfit = |reason| Error::Picture { path: path.into(), reason };
-        let format =
-            ImageFormat::from_path(path).ok().filter(ImageFormat::writing_enabled).ok_or_else(
-                || unfit("no picture format can be told from this name: end it in .png".into()),
-            )?;
+        let format = ImageFormat::from_path(path)
+            .ok()
+            .filter(ImageFormat::writing_enabled)
+            .ok_or_else(|| unfit("the name has no known picture format: end it in .png".into()))?;
         let mut bytes = std::io::Cursor::new(Vec::new());
-        // Not `DynamicImage::write_to`, which would quietly drop what the format cannot hold.
+        // Not `DynamicImage::write_to`, which would drop channels that the format cannot hold, without an error.
         let image = self.to_image();
         let (width, height) = (image.width(), image.height());
         let written = image::write_buffer_with_format(
@@ -246,7 +246,7 @@ impl Picture {
         Dataset::new(inputs, targets, 2, self.channels)
     }
 
-    /// Where a pixel's centre stands, x to the right and y down: in [0, 1], or in [-1, 1] if
+    /// The center of a pixel, x to the right and y down: in [0, 1], or in [-1, 1] if
     /// `centred` (for a network without an encoding).
     pub fn coordinates(pixel: usize, width: usize, height: usize, centred: bool) -> [f64; 2] {
         let place = |index: usize, size: usize| {
@@ -257,8 +257,8 @@ impl Picture {
     }
 
     /// Runs `network` at every pixel of a picture of that size: `[height, width, outputs]`, the
-    /// numbers as they come out. `watch` is told after every some ten thousand pixels how many are
-    /// done; if it says to stop, there is nothing.
+    /// network's outputs unchanged. `watch` receives the number of finished pixels after every ten
+    /// thousand or so. If it breaks, the result is `None`.
     ///
     /// # Errors
     /// A size out of range, a network that does not take two inputs, or a device that failed.
@@ -292,7 +292,7 @@ impl Picture {
         Ok(Some(outputs))
     }
 
-    /// The picture whose channels, in [0, 1], stand in `values`; what lies outside is clamped.
+    /// The picture with the channels `values`, in [0, 1]. Values outside are clamped.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -421,7 +421,7 @@ fn longest_side(format: ImageFormat) -> usize {
     }
 }
 
-/// Whether a JPEG file goes on to its end marker. If it does not, the decoder says nothing and
+/// Whether a JPEG file has its end marker. If it does not, the decoder says nothing and
 /// makes up the missing pixels.
 fn ends_as_jpeg(path: &Path) -> std::io::Result<bool> {
     let mut file = BufReader::new(File::open(path)?);
@@ -473,10 +473,10 @@ mod tests {
         let network =
             Network::builder(2).output(1, crate::Activation::Identity).build().expect("a network");
         let engine = crate::cpu::CpuEngine::new(Some(1)).expect("a thread");
-        let (size, mut told) = ((BAND, 2), Vec::new());
+        let (size, mut reported) = ((BAND, 2), Vec::new());
         let mut sample = |stop_at: usize| {
             let watch = |done| {
-                told.push(done);
+                reported.push(done);
                 if done == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let sampled = Picture::sample(&engine, &network, size, false, watch);
@@ -486,7 +486,7 @@ mod tests {
         assert_eq!(sample(BAND), None);
         // Too late: all is done.
         assert_eq!(sample(2 * BAND), Some(2 * BAND));
-        assert_eq!(told, [BAND, 2 * BAND, BAND, BAND, 2 * BAND]);
+        assert_eq!(reported, [BAND, 2 * BAND, BAND, BAND, 2 * BAND]);
     }
 
     #[test]

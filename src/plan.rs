@@ -1,4 +1,4 @@
-//! The settings of a training run that stay the same, and its steps.
+//! `Plan`, the settings of a run that do not change, and `Step`.
 
 use crate::dataset::Dataset;
 use crate::error::{Result, invalid_setting, invalid_shape};
@@ -9,27 +9,27 @@ use crate::permutation::Permutation;
 use crate::schedule::not_negative;
 use crate::wrappers::Wrappers;
 
-/// What stays the same over a training run.
+/// The settings of a training run that do not change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
-    /// What is made small.
+    /// The loss that training minimizes.
     pub loss: Loss,
-    /// How gradients become updates.
+    /// The optimizer, which turns gradients into updates.
     pub optimizer: Optimizer,
     /// L2 penalty: `l2·w` is added to the gradient of every parameter `w`.
     pub l2: f64,
     /// Samples in a step; the last step of an epoch may have fewer.
     pub batch_size: usize,
-    /// Seed of the order of samples; `None` keeps them as they stand.
+    /// Seed of the order of samples; `None` keeps their order in the dataset.
     pub shuffle: Option<u64>,
     /// Seed of the masks of [dropout](crate::Builder::dropout).
     pub seed: u64,
-    /// What surrounds the optimizer.
+    /// The wrappers of the optimizer.
     pub wrappers: Wrappers,
 }
 
 impl Plan {
-    /// Vectors of the optimizer and of what surrounds it.
+    /// The number of vectors of the optimizer and its wrappers.
     pub(crate) fn vectors(&self) -> usize {
         self.optimizer.states() + self.wrappers.vectors().count
     }
@@ -132,7 +132,7 @@ pub struct Step {
     pub epoch: u64,
     /// Position of its first sample in the epoch's order.
     pub first: usize,
-    /// Samples in it: the plan's batch size, or what is left of it at the end of an epoch.
+    /// Samples in it: the plan's batch size, or fewer at the end of an epoch.
     pub count: usize,
     /// Learning rate, above 0.
     pub learning_rate: f64,

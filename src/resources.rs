@@ -1,4 +1,4 @@
-//! The memory that a training run holds.
+//! `Resources`: the memory that a session uses, by kind.
 
 /// Memory that a session holds, in bytes: on its device, or in the host's memory for engines that compute
 /// there. Not included: kernels, buffers of results on their way to the host, and on a GPU what a prediction
@@ -27,7 +27,7 @@ pub struct Resources {
     pub samples: u64,
     /// The parameters, with the copies that a step needs.
     pub parameters: u64,
-    /// The vectors of the optimizer and of what surrounds it.
+    /// The vectors of the optimizer and its wrappers.
     pub state: u64,
     /// Moments of the run that are kept.
     pub kept: u64,

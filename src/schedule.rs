@@ -7,7 +7,7 @@ use crate::error::{Result, invalid_setting};
 use crate::family::{self, About, family};
 
 family! {
-    /// How the learning rate changes as training goes on.
+    /// How the learning rate changes during training.
     Schedule, "schedule" {
         constant: Constant as "constant";
         cosine: Cosine as "cosine";
@@ -27,7 +27,7 @@ pub trait Formula: Copy {
     /// Formula, source and parameters.
     const ABOUT: About;
 
-    /// What the base rate is multiplied by at `step` of `steps`, in `epoch`.
+    /// The factor of the base rate at `step` of `steps`, in `epoch`.
     fn multiplier(self, step: u64, steps: u64, epoch: u64) -> f64;
 }
 
@@ -38,7 +38,7 @@ pub(crate) trait Visitor {
 }
 
 impl Schedule {
-    /// What the base rate is multiplied by at `step` of `steps`, in `epoch`. For
+    /// The factor of the base rate at `step` of `steps`, in `epoch`. For
     /// [`ReduceOnPlateau`](Self::ReduceOnPlateau), which depends on the losses, see
     /// [`Plateau`](plateau::Plateau).
     pub fn multiplier(self, step: u64, steps: u64, epoch: u64) -> f64 {

@@ -1,5 +1,6 @@
-//! Parameters as named segments of one flat vector. Everything that asks where some parameters are asks
-//! here.
+//! `Segment`: named parts of the flat parameter vector.
+//!
+//! Everything that asks where some parameters are asks here.
 
 use crate::initialization::Initialization;
 use crate::layer::Layer;

@@ -1,4 +1,4 @@
-//! The state of a session: all that its steps change.
+//! `State`: all that the steps of a session change.
 
 use crate::error::{Result, invalid_data, invalid_setting, invalid_shape, unsupported};
 use crate::plan::Plan;
@@ -15,7 +15,7 @@ pub struct State {
     /// The parameters, in the order of [`Network::parameters`](crate::Network::parameters); not their
     /// moving average, which is one of the vectors.
     pub parameters: Vec<f64>,
-    /// The vectors of the optimizer, then those of what surrounds it, each with a number for each
+    /// The vectors of the optimizer, then those of its wrappers, each with a number for each
     /// parameter in the same order.
     pub vectors: Vec<Vec<f64>>,
     /// How many batches were taken.

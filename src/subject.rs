@@ -1,4 +1,4 @@
-//! What a saved network paints.
+//! `Subject`: what a saved network paints.
 
 use crate::activation::Activation;
 use crate::encoding::Encoding;
@@ -24,7 +24,7 @@ pub struct Subject {
     pub maximum: u16,
     /// Whether places run over [-1, 1] instead of [0, 1].
     pub centred: bool,
-    /// Whether the network tells ink from paper instead of colours.
+    /// Whether the network classifies ink and paper instead of painting colors.
     pub classify: bool,
 }
 
@@ -65,7 +65,7 @@ impl Subject {
     /// The subject that was saved with `network`.
     ///
     /// # Errors
-    /// The texts do not tell it, or the network does not paint it.
+    /// The texts do not contain a subject, or the network does not fit it.
     pub fn from_metadata(network: &Network, texts: &HashMap<String, String>) -> Result<Self> {
         let Some(text) = texts.get(KEY) else {
             return invalid_format(

@@ -1,4 +1,4 @@
-//! What is reported of a training run.
+//! `Summary`, `Epoch` and `Ending`: the report of a training run.
 
 use crate::any_number;
 use crate::metric::Metrics;
@@ -18,7 +18,7 @@ pub enum Ending {
     TimeLimit,
     /// The watcher said stop.
     Stopped,
-    /// The loss or an update was no longer finite; told by [`Error::Diverged`](crate::Error::Diverged).
+    /// The loss or an update was no longer finite: [`Error::Diverged`](crate::Error::Diverged).
     Diverged,
 }
 

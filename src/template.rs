@@ -1,4 +1,4 @@
-//! Templates of WGSL, filled with values.
+//! WGSL templates with strict syntax.
 //!
 //! - `@if NAME` or `@if !NAME`, `@else` and `@end`, each on a line of its own, keep or drop the lines
 //!   between them. They nest.
@@ -15,10 +15,10 @@
 use crate::error::{Error, Result};
 use std::fmt::Write;
 
-/// What was found in a line, or what is wrong with it.
+/// A result of parsing a line, or the mistake in it.
 type Parsed<T> = std::result::Result<T, String>;
 
-/// What a template is filled with.
+/// The values that fill a template.
 #[derive(Default)]
 pub(crate) struct Values<'a> {
     /// Which `@if`s hold.
@@ -39,7 +39,7 @@ pub(crate) struct Function<'a> {
     pub(crate) text: Text<'a>,
 }
 
-/// What makes a text of numbers.
+/// A function from numbers to a text.
 type Text<'a> = Box<dyn Fn(&[u32]) -> String + 'a>;
 
 /// The attributes of WGSL.
@@ -74,13 +74,13 @@ pub(crate) fn fill(name: &str, template: &str, values: &Values) -> Result<String
 struct Block {
     /// The number of its line.
     line: usize,
-    /// Whether the lines at hand are kept.
+    /// Whether the current lines are kept.
     kept: bool,
     /// Whether its `@else` is behind.
     is_else: bool,
 }
 
-/// What a line consists of.
+/// A part of a line.
 enum Piece<'a> {
     Plain(&'a str),
     /// The number of a letter of the line, by its place among them.
@@ -154,7 +154,7 @@ impl<'a> Values<'a> {
         found.copied().ok_or_else(|| format!("there is no letter '{word}'"))
     }
 
-    /// Adds the lines that `body` stands for, if they are `kept`: one for each number of every letter,
+    /// Adds the lines that `body` expands to, if they are `kept`: one for each number of every letter,
     /// the last letter's first.
     fn expand<'t>(
         &'t self,

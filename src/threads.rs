@@ -1,4 +1,4 @@
-//! Bounds for values that move between threads.
+//! `Send` and `Sync` bounds that WebAssembly leaves out.
 //!
 //! A browser's values stay on the thread that made them, and so do wgpu's there: on WebAssembly these
 //! bounds ask for nothing.

@@ -1,4 +1,4 @@
-//! The trainer: epochs, batches, stopping rules, and events for whoever watches.
+//! `Trainer`: epochs, batches, stopping rules and events.
 //!
 //! ```
 //! use impasto::{Activation, Backend, Dataset, Initialization, Loss, Network, Trainer};

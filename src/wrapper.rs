@@ -1,5 +1,5 @@
-//! What surrounds an optimizer, one file each: what happens to a gradient before the update, and to
-//! the parameters after it.
+//! Wrappers of an optimizer, one file each: what is done to gradients and parameters around an
+//! update.
 //!
 //! Each wrapper can be used once, around any optimizer. They are applied in this order:
 //! [`Accumulate`](accumulate::Accumulate), [`ClipValue`](clip_value::ClipValue),
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::family::{self, About, family};
 
 family! {
-    /// What surrounds an optimizer.
+    /// A wrapper of an optimizer.
     Wrapper, "wrapper" {
         accumulate: Accumulate as "accumulate" { batches: u64 };
         clip_value: ClipValue as "clip-value" { limit: f64 };
@@ -30,7 +30,7 @@ pub trait Formula: Copy {
     /// Whether parameters in their ranges make sense together.
     ///
     /// # Errors
-    /// A sentence that says what does not fit.
+    /// A sentence that says what is wrong.
     fn check(self) -> Result<()> {
         Ok(())
     }

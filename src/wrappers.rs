@@ -1,4 +1,4 @@
-//! All that surrounds an optimizer in a run.
+//! `Wrappers`: the wrappers of a run, and the constants of an update.
 
 use crate::error::{Result, invalid_setting};
 use crate::wrapper::Wrapper;
@@ -30,7 +30,7 @@ pub struct Wrappers {
     pub clip_norm: Option<ClipNorm>,
     /// Slow parameters, to which the others return.
     pub lookahead: Option<Lookahead>,
-    /// A moving average of the parameters, which is what the run results in.
+    /// A moving average of the parameters, in which the run results.
     pub ema: Option<Ema>,
 }
 

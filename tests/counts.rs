@@ -1,4 +1,4 @@
-//! What a training run asks of a device: dispatches, submissions, uploads, read-backs, memory.
+//! The dispatches, submissions, uploads, read-backs and memory of a training run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared module has more than this file needs")]

@@ -1,6 +1,7 @@
-//! The reference, and through it every engine, against PyTorch and published formulas: single
-//! formulas, forward values, losses, gradients, and parameters after 1, 10 and 100 updates, computed
-//! once by `fixtures/make`.
+//! Every engine against PyTorch and published formulas.
+//!
+//! The fixtures contain single formulas, forward values, losses, gradients, and parameters after 1,
+//! 10 and 100 updates. `tests/fixtures/make` computed them.
 //!
 //! Nothing here names a component, so that a new one with cases in the files is tested as it is.
 

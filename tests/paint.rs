@@ -1,4 +1,4 @@
-//! The command line of `paint`, tested on the program itself.
+//! The command line of `paint`, tested as a program.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared module has more than this file needs")]

@@ -1,5 +1,7 @@
-//! docs/reference.md is what the tables of components say. `cargo xtask reference` runs this test with
-//! `IMPASTO_WRITE_REFERENCE=1`, which writes the page instead of comparing it.
+//! Tests that `docs/reference.md` agrees with the tables of components.
+//!
+//! `cargo xtask reference` runs this test with `IMPASTO_WRITE_REFERENCE=1`, which writes the page
+//! instead of comparing it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! The shape of the source: imports go one way, and no file is too long to read.
+//! Tests that imports form no cycle and that no file is too long.
 
 #![allow(clippy::expect_used, missing_docs, reason = "tests")]
 
@@ -83,8 +83,8 @@ fn imports_form_no_cycle() {
     panic!("a cycle of imports: {} → {module}", way[start..].join(" → "));
 }
 
-/// What each file of the library imports or names by a path, tests left out. What a macro writes is
-/// not seen.
+/// The modules that each file of the library imports or names by a path, without tests. Paths that a
+/// macro writes are not found.
 fn imports(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut modules: BTreeMap<Module, Vec<String>> = BTreeMap::new();
     for path in files(folder, &["rs"]) {
@@ -255,7 +255,7 @@ fn remove_tests(tokens: &mut Vec<String>) -> Vec<String> {
 fn paths(tokens: &[String]) -> Vec<Vec<String>> {
     let is_name = |token: &str| token.starts_with(|c: char| c.is_alphabetic() || c == '_');
     let (mut paths, mut i) = (Vec::new(), 0);
-    // What stands before the groups that are open; without a `::` before its brace, nothing.
+    // The path before each open group; empty without a `::` before its brace.
     let (mut before, mut path): (Vec<Vec<String>>, Vec<String>) = (Vec::new(), Vec::new());
     while i < tokens.len() {
         let follows = i > 0 && tokens[i - 1] == "::";

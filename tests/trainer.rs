@@ -1,5 +1,4 @@
-//! What the trainer does around the steps: rules that end a run, schedules, events, refusals, and
-//! runs that go wrong.
+//! The trainer: stopping rules, schedules, events, refusals, and runs that fail.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared module has more than this file needs")]
@@ -97,7 +96,7 @@ fn rates(history: &[Epoch]) -> Vec<f64> {
 }
 
 #[test]
-fn a_whole_run_is_told_and_summed_up() {
+fn a_whole_run_is_reported_and_summed_up() {
     for engine in engines() {
         let mut events = Vec::new();
         let mut network = network();
@@ -108,11 +107,11 @@ fn a_whole_run_is_told_and_summed_up() {
         let summary = trainer(7).fit(&engine, &mut network, hill(), watch).unwrap();
         assert_eq!((summary.ending, summary.steps, summary.samples), (Ending::Finished, 21, 280));
         assert_eq!(events[0], Event::Started { steps_per_epoch: 3, steps: 21 });
-        let (mut told, mut done) = (Vec::new(), 0);
+        let (mut reported, mut done) = (Vec::new(), 0);
         for event in &events[1..] {
             match event {
                 Event::Started { .. } => panic!("started twice"),
-                Event::Epoch(epoch) => told.push(*epoch),
+                Event::Epoch(epoch) => reported.push(*epoch),
                 Event::Progress { steps, loss, samples_per_second } => {
                     assert!(*steps > done && loss.is_finite() && *samples_per_second > 0.0);
                     done = *steps;
@@ -121,7 +120,7 @@ fn a_whole_run_is_told_and_summed_up() {
             }
         }
         assert_eq!(done, 21);
-        assert_eq!(told, summary.history);
+        assert_eq!(reported, summary.history);
         assert!(summary.history.iter().map(|epoch| epoch.number).eq(1..=7));
         assert!(summary.history[6].loss < summary.history[0].loss);
         assert!(summary.history.iter().all(|epoch| epoch.validation_loss.is_none()));
@@ -367,7 +366,7 @@ fn a_lost_device_is_an_error_with_advice() {
     }
 }
 
-/// Tells when to lose a device.
+/// Whether to lose the device at an event.
 type IsMoment = fn(&Event) -> bool;
 
 #[test]

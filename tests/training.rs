@@ -1,4 +1,4 @@
-//! Whole training runs: every engine against the reference, and against itself.
+//! Whole training runs: every engine against the reference and against itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared modules have more than this file needs")]

@@ -1,6 +1,6 @@
-//! The shapes that are found for the fused kernels, and the file they are remembered in: it saves time
-//! and does nothing else, whatever stands in it. Tested on `paint`, since it is named by the
-//! environment.
+//! The search for shapes, and its cache file: missing, damaged or foreign.
+//!
+//! The tests run `paint`, since an environment variable names the file.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared modules have more than this file needs")]
@@ -40,7 +40,7 @@ fn paint(studio: &Studio, adapter: &Device, cache: &str, options: &str) -> Run {
     studio::finish(command.spawn().unwrap(), &arguments).succeeded()
 }
 
-/// What is in the studio but the drivers' own cache.
+/// The files in the studio without the drivers' own cache.
 fn names(studio: &Studio) -> Vec<String> {
     assert!(!studio.path("home/impasto").exists());
     studio.names().into_iter().filter(|name| name != "home").collect()

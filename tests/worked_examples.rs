@@ -194,7 +194,7 @@ fn perceptron_says_what_cannot_be_separated() {
 }
 
 #[test]
-fn spam_is_told_from_ham() {
+fn spam_and_ham_are_classified() {
     let (inputs, truths) = spam::parse(spam::TABLE).unwrap();
     let emails = Dataset::from_rows(&inputs, &truths).unwrap();
     for engine in engines() {
@@ -223,7 +223,7 @@ fn a_wrong_line_of_the_table_is_named() {
     assert!(spam::parse("a,b\n").unwrap_err().to_string().contains("line 1"));
 }
 
-/// One of the programs stands for all of them, which share their `main`.
+/// One of the programs represents all of them, which share their `main`.
 #[test]
 fn drivers_do_not_complain_of_a_missing_runtime_folder() {
     let output = Command::new(common::example("neuron"))

@@ -1,4 +1,4 @@
-// Builds what cargo xtask web has bound into pkg/: the npm package into package/, the page into dist/.
+// Bundles the npm package into package/ and the page into dist/.
 //
 //   node build.mjs [--serve [--port N]]
 

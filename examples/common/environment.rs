@@ -26,11 +26,11 @@ pub fn prepare() {
     if Path::new(&name).file_name() != program.file_name() {
         return;
     }
-    // Where it fails, the program goes on as it is.
+    // If that fails, the program continues without the variable.
     let _ = Command::new(program)
         .arg0(name)
         .args(arguments)
-        // What a login would have set. The drivers do without the folder.
+        // The value that a login sets. The drivers work without the folder.
         .env("XDG_RUNTIME_DIR", format!("/run/user/{}", process.uid()))
         .exec();
 }

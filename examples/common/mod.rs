@@ -1,4 +1,4 @@
-//! What the worked examples share: the command line, the engine, and how an error is told.
+//! The command line, engine and error messages that the worked examples share.
 
 /// `println!` for a reader that may go away (`| head -1`), which is no reason to panic.
 macro_rules! say {
@@ -41,7 +41,7 @@ pub fn run(about: &'static str, show: fn(&Engine) -> Result<()>) -> ExitCode {
     }
 }
 
-/// Says what the numbers below come from, and how far they can be trusted.
+/// Prints the device that computes the numbers, and how exact they are.
 fn introduce(engine: &Engine) {
     let device = engine.device();
     say!("{device}");

@@ -1,4 +1,4 @@
-//! What is learned and painted: the picture's colours, or its two classes.
+//! What a network learns and paints: the picture's colours, or its two classes.
 
 use crate::options::Options;
 use crate::outputs::Outputs;
@@ -13,7 +13,7 @@ const INK: f64 = 600.0;
 /// White pixels between the pictures of a sheet.
 const GAP: usize = 4;
 
-/// Channels and largest value of what is painted.
+/// Channels and largest value of the painting.
 pub fn painted_kind(subject: Subject) -> (usize, u16) {
     if subject.classify { (1, 255) } else { (subject.channels, subject.maximum) }
 }
@@ -73,7 +73,7 @@ pub struct Canvas {
 impl Canvas {
     /// Reads the picture named in the options.
     pub fn load(options: &Options) -> Result<Self> {
-        // clap lets nobody through without one.
+        // clap requires a path.
         let path = options.image.clone().unwrap_or_default();
         let picture = Picture::load(&path)?;
         let subject = Subject::new(&picture, options.encoding(), options.classify);
@@ -99,7 +99,7 @@ impl Canvas {
         if !self.subject.classify {
             return self.picture.to_dataset(self.subject.centred);
         }
-        // One-hot: 255 stands for 1.
+        // One-hot: 255 means 1.
         let one_hot = |ink: bool| if ink { [255, 0] } else { [0, 255] };
         let targets = self.ink().into_iter().flat_map(one_hot);
         let Subject { width, height, centred, .. } = self.subject;
@@ -145,7 +145,7 @@ impl Canvas {
         }
         let difference = self.picture.difference(&painted, 4)?;
         let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;
-        // Both are tried, whatever becomes of the first.
+        // Both are tried, even if the first fails.
         let written = outputs.write_picture(&painted);
         outputs.write_sheet(&sheet).and(written)?;
         Ok(Some(Judged {

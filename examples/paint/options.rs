@@ -1,4 +1,6 @@
-//! The command line. The names are an interface that scripts rely on.
+//! The command line of `paint`.
+//!
+//! The names are an interface that scripts rely on.
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -75,7 +77,7 @@ pub struct Options {
     #[arg(long, default_value_t = 200, allow_negative_numbers = true)]
     pub batch: usize,
 
-    /// What training makes small
+    /// The loss that training minimizes
     #[arg(long, value_name = COMPONENT)]
     #[arg(help = format!("{} {LOSS_DEFAULT}", names(LOSS, Loss::ALL.iter().map(|l| l.name()))))]
     #[arg(long_help = format!("{}\n\n{LOSS_DEFAULT}", listed(LOSS, Loss::ALL)))]
@@ -117,7 +119,7 @@ pub struct Options {
     #[arg(long, short)]
     pub quiet: bool,
 
-    /// What the network is given of a place
+    /// The inputs of the network, computed from a place
     #[arg(long, default_value = "identity", value_name = COMPONENT)]
     #[arg(help = names(ENCODING, Encoding::ALL.iter().map(|e| e.name())))]
     #[arg(long_help = listed(ENCODING, Encoding::ALL))]
@@ -147,8 +149,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The command line's options. What makes no sense there is reported with the usage, and ends the
-    /// program.
+    /// The options of the command line. A mistake is reported with the usage and ends the program.
     pub fn read() -> Self {
         let options = Self::parse();
         if let Err(reason) = options.check() {
@@ -157,7 +158,7 @@ impl Options {
         options
     }
 
-    /// What training makes small.
+    /// The loss that training minimizes.
     pub fn loss(&self) -> Loss {
         self.loss.unwrap_or(if self.classify {
             Loss::SoftmaxCrossEntropy
@@ -166,8 +167,8 @@ impl Options {
         })
     }
 
-    /// What the network is given of a place. Random waves have the seed of the run, unless they were
-    /// given another than their default.
+    /// The inputs of the network, computed from a place. Random waves have the seed of the run, unless
+    /// the user chose another.
     pub fn encoding(&self) -> Encoding {
         match self.encoding {
             Encoding::Fourier { features, scale, seed: 1 } => {
@@ -202,13 +203,13 @@ impl Options {
 }
 
 const ACTIVATION: &str = "Activation of the hidden layers";
-const LOSS: &str = "What training makes small";
+const LOSS: &str = "The loss that training minimizes";
 /// It depends on another option.
 const LOSS_DEFAULT: &str = "[default: mean-squared-error, with --classify softmax-cross-entropy]";
 const OPTIMIZER: &str = "How a gradient becomes an update";
-const SCHEDULE: &str = "How the learning rate changes as training goes on";
+const SCHEDULE: &str = "How the learning rate changes during training";
 const ENCODING: &str =
-    "What the network is given of a place (waves sharpen fine detail; random ones follow --seed)";
+    "The inputs computed from a place (waves sharpen fine detail; random waves use --seed)";
 
 /// The activations that a hidden layer may have.
 fn activations() -> impl Iterator<Item = Activation> {

@@ -1,4 +1,4 @@
-//! The progress bar, and Ctrl-C.
+//! The progress bar, and the handler of Ctrl-C.
 
 use crate::options::Options;
 use impasto::{Ending, Error, Event, Loss, Result, Summary};
@@ -18,7 +18,7 @@ const WORTH_A_BAR: Duration = Duration::from_millis(500);
 /// How much the latest speed counts for the one that is shown, which would flicker otherwise.
 const SMOOTHING: f64 = 0.1;
 
-/// What the bar shows while painting.
+/// The bar while painting.
 const PAINTING: &str =
     "[{bar:8}] {percent:>3} %  {eta:>3} left  painting, {human_pos} of {human_len} pixels";
 
@@ -43,7 +43,7 @@ impl Progress {
             ProgressDrawTarget::stderr() // draws nothing unless it is a terminal
         };
         let bar = ProgressBar::with_draw_target(Some(1), target);
-        // With the default options it fits a terminal of 80 columns; what does not is cut off.
+        // With the default options it fits a terminal of 80 columns. A longer bar is cut off.
         let style = "[{bar:8}] {percent:>3} %  {eta:>3} left  {wide_msg}";
         bar.set_style(
             ProgressStyle::with_template(style)
@@ -80,14 +80,14 @@ impl Progress {
     /// Takes in an event; whether to go on.
     pub fn watch(&mut self, event: &Event) -> ControlFlow<()> {
         if self.interrupted.load(Ordering::SeqCst) {
-            // Draws no more: the terminal's ^C stands where the bar was.
+            // Draws no more: the terminal shows ^C where the bar was.
             return ControlFlow::Break(());
         }
         match event {
             Event::Started { steps, steps_per_epoch } => {
                 self.steps_per_epoch = *steps_per_epoch;
                 self.bar.set_length(*steps);
-                // What the preparation took says nothing of the steps.
+                // The time of the preparation does not predict that of the steps.
                 self.bar.reset();
                 self.bar.set_message("starting");
             }
@@ -128,12 +128,12 @@ pub struct Brush {
     bar: ProgressBar,
     quiet: bool,
     started: Instant,
-    /// Raised by Ctrl-C; what was raised before belongs to the training.
+    /// Raised by Ctrl-C. A flag raised before belongs to the training.
     interrupted: Option<Arc<AtomicBool>>,
 }
 
 impl Brush {
-    /// `interrupted` is the flag that Ctrl-C raises, where somebody listens for it.
+    /// `interrupted` is the flag that Ctrl-C raises, if a handler for it is installed.
     pub fn start(options: &Options, interrupted: Option<&Arc<AtomicBool>>) -> Self {
         let unused = |flag: &&Arc<AtomicBool>| !flag.load(Ordering::SeqCst);
         Self {

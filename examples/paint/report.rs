@@ -6,11 +6,11 @@ use crate::options::Options;
 use impasto::{Engine, Error, Network, Result, Summary, Trainer};
 use serde_json::{Value, json};
 
-/// The report, filled in as the run goes on.
+/// The report, completed during the run.
 pub struct Report(Value);
 
 impl Report {
-    /// What is known from the start.
+    /// The fields that are known from the start.
     pub fn new(engine: &Engine, network: &Network, seed: u64) -> Self {
         let device = engine.device();
         let mut layers = vec![network.inputs()];

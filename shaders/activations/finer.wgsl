@@ -1,3 +1,4 @@
+// FINER: f(z) = sin(omega·(|z| + 1)·z).      Twin: activation::finer
 #import sine
 // The angle in turns, omega·(|z| + 1)·z/2π.
 fn finer_turns(z: f32) -> f32 { return (${omega} * 0.15915494309189535) * (abs(z) + 1.0) * z; }

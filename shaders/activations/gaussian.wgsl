@@ -1,3 +1,4 @@
+// Gaussian: f(z) = e^(−z²/(2·sigma²)).      Twin: activation::gaussian
 fn activation(z: f32) -> f32 {
     let u = z / ${sigma};
     return exp(-0.5 * u * u);

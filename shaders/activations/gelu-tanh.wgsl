@@ -1,3 +1,4 @@
+// GELU in its approximation by tanh: f(z) = ½z(1 + tanh u).      Twin: activation::gelu_tanh
 // ½(1 + tanh u) = σ(2u) with u = √(2/π)·(z + 0.044715z³), and the derivative of 2u. The tangent is ±1 long
 // before 1e4, beyond which z³ may overflow. Comparisons, not clamp, so that NaN passes through; e ≤ 1.
 fn gelu_tanh_parts(z: f32) -> vec2<f32> {

@@ -1,1 +1,2 @@
+// Identity: f(z) = z.      Twin: activation::identity
 fn activation(z: f32) -> f32 { return z; }

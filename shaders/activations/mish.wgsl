@@ -1,3 +1,4 @@
+// Mish: f(z) = z·tanh(ln(1 + e^z)).      Twin: activation::mish
 // w = tanh(ln(1 + e^z)) and 1 − w, from e = e^−|z| ≤ 1, so that nothing overflows.
 fn mish_gate(z: f32, e: f32) -> vec2<f32> {
     let part = select(1.0 + 2.0 * e, e * (e + 2.0), z < 0.0);

@@ -1,3 +1,4 @@
+// Sigmoid: f(z) = 1/(1 + e^−z).      Twin: activation::sigmoid
 // e ≤ 1, so nothing overflows: 1/(1 + e^−z) = e^z/(1 + e^z).
 fn activation(z: f32) -> f32 {
     let e = exp(-abs(z));

@@ -1,3 +1,4 @@
+// SiLU: f(z) = z/(1 + e^−z).      Twin: activation::silu
 // e ≤ 1, so nothing overflows.
 fn silu_sigmoid(z: f32) -> f32 {
     let e = exp(-abs(z));

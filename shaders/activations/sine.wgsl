@@ -1,3 +1,4 @@
+// Sine: f(z) = sin(omega·z).      Twin: activation::sine
 #import sine
 // The angle in turns, omega·z/2π.
 fn sine_turns(z: f32) -> f32 { return (${omega} * 0.15915494309189535) * z; }

@@ -1,2 +1,2 @@
-// Softmax works on rows: softmax.wgsl. As a function of one number it is the identity.
+// Softmax as a function of one number: the identity, since softmax.wgsl works on rows.
 fn activation(z: f32) -> f32 { return z; }

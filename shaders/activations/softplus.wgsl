@@ -1,3 +1,4 @@
+// Softplus: f(z) = ln(1 + e^(beta·z))/beta.      Twin: activation::softplus
 #import ln_1p
 // max(z, 0) + ln(1 + e^−|beta·z|)/beta, which does not overflow. NaN passes through.
 fn activation(z: f32) -> f32 {

@@ -1,3 +1,4 @@
+// Squareplus: f(z) = (z + √(z² + b))/2.      Twin: activation::squareplus
 // √(z² + b), and f(z) − max(z, 0) = b/2/(|z| + √(z² + b)), which does not subtract nearly equal numbers.
 fn squareplus_parts(z: f32) -> vec2<f32> {
     let root = sqrt(z * z + ${b});

@@ -1,4 +1,4 @@
-// Which outputs dropout drops: a function of seed and step (`this_step.masks`), layer, row of the step's
+// The mask of dropout: a function of seed and step (`this_step.masks`), layer, row of the step's
 // batch and neuron.      Twin: dropout::Mask
 
 // A hash of 32 bits. Wellons 2018, lowbias32.

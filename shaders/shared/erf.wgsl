@@ -1,4 +1,4 @@
-// The error function, to within a few units in the last place: an odd polynomial near 0, 1 less an
+// The error function: to within a few units in the last place an odd polynomial near 0, 1 less an
 // exponential of a polynomial beyond; from 4 on it is 1.      Twin: cpu::lanes
 fn erf(x: f32) -> f32 {
     let size = abs(x);

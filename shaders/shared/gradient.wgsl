@@ -44,7 +44,7 @@ struct Piece {
     segment: u32,
     // Σ g² before the gradient is clipped by its norm.
     whole: f32,
-    // Σ g² of what the optimizer is given: clipped, with the L2 penalty.
+    // Σ g² of the optimizer's gradient: clipped, with the L2 penalty.
     given: f32,
 }
 
@@ -56,12 +56,12 @@ fn whole_square() -> f32 {
     return sum;
 }
 
-// What a gradient is multiplied by, so that its norm is at most the limit.
+// The factor of a gradient with which its norm is at most the limit.
 fn clip_factor(square: f32) -> f32 {
     return min(1.0, this_step.clip_norm / (sqrt(square) + 1e-6));
 }
 
-// Σ g² of what the optimizer is given, over the segment of parameter i.
+// Σ g² of the optimizer's gradient, over the segment of parameter i.
 fn segment_square(i: u32) -> f32 {
     var sum = 0.0;
     var segment = 0u;

@@ -1,5 +1,6 @@
-// ln(1 + x) for x in [0, 1], to within a few units in the last place: 2·artanh(s) with s = x/(2 + x), an
-// odd polynomial. WGSL's own log may be off by 5e-7 near 1.      Twin: Number::ln_1p
+// The logarithm of 1 + x: ln(1 + x) for x in [0, 1], to within a few units in the last place:
+// 2·artanh(s) with s = x/(2 + x), an odd polynomial. WGSL's own log may be off by 5e-7 near 1.
+// Twin: Number::ln_1p
 fn ln_1p(x: f32) -> f32 {
     let s = x / (2.0 + x);
     let w = s * s;

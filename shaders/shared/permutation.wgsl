@@ -1,5 +1,5 @@
-// The sample at a position of the epoch's order; where the dataset is a part of another, its number
-// there.      Twin: dataset::Dataset::sample_at
+// The order of samples: the sample at a position of the epoch's order. Of a part of a dataset, the number
+// of the sample in the whole.      Twin: dataset::Dataset::sample_at
 fn sample_at(position: u32) -> u32 {
     return permuted(this_step.part_first + permuted(position, this_step.order), this_step.part);
 }

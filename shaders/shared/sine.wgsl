@@ -1,5 +1,5 @@
-// sin(2πu), by its Taylor series to the 13th power within a quarter turn, where it is off by less
-// than 1e-8. WGSL's own sin may be off by 5e-4.
+// The sine of turns: sin(2πu), by its Taylor series to the 13th power within a quarter turn, where it is
+// off by less than 1e-8. WGSL's own sin may be off by 5e-4.
 fn sin_turns(u: f32) -> f32 {
     let r = u - round(u);
     // sin(π − a) = sin(a) folds half a turn to a quarter.

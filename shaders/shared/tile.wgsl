@@ -1,4 +1,4 @@
-// The tile that all three matrix products share: a workgroup of 32 invocations computes 128 rows
+// The register tile of the three matrix products: a workgroup of 32 invocations computes 128 rows
 // and 8 columns of c, each invocation 4 rows and 8 columns of them in registers.
 //
 // Neighbouring invocations hold neighbouring rows; the elements of b are read at one address for

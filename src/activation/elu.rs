@@ -1,4 +1,4 @@
-//! ELU.
+//! ELU, the exponential linear unit.
 
 use super::Formula;
 use crate::family::{About, Parameter, Range};

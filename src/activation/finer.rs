@@ -1,4 +1,4 @@
-//! FINER.
+//! FINER, a sine of variable frequency.
 
 use super::{Formula, siren, within};
 use crate::family::{About, Parameter, Range};

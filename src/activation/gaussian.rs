@@ -1,4 +1,4 @@
-//! The Gaussian bell.
+//! The Gaussian function.
 
 use super::Formula;
 use crate::family::{About, Parameter, Range};

@@ -1,4 +1,4 @@
-//! GELU.
+//! GELU, the Gaussian error linear unit.
 
 use super::Formula;
 use crate::family::About;

@@ -1,4 +1,4 @@
-//! GELU by a hyperbolic tangent.
+//! GELU in its approximation by tanh.
 
 use super::Formula;
 use crate::family::About;

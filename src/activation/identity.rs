@@ -1,4 +1,4 @@
-//! Identity.
+//! The identity: no activation.
 
 use super::{Backward, Formula};
 use crate::family::About;

@@ -1,4 +1,4 @@
-//! Relu.
+//! ReLU.
 
 use super::{Backward, Formula};
 use crate::family::About;

@@ -1,4 +1,4 @@
-//! Sigmoid.
+//! The logistic sigmoid.
 
 use super::{Backward, Formula};
 use crate::family::About;

@@ -1,4 +1,4 @@
-//! Sine.
+//! The sine of SIREN.
 
 use super::{Formula, siren};
 use crate::family::{About, Parameter, Range};

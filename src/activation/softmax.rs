@@ -1,4 +1,4 @@
-//! Softmax.
+//! Softmax over the outputs of a sample.
 
 use super::{Backward, Formula};
 use crate::family::About;

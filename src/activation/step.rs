@@ -1,4 +1,4 @@
-//! Step.
+//! The Heaviside step function.
 
 use super::{Backward, Formula};
 use crate::family::About;

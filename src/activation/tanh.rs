@@ -1,4 +1,4 @@
-//! Tanh.
+//! The hyperbolic tangent.
 
 use super::{Backward, Formula};
 use crate::family::About;

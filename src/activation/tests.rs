@@ -1,4 +1,4 @@
-//! Every activation beside central differences, in both precisions.
+//! Tests of every activation against central differences, in both precisions.
 
 use super::*;
 use crate::family::text_of;

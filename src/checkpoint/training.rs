@@ -1,11 +1,11 @@
-//! Training runs in files.
+//! Training runs in files: a saved network with the state of its training.
 //!
 //! A saved run is a saved network with more tensors and metadata. [`load`](crate::load) reads what was learned
 //! so far from it. The names of the other tensors are those of the segments behind a prefix:
 //!
 //! | prefix | contents |
 //! |---|---|
-//! | `training.vectors.K.` | vector K of the optimizer, then of what surrounds it |
+//! | `training.vectors.K.` | vector K of the optimizer, then of its wrappers |
 //! | `training.parameters.` | the parameters that training continues with, if they are not those learned (a moving average, or the best epoch's) |
 //! | `training.learned.` | the parameters learned, if f32 cannot represent them |
 //!

@@ -1,4 +1,4 @@
-//! Weights of samples.
+//! Weights of samples and of classes.
 
 use super::{Dataset, to_single};
 use crate::error::{Result, invalid_data, invalid_shape};

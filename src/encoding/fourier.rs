@@ -1,4 +1,4 @@
-//! Random Fourier features.
+//! Random Fourier features of the inputs.
 
 use super::Formula;
 use crate::family::{About, Parameter, Range};

@@ -1,4 +1,4 @@
-//! Sines and cosines of octaves.
+//! Sines and cosines of the inputs, in octaves.
 
 use super::Formula;
 use crate::error::{Result, invalid_setting};

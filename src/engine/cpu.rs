@@ -1,4 +1,4 @@
-//! The CPU engine: f32, the vector instructions of the machine it runs on, all cores.
+//! The CPU engine: f32, SIMD and all cores.
 //!
 //! Each thread takes its share of a batch through all layers forward and back, in tiles of
 //! samples that stay in its cache (`tile`), and adds up a gradient of its own. Then every

@@ -1,4 +1,4 @@
-//! The f64 reference: the executable specification that every other engine is checked against.
+//! The f64 reference that the other engines are tested against.
 //!
 //! Runs on one thread, in plain loops, nothing clever. Each function is a formula; the GPU's
 //! kernel of the same name in `shaders/` computes the same from the same operands. Matrices are

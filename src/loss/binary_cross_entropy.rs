@@ -1,4 +1,4 @@
-//! BinaryCrossEntropy.
+//! Binary cross-entropy from logits.
 
 use super::{Formula, Targets, elementwise};
 use crate::activation::Activation;

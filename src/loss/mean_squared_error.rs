@@ -1,4 +1,4 @@
-//! MeanSquaredError.
+//! The mean squared error.
 
 use super::{Formula, elementwise};
 use crate::family::About;

@@ -1,4 +1,4 @@
-//! The likelihood of counts.
+//! The negative log-likelihood of Poisson counts.
 
 use super::{Formula, Targets, elementwise};
 use crate::family::{About, Parameter, Range};

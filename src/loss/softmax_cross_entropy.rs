@@ -1,4 +1,4 @@
-//! SoftmaxCrossEntropy.
+//! Softmax cross-entropy from logits.
 
 use super::{Formula, Mean, Targets};
 use crate::activation::Activation;

@@ -1,4 +1,4 @@
-//! SquaredErrorSum.
+//! The sum of squared errors.
 
 use super::{Formula, Mean};
 use crate::family::About;

@@ -1,4 +1,4 @@
-//! Every loss beside central differences and PyTorch's tables, in both precisions.
+//! Tests of every loss against central differences and PyTorch, in both precisions.
 
 use super::*;
 use crate::family::{parameters, text_of};
@@ -18,8 +18,8 @@ fn row<N: Number>(loss: Loss, y: &[N], t: &[N]) -> (N, Vec<N>) {
     (value, delta)
 }
 
-/// The output that stands for `y` in the tests of a loss: plain Poisson wants outputs above 0, and the
-/// exponential of its other form fits f32.
+/// The output that replaces `y` in the tests of a loss: plain Poisson needs outputs above 0, and the
+/// exponential of its other form must fit f32.
 pub(crate) fn suited(loss: Loss, y: f32) -> f32 {
     match parameters(&loss).get("log_input") {
         Some(Value::Bool(true)) => y.min(80.0),

@@ -1,4 +1,4 @@
-//! How a network is made.
+//! `Builder`, which makes a network.
 
 use super::Network;
 use crate::activation::Activation;
@@ -163,7 +163,7 @@ impl Builder {
         self
     }
 
-    /// What the weights and the biases of layer `l` are drawn from.
+    /// The distributions of the weights and the biases of layer `l`.
     fn initializations(&self, layers: &[Layer], l: usize) -> [Initialization; 2] {
         let layer = layers[l];
         // An output layer without an initialization of its own reads the activation before it.

@@ -1,4 +1,4 @@
-//! AdamW.
+//! AdamW, Adam with decoupled weight decay.
 
 use super::adam::{Adam, BETA1, BETA2, EPSILON};
 use super::{Constants, Formula, State};

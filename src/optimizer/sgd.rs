@@ -1,4 +1,4 @@
-//! Stochastic gradient descent.
+//! Stochastic gradient descent, with momentum or Nesterov's method.
 
 use super::{Constants, Formula, State, constants};
 use crate::error::{Result, invalid_setting};

@@ -1,11 +1,10 @@
-//! For tests: the tables of `tests/fixtures/optimizers.json`, parameters after each of some given
-//! gradients.
+//! Tests of the optimizers against the tables of `tests/fixtures/optimizers.json`.
 
 use super::Optimizer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// What an optimizer makes of some gradients, by PyTorch or by a published formula.
+/// The updates of an optimizer for given gradients, by PyTorch or by a published formula.
 #[derive(Deserialize)]
 pub(crate) struct Table {
     optimizer: Map<String, Value>,

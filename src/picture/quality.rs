@@ -1,4 +1,4 @@
-//! How near one picture is to another.
+//! PSNR and SSIM of two pictures.
 
 use super::Picture;
 use crate::error::Result;

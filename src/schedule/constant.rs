@@ -1,4 +1,4 @@
-//! No schedule.
+//! A constant learning rate.
 
 use super::Formula;
 use crate::family::About;

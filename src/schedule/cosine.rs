@@ -1,4 +1,4 @@
-//! Half a cosine.
+//! Cosine decay.
 
 use super::Formula;
 use crate::family::About;

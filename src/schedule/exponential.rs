@@ -1,4 +1,4 @@
-//! Exponential decay, epoch by epoch.
+//! Exponential decay by epoch.
 
 use super::Formula;
 use super::step::FACTOR;
@@ -7,7 +7,7 @@ use crate::family::About;
 /// `rate · factor^(epoch − 1)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Exponential {
-    /// What the rate is multiplied by after each epoch, in (0, 1]; 0.99 by default.
+    /// The factor of the rate after each epoch, in (0, 1]; 0.99 by default.
     pub factor: f64,
 }
 

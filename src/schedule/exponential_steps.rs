@@ -1,4 +1,4 @@
-//! Exponential decay after every so many steps.
+//! Exponential decay by step.
 
 use super::Formula;
 use super::step::FACTOR;
@@ -8,7 +8,7 @@ use crate::family::{About, Parameter, Range};
 /// up to `end` steps; tiny-cuda-nn's `ExponentialDecay`.
 #[derive(Clone, Copy, Debug)]
 pub struct ExponentialSteps {
-    /// What the rate is multiplied by, in (0, 1]; 0.1 by default.
+    /// The factor of the rate, in (0, 1]; 0.1 by default.
     pub factor: f64,
     /// Steps before the first reduction; 10,000 by default.
     pub start: u64,

@@ -1,4 +1,4 @@
-//! A power of the step.
+//! Inverse scaling by a power of the step.
 
 use super::Formula;
 use crate::family::{About, Parameter, Range};

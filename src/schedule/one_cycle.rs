@@ -1,4 +1,4 @@
-//! One cycle, up and down.
+//! The one-cycle policy.
 
 use super::Formula;
 use crate::family::{About, Parameter, Range};
@@ -11,9 +11,9 @@ use std::f64::consts::PI;
 pub struct OneCycle {
     /// The part of the steps in which the rate rises, in [0, 1]; 0.3 by default.
     pub pct_start: f64,
-    /// What the rate is divided by at the first step, above 0; 25 by default.
+    /// The divisor of the rate at the first step, above 0; 25 by default.
     pub div_factor: f64,
-    /// What that is divided by at the last step, above 0; 10,000 by default.
+    /// The divisor of that rate at the last step, above 0; 10,000 by default.
     pub final_div_factor: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Reductions where the loss stalls.
+//! A reduction of the rate when the loss stalls.
 
 use super::step::FACTOR;
 use super::{Formula, Schedule};
@@ -8,7 +8,7 @@ use crate::family::{About, Parameter, Range};
 /// `threshold` for more than `patience` epochs.
 #[derive(Clone, Copy, Debug)]
 pub struct ReduceOnPlateau {
-    /// What the rate is multiplied by, in (0, 1]; 0.5 by default.
+    /// The factor of the rate, in (0, 1]; 0.5 by default.
     pub factor: f64,
     /// Epochs without improvement that change nothing; 10 by default.
     pub patience: usize,

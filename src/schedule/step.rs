@@ -1,4 +1,4 @@
-//! Steps down after every so many epochs.
+//! Step decay by epoch.
 
 use super::Formula;
 use crate::family::{About, Parameter, Range};
@@ -8,7 +8,7 @@ use crate::family::{About, Parameter, Range};
 pub struct Step {
     /// Epochs between two reductions, at least 1; 50 by default.
     pub every: usize,
-    /// What the rate is multiplied by, in (0, 1]; 0.5 by default.
+    /// The factor of the rate, in (0, 1]; 0.5 by default.
     pub factor: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The stopping rule.
+//! The stopping rule, and the parameters of the best epoch.
 
 use super::EarlyStopping;
 

@@ -1,5 +1,6 @@
-//! Steps between the trainer and a session: two submissions are under way at once, and what comes of
-//! them is taken in step by step.
+//! The submissions in flight, and the return to the last reported step.
+//!
+//! Two submissions are in flight at once. The trainer handles their results step by step.
 
 use super::turns::Turns;
 use crate::dataset::Dataset;

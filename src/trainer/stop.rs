@@ -1,4 +1,4 @@
-//! Stopping a run from elsewhere.
+//! `StopHandle`, which stops a run from another thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

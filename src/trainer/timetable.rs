@@ -1,4 +1,4 @@
-//! Which samples belong to which step, and at which learning rate.
+//! The samples and the learning rate of each step.
 
 use super::Trainer;
 use crate::engine::Step;

@@ -1,4 +1,4 @@
-//! A training run under way: steps and submissions, the stopping rule, the history.
+//! `Training`: a run in progress, its events, rules and history.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;

@@ -1,4 +1,4 @@
-//! Turns for the other tasks of an executor.
+//! Yields to the other tasks of an executor.
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Accumulation of gradients.
+//! Accumulation of gradients over several batches.
 
 use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};

@@ -1,4 +1,4 @@
-//! Clipping by norm.
+//! Clipping of the gradient by its norm.
 
 use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
@@ -32,7 +32,7 @@ impl From<ClipNorm> for Wrapper {
     }
 }
 
-/// What a gradient is multiplied by, from the sum of its squares. NaN where that is not finite: the
+/// The factor of a gradient, from the sum of its squares. NaN where that is not finite: the
 /// gradient cannot be scaled then, and the update is undone.
 pub(crate) fn factor(limit: f64, squares: f64) -> f64 {
     if squares.is_finite() { (limit / (squares.sqrt() + 1e-6)).min(1.0) } else { f64::NAN }

@@ -1,4 +1,4 @@
-//! Clipping by value.
+//! Clipping of the gradient by value.
 
 use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};

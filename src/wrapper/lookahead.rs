@@ -1,4 +1,4 @@
-//! Lookahead.
+//! Lookahead: slow parameters that follow the optimizer's.
 
 use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};

@@ -1,4 +1,4 @@
-//! What the integration tests share.
+//! The engines and helpers that the integration tests share.
 
 use impasto::cpu::CpuEngine;
 use impasto::gpu::{self, GpuEngine, Kernels};

@@ -1,5 +1,6 @@
-//! Activations, losses, optimizers, schedules and encodings by their names. What the library gains is
-//! tested here as it is.
+//! Every activation, loss, optimizer, schedule and encoding, by its name.
+//!
+//! What the library gains is tested here as it is.
 
 use crate::studio::Studio;
 use impasto::activation::Backward;

@@ -1,4 +1,4 @@
-//! Runs that are ended from outside.
+//! Runs that Ctrl-C or a kill ends.
 
 #![cfg(unix)]
 

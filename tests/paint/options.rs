@@ -1,4 +1,4 @@
-//! Every option, and what it does.
+//! Every option and its effect.
 
 use crate::common;
 use crate::studio::Studio;

@@ -1,8 +1,10 @@
-//! How well the logo is painted. Slower than the rest.
+//! The quality of the painted logo.
+//!
+//! Slower than the rest.
 
 use crate::studio::Studio;
 
-/// Runs on the logo and returns what is told of its quality.
+/// Runs on the logo and returns a figure of the report.
 fn result(arguments: &str, key: &str) -> f64 {
     let studio = Studio::new();
     studio.put_bytes("logo.jpg", include_bytes!("../../logo.jpg"));
@@ -18,7 +20,7 @@ fn paints_the_logo_well() {
 }
 
 #[test]
-fn tells_the_logo_s_ink_from_its_paper() {
+fn classifies_the_logo_s_ink_and_paper() {
     let accuracy = result("--classify --epochs 40", "accuracy");
     assert!(accuracy >= 0.97, "{accuracy}");
 }

@@ -1,4 +1,4 @@
-//! Bad input: one clear line, a failing exit code, and nothing left behind.
+//! Bad input: one clear line, a failing exit code, and no file left behind.
 
 use crate::common;
 use crate::pictures;
@@ -339,7 +339,7 @@ fn repaint_without_a_trace(studio: &Studio, arguments: &str) -> Run {
 }
 
 #[test]
-fn a_training_that_diverges_is_told_and_what_was_learned_is_painted() {
+fn a_divergence_is_reported_and_what_was_learned_is_painted() {
     let studio = Studio::with_picture();
     let outputs = "--report run.json --save net.safetensors";
     let run = studio.quick(&format!("picture.png --learning-rate 1e30 --epochs 50 {outputs}"));

@@ -1,4 +1,4 @@
-//! The report, which scripts read.
+//! The report in JSON, which scripts read.
 
 use crate::pictures;
 use crate::studio::Studio;
@@ -97,7 +97,7 @@ fn a_run_is_reported_in_full() {
 }
 
 #[test]
-fn the_quality_told_is_that_of_the_written_file() {
+fn the_reported_quality_is_that_of_the_written_file() {
     for (name, picture) in pictures::all() {
         let studio = Studio::new();
         studio.put("picture.png", &picture);
@@ -106,12 +106,12 @@ fn the_quality_told_is_that_of_the_written_file() {
         let result = &studio.json("run.json")["result"];
         let psnr = impasto::psnr(&picture, &painted).unwrap();
         match result["psnr_db"].as_f64() {
-            Some(told) => assert!((told - psnr).abs() < 1e-9, "{name}: {told} and {psnr}"),
+            Some(value) => assert!((value - psnr).abs() < 1e-9, "{name}: {value} and {psnr}"),
             None => assert_eq!(psnr, f64::INFINITY, "{name}"), // JSON has no infinity
         }
         let ssim = impasto::ssim(&picture, &painted).unwrap();
-        let told = result["ssim"].as_f64().unwrap();
-        assert!((told - ssim).abs() < 1e-9, "{name}: {told} and {ssim}");
+        let reported = result["ssim"].as_f64().unwrap();
+        assert!((reported - ssim).abs() < 1e-9, "{name}: {reported} and {ssim}");
     }
 }
 

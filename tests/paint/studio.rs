@@ -1,4 +1,4 @@
-//! A folder of its own to run the program in, and what came of a run.
+//! A temporary folder to run the program in, and the result of a run.
 
 use crate::common;
 use impasto::Picture;

@@ -1,4 +1,4 @@
-//! Pictures of many kinds that the tests draw themselves, each the same on every machine.
+//! Pictures that the tests draw, the same on every machine.
 
 #![allow(dead_code, reason = "each test takes the pictures it needs")]
 

@@ -1,4 +1,4 @@
-//! Runs that a watcher stops, and that are gone on with.
+//! Runs that a watcher stops and that continue afterwards.
 
 use super::common::{engines, gpu_engines};
 use super::{fit, hill, network, rates, trainer};

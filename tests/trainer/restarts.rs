@@ -1,4 +1,4 @@
-//! Runs that go on from parameters learned before, after their engine was lost.
+//! Runs that continue after their engine was lost.
 
 use super::common::engines;
 use super::{fit, hill, network, rates, trainer};
@@ -47,8 +47,8 @@ fn run_to(training: &mut Training, engine: &Engine, epochs: u64) {
     assert_eq!(training.summary().history.len() as u64, epochs, "{}", engine.device());
 }
 
-/// What does not depend on the clock.
-fn told(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
+/// The part of a summary that does not depend on the clock.
+fn reproducible(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
     let epochs = summary.history.iter();
     let history: Vec<_> =
         epochs.map(|e| (e.number, e.loss, e.validation_loss, e.learning_rate)).collect();
@@ -85,7 +85,12 @@ fn a_restart_forgets_all_that_came_later() {
                 engine.device()
             );
             block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
-            assert_eq!(told(training.summary()), told(&expected), "{}", engine.device());
+            assert_eq!(
+                reproducible(training.summary()),
+                reproducible(&expected),
+                "{}",
+                engine.device()
+            );
             let learned = block_on(training.parameters_async()).unwrap();
             assert_eq!(learned, whole.parameters(), "{}", engine.device());
         }

@@ -1,4 +1,4 @@
-//! Runs that go on from a file as if they had never stopped.
+//! Runs that continue from a file, as if they had not stopped.
 
 use super::common::engines;
 use super::{fit, hill, network, trainer};
@@ -9,7 +9,7 @@ use impasto::{
 use pollster::block_on;
 use std::ops::ControlFlow;
 
-/// What does not depend on the clock.
+/// The part that does not depend on the clock.
 fn reported(summary: &Summary) -> impl PartialEq + std::fmt::Debug {
     let epochs = summary.history.iter();
     let history: Vec<_> =

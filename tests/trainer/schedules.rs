@@ -1,5 +1,4 @@
-//! Learning-rate schedules and stopping rules, against PyTorch and scikit-learn: numbers made once by
-//! `fixtures/schedules.py`.
+//! Learning-rate schedules and stopping rules against PyTorch and scikit-learn.
 
 use super::common::engines;
 use super::{cpu, fit, rates, trainer};
@@ -25,7 +24,7 @@ struct Fixture {
     training: Training,
 }
 
-/// A schedule's parameters by name, and what it makes of them.
+/// A schedule's parameters by name, and its learning rates.
 #[derive(Deserialize)]
 struct Parameters {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! Targets that a loss cannot take.
+//! Targets outside the domain of a loss.
 
 use crate::common::engines;
 use impasto::{Activation, Dataset, EarlyStopping, Loss, Network, Trainer, evaluate};

@@ -1,11 +1,11 @@
-//! Runs on other threads than the one that began them.
+//! Runs that move to another thread.
 
 use super::{fit, hill, network, trainer};
 use crate::common::engines;
 use std::ops::ControlFlow;
 use std::thread;
 
-/// Whether a value can move to another thread, told when compiled.
+/// Compiles only for a value that can move to another thread.
 fn is_send<T: Send>(value: T) -> T {
     value
 }

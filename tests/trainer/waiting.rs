@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Between two ticks.
 const TICK: Duration = Duration::from_millis(10);
 
-/// After so long without a tick, nobody expects one any more.
+/// After so long without a tick, no more are expected.
 const ENOUGH: Duration = Duration::from_secs(20);
 
 /// Ticks for ever, whenever it is polled late enough after the last one.

@@ -1,4 +1,4 @@
-//! What a session has learned, used between its steps: losses and predictions.
+//! Losses and predictions of a session between its steps.
 
 use crate::run::{ends, samples};
 use crate::{SMALL, batches_of_four, engines, gpu_engines, small};

@@ -1,5 +1,4 @@
-//! Training runs that are compared with the reference's: what to train, and how far from it an engine may
-//! be.
+//! The runs that are compared with the reference, and their tolerances.
 
 use impasto::reference::{self, ReferenceEngine, forward};
 use impasto::{Activation, Dataset, Engine, Loss, Network, Optimizer, Summary, Trainer, evaluate};

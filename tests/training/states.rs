@@ -1,4 +1,4 @@
-//! What a session has learned goes on in another one.
+//! States that move between sessions and engines.
 
 use crate::run::{optimizers, samples};
 use crate::{batches_of_four, engines, small};

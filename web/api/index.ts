@@ -1,9 +1,9 @@
 /**
- * Impasto in the browser: a network learns a picture and paints it, on WebGPU or in WebAssembly, in a
- * worker of its own.
+ * `Painter`: a network learns a picture and paints it, on WebGPU or in WebAssembly, in a worker of its
+ * own.
  *
  * ```js
- * import { Painter } from "impasto";
+ * import { Painter } from "@impasto/web";
  *
  * const painter = await Painter.create({ pixels: context.getImageData(0, 0, 100, 100) });
  * let progress;
@@ -18,7 +18,7 @@ import type { Adapter, Answers, Kind, Numbered, Options, Pixels, Progress, Reply
 
 export type { Adapter, Kind, Options, Pixels, Progress, Subject };
 
-/** What goes wrong; `kind` says of which kind it is. */
+/** A failure and its `kind`. */
 export class PainterError extends Error {
   readonly kind: Kind;
 
@@ -29,7 +29,7 @@ export class PainterError extends Error {
   }
 }
 
-/** What a painter learns: a picture, a network saved before, or a picture from such a network on. */
+/** The subject of a painter: a picture, a saved network, or a picture that a saved network learns. */
 export interface Source {
   /** The picture to learn. */
   pixels?: Pixels;
@@ -46,7 +46,7 @@ function whole(what: string, value: number, least: number, most: number): void {
   throw new PainterError("Invalid", `${what} is ${value}: it must be a whole number from ${least} to ${most}`);
 }
 
-/** The most steps of a call, and the largest side or layer that is asked for: what has 32 bits. */
+/** The most steps of a call, and the largest side or layer: the largest number of 32 bits. */
 const MOST = 2 ** 32 - 1;
 
 /** Whether it holds bytes. */
@@ -133,7 +133,7 @@ export class Painter {
     return this.#adapter;
   }
 
-  /** The size and kind of what is painted. */
+  /** The size and kind of the painting. */
   get subject(): Subject {
     return this.#subject;
   }
@@ -143,12 +143,12 @@ export class Painter {
     return this.#widths;
   }
 
-  /** The loss, the mean squared error, that training last told. */
+  /** The last loss that training reported, the mean squared error. */
   get loss(): number | null {
     return this.#progress?.loss ?? null;
   }
 
-  /** What training last told. */
+  /** The last report of training. */
   get progress(): Progress | undefined {
     return this.#progress;
   }
@@ -172,7 +172,7 @@ export class Painter {
     return (this.#progress = await this.#ask({ call: "trainSteps", steps }));
   }
 
-  /** Paints; at the picture's own size unless told otherwise. */
+  /** Paints, by default at the picture's own size. */
   async paint(width = this.#subject.width, height = this.#subject.height): Promise<ImageData> {
     whole("the painting's width", width, 1, MOST);
     whole("the painting's height", height, 1, MOST);
@@ -182,7 +182,7 @@ export class Painter {
   }
 
   /**
-   * What the neurons of a layer (from 0) put out over the plane, in shades of grey: `size`×`size` bytes a
+   * The outputs of the neurons of a layer (from 0) over the plane, in shades of gray: `size`×`size` bytes a
    * neuron, from its least (0) to its most (255).
    */
   async neurons(layer: number, size: number): Promise<Uint8Array> {
@@ -206,7 +206,7 @@ export class Painter {
     await this.#ask({ call: "setLearningRate", rate });
   }
 
-  /** Gives the device up, as a reset of the driver would: what is asked next fails with `DeviceLost`. */
+  /** Loses the device, as a reset of the driver would: the next request fails with `DeviceLost`. */
   async destroyDevice(): Promise<void> {
     await this.#ask({ call: "destroy" });
   }

@@ -1,4 +1,4 @@
-/** What goes between the page and the worker that holds the engine. */
+/** The messages between the page and the worker that owns the engine. */
 
 /** How a network is made and trained. Whatever is left out is as the command `paint` has it, but for the
  * epochs. */
@@ -16,7 +16,7 @@ export interface Options {
   /** Activation of the hidden layers, as `paint --activation` takes it: a name, alone or with parameters
    * as in `leaky-relu:slope=0.2`; `relu` by default. */
   activation?: string;
-  /** What the network is given of a place: x and y (`identity`, the default), sines and cosines of six
+  /** The inputs of the network, computed from a place: x and y (`identity`, the default), sines and cosines of six
    * octaves (`frequency`), or 64 random waves (`fourier`). */
   encoding?: "identity" | "frequency" | "fourier";
   /** Learning rate of Adam, before the schedule; 0.002 by default. */
@@ -42,15 +42,15 @@ export interface Pixels {
 export interface Adapter {
   /** `gpu` is WebGPU, `cpu` is WebAssembly. */
   backend: "gpu" | "cpu";
-  /** The adapter's name, as far as the browser tells. */
+  /** The adapter's name, as far as the browser reports it. */
   name: string;
-  /** `software` is a program that stands in for a GPU; no such is ever called a GPU. */
+  /** `software` is a program that simulates a GPU, and is never called a GPU. */
   kind: "discrete GPU" | "integrated GPU" | "virtual GPU" | "other" | "software" | "CPU";
   /** All that is known, in one line. */
   description: string;
 }
 
-/** What the network paints. */
+/** The subject that the network paints. */
 export interface Subject {
   width: number;
   height: number;
@@ -60,7 +60,7 @@ export interface Subject {
   maximum: number;
   /** Whether places run over [-1, 1] instead of [0, 1]. */
   centred: boolean;
-  /** Whether it tells ink from paper instead of colours (`paint --classify`). */
+  /** Whether it classifies ink and paper instead of painting colors (`paint --classify`). */
   classify: boolean;
 }
 
@@ -84,10 +84,10 @@ export interface Progress {
   history: [epoch: number, loss: number][];
 }
 
-/** What a failure is called. */
+/** The kind of a failure. */
 export type Kind = "NoAdapter" | "Gpu" | "DeviceLost" | "Diverged" | "TooLarge" | "Invalid" | "Crashed" | "Disposed";
 
-/** What the worker is asked. */
+/** The requests to the worker. */
 export type Request =
   | { call: "create"; options: Options; pixels?: Pixels; saved?: Uint8Array }
   | { call: "train"; milliseconds: number }
@@ -100,7 +100,7 @@ export type Request =
   | { call: "destroy" }
   | { call: "recover" };
 
-/** What it answers. */
+/** The answers of the worker. */
 export interface Answers {
   create: { adapter: Adapter; subject: Subject; widths: number[] };
   train: Progress;

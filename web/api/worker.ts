@@ -1,4 +1,4 @@
-/** The worker: holds the engine, answers one request after the other. */
+/** The worker, which owns the engine and answers one request after the other. */
 
 import { relaxedSimd } from "wasm-feature-detect";
 import * as relaxed from "../pkg/relaxed/impasto.js";
@@ -28,7 +28,7 @@ const engine = load().catch((error: unknown) => {
   crash.name = "Crashed";
   throw crash;
 });
-// Told to whoever asks something.
+// A failure is the answer to every request.
 engine.catch(() => undefined);
 let painter: Painter | undefined;
 

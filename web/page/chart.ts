@@ -30,7 +30,7 @@ export class Chart {
 
   /** Takes in finished epochs. */
   add(history: [epoch: number, loss: number][]): void {
-    // What comes anew, after a device was lost, takes the place of what was there.
+    // Epochs that are repeated after a lost device replace the earlier ones.
     const first = history[0]?.[0] ?? Infinity;
     this.#points = this.#points.filter(([epoch]) => epoch < first);
     for (const [epoch, loss] of history) {

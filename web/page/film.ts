@@ -1,4 +1,4 @@
-/** How the painting grew, as an animation. */
+/** The animation of how the painting grew. */
 
 import { GIFEncoder, applyPalette, quantize } from "gifenc";
 import { shrunk } from "./picture.js";

@@ -1,3 +1,5 @@
+/** The types of the package gifenc, as far as the page uses it. */
+
 declare module "gifenc" {
   type Palette = number[][];
   interface Encoder {

@@ -1,12 +1,12 @@
 /** Files that a visitor chooses, drops or pastes. */
 
-/** Tells of every file that comes in through `input`, by dropping it on the page, or by pasting it. */
-export function onFile(input: HTMLInputElement, tell: (file: File, name: string) => void): void {
+/** Calls `receive` with every file that the visitor chooses in `input`, drops on the page, or pastes. */
+export function onFile(input: HTMLInputElement, receive: (file: File, name: string) => void): void {
   input.addEventListener("change", () => {
     const file = input.files?.[0];
     // The same file can be chosen again.
     input.value = "";
-    if (file) tell(file, file.name);
+    if (file) receive(file, file.name);
   });
 
   // Dragging fires for every element under the pointer.
@@ -27,11 +27,11 @@ export function onFile(input: HTMLInputElement, tell: (file: File, name: string)
     const file = event.dataTransfer?.files[0];
     if (!file) return;
     event.preventDefault();
-    tell(file, file.name);
+    receive(file, file.name);
   });
 
   addEventListener("paste", (event) => {
     const file = event.clipboardData?.files[0];
-    if (file) tell(file, file.name || "The pasted picture");
+    if (file) receive(file, file.name || "The pasted picture");
   });
 }

@@ -1,4 +1,4 @@
-/** The page: who clicks what. */
+/** The page: connects the controls to the studio. */
 
 import type { Painter } from "../api/index.js";
 import { Chart } from "./chart.js";
@@ -16,8 +16,8 @@ const studio: Studio = new Studio({
   teaching: new Teaching(of("layers"), of("neurons"), () => studio.look()),
 });
 
-/** Has a button do something; not twice at once, and not while it is marked as disabled. A button that is
- * disabled for good would lose the focus of whoever works with the keyboard. */
+/** Lets a button do something; not twice at once, and not while it is marked as disabled. A button with the
+ * attribute `disabled` would lose the focus of the keyboard. */
 function click(id: string | HTMLElement, work: () => unknown): void {
   const button = typeof id === "string" ? of(id) : id;
   let busy = false;
@@ -38,7 +38,7 @@ function hands(id: string | HTMLElement, name: string, make: (mine: Painter) => 
 
 click("run", () => studio.toggle());
 click("step", () => studio.step());
-// Neither waits for what it has begun: the next click begins something else.
+// Neither waits for its work: the next click starts other work.
 of("reset").addEventListener("click", () => studio.reset());
 of("sample").addEventListener("click", () => void studio.sample());
 onFile(of<HTMLInputElement>("file"), (file, name) => void studio.open(file, name));

@@ -1,4 +1,4 @@
-/** Pictures from files, and onto canvases. */
+/** Pictures from files and on canvases. */
 
 import type { Pixels } from "../api/protocol.js";
 
@@ -28,7 +28,7 @@ export async function load(file: Blob, name: string): Promise<Loaded> {
   }
   let bitmap: ImageBitmap;
   try {
-    // As the numbers stand in the file, so that a painting can be compared with them.
+    // The numbers of the file unchanged, so that a painting can be compared with them.
     bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
     throw new Error(`${name} is damaged, or no picture that this browser can read: choose a PNG, JPEG, WebP or GIF.`);

@@ -1,11 +1,11 @@
-/** The form: the network and how it learns. */
+/** The form with the settings of the network and its training. */
 
 import type { Options } from "../api/index.js";
 
 export class Settings {
   readonly #form: HTMLFormElement;
 
-  /** `changed` is told of every setting that was changed, with its name. */
+  /** `changed` is called with the name of every changed setting. */
   constructor(form: HTMLFormElement, changed: (name: string) => void) {
     this.#form = form;
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -17,7 +17,7 @@ export class Settings {
     return this.#form.reportValidity();
   }
 
-  /** What a painter is made with. */
+  /** The options of a painter. */
   get options(): Required<Pick<Options, "backend" | "epochs">> & Options {
     return {
       ...(this.#control("layers").disabled ? {} : this.#network),
@@ -30,7 +30,7 @@ export class Settings {
     };
   }
 
-  /** What a new network is made with. */
+  /** The options of a new network. */
   get #network(): Options {
     return {
       hidden: Array<number>(this.#number("layers")).fill(this.#number("width")),
@@ -48,12 +48,12 @@ export class Settings {
     return Number(this.#chosen("side"));
   }
 
-  /** Whether training goes on from the network that was opened, where there is one. */
+  /** Whether training continues from the opened network, if there is one. */
   get goesOn(): boolean {
     return this.#control("goesOn").checked;
   }
 
-  /** Shows that there is a network to go on from, or none; then what it brings with it is not asked for. */
+  /** Shows whether there is an opened network. Its own settings are then not asked for. */
   showNetwork(there: boolean): void {
     const box = this.#control("goesOn");
     box.closest("label")!.hidden = !there;

@@ -1,10 +1,11 @@
 /**
- * What the page does: a picture, a painter, and where training is. Shows nothing by itself: that is the
- * view's.
+ * The states of the page: the picture, the painter and the training loop.
  *
- * A painter can be replaced while something is asked of it, by a reset, another picture or another
- * setting. So whatever waits for one looks afterwards whether it is still the one at hand. And what a
- * visitor chooses takes the place of what is there once it has proved usable, not before.
+ * The studio displays nothing: the view does.
+ *
+ * A reset, another picture or another setting can replace the painter while a request is pending. Code
+ * that waits for a painter therefore checks afterwards that it is still the current one. A visitor's
+ * choice replaces the current work only after it has proved usable.
  */
 
 import { type Options, Painter, PainterError } from "../api/index.js";
@@ -18,39 +19,38 @@ import type { State, View } from "./view.js";
 /** Milliseconds of training between two looks at it. */
 const TURN = 60;
 
-/** What may be spent on painting and thumbnails, as a share of the time for training; and the longest
- * wait for a painting all the same, in milliseconds. */
+/** The time for painting and thumbnails, as a share of the time for training; and the longest wait for a
+ * painting, in milliseconds. */
 const [SHARE, LONGEST_WAIT] = [0.25, 2000];
 
 /** Milliseconds at least between two paintings. */
 const FRAME = 100;
 
-/** Milliseconds for which a lost device is told, and after which one that opens is. */
-const [TOLD, SLOW] = [8000, 500];
+/** Milliseconds for which the loss of a device is shown, and after which its opening is shown. */
+const [SHOWN, SLOW] = [8000, 500];
 
-/** How often something is asked again because the device was lost. */
+/** How often a request is repeated after a loss of the device. */
 const MOST_LOSSES = 2;
 
 /** The largest network that is read, in bytes. */
 const LARGEST_NETWORK = 64 << 20;
 
-/** The side of a square with as many pixels as a network paints at most that has no picture beside it. */
+/** The side of the largest square that a network without a picture paints. */
 const SIDE_ALONE = 1024;
 
 const LOST = "The GPU was lost and is opened again. What was learned after the last painting is lost.";
 
-/** After a turn of training: there is more to do, all is done, or another painter has taken the place of this
- * one. */
+/** After a turn of training: there is more to do, all is done, or another painter has replaced this one. */
 type Outcome = "more" | "done" | "gone";
 
-/** What is worked on: a picture, a network that was opened, which paints in place of a new one, or both. */
+/** A picture, an opened network, which replaces a new one, or both. */
 interface Work {
   name: string;
   /** The number of its choice. */
   choice: number;
   picture?: Loaded;
   network?: Uint8Array;
-  /** What was chosen before it and had not proved usable either: what is gone back to if this does not. */
+  /** The choice before it that had not proved usable either. It is restored if this one proves unusable. */
   before?: Work | undefined;
 }
 
@@ -63,23 +63,23 @@ export class Studio {
 
   #state: State = "opening";
   #painter: Painter | undefined;
-  /** What the painter at hand was made with, and works on. */
+  /** The options and the work of the current painter. */
   #options: Options = {};
   #work: Work | undefined;
-  /** What was chosen since, until it has proved usable. */
+  /** The choice since then, until it has proved usable. */
   #chosen: Work | undefined;
   /** The picture in the pixels that are learned. */
   #target: ImageData | undefined;
-  /** Ends the opening that is under way, which then knows that it is no longer wanted. */
+  /** Ends the pending opening. */
   #opening = new AbortController();
   /** Choices so far. */
   #choices = 0;
-  /** Whether a new beginning is wanted even if what was chosen is refused. */
+  /** Whether to begin again even if the choice is refused. */
   #anew = false;
   /** Whether to train on once it is open. */
   #goOn = false;
   #nextPainting = 0;
-  /** The opening of a painter's lost device, for all who wait for it. */
+  /** The opening of a painter's lost device, for all pending requests. */
   #recovery: { mine: Painter; done: Promise<void> } | undefined;
 
   constructor(parts: { view: View; settings: Settings; chart: Chart; teaching: Teaching }) {
@@ -109,29 +109,29 @@ export class Studio {
     return states.includes(this.#state);
   }
 
-  /** Tells a failure. */
+  /** Shows a failure. */
   #explain(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     // A picture's message begins with the name of its file.
-    this.#view.tell(error instanceof PainterError ? message.charAt(0).toUpperCase() + message.slice(1) : message);
+    this.#view.showMessage(error instanceof PainterError ? message.charAt(0).toUpperCase() + message.slice(1) : message);
   }
 
-  /** Does something with the painter at hand; what fails is told. */
+  /** Does something with the current painter, and shows a failure. */
   async #guarded(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      // What was asked of a painter that another has taken the place of.
+      // The request was for a painter that has been replaced.
       if (error instanceof PainterError && error.kind === "Disposed") return;
       this.#explain(error);
       if (!(error instanceof PainterError)) return;
       if (error.kind === "Crashed") this.#dispose();
-      // After a divergence, what was learned before is still there to keep; training needs a new beginning.
+      // After a divergence, the earlier parameters can be saved. Training must begin again.
       if (error.kind === "Crashed" || error.kind === "Diverged") this.#fail();
     }
   }
 
-  /** Ends the painter, and whatever it is asked at the moment. */
+  /** Ends the painter and its pending requests. */
   #dispose(): void {
     this.#painter?.dispose();
     this.#painter = undefined;
@@ -156,11 +156,11 @@ export class Studio {
     }
   }
 
-  /** Opens a painter's device again, once for all who ask at the same time. */
+  /** Opens a painter's device again, once for all requests at the same time. */
   async #recover(mine: Painter): Promise<void> {
     if (this.#recovery?.mine !== mine) {
       const here = mine === this.#painter;
-      if (here) this.#view.tellFor(TOLD, LOST);
+      if (here) this.#view.showMessageFor(SHOWN, LOST);
       const done = mine.recover().then(() => {
         if (mine !== this.#painter) return;
         this.#named();
@@ -180,8 +180,8 @@ export class Studio {
     if (this.#painter) this.#view.adapter(this.#painter.adapter, this.#options.backend);
   }
 
-  /** Makes a painter: of what was chosen, which then takes the place of what is there, or else of what
-   * is there, anew. */
+  /** Makes a painter for the choice, which then replaces the current work, or else for the current work
+   * again. */
   async begin(): Promise<void> {
     this.#opening.abort();
     const { signal } = (this.#opening = new AbortController());
@@ -191,15 +191,15 @@ export class Studio {
     const { picture, network } = work;
     this.#settings.showNetwork(network !== undefined);
     if (!this.#settings.check()) {
-      this.#view.tell("One of the settings is out of range: it is marked.");
+      this.#view.showMessage("One of the settings is out of range: it is marked.");
       if (!this.#painter) this.#fail();
       return;
     }
     const goesOn = network && (!picture || this.#settings.goesOn);
     const options = this.#settings.options;
-    this.#view.tell("");
+    this.#view.showMessage("");
     if (!chosen) this.#dispose();
-    const slow = setTimeout(() => this.#view.tell(`Opening ${work.name} …`, "note"), SLOW);
+    const slow = setTimeout(() => this.#view.showMessage(`Opening ${work.name} …`, "note"), SLOW);
     let made: Painter | undefined;
     try {
       const target = picture && pixels(picture, this.#settings.side);
@@ -219,7 +219,7 @@ export class Studio {
         return;
       }
       clearTimeout(slow);
-      this.#view.tell("");
+      this.#view.showMessage("");
       this.#chosen = undefined;
       this.#anew = false;
       this.#work = { ...work, before: undefined };
@@ -239,7 +239,7 @@ export class Studio {
       clearTimeout(slow);
     }
     if (!this.#target) {
-      this.#view.tell("This network paints, at any size. To train it on, choose the picture that it has learned, or another.", "note");
+      this.#view.showMessage("This network paints, at any size. To train it on, choose the picture that it has learned, or another.", "note");
     }
     this.#view.speak(`Ready, on ${made.adapter.description}.`);
     const goOn = this.#goOn;
@@ -248,7 +248,7 @@ export class Studio {
     else this.look();
   }
 
-  /** What was chosen, or a new beginning, has failed: it goes back to what was there. */
+  /** The choice, or a new beginning, has failed: returns to the current work. */
   async #refuse(chosen: Work | undefined, error: unknown): Promise<void> {
     const unusable = error instanceof PainterError && ["Invalid", "TooLarge", "Crashed"].includes(error.kind);
     const refused = chosen !== undefined && (this.#painter !== undefined || unusable);
@@ -264,7 +264,7 @@ export class Studio {
     this.#explain(error);
   }
 
-  /** Forgets what was painted, and shows what is to be learned. */
+  /** Forgets the painting, and shows the picture to learn. */
   #clear(work: Work, target: ImageData | undefined): void {
     this.#film.clear();
     this.#chart.clear();
@@ -306,7 +306,7 @@ export class Studio {
     return mine.progress?.done ? "done" : "more";
   }
 
-  /** Turn after turn, until someone pauses or all is done. */
+  /** Turn after turn, until the visitor pauses or training is done. */
   async #train(mine: Painter): Promise<void> {
     this.#enter("training");
     this.#view.speak("Training.");
@@ -315,10 +315,10 @@ export class Studio {
       while (this.#is("training") && outcome === "more") outcome = await this.#turn(TURN);
       if (mine !== this.#painter) return;
       if (outcome === "done") this.#enter("done");
-      // Paused: what is shown is what was learned.
+      // Paused: shows the painting of the current parameters.
       else await this.#paint(mine);
     });
-    // A failure ends it as a pause does: what was learned is still there.
+    // A failure ends training as a pause does: the parameters remain.
     if (mine === this.#painter && this.#is("training", "pausing")) this.#enter("ready");
   }
 
@@ -328,7 +328,7 @@ export class Studio {
       this.#enter("pausing");
       this.#view.speak("Paused.");
     } else if (this.#is("ready") && this.#target && this.#painter) {
-      this.#view.tell("");
+      this.#view.showMessage("");
       void this.#train(this.#painter);
     }
   }
@@ -358,14 +358,14 @@ export class Studio {
     // Of a run that has diverged, a lower one makes a new beginning.
     if (name === "learningRate" && mine && !this.#chosen && !this.#is("failed")) {
       if (!this.#settings.check()) {
-        this.#view.tell("One of the settings is out of range: it is marked.");
+        this.#view.showMessage("One of the settings is out of range: it is marked.");
         return;
       }
-      this.#view.tell("");
+      this.#view.showMessage("");
       if (this.#target) void this.#guarded(() => mine.setLearningRate(this.#settings.learningRate));
       return;
     }
-    // Whoever changes something while it trains wants to see what that does.
+    // A visitor who changes a setting during training expects to see its effect.
     this.#goOn = this.#is("training") || (this.#goOn && this.#is("opening"));
     this.#anew = this.#chosen !== undefined;
     void this.begin();
@@ -400,7 +400,7 @@ export class Studio {
     try {
       if (name.toLowerCase().endsWith(".safetensors")) {
         if (file.size > LARGEST_NETWORK) throw new Error(`${name} is larger than any network that is trained here.`);
-        // It paints what it was saved with, until a picture is chosen.
+        // It paints its saved subject, until a picture is chosen.
         work = { name, choice, network: new Uint8Array(await file.arrayBuffer()) };
       } else {
         const picture = await load(file, name);
@@ -413,7 +413,7 @@ export class Studio {
     }
     const pending = this.#chosen;
     if (pending && choice < pending.choice) {
-      // Read later than what was chosen after it.
+      // It was chosen earlier than the pending choice, and read later.
       if (choice > (pending.before?.choice ?? 0)) pending.before = work;
       return;
     }
@@ -423,7 +423,7 @@ export class Studio {
     await this.begin();
   }
 
-  /** Makes a file of what is there; what fails is told. */
+  /** Makes a file with `file`, and shows a failure. */
   async make(file: (mine: Painter) => Promise<Blob>): Promise<Blob | undefined> {
     const mine = this.#painter;
     let made: Blob | undefined;

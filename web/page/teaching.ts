@@ -1,4 +1,4 @@
-/** What each neuron of a layer puts out over the plane, while the network trains. */
+/** The output of each neuron of a layer over the plane. */
 
 import type { Painter } from "../api/index.js";
 
@@ -14,7 +14,7 @@ export class Teaching {
   #layer: number | undefined;
   #neurons: number[] = [];
 
-  /** `chosen` is told when another layer is pointed at. */
+  /** `chosen` is called when another layer is chosen. */
   constructor(buttons: HTMLElement, canvas: HTMLCanvasElement, chosen: () => void) {
     this.#buttons = buttons;
     this.#canvas = canvas;

@@ -1,9 +1,9 @@
-/** What the page shows: pictures, figures, messages, and which buttons can be pressed. */
+/** The display: pictures, figures, messages and the state of the buttons. */
 
 import type { Adapter, Progress } from "../api/index.js";
 import { type Loaded, difference, show } from "./picture.js";
 
-/** What the page is doing. */
+/** The state of the page. */
 export type State = "opening" | "ready" | "training" | "pausing" | "stepping" | "done" | "failed";
 
 /** How much stronger a difference is shown. */
@@ -38,29 +38,29 @@ export class View {
     able(of("step"), state === "ready" && there.picture);
     for (const button of document.querySelectorAll<HTMLElement>(".download, #save")) able(button, there.painter);
     able(of("film"), there.film);
-    // Nobody knows how long opening takes: with large networks, some seconds.
+    // The time to open is unknown: with large networks, some seconds.
     if (state === "opening") this.#progress.removeAttribute("value");
     else if (!this.#progress.hasAttribute("value")) this.#progress.value = 0;
     if (state === "opening") this.#badge("none", "Opening the engine …");
   }
 
-  /** Tells what went wrong, or what is to be known (`note`), or with no text that all is well. */
-  tell(message: string, kind: "failure" | "note" = "failure"): void {
+  /** Shows a failure or a note. An empty text hides the message. */
+  showMessage(message: string, kind: "failure" | "note" = "failure"): void {
     const box = of("message");
     box.dataset.kind = kind;
     box.hidden = message === "";
     box.textContent = message;
   }
 
-  /** Tells something for so many milliseconds, or until something else is told. */
-  tellFor(milliseconds: number, message: string): void {
-    this.tell(message);
+  /** Shows a message for so many milliseconds, or until another replaces it. */
+  showMessageFor(milliseconds: number, message: string): void {
+    this.showMessage(message);
     setTimeout(() => {
-      if (of("message").textContent === message) this.tell("");
+      if (of("message").textContent === message) this.showMessage("");
     }, milliseconds);
   }
 
-  /** What a screen reader says. */
+  /** Text for screen readers. */
   speak(text: string): void {
     of("status").textContent = text;
     this.#spoken = performance.now();
@@ -100,7 +100,7 @@ export class View {
     this.#badge("none", "The engine is not open");
   }
 
-  /** A painting, and how it compares with the picture, if that can be told. */
+  /** A painting, and how it compares with the picture, if that is known. */
   painting(painting: ImageData, target: ImageData | undefined, psnr: number | null): void {
     show(this.#painting, painting);
     if (!target) return;

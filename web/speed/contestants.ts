@@ -1,4 +1,4 @@
-/** Who is measured: each trains the same network on the same batch of the same picture. */
+/** The contestants: each trains the same network on the same batch of the same picture. */
 
 import * as jax from "@jax-js/jax";
 import * as tf from "@tensorflow/tfjs-core";
@@ -18,7 +18,7 @@ export interface Work {
 /** One that trains. */
 export interface Contestant {
   name: string;
-  /** What it computes on. */
+  /** The device that computes. */
   device: string;
   /** Trains so many steps, or some more than that, and waits until they are done. */
   train(steps: number): Promise<{ steps: number; loss: number }>;

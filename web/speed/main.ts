@@ -1,11 +1,11 @@
-/** Measures everyone in turns, round after round. */
+/** Measures all contestants in turns, round after round. */
 
 import { type Contestant, type Work, impasto, jaxJs, tensorFlow } from "./contestants.js";
 
-/** The hidden layers of the network that everyone trains. */
+/** The hidden layers of the network that all contestants train. */
 const HIDDEN = Array<number>(10).fill(100);
 
-/** What one figure is made of. */
+/** The parts of a figure. */
 export interface Figure {
   name: string;
   device: string;
@@ -43,14 +43,14 @@ async function picture(): Promise<ImageData> {
   return context.getImageData(0, 0, bitmap.width, bitmap.height);
 }
 
-async function measure({ batches, rounds, turn, names }: Settings, tell: (text: string) => void): Promise<Figure[]> {
+async function measure({ batches, rounds, turn, names }: Settings, report: (text: string) => void): Promise<Figure[]> {
   const pixels = await picture();
   const figures: Figure[] = [];
   for (const batch of batches) {
     const work: Work = { pixels, batch, widths: [2, ...HIDDEN, 3] };
     const seats: { contestant: Contestant; figure: Figure; steps: number }[] = [];
     for (const name of names) {
-      tell(`${name} opens, batch ${batch}`);
+      report(`${name} opens, batch ${batch}`);
       const clock = performance.now();
       const contestant = await who[name]!(work);
       await contestant.train(1);
@@ -72,7 +72,7 @@ async function measure({ batches, rounds, turn, names }: Settings, tell: (text: 
         const each = (performance.now() - clock) / steps;
         seat.figure.loss = loss;
         seat.figure.rounds.push(each);
-        tell(`round ${round + 1} of ${rounds}, batch ${batch}, ${seat.figure.name}: ${each.toFixed(1)} ms a step`);
+        report(`round ${round + 1} of ${rounds}, batch ${batch}, ${seat.figure.name}: ${each.toFixed(1)} ms a step`);
       }
     }
     for (const { contestant } of seats) contestant.close();

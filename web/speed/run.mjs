@@ -1,4 +1,4 @@
-// Measures everyone in Chromium and prints a table in Markdown:
+// Measures all contestants in Chromium and prints a table in Markdown.
 //
 //   node speed/run.mjs [--rounds N] [--turn MS] [--batches 200,1000] [--adapter swiftshader|default]
 

@@ -1,5 +1,7 @@
-//! What JavaScript calls. Objects cross as JSON, pictures and files as bytes; an error is an `Error`
-//! whose `name` says of which kind it is.
+//! The functions that JavaScript calls.
+//!
+//! Objects cross as JSON, pictures and files as bytes; an error is an `Error` whose `name` says of
+//! which kind it is.
 
 use crate::options::Options;
 use crate::painter::Painter;
@@ -44,7 +46,7 @@ impl Face {
         json(&self.0.adapter())
     }
 
-    /// What is painted, as JSON.
+    /// The subject, as JSON.
     pub fn subject(&self) -> Result<String> {
         json(&self.0.subject())
     }
@@ -77,7 +79,7 @@ impl Face {
         self.0.psnr()
     }
 
-    /// What the neurons of a layer put out over the plane, in shades of grey.
+    /// The outputs of the neurons of a layer over the plane, in shades of gray.
     pub async fn neurons(&mut self, layer: usize, size: usize) -> Result<Vec<u8>> {
         self.0.neurons(layer, size).await.map_err(failure)
     }

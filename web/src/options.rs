@@ -1,10 +1,10 @@
-//! What the page asks for, as JSON.
+//! The options of a painter, as JSON.
 
 use impasto::gpu::Kernels;
 use impasto::{Activation, Backend, Encoding, Error, Result, Schedule, Trainer};
 use serde::Deserialize;
 
-/// What a [`Painter`](crate::painter::Painter) is made with. Whatever is left out is as `paint` has it.
+/// The options of a [`Painter`](crate::painter::Painter). The defaults are those of `paint`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Options {
@@ -50,7 +50,7 @@ impl Default for Options {
     }
 }
 
-/// The most layers and neurons that a page may ask for: more than anyone waits for.
+/// The most layers and neurons that a page may ask for: more than a visitor waits for.
 const MOST: usize = 1 << 12;
 
 impl Options {
@@ -88,7 +88,7 @@ impl Options {
         Activation::from_name(&self.activation)
     }
 
-    /// What the first layer sees of a place.
+    /// The inputs of the first layer, computed from a place.
     ///
     /// # Errors
     /// A name that is none.

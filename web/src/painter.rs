@@ -1,5 +1,6 @@
-//! A network that learns a picture, and everything a page wants to know of it. No part of it knows
-//! a browser.
+//! `Painter`: a network that learns a picture, independent of any browser.
+//!
+//! No part of it knows a browser.
 
 use crate::options::Options;
 use crate::pixels::rgba;
@@ -40,8 +41,8 @@ impl fmt::Debug for Painter {
 struct Run {
     picture: Picture,
     training: Training,
-    /// The epochs of this run that were told.
-    told: usize,
+    /// The epochs of this run that were reported.
+    reported: usize,
     /// PSNR of the last painting of the picture's size, in dB.
     psnr: Option<f64>,
     /// Whether the parameters in `network` are those of the last step.
@@ -156,7 +157,7 @@ impl Painter {
                 let (network, before) = load(saved)?;
                 if before.classify {
                     return Err(Error::Setting(
-                        "a network that tells ink from paper cannot learn colours: open it without \
+                        "a network that classifies ink and paper cannot learn colours: open it without \
                          the picture, or begin with a new one"
                             .into(),
                     ));
@@ -182,7 +183,7 @@ impl Painter {
         }
         let mut training = trainer.begin_async(engine.engine(), &network, &dataset).await?;
         let state = training.state_async().await?;
-        let run = Run { picture, training, told: 0, psnr: None, fresh: true, state };
+        let run = Run { picture, training, reported: 0, psnr: None, fresh: true, state };
         Ok(Self { engine, options, subject, network, run: Some(run) })
     }
 
@@ -207,7 +208,7 @@ impl Painter {
         }
     }
 
-    /// What is painted.
+    /// The subject that is painted.
     pub fn subject(&self) -> Subject {
         self.subject
     }
@@ -260,14 +261,14 @@ impl Painter {
         }
         let ending = trained?;
         let Some(run) = &mut self.run else { return Err(Error::Setting("no run".into())) };
-        // A browser's clock may stand still for a tenth of a millisecond.
+        // A browser's clock may not advance for a tenth of a millisecond.
         let seconds = clock.elapsed().as_secs_f64().max(1e-4);
         let summary = run.training.summary();
-        let history: Vec<(usize, f64)> = summary.history[run.told..]
+        let history: Vec<(usize, f64)> = summary.history[run.reported..]
             .iter()
             .map(|epoch| (epoch.number as usize, epoch.loss))
             .collect();
-        run.told = summary.history.len();
+        run.reported = summary.history.len();
         Ok(Progress {
             loss: history.last().map(|(_, loss)| *loss).or(last).or(run.progress().loss),
             steps_per_second: (summary.steps - steps) as f64 / seconds,
@@ -278,7 +279,7 @@ impl Painter {
         })
     }
 
-    /// Has `network` be what was learned so far.
+    /// Copies the current parameters to `network`.
     async fn refresh(&mut self) -> Result<()> {
         if let Some(run) = self.run.as_mut().filter(|run| !run.fresh) {
             run.state = run.training.state_async().await?;
@@ -333,7 +334,7 @@ impl Painter {
         self.run.as_ref().and_then(|run| run.psnr)
     }
 
-    /// What the neurons of a layer, from 0, put out over the plane: `[neurons, size, size]`, each
+    /// The outputs of the neurons of a layer, from 0, over the plane: `[neurons, size, size]`, each
     /// neuron's from its least (0) to its most (255); one that is the same everywhere is 0. Computed
     /// on the processor, so that it does not keep the device from training.
     ///
@@ -417,7 +418,7 @@ impl Painter {
         let engine = Open::new(&self.options).await?;
         if let Some(run) = &mut self.run {
             run.training.restart_async(engine.engine(), &run.state).await?;
-            run.told = run.told.min(run.state.summary().history.len());
+            run.reported = run.reported.min(run.state.summary().history.len());
             run.fresh = true;
         }
         self.engine = engine;
@@ -425,7 +426,7 @@ impl Painter {
     }
 }
 
-/// A saved network with what it paints.
+/// A saved network with its subject.
 fn load(saved: &[u8]) -> Result<(Network, Subject)> {
     let (network, texts) = impasto::decode(saved)?;
     let subject = Subject::from_metadata(&network, &texts)?;

@@ -1,4 +1,4 @@
-//! Pictures as a browser has them: RGBA of 8 bits.
+//! Pictures in the browser's format, RGBA of 8 bits.
 
 use impasto::{Error, Picture, Result};
 

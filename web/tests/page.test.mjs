@@ -1,4 +1,4 @@
-// The page in a real browser: node --test tests/ (cargo xtask web --test builds all it needs).
+// Tests of the page in Chromium.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -93,7 +93,7 @@ describe("on WebGPU", () => {
     }
   });
 
-  test("a lost device is told, opened again, and training goes on", async () => {
+  test("a lost device is reported, opened again, and training continues", async () => {
     const page = await open(browser, server.url, { ...SMALL, epochs: "60" });
     // Before the first step, and then in mid-training.
     await page.evaluate(() => impasto.painter().destroyDevice());
@@ -134,7 +134,7 @@ describe("on WebGPU", () => {
     await page.evaluate(() => impasto.painter().destroyDevice());
     await page.click("#step");
     await page.waitForFunction((steps) => impasto.painter().progress.steps > steps && impasto.state() === "ready", steps);
-    // One that is lost again and again is given up, and opened once more when somebody asks for it.
+    // A device that is lost again and again is given up, and opened once more at the next request.
     await page.evaluate(() => {
       const painter = impasto.painter();
       painter.train = async function (milliseconds) {
@@ -238,7 +238,7 @@ describe("on the processor", () => {
     await page.close();
   });
 
-  test("what cannot be read is told in a sentence, and the painter lives on", async () => {
+  test("what cannot be read is reported in a sentence, and the painter remains usable", async () => {
     const page = await open(browser, server.url, { backend: "cpu" });
     await page.click("#step");
     await page.waitForFunction(() => impasto.painter().progress?.steps > 0 && impasto.state() === "ready");
@@ -280,12 +280,12 @@ describe("on the processor", () => {
       await page.fill(`[name=${name}]`, value);
       await page.locator(`[name=${name}]`).dispatchEvent("change");
     };
-    const told = (text) => page.waitForFunction((text) => document.getElementById("message").textContent.includes(text), text);
+    const shown = (text) => page.waitForFunction((text) => document.getElementById("message").textContent.includes(text), text);
     await page.click("#run");
     await page.waitForFunction(() => impasto.painter().progress?.epochs > 2);
     const painter = await page.evaluateHandle(() => impasto.painter());
     await change("width", "0");
-    await told("out of range");
+    await shown("out of range");
     await goesOn();
     // While something is typed, nothing is asked of it.
     await page.evaluate(() => (document.querySelector("[name=width]").value = "16"));
@@ -294,7 +294,7 @@ describe("on the processor", () => {
     await page.evaluate(() => (document.querySelector("[name=epochs]").value = "1000000"));
     const broken = { name: "broken.safetensors", mimeType: "", buffer: Buffer.from("no network") };
     await page.setInputFiles("#file", broken);
-    await told("no saved network");
+    await shown("no saved network");
     await goesOn();
     assert.ok(await page.evaluate((painter) => painter === impasto.painter(), painter));
     // A new beginning while a file is looked at that will be refused.
@@ -305,7 +305,7 @@ describe("on the processor", () => {
       await new Promise((resolve) => setTimeout(resolve));
       document.getElementById("reset").click();
     });
-    await told("no saved network");
+    await shown("no saved network");
     // The file is refused, the new beginning is made.
     await page.waitForFunction((painter) => impasto.state() === "ready" && impasto.painter() !== painter, painter);
     await page.click("#sample");

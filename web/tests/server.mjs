@@ -1,4 +1,4 @@
-// Serves what was built.
+// A server for the built files.
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";

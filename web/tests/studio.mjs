@@ -1,4 +1,4 @@
-// A browser, and the page in it.
+// A browser with the page open.
 
 import { chromium } from "playwright-core";
 import { existsSync, mkdirSync } from "node:fs";

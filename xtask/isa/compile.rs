@@ -1,4 +1,4 @@
-//! From WGSL to SPIR-V, the way wgpu does it for a kernel that it trusts.
+//! WGSL to SPIR-V, as wgpu translates a trusted kernel.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use naga::back::{pipeline_constants, spv};
@@ -36,7 +36,7 @@ pub enum BindingKind {
     Storage,
 }
 
-/// Whether a kernel is taken as it stands.
+/// Whether a kernel is compiled without checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// Indices and loops are not checked.

@@ -1,7 +1,7 @@
-//! A compute pipeline through Vulkan, and what the driver says about it.
+//! Compute pipelines through Vulkan, and the driver's report about them.
 //!
-//! wgpu cannot open Mesa's null device, and does not pass on what
-//! `VK_KHR_pipeline_executable_properties` tells; hence `ash`.
+//! wgpu cannot open Mesa's null device, and does not pass on the results of
+//! `VK_KHR_pipeline_executable_properties`. So this module uses `ash`.
 
 use std::ffi::{CStr, c_char};
 

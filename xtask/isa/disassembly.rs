@@ -1,4 +1,4 @@
-//! Loops and instruction classes, read from the assembly that the driver prints.
+//! Loops and instruction classes in the assembly that the driver prints.
 //!
 //! It looks like this, each label opening a basic block:
 //!
@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// What an instruction occupies.
+/// The unit that an instruction occupies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// The vector unit.
@@ -75,7 +75,7 @@ impl Cycles {
     }
 }
 
-/// What stands in a range of instructions.
+/// The instructions of a range, by class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub instructions: u32,
@@ -203,7 +203,7 @@ fn is_within(inner: &Range<usize>, outer: &Range<usize>) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
 
-/// Of a line that stands for more of the instruction above it.
+/// The count of a line that repeats the instruction above it.
 fn repetitions(code: &str) -> Option<usize> {
     code.strip_prefix("(then repeated ")?.strip_suffix(" times)")?.parse().ok()
 }
@@ -215,7 +215,7 @@ pub fn is_filler(mnemonic: &str) -> bool {
         .any(|filler| mnemonic.starts_with(filler))
 }
 
-/// `code` is the instruction with its operands; of a pair the second half stands after `::`.
+/// `code` is the instruction with its operands; the second half of a pair is after `::`.
 fn classify(mnemonic: &str, code: &str) -> Option<Instruction> {
     let memory = ["buffer_", "tbuffer_", "global_", "flat_", "image_", "scratch_"];
     let class = if memory.iter().any(|prefix| mnemonic.starts_with(prefix)) {

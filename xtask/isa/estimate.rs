@@ -1,4 +1,4 @@
-//! How long a dispatch may take, from the instructions that it is made of.
+//! A model of the time of a dispatch, from its instructions.
 //!
 //! Nothing here is measured. The model, for each wave of a kernel:
 //!
@@ -19,7 +19,7 @@
 //!
 //! The estimate is the largest of the three. It knows nothing of cache misses, bank conflicts, the
 //! time to launch a dispatch and the barrier after it (some microseconds each), clocks that change.
-//! It tells kernels of one GPU apart; it does not foretell a stopwatch.
+//! It compares kernels of one GPU. It does not predict measured times.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -239,7 +239,7 @@ impl Estimate {
 /// How often each instruction runs, with the loops of each nest running so often.
 fn runs(assembly: &Assembly, trips: &[Vec<f64>]) -> Vec<f64> {
     let mut of_loop: HashMap<&Range<usize>, f64> = HashMap::new();
-    // Where the compiler has made one nest of several or the reverse, the last stands for the rest.
+    // Where the compiler has made one nest of several or the reverse, the last represents the rest.
     for (nest, loops) in assembly.nests().into_iter().enumerate() {
         let Some(trips) = trips.get(nest).or(trips.last()) else { break };
         for (depth, range) in loops.into_iter().enumerate() {

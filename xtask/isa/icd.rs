@@ -1,4 +1,4 @@
-//! Where the driver's manifest is.
+//! The search for the driver's manifest.
 
 use std::env;
 use std::ffi::OsStr;

@@ -1,10 +1,10 @@
-//! Kernels through AMD's compiler, on any Linux machine: what `cargo xtask isa` runs.
+//! `cargo xtask isa`: the kernels through AMD's compiler, on any Linux machine.
 //!
-//! Mesa's Vulkan driver for AMD (RADV) can stand for a GPU that is not there; its shader compiler
-//! (ACO) is the one that runs where the GPU is.
+//! Mesa's Vulkan driver for AMD (RADV) can simulate a GPU that is absent. Its shader compiler (ACO)
+//! is the one that machines with such a GPU use.
 //!
-//! It stands here as an example of the package `xtask`, so that only this chore builds the library
-//! and a translator of shaders.
+//! The program is an example of the package `xtask`, so that only this command builds the library and
+//! a translator of shaders.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
 
@@ -34,7 +34,7 @@ use worker::{Compiled, Failure, Outcome};
 const FAMILIES: [&str; 3] = ["NAVI21", "NAVI31", "VEGA10"];
 
 const ABOUT: &str = "\
-Compile kernels with AMD's shader compiler (ACO), and tell registers, occupancy and a time.
+Compile kernels with AMD's shader compiler (ACO), and report registers, occupancy and a time.
 
 It needs Linux and Mesa's Vulkan driver for AMD, but no GPU. --family is passed to the driver as
 RADV_FORCE_FAMILY, for example NAVI21 (RX 6800, 6900), NAVI31 (RX 7900), VEGA10, NAVI10, POLARIS10.
@@ -68,7 +68,7 @@ and in microseconds the largest of
   memory   bytes of the dispatch through the memory's bandwidth
 with the trip counts of the loops that multiply (others run once) and both sides of every branch. It
 knows nothing of cache misses, bank conflicts, launching (some microseconds a dispatch) and barriers
-between dispatches. It tells kernels apart; it does not foretell a stopwatch. Beside it the roofline:
+between dispatches. It compares kernels; it does not predict measured times. Beside it the roofline:
 the larger of operations over the GPU's peak and bytes over its bandwidth.";
 
 #[derive(Parser)]
@@ -109,7 +109,7 @@ struct Options {
     /// The driver's manifest (radeon_icd*.json) [default: searched]
     #[arg(long, value_name = "FILE")]
     icd: Option<PathBuf>,
-    /// Compile into every kernel what wgpu checks where it is not told to trust one: indices into
+    /// Compile into every kernel the checks of wgpu for kernels that are not trusted: indices into
     /// arrays of fixed size, loops that end
     #[arg(long)]
     checked: bool,
@@ -236,7 +236,7 @@ impl Kernels {
         Ok(())
     }
 
-    /// Translates what is not there yet, and tells each listing's shader.
+    /// Translates what is not there yet, and returns the shader of each listing.
     fn add(&mut self, listings: Vec<Listing>, checked: bool) -> Result<Vec<usize>> {
         let mut places = Vec::new();
         for listing in listings {
@@ -412,7 +412,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
 
-    /// Tells so, past what a test's output is captured by: also where the test passes.
+    /// Reports it on standard error, which is shown even if the test passes.
     fn skipped(why: &str) {
         let _ = writeln!(std::io::stderr(), "SKIPPED, not checked by AMD's compiler: {why}");
     }

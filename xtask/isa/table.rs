@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed tables.
 
 use super::disassembly::{Assembly, Counts};
 use super::estimate::{Chip, Estimate};
@@ -106,7 +106,7 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "?".into(), |value| format!("{value:.0}"))
 }
 
-/// What the estimates are for.
+/// The chip that the estimates are for.
 pub fn chip(chip: &Chip) -> String {
     format!(
         "Estimated, not measured (see --help), for a {} at {} GHz: {:.1} TFLOP/s, {} GB/s; in µs",

@@ -1,7 +1,7 @@
-//! Compiling in a child process.
+//! Compilation in a child process, one for each GPU.
 //!
-//! The driver reads the GPU to stand for from its environment, once, and ends the process where it
-//! does not know it. A compiler that crashes takes only the child with it.
+//! The driver reads the GPU to simulate from its environment, once, and ends the process if it does
+//! not know that GPU. A crash of the compiler ends only the child.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use super::disassembly::Cycles;
 /// Names the folder with the work, in a child.
 const FOLDER_VARIABLE: &str = "IMPASTO_ISA_WORKER";
 
-/// Opens what the compiler says about a kernel, in a child's standard error.
+/// Marks the start of the compiler's output about a kernel, in a child's standard error.
 const MARK: &str = "impasto: compiling";
 
-/// Who has compiled.
+/// The driver whose compiler is used.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Driver {
     pub device: String,
     pub version: String,
 }
 
-/// What the driver reports about a kernel.
+/// The driver's report about a kernel.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Compiled {
     pub subgroup_size: u32,
@@ -50,7 +50,7 @@ impl Compiled {
     ///
     /// # Errors
     ///
-    /// When the driver does not tell.
+    /// When the driver does not report them.
     pub fn spills(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for name in ["Spilled VGPRs", "Spilled SGPRs", "Scratch size"] {
@@ -71,7 +71,7 @@ impl Compiled {
     }
 }
 
-/// What a child has made of the kernels: one outcome each, in their order.
+/// The results of a child: one for each kernel, in their order.
 pub struct Outcome {
     pub driver: Driver,
     pub kernels: Vec<Result<Compiled, String>>,

@@ -1,4 +1,4 @@
-//! The contestant's side of the protocol in `xtask/src/peers.rs`, for the contestants in Rust.
+//! The contestant's side of the protocol, for contestants in Rust.
 
 #[path = "../src/peers/protocol.rs"]
 mod protocol;
@@ -17,10 +17,10 @@ pub trait Contestant: Sized {
     /// Loads the samples and makes the network.
     fn open(name: &str, job: &Job) -> Outcome<Self>;
 
-    /// What it is, with its version.
+    /// Its name, with the version.
     fn version(&self) -> String;
 
-    /// What it computes on.
+    /// The device that computes.
     fn device(&self) -> String;
 
     /// Trains for some epochs, and waits for the device once, at the end: seconds.

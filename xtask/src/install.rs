@@ -1,5 +1,4 @@
-//! Installs what the tests need with the system's package manager: Mesa's software Vulkan driver, and
-//! what builds and opens the page.
+//! Installs what the tests need with the system's package manager.
 //!
 //! The driver lets the GPU tests run on a machine without a GPU. The EGL library comes along because the
 //! tests exercise the OpenGL adapter too, where they find one.
@@ -92,7 +91,7 @@ impl PackageManager {
 /// # Errors
 ///
 /// When none is there afterwards and `IMPASTO_REQUIRE_GPU=1`. Without that variable a message
-/// says what is missing and how to install it, and the tests go on.
+/// says what is missing and how to install it, and the tests continue.
 pub fn vulkan_driver() -> Result<()> {
     let missing = vulkan::missing();
     if missing.is_empty() {
@@ -161,7 +160,7 @@ fn install(manager: &PackageManager) -> Result<()> {
     execute(prefix, &manager.install_line())
 }
 
-/// What to put before a command so that it runs as the administrator, without asking anyone.
+/// What to put before a command so that it runs as the administrator, without a question.
 fn privilege() -> Result<&'static [&'static str]> {
     if output_of("id", &["-u"]).is_ok_and(|id| id.trim() == "0") {
         return Ok(&[]);
@@ -203,7 +202,7 @@ pub fn program_exists(name: &str) -> bool {
     program(name).is_some()
 }
 
-/// Where a program on the path stands.
+/// The file of a program on the path.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())

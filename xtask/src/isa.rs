@@ -1,5 +1,6 @@
-//! `cargo xtask isa`: kernels through AMD's compiler. The program is the example `isa` of this
-//! package, in the folder `isa`.
+//! `cargo xtask isa`: starts the example `isa` of this package.
+//!
+//! The program is the example `isa` of this package, in the folder `isa`.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,8 +19,8 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let cargo = Cargo::new();
     let status = cargo
         .command()
-        // Files are named from where the user stands.
-        .current_dir(env::current_dir().context("cannot tell the current folder")?)
+        // File names are relative to the user's current folder.
+        .current_dir(env::current_dir().context("cannot find the current folder")?)
         .args(["run", "--release", "--quiet", "--package", "xtask", "--example", "isa", "--"])
         .args(arguments)
         .status()

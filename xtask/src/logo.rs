@@ -129,7 +129,7 @@ mod tests {
         pixel.0.iter().map(|&channel| u32::from(channel)).sum::<u32>() <= 600
     }
 
-    /// Pixels that no edge runs through must be told apart with room to spare, and be flat.
+    /// Pixels that no edge runs through must differ by a wide margin, and be flat.
     #[test]
     fn brightness_parts_paint_from_ground_after_jpeg() {
         let drawn = draw();

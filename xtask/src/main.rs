@@ -1,12 +1,13 @@
-//! The project's chores, run as `cargo xtask <chore>`.
+//! The commands of `cargo xtask`.
 //!
-//! They are Rust rather than shell so that they behave alike on Linux, macOS and Windows.
+//! The commands are in Rust rather than shell so that they work alike on Linux, macOS and Windows.
 //! Keep the tests of this package inside its modules: an integration test would make
 //! `cargo test` rebuild the very binary that is running it, which Windows refuses.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
 
 mod examples;
+mod files;
 mod install;
 mod isa;
 mod logo;
@@ -41,10 +42,16 @@ enum Chore {
     },
     /// Run every program in examples/ for a moment, on every engine that is there
     Examples,
-    /// Compile the kernels for AMD's GPUs, none of which need be there, and tell what they cost
+    /// Write docs/files.md, the table of all source files
+    Files {
+        /// Write nothing; fail if the page is stale
+        #[arg(long)]
+        check: bool,
+    },
+    /// Compile the kernels for AMD's GPUs, none of which need be there, and report their cost
     #[command(disable_help_flag = true)]
     Isa {
-        /// Passed on; `cargo xtask isa --help` tells them
+        /// Passed on; `cargo xtask isa --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -58,7 +65,7 @@ enum Chore {
     Peers(peers::Options),
     /// Write docs/reference.md, which lists every activation, loss, optimizer, schedule and encoding
     Reference {
-        /// Write nothing; fail if the page is not what the library's tables say
+        /// Write nothing; fail if the page is stale
         #[arg(long)]
         check: bool,
     },
@@ -72,6 +79,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Test { cargo_arguments } => test::run(&cargo_arguments),
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
+        Chore::Files { check } => files::run(check),
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),

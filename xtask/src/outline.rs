@@ -1,9 +1,9 @@
-//! Closed outlines made of cubic Bézier curves, and which points lie inside them.
+//! Closed outlines of cubic Bézier curves, and tests whether a point is inside.
 
 /// A point in pixels, x to the right and y down.
 pub type Point = (f64, f64);
 
-/// Straight pieces that stand for one curve. At 100 pixels a side the error is below 0.01 pixel.
+/// Straight pieces that approximate one curve. At 100 pixels a side the error is below 0.01 pixel.
 const PIECES: u32 = 64;
 
 /// A closed outline, as the corners of a fine polygon.

@@ -1,17 +1,18 @@
-//! `cargo xtask peers` and `cargo xtask scaling`: how fast Impasto trains, beside others and as
-//! the work grows. Both write `BENCHMARKS.md`, and under `docs/benchmarks` the plots and all the
-//! figures as JSON.
+//! `cargo xtask peers`: how fast Impasto trains in comparison with other libraries.
+//!
+//! The command writes `BENCHMARKS.md`, and under `docs/benchmarks` the plots and all figures as JSON.
+//! `cargo xtask scaling` ([`scaling`]) adds to both.
 //!
 //! # Protocol of `peers`
 //!
-//! Everyone trains the same network on the same picture ([`work`]), at three batch sizes.
+//! All contestants train the same network on the same picture ([`work`]), at three batch sizes.
 //!
 //! A *contestant* is a program. For each batch size one is started and kept until the end, so
 //! that what it compiles, it compiles once. It reads one line of JSON a turn, a [`protocol::Job`],
 //! and answers it with another, a [`protocol::Answer`]:
 //!
-//! 1. On its first turn it loads the samples and trains one epoch, which is told apart: shaders are
-//!    compiled in it, and kernels chosen.
+//! 1. On its first turn it loads the samples and trains one epoch, which is reported separately:
+//!    it includes the compilation of shaders and the choice of kernels.
 //! 2. Each turn it trains `warm_up` epochs, then `spans` times `epochs` epochs. A span is measured as
 //!    a whole, from before its first step until the device has finished the last, and divided by
 //!    its epochs; so a contestant may send work ahead within a span. Shuffling is a part of it,
@@ -23,12 +24,12 @@
 //! of the one before go to sleep. The figure of a contestant is the median over the rounds of the
 //! median span; a ratio is the median over the rounds of the ratio in the round ([`statistics`]).
 //!
-//! *Time*: the chore first has everyone train a few epochs, then shares the time that is left of
-//! `--minutes` out evenly. Everyone has at least one epoch in each round, however long it takes.
+//! *Time*: all contestants first train a few epochs. The rest of `--minutes` is then divided evenly.
+//! Each contestant trains at least one epoch in each round, however long it takes.
 //!
 //! *Proof*: a contestant has learned if its loss is below half the loss of the best constant
-//! colour. At the end those whose loss is not train on, unmeasured, for a few hundred steps at most;
-//! who has not learned then is not counted, and the chore fails.
+//! colour. At the end, contestants that have not learned train on, unmeasured, for a few hundred steps
+//! at most. A contestant that has not learned then is not counted, and the command fails.
 
 mod contestant;
 mod machine;
@@ -66,20 +67,20 @@ use statistics::median;
 /// Between two turns.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// After so many steps everyone should have learned something.
+/// After so many steps every contestant should have learned something.
 const LEARNING_STEPS: usize = 400;
 
-/// Steps after which it is asked whether someone has.
+/// Steps between two tests whether a contestant has learned.
 const FEW_STEPS: usize = 25;
 
-/// Rows and columns of the matrices whose product tells the machine's rate.
+/// Rows and columns of the matrices whose product measures the machine's rate.
 const PRODUCT_SIZE: usize = 4096;
 
 /// Options of `cargo xtask peers`.
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
-    /// Minutes to take; building and installing come on top, and so does whoever is slow
+    /// Minutes to take; building, installing and slow contestants come on top
     #[arg(long, default_value_t = 20.0)]
     minutes: f64,
     /// Turns of each contestant at each batch size
@@ -112,7 +113,7 @@ pub struct Options {
     /// adapter]
     #[arg(long)]
     adapter: Option<String>,
-    /// Threads of everyone on the CPU [default: one for each processor that may be used]
+    /// Threads of each contestant on the CPU [default: one for each processor that may be used]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
     /// Batch sizes
@@ -141,7 +142,7 @@ pub fn run(options: &Options) -> Result<()> {
         "a batch of 0 samples: it needs at least 1"
     );
     ensure!(options.minutes >= 0.0, "{} minutes: it must be 0 or more", options.minutes);
-    // A file that cannot be used is told now rather than after half an hour.
+    // Fails on an unusable file now rather than after half an hour.
     let mut results = Results::load(&results_file(&output))?;
     if options.redraw {
         return write(&results, &output);
@@ -161,7 +162,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let product_job = work::job(&samples, 0, threads, None);
     contest.open_product(product_job);
-    ensure!(!contest.seats.is_empty(), "nobody could be measured");
+    ensure!(!contest.seats.is_empty(), "no contestant could be measured");
     contest.rounds(options.rounds.get(), options.minutes * 60.0);
     contest.prove(constant_loss);
 
@@ -190,7 +191,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Where the figures stand.
+/// The file with the figures.
 fn results_file(output: &Path) -> PathBuf {
     output.join("docs/benchmarks/benchmarks.json")
 }
@@ -277,10 +278,10 @@ impl Seat {
     }
 }
 
-/// Everyone, and the time.
+/// The contestants, and the time.
 struct Contest<'a> {
     roster: Roster,
-    /// For whatever is needed only until the end.
+    /// A folder for temporary files.
     folder: &'a Path,
     threads: usize,
     samples: usize,
@@ -305,7 +306,7 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// Starts everyone at one batch size and has them train a few epochs.
+    /// Starts every contestant at one batch size and lets it train a few epochs.
     fn open(&mut self, job: &Job, mine: &BTreeMap<String, serde_json::Value>) {
         for number in 0..self.roster.members.len() {
             let member = &self.roster.members[number];
@@ -387,7 +388,7 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// One turn of one seat; who fails leaves.
+    /// One turn of one seat. A contestant that fails leaves.
     fn measure(&mut self, number: usize, seconds: f64) {
         std::thread::sleep(PAUSE);
         let seat = &mut self.seats[number];

@@ -1,5 +1,7 @@
-//! `cargo xtask reference`: docs/reference.md. The page is written and checked by a test of the
-//! library, so that this program does not depend on the library.
+//! `cargo xtask reference`: writes `docs/reference.md`.
+//!
+//! The page is written and checked by a test of the library, so that this program does not depend
+//! on the library.
 
 use std::process::ExitCode;
 
@@ -7,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Cargo;
 
-/// Writes the page, or with `check` fails where it is not what the library's tables say.
+/// Writes the page, or with `check` fails where it differs from the library's tables.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: install what is missing, then run everything.
+//! `cargo xtask test`: installs what is missing, then runs every test.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Is there a Vulkan driver on this machine?
+//! The search for a Vulkan driver on this machine.
 //!
 //! On Linux two things must be there: the loader, `libvulkan.so.1`, and a driver, announced by
 //! a JSON manifest in one of the folders that the loader searches
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 const LOADER: &str = "libvulkan.so.1";
 
-/// What is missing before a program can open a Vulkan device, in words; empty when nothing is.
+/// The parts that are missing for a Vulkan device, in words; empty if none is missing.
 pub fn missing() -> Vec<&'static str> {
     let mut missing = Vec::new();
     if cfg!(target_os = "linux") {
@@ -68,7 +68,7 @@ fn manifest_folders(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf>
     bases.push("/etc".into());
     bases.extend(personal("XDG_DATA_HOME", ".local/share"));
     bases.extend(shared("XDG_DATA_DIRS", "/usr/local/share:/usr/share"));
-    // Searched whatever XDG_DATA_DIRS says.
+    // Searched with any XDG_DATA_DIRS.
     bases.push("/usr/local/share".into());
     bases.push("/usr/share".into());
     bases.iter().map(|base| base.join("vulkan").join("icd.d")).collect()

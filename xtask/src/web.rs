@@ -39,7 +39,7 @@ pub struct Options {
     speed: bool,
 }
 
-/// Builds the package and the page, and does with them what the options say.
+/// Builds the package and the page, and serves, tests or measures them.
 ///
 /// # Errors
 ///

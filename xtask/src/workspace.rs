@@ -1,4 +1,4 @@
-//! Where the repository is, and how its programs are started.
+//! The root of the repository, and how cargo is started there.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! `bindgen MODULE.wasm FOLDER`: the JavaScript that loads the module, and the module as it loads it.
+//! Writes the JavaScript that loads the WebAssembly module.
+//!
 //! What the `wasm-bindgen` command does, without installing it; an example of `xtask`, so that only
 //! `cargo xtask web` builds it.
 

@@ -1,4 +1,4 @@
-//! Where threads wait for each other, many thousand times a second.
+//! The barrier at which the threads of a run wait for each other.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

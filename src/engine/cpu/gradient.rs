@@ -1,4 +1,4 @@
-//! The gradient of a block's parameters, which the threads have computed in parts, and its norm.
+//! The sum and the norm of the threads' gradients of a block.
 
 use super::lanes::Lanes;
 use super::layout::Block;

@@ -1,4 +1,4 @@
-//! A thread that does one job after the other, so that a caller need not wait for them.
+//! A thread that runs jobs one after the other, so that the caller does not wait.
 
 use crate::engine::Pending;
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! Vectors of f32 as [`Number`]s, so that formulas compute a whole vector at a time; and f32 itself.
+//! Vectors of f32 as `Number`s, so that a formula computes a whole vector at a time.
 //!
 //! The functions are plain arithmetic without branches, accurate to a few units in the last place.
 

@@ -1,4 +1,4 @@
-//! Where the parameters stand in the engine: in blocks, each padded, transposed and owned.
+//! The layout of the parameters: padded blocks with transposed copies, each owned by one thread.
 //!
 //! A block is a range of the rows of a layer's weights `[fan_in, fan_out]`; the last one of a
 //! layer has its biases as one more row, if the layer has any. Rows are as wide as whole cache lines, and whatever

@@ -1,4 +1,4 @@
-//! Numbers in whole cache lines, and rows of them.
+//! Buffers aligned to cache lines.
 
 use std::ops::{Deref, DerefMut};
 

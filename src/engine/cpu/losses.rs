@@ -1,4 +1,4 @@
-//! Losses with their gradients, of one sample in f32.
+//! Losses with their gradients, one sample at a time in f32.
 
 use crate::activation::{Activation, Backward};
 use crate::loss::{Formula, Loss, Visitor};

@@ -1,4 +1,4 @@
-//! Matrix products on the calling thread: bounds, and the cut into tiles.
+//! Matrix products on the calling thread: checks of the bounds, and the division into tiles.
 //!
 //! All three products of training have one form, `C ← after(before + A·B)`, in which A is read
 //! number by number, with any strides, and B and C in vectors along their rows: the weighted sums

@@ -1,4 +1,4 @@
-//! A training run on the CPU, beside its caller.
+//! A training run on the CPU, on a thread of its own.
 
 use super::jobs::Jobs;
 use super::run::Run;

@@ -1,4 +1,4 @@
-//! A tile of samples on its way through the network, forward and back.
+//! The forward and backward pass of a tile of samples.
 
 use super::elementwise::{Rows, activate, activate_with_slopes, drop_outputs, encode};
 use super::layout::{Block, Layout, Purpose};

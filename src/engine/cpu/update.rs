@@ -1,4 +1,4 @@
-//! The optimizers in f32, with what surrounds them, over the parameters of a block.
+//! The optimizers and their wrappers in f32, over a block of parameters.
 
 use super::gradient::Gradient;
 use super::lanes::Lanes;

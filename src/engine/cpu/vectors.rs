@@ -1,4 +1,4 @@
-//! Which vector instructions the processor has.
+//! Detection of the processor's vector instructions.
 
 /// The widest vector instructions there are.
 pub(super) fn available() -> pulp::Arch {

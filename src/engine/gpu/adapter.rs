@@ -1,4 +1,4 @@
-//! Which adapters there are, and which one is taken.
+//! The adapters, what they must support, and their order of preference.
 
 use crate::device::{Api, Backend, Device, DeviceType};
 use crate::error::{Error, Result};

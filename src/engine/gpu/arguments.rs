@@ -1,5 +1,6 @@
-//! The arguments of kernels besides their buffers: for each kernel the numbers of its `Shape`, and the
-//! `Step` that some kernels read. A test compares each type here with the WGSL of the kernels.
+//! The arguments of each kernel besides its buffers, as types.
+//!
+//! A test compares each type here with the WGSL of the kernels.
 
 /// The numbers that a kernel is given, laid out as its `Shape` in WGSL.
 pub(super) trait Arguments: bytemuck::Pod {

@@ -1,4 +1,4 @@
-//! What a browser tells of its adapter, and can do, beside what wgpu passes on.
+//! What a browser reports about its adapter beyond what wgpu passes on.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};

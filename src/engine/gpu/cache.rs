@@ -1,5 +1,7 @@
-//! What is remembered on disk from one run to the next. It only saves time: whatever is missing,
-//! broken or foreign is left aside, and what cannot be written is not.
+//! Cache files: found shapes and compiled kernels.
+//!
+//! A cache file only saves time. A file that is missing, damaged or foreign is ignored, and a file
+//! that cannot be written is skipped.
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::files;

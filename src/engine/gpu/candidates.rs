@@ -1,4 +1,4 @@
-//! The shapes that are tried for a network on a device.
+//! The shapes that the search tries for a network on a device.
 
 use super::layout::Layout;
 use super::shape::{Abilities, Shape, Shapes, TILE_SPACING};

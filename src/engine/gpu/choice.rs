@@ -1,4 +1,4 @@
-//! Which kernels the GPU engine uses.
+//! `Kernels`: the user's choice of kernels.
 
 use crate::error::{Error, Result, invalid_setting};
 

@@ -1,4 +1,4 @@
-//! Compiles kernels, each once.
+//! Compilation of kernels, each once a device.
 
 use super::device::Gpu;
 use super::kernels::{Access, Kernel, KernelKey, Needs, Source};

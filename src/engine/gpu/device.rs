@@ -1,4 +1,4 @@
-//! An open device, and everything that can go wrong with it.
+//! An open device: buffers, error scopes, reported errors and the kernel cache.
 
 use super::adapter::Candidate;
 use super::cache::Cache;

@@ -1,4 +1,6 @@
-//! The loss on some samples, computed on the device in parts. The dispatches of a part are recorded once.
+//! The loss on a dataset, computed on the device in parts.
+//!
+//! The dispatches of a part are recorded once.
 
 use super::arguments::LossSum;
 use super::device::{Gpu, STEP_STRIDE};

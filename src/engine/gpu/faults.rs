@@ -1,4 +1,4 @@
-//! What happens on devices that are small, or whose driver refuses something.
+//! Tests on small devices and on drivers that refuse something.
 
 use super::adapter::{self, Candidate};
 use super::cache::Cache;

@@ -1,5 +1,4 @@
-//! The fused path: a training step in three dispatches, a prediction in one, for networks whose
-//! hidden layers are at most 128 wide.
+//! Buffers and dispatches of the fused kernels, and the networks that they support.
 
 use super::device::Gpu;
 use super::evaluation::Sinks;

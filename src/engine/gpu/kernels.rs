@@ -1,4 +1,4 @@
-//! The table of the kernels: one file in `shaders/` each, and what it binds.
+//! The table of the kernels: the file and the bindings of each.
 
 use super::arguments::{self, Arguments};
 use crate::activation::{Activation, Backward};

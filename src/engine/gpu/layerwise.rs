@@ -1,5 +1,6 @@
-//! A network layer by layer: its buffers, planned once, and its dispatches, forward beside
-//! backward. Works for any width and depth.
+//! Buffers and dispatches of a network, layer by layer.
+//!
+//! Works for any width and depth.
 
 pub(super) mod scored;
 

@@ -1,4 +1,4 @@
-//! Where everything is on the device that the fused kernels read and write.
+//! The layout of a network's buffers for the fused kernels.
 
 use super::shape::Shape;
 use crate::encoding::Encoding;

@@ -1,4 +1,4 @@
-//! The text of the kernels, for tools that look at what a compiler makes of them.
+//! The text of every kernel and the dispatches of a step, for tools.
 
 use super::candidates;
 use super::fused::{self, Keys, PREDICTED, usual};

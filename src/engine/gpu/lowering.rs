@@ -1,4 +1,4 @@
-//! The ways to run a network on a GPU, in one table, and the choice between them.
+//! The table of the lowerings (fused and layerwise), and the choice between them.
 //!
 //! A [`Lowering`] turns a task, such as a training step, into dispatches of kernels. `Kernels::Auto` goes
 //! through the table: where a lowering cannot take the task, or the driver refuses its kernels, the next

@@ -1,4 +1,4 @@
-//! What drivers compiled before, where wgpu can hand it to them again.
+//! The cache of compiled pipelines on disk, for drivers that support it.
 
 use super::cache::Cache;
 use super::kernels::fnv;

@@ -1,4 +1,4 @@
-//! How long each kernel of a training step takes on the device.
+//! The time of each kernel of a training step, by the device's clock.
 
 use super::recorder::play_timed;
 use super::session::GpuSession;

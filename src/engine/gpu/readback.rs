@@ -1,4 +1,4 @@
-//! From the device back to the host, without blocking.
+//! Asynchronous copies from the device to the host.
 
 use super::device::{Gpu, Scopes};
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! A map of bounded size.
+//! A map that keeps the entries used last.
 
 use std::collections::HashMap;
 use std::hash::Hash;

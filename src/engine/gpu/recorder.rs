@@ -1,4 +1,4 @@
-//! Calls of kernels as data: recorded once, played many times.
+//! Kernel calls as data: recorded once, played many times.
 
 use super::arguments::Arguments;
 use super::device::{Gpu, STEP_STRIDE};

@@ -1,4 +1,4 @@
-//! What a run changes on the device.
+//! The buffers that a training run changes.
 
 use super::device::Gpu;
 use super::recorder::Recorder;

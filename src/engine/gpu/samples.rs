@@ -1,4 +1,4 @@
-//! A dataset on the device.
+//! A dataset on the device, and how a batch is gathered from it.
 
 use super::arguments::{Gather, GatherPixels};
 use super::device::Gpu;

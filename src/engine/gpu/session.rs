@@ -1,4 +1,4 @@
-//! A training run on a device.
+//! A training run on a device: submissions of steps, their status, kept states.
 
 mod evaluate;
 mod transfer;

@@ -1,5 +1,4 @@
-//! Writes the fused kernels for one network: `shaders/fused_step.wgsl` and
-//! `shaders/weight_gradients.wgsl` with its sizes, activations and loss as constants.
+//! Writes the fused kernels for one network.
 
 use super::kernels::{DROPOUT, KernelKey, PERMUTATION, PIXELS, SINE, STEP, Source};
 use super::layout::{ALIGNMENT, Layout};

@@ -1,4 +1,4 @@
-//! What the kernels read of a step.
+//! The constants of a training step, as the kernels read them.
 
 pub(super) use super::arguments::StepData;
 

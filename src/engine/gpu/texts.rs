@@ -1,5 +1,4 @@
-//! The texts of the kernels: every template filled in every configuration, what they bind beside the
-//! table of the kernels, and the fused kernels of a network beside those that were last reviewed.
+//! Tests of the kernel texts: every template in every configuration, bindings, golden files.
 
 use super::arguments::{Arguments, Field};
 use super::candidates::candidates;

@@ -1,4 +1,4 @@
-//! Finds the fastest shapes of the fused kernels for a network on a device, once, and remembers them.
+//! The search for the fastest shapes of the fused kernels.
 
 use super::cache::Cache;
 use super::device::Gpu;

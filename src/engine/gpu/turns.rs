@@ -1,4 +1,4 @@
-//! How often the loops of a kernel turn, for drivers that end them early.
+//! The number of iterations of the kernels' loops, for drivers that end loops early.
 //!
 //! Mesa's llvmpipe ends the loops of an invocation after 65,535 turns of all of them together, without a
 //! word: the results are wrong. So the kernels are only used there where their loops turn less often.

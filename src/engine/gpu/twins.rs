@@ -1,5 +1,4 @@
-//! Every kernel beside its twin in the reference, on random shapes and extreme values, on every
-//! adapter there is.
+//! Tests of every kernel against its twin in the reference, on every adapter.
 //!
 //! Tolerances are derived, not tuned: an f32 operation is off by at most half a unit ε = 2⁻²³ of
 //! its result, so a sum of n terms is off by at most about n·ε times the sum of their sizes. The

@@ -1,4 +1,4 @@
-//! The kernels that update the parameters: their texts, and their calls.
+//! The kernels that update the parameters, and their calls.
 
 use super::arguments;
 use super::device::Gpu;

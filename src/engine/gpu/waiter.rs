@@ -1,4 +1,4 @@
-//! Waits for submissions, so that no future has to.
+//! The thread that waits for submissions.
 
 #[cfg(test)]
 use super::lock::lock;

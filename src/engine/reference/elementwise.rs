@@ -1,4 +1,4 @@
-//! Activations and softmax, forward beside backward.
+//! Activations, dropout and softmax, forward and backward.
 
 use crate::activation::Activation;
 use crate::dropout::{self, Masks};

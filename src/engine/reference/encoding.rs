@@ -1,4 +1,4 @@
-//! What happens to samples before the first layer.
+//! The gathering of a batch and the encoding of its inputs.
 
 use crate::dataset::Dataset;
 use crate::permutation::Permutation;

@@ -1,4 +1,4 @@
-//! Matrix products and biases, forward beside backward.
+//! Matrix products and biases, forward and backward.
 
 /// Matrix product: `c[i, j] = Σₚ a[i, p]·b[p, j]`.
 ///

@@ -1,4 +1,4 @@
-//! Losses: the value of each sample and the gradient, side by side.
+//! The loss of each sample and its gradient.
 
 use crate::loss::{Formula, Loss, Visitor};
 

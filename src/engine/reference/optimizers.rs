@@ -1,4 +1,4 @@
-//! Optimizers: from a gradient to an update, over the flat vector of parameters.
+//! The update of all parameters by an optimizer.
 
 use crate::optimizer::{Constants, Formula, MOST_STATES, Optimizer, Visitor};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What surrounds an optimizer, over the flat vectors of gradients and parameters.
+//! The wrappers of an optimizer: clipping, lookahead, moving average.
 
 use super::optimizers::{self, gradient_norms, update};
 use crate::engine::Plan;

@@ -1,4 +1,4 @@
-//! Forms of the functions of a training run that block until the device is done.
+//! The blocking forms of the functions of `Training`.
 
 use super::Training;
 use super::saved::TrainingState;

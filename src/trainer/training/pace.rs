@@ -1,4 +1,4 @@
-//! Training at the caller's pace: some steps, an epoch, or until another thread stops it.
+//! Training by the step, by the epoch, or until a stop handle is used.
 
 use super::Training;
 use crate::dataset::Dataset;

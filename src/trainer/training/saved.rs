@@ -1,4 +1,4 @@
-//! A training run at some moment, from which it can go on elsewhere.
+//! `TrainingState`: a run at one moment, from which it can continue.
 
 use super::{Judge, Training};
 use crate::engine::Engine;

@@ -1,8 +1,8 @@
-//! Impasto as a contestant of `cargo xtask peers`, and the worker of `cargo xtask scaling`:
-//! `peer-impasto impasto-cpu | impasto-gpu | scaling`.
+//! Impasto as a contestant of `cargo xtask peers`, and the worker of `cargo xtask scaling`.
 //!
-//! It stands here as an example of the package `xtask`, so that only these two chores build
-//! the library, and with the same features as any other build of it.
+//! Usage: `peer-impasto impasto-cpu | impasto-gpu | scaling`. The program is an example of the package
+//! `xtask`, so that only these two commands build the library, with the same features as any other
+//! build of it.
 
 mod scaling;
 #[path = "../serve.rs"]
@@ -22,7 +22,7 @@ struct Impasto {
     network: Network,
     dataset: Dataset,
     trainer: Trainer,
-    /// What the last call of `train` told.
+    /// The summary of the last call of `train`.
     last: Option<Summary>,
 }
 
@@ -62,8 +62,8 @@ impl Contestant for Impasto {
         let first = self.last.is_none();
         let seconds = if first { start.elapsed().as_secs_f64() } else { summary.seconds };
         self.last = Some(summary);
-        // The first epoch is told with all that is compiled and loaded for it. Later ones are
-        // told without loading the samples, which the other contestants do once.
+        // The time of the first epoch includes all that is compiled and loaded for it. The time of
+        // later epochs excludes loading the samples, which the other contestants do once.
         Ok(seconds)
     }
 
@@ -73,7 +73,7 @@ impl Contestant for Impasto {
     }
 }
 
-/// The engine that `name` stands for, with options of Impasto's own (`cargo xtask peers --option
+/// The engine that `name` means, with options of Impasto's own (`cargo xtask peers --option
 /// NAME=VALUE`): `kernels`, as `paint --kernels` has it, and `tune`, `yes` or `no`. Both are for the
 /// GPU engine; a search counts to the first epoch.
 fn open_engine(name: &str, job: &Job) -> Outcome<Engine> {
@@ -102,7 +102,7 @@ fn open_backend(gpu: bool, threads: usize, options: &Options) -> Outcome<Engine>
     Ok(if gpu { options.open()? } else { impasto::cpu::CpuEngine::new(Some(threads))?.into() })
 }
 
-/// The network that everyone trains: ReLU throughout, linear outputs.
+/// The network that all contestants train: ReLU throughout, linear outputs.
 fn network(inputs: usize, hidden: &[usize], outputs: usize, seed: u64) -> impasto::Result<Network> {
     Network::builder(inputs)
         .hidden(hidden, Activation::Relu)

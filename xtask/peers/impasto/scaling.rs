@@ -1,4 +1,4 @@
-//! One size of `cargo xtask scaling`, in a process of its own so that its memory can be told.
+//! One size of `cargo xtask scaling`, in a process of its own so that its memory can be measured.
 
 #[path = "../../src/peers/points.rs"]
 mod points;
@@ -57,7 +57,7 @@ fn measure(size: &Size) -> Outcome<Cost> {
     })
 }
 
-/// Tells the measured steps from those before, and stops after the last.
+/// Separates the measured steps from those before, and stops after the last.
 struct Watch {
     start: Instant,
     /// When measuring may begin, and when it may end.

@@ -1,4 +1,4 @@
-//! A contestant's process, from the chore's side: a line of JSON in, a line of JSON out.
+//! The process of a contestant: one line of JSON in, one line of JSON out.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -47,8 +47,8 @@ impl Contestant {
         let mut line = serde_json::to_string(job).context("cannot write a job as JSON")?;
         line.push('\n');
         let mut answer = String::new();
-        let told = self.turns.write_all(line.as_bytes()).and_then(|()| self.turns.flush());
-        let heard = told.and_then(|()| self.answers.read_line(&mut answer));
+        let sent = self.turns.write_all(line.as_bytes()).and_then(|()| self.turns.flush());
+        let heard = sent.and_then(|()| self.answers.read_line(&mut answer));
         if !matches!(heard, Ok(bytes) if bytes > 0) {
             let reason = self.last_words();
             bail!("{} ended without an answer: {reason}", self.name);
@@ -160,7 +160,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_contestant_that_fails_is_told_with_its_reason() {
+    fn a_contestant_that_fails_is_reported_with_its_reason() {
         let mut command = Command::new("sh");
         command.args(["-c", "read job; echo 'no such adapter' >&2; exit 1"]);
         let mut contestant = Contestant::start("burn-wgpu", &mut command).unwrap();

@@ -1,4 +1,4 @@
-//! The machine, the day and the commit that figures belong to.
+//! The machine, date and commit of the figures.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ pub struct Setting {
     pub threads: usize,
     /// Its vector instructions that matter here.
     pub simd: String,
-    /// Main memory in GiB, where the system tells.
+    /// Main memory in GiB, where the system reports it.
     pub memory_gib: Option<f64>,
     /// The operating system.
     pub system: String,

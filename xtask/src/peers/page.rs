@@ -1,4 +1,4 @@
-//! `BENCHMARKS.md`: ratios first, then seconds, then how they came about.
+//! Writes `BENCHMARKS.md`.
 
 use super::machine::Setting;
 use super::plots;
@@ -210,7 +210,7 @@ fn peers_part(peers: &Peers) -> String {
     part += "Above 1 Impasto is faster, below 1 slower. In parentheses: the least and the most of \
              the rounds.\n";
     if peers.is_software() {
-        part += "The adapter is a software adapter: the processor, in disguise, not a GPU.\n";
+        part += "The adapter is a software adapter: it computes on the processor, not on a GPU.\n";
     }
     part += &busy(peers);
     part += "\n### Seconds an epoch\n\n";
@@ -230,12 +230,12 @@ fn busy(peers: &Peers) -> String {
         return String::new();
     }
     format!(
-        "\n**The machine was busy**: someone's slowest round took {spread:.1} times as long as the\n\
-         fastest. Measure again before these figures are told to anyone.\n"
+        "\n**The machine was busy**: the slowest round of a contestant took {spread:.1} times as long as\n\
+         its fastest. Measure again before you quote these figures.\n"
     )
 }
 
-/// How near everyone comes to the machine's rate of matrix products.
+/// The share of each contestant in the machine's rate of matrix products.
 fn share(peers: &Peers) -> String {
     let Some(product) = &peers.product else { return String::new() };
     let rows = peers.rows(
@@ -264,7 +264,7 @@ fn share(peers: &Peers) -> String {
     )
 }
 
-/// First epochs, and that everyone learns.
+/// First epochs, and whether each contestant learns.
 fn proof(peers: &Peers) -> String {
     let header: Vec<String> =
         ["", "batch", "first epoch", "slowest/fastest round", "epochs", "loss: first", "last"]
@@ -290,11 +290,11 @@ fn proof(peers: &Peers) -> String {
     format!(
         "\n### First epochs and losses\n\n\
          <details><summary>Each contestant at each batch size</summary>\n\n{}\n</details>\n\n\
-         The first epoch is told with whatever is compiled, chosen or loaded for it. A loss is the\n\
-         mean over an epoch. Painting everything in the picture's mean colour would be a loss of\n\
-         {:.4}; who is not below half of that in the end has not learned and is not counted. Those\n\
-         that had too few steps for it trained on, unmeasured. Everyone trained as many epochs as\n\
-         fitted into their time, so the losses say nothing about who learns better.\n",
+         The time of the first epoch includes all that is compiled, chosen or loaded for it. A loss is\n\
+         the mean over an epoch. A painting in the picture's mean color has a loss of {:.4}. A\n\
+         contestant whose last loss is not below half of that has not learned and is not counted.\n\
+         Contestants that had too few steps for it trained on, unmeasured. Each contestant trained as\n\
+         many epochs as fitted into its time, so the losses do not show which one learns better.\n",
         table(&header, &rows),
         peers.constant_loss
     )
@@ -325,19 +325,19 @@ fn method(peers: &Peers) -> String {
          - *The same work*: `{}`, {} samples (x and y of the pixel centres in [-1, 1] → red, green,\n  \
            blue in [0, 1]); Adam with a learning rate of {}, ε 1e-8, no weight decay; a new order\n  \
            of the samples in each epoch.\n\
-         - *In turns*: everyone is a process of its own for each batch size, and they take turns\n  \
-           in each of {} rounds, in an order that changes. A turn is up to three spans of one or\n  \
+         - *In turns*: each contestant is a process of its own for each batch size. They take turns in\n  \
+           each of {} rounds, in an order that changes. A turn is up to three spans of one or\n  \
            more whole epochs, each timed from its first step until the device has finished the\n  \
            last. A figure is the median over the rounds of the median span, a ratio the median over\n  \
            the rounds of the ratio within the round.\n\
-         - *Everyone as their own documentation advises*: PyTorch and Burn with samples that stay\n  \
-           where they are computed with and one gather an epoch, no data loader, Adam fused where\n  \
-           there is such a thing, Burn with fusion and autotune; Burn and Candle compiled for this\n  \
-           very processor, Burn with its AVX-512 kernels; scikit-learn with one `fit` for each span,\n  \
-           and without its L2 penalty. Impasto is built as anyone builds it.\n\
-         - *Not taken part*: Candle with Intel's MKL and anything on CUDA or Metal. Burn runs its\n  \
-           kernels as WGSL.\n\n\
-         What computed where:\n\n{devices}\n\n{}",
+         - *As each documentation advises*: PyTorch and Burn keep the samples on the device, gather\n  \
+           once an epoch and use no data loader. Adam is fused where that exists. Burn uses fusion\n  \
+           and autotune. Burn and Candle are compiled for this processor, Burn with its AVX-512\n  \
+           kernels. scikit-learn calls `fit` once a span, without its L2 penalty. Impasto is built\n  \
+           with its default profile.\n\
+         - *Not measured*: Candle with Intel's MKL, and CUDA and Metal. Burn runs its kernels as\n  \
+           WGSL.\n\n\
+         Devices:\n\n{devices}\n\n{}",
         work::PICTURE,
         count(peers.samples as f64),
         work::LEARNING_RATE,
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_learn_is_not_counted() {
+    fn a_contestant_that_does_not_learn_is_not_counted() {
         let mut results = results();
         for entry in &mut results.peers[0].entries {
             entry.learned = entry.contestant != "candle";
@@ -552,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_machine_is_told() {
+    fn a_busy_machine_is_reported() {
         let mut results = results();
         assert!(!render(&results).contains("was busy"));
         let peers = &mut results.peers[0];

@@ -1,5 +1,4 @@
-//! The plots, as SVG: lines over logarithmic axes, dark on white, so that they can be read on any
-//! page.
+//! The plots of `BENCHMARKS.md`, as SVG.
 
 use std::ops::Range;
 
@@ -23,7 +22,7 @@ const SIZE: (u32, u32) = (760, 420);
 const LEGEND_COLUMNS: usize = 2;
 const LEGEND_ROW: u32 = 20;
 
-/// Colours that those who see few colours can tell apart (Okabe and Ito), the strongest first.
+/// Colors that color-blind readers can distinguish (Okabe and Ito), the strongest first.
 const COLOURS: [RGBColor; 9] = [
     RGBColor(213, 94, 0),
     RGBColor(0, 114, 178),
@@ -36,7 +35,7 @@ const COLOURS: [RGBColor; 9] = [
     RGBColor(120, 80, 160),
 ];
 
-/// What is drawn in one plot.
+/// The contents of one plot.
 struct Plot {
     title: String,
     x: Axis,
@@ -162,7 +161,7 @@ struct Scale<'a> {
 }
 
 impl Axis {
-    /// Where a number stands.
+    /// The position of a number.
     fn place(&self, value: f64) -> f64 {
         if self.logarithmic { value.max(f64::MIN_POSITIVE).log10() } else { value }
     }
@@ -234,7 +233,7 @@ fn svg(plot: &Plot) -> Result<String> {
 }
 
 fn draw_into(plot: &Plot, text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
-    // The legend stands below, where it covers no line.
+    // The legend is below, where it covers no line.
     let rows = plot.lines.len().div_ceil(LEGEND_COLUMNS);
     let size = (SIZE.0, SIZE.1 + rows as u32 * LEGEND_ROW);
     let area = SVGBackend::with_string(text, size).into_drawing_area();
@@ -282,7 +281,7 @@ mod tests {
         let scale = AXIS.round([0.03, 0.3].into_iter());
         let marks: Vec<String> = scale.marks.iter().map(|mark| format!("{mark:.2}")).collect();
         assert_eq!(marks, ["0.05", "0.10", "0.20"]);
-        // The lowest number stands a little above the lower end, the highest a little below the
+        // The lowest number is a little above the lower end, the highest a little below the
         // upper.
         let (low, high) = (scale.map(&0.03, (0, 1_000)), scale.map(&0.3, (0, 1_000)));
         assert!((1..100).contains(&low) && (900..1_000).contains(&high), "{low} {high}");

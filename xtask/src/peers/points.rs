@@ -1,5 +1,4 @@
-//! What `cargo xtask scaling` and its worker say to each other; the worker in
-//! `xtask/peers/impasto` compiles this same file.
+//! The messages between `cargo xtask scaling` and its worker.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -30,7 +29,7 @@ pub struct Size {
 /// What came of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Cost {
-    /// What it ran on.
+    /// The device that computed.
     pub device: String,
     /// Parameters of the network.
     pub parameters: u64,
@@ -40,8 +39,8 @@ pub struct Cost {
     pub steps: u64,
     /// Seconds a sample.
     pub sample_s: f64,
-    /// The largest host memory the process held, in bytes, where the system tells.
+    /// The largest host memory the process held, in bytes, where the system reports it.
     pub host_bytes: Option<u64>,
-    /// Device memory of the training run, in bytes, where the engine tells.
+    /// Device memory of the training run, in bytes, where the engine reports it.
     pub device_bytes: Option<u64>,
 }

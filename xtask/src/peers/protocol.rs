@@ -1,11 +1,12 @@
-//! What the chore and a contestant say to each other. The Rust contestants in `xtask/peers`
-//! compile this same file.
+//! The messages between `cargo xtask peers` and a contestant.
+//!
+//! The Rust contestants in `xtask/peers` compile this same file.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// A turn: what a contestant is asked to do next. All but the last three fields stay the same from
+/// A turn: the next work of a contestant. All but the last three fields stay the same from
 /// turn to turn.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Job {
@@ -19,7 +20,7 @@ pub struct Job {
     pub hidden: Vec<usize>,
     /// Adam's learning rate.
     pub learning_rate: f64,
-    /// Seed of whatever is random.
+    /// Seed of all random numbers.
     pub seed: u64,
     /// Threads to compute with, on the processor.
     pub threads: usize,
@@ -37,14 +38,14 @@ pub struct Job {
     pub epochs: usize,
 }
 
-/// What a contestant answers to a turn.
+/// The answer of a contestant to a turn.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Answer {
     /// Its name.
     pub contestant: String,
-    /// What it is, with its version.
+    /// Its name, with the version.
     pub version: String,
-    /// What it computes on.
+    /// The device that computes.
     pub device: String,
     /// Samples in a step.
     pub batch: usize,

@@ -1,4 +1,4 @@
-//! The private Python environment of the peers, under `target/peers/python`.
+//! The Python environment of the peers, in `target/peers/python`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -73,7 +73,7 @@ for pin in sys.argv[1:]:
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start {}", python.display()))?;
-    ensure!(output.status.success(), "{} cannot tell its packages", python.display());
+    ensure!(output.status.success(), "{} cannot list its packages", python.display());
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(String::from).collect())
 }
 

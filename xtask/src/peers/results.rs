@@ -1,5 +1,4 @@
-//! Everything that was measured, as it stands in `docs/benchmarks/benchmarks.json`; the page and
-//! the plots are drawn from it.
+//! All measurements, as stored in `docs/benchmarks/benchmarks.json`.
 
 use std::fs;
 use std::io::Write;
@@ -24,7 +23,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// Takes a run in, in place of what it measures anew.
+    /// Adds a run, which replaces earlier figures of the same kind.
     pub fn add(&mut self, run: Peers) {
         let again = |gpu| run.entries.iter().any(|entry| entry.gpu == gpu);
         for older in &mut self.peers {
@@ -48,7 +47,7 @@ pub struct Peers {
     pub epoch_flop: f64,
     /// The loss of the best constant colour.
     pub constant_loss: f64,
-    /// Rounds in which everyone had a turn.
+    /// Rounds in which every contestant had a turn.
     pub rounds: usize,
     /// The machine's matrix-product rate.
     pub product: Option<Product>,
@@ -91,9 +90,9 @@ impl Product {
 pub struct Entry {
     /// Its name in the protocol.
     pub contestant: String,
-    /// What it is, with its version.
+    /// Its name, with the version.
     pub version: String,
-    /// What it computes on.
+    /// The device that computes.
     pub device: String,
     /// Whether it computes on an adapter rather than on the processor.
     pub gpu: bool,
@@ -163,7 +162,7 @@ pub struct Point {
 }
 
 impl Results {
-    /// What the file holds; nothing if there is no file.
+    /// The contents of the file; empty if there is no file.
     ///
     /// # Errors
     ///

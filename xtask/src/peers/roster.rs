@@ -1,4 +1,4 @@
-//! Who takes part, and which program each of them is.
+//! The contestants, and the program of each.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ pub struct Member {
     pub name: &'static str,
     /// Whether it computes on an adapter.
     pub gpu: bool,
-    /// The program, and what comes before the name.
+    /// The program, and its arguments before the name.
     program: Vec<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ impl Member {
     }
 }
 
-/// Who takes part.
+/// The contestants.
 pub struct Roster {
     /// In the order of the tables.
     pub members: Vec<Member>,
@@ -161,5 +161,5 @@ pub fn build_impasto(cargo: &Cargo) -> Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|message| message["target"]["name"] == "peer-impasto")
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo does not tell where it put the program")
+        .context("cargo does not report where it put the program")
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask scaling`: what training costs as pictures, depth and width grow.
+//! `cargo xtask scaling`: the cost of training as pictures, depth and width grow.
 
 use std::io::Write;
 use std::num::NonZeroUsize;

@@ -1,4 +1,4 @@
-//! Who is measured when, and for how long.
+//! The order of the turns, and their length.
 
 /// A measured span takes about this long, where an epoch is not longer and the time allows it.
 const LONGEST_TURN: f64 = 3.0;
@@ -7,7 +7,7 @@ const LONGEST_TURN: f64 = 3.0;
 const SPANS: usize = 3;
 
 /// The order of `count` contestants in a round, from 0. Each round begins with another one and
-/// every second round runs backwards, so that nobody always follows the same one.
+/// every second round runs backwards, so that no contestant always follows the same one.
 pub fn order(round: usize, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     if count > 0 {
@@ -19,7 +19,7 @@ pub fn order(round: usize, count: usize) -> Vec<usize> {
     order
 }
 
-/// What a turn measures.
+/// The measurements of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// Measured spans.
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everyone_has_one_turn_in_each_round() {
+    fn every_contestant_has_one_turn_in_each_round() {
         for round in 0..8 {
             let mut order = order(round, 5);
             order.sort_unstable();
@@ -59,8 +59,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_always_follows_the_same_one() {
-        // Who goes right before contestant 0, over the rounds.
+    fn no_contestant_always_follows_the_same_one() {
+        // The contestants right before contestant 0, over the rounds.
         let before: std::collections::BTreeSet<usize> = (0..5)
             .filter_map(|round| {
                 let order = order(round, 5);

@@ -1,4 +1,4 @@
-//! Medians, and ratios of what was measured in the same rounds.
+//! Medians, and ratios of figures from the same round.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What everyone trains: a picture, a network, and what it costs to train it.
+//! The picture and the network that all contestants train.
 
 use std::path::Path;
 

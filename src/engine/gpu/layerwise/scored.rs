@@ -1,4 +1,4 @@
-//! A forward pass with a loss, and no backward pass.
+//! A layerwise forward pass with a loss and no backward pass.
 
 use super::{Forward, batch_weights, read_by, record_losses};
 use crate::engine::gpu::device::Gpu;

@@ -1,4 +1,4 @@
-//! Networks of narrow layers, by the fused kernels.
+//! The fused lowering, for networks of narrow layers.
 
 use crate::engine::Pending;
 use crate::engine::gpu::choice::Kernels;

@@ -1,4 +1,4 @@
-//! Any network, layer by layer.
+//! The layerwise lowering, for any network.
 
 use crate::engine::Pending;
 use crate::engine::gpu::choice::Kernels;

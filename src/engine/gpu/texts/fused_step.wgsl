@@ -1,4 +1,4 @@
-// What changes from step to step: one slice of a buffer, chosen by a dynamic offset.
+// The constants of a step: one slice of a buffer, chosen by a dynamic offset.
 struct Step {
     // Of the sample order: number of samples, half the bits of the permutation, its two keys.
     order: vec4<u32>,
@@ -14,7 +14,7 @@ struct Step {
     count: u32,
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
-    // What the loss of a sample is multiplied by.
+    // The factor of a sample's loss.
     loss_scale: f32,
     // Where the part starts in its order.
     part_first: u32,
@@ -32,19 +32,20 @@ struct Step {
     gather_kept: f32,
     gather_part: f32,
     updates: u32,
-    // What the masks of dropout follow from.
+    // The keys of the masks of dropout.
     masks: vec2<u32>,
 }
 
 @group(1) @binding(0) var<storage, read> this_step: Step;
 
-// Whether x is neither infinite nor NaN, told by its bits: compilers may assume that floats are.
+// Whether x is neither infinite nor NaN. It reads the bits, since compilers may assume that floats are
+// finite.
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-// The sample at a position of the epoch's order; where the dataset is a part of another, its number
-// there.      Twin: dataset::Dataset::sample_at
+// The order of samples: the sample at a position of the epoch's order. Of a part of a dataset, the number
+// of the sample in the whole.      Twin: dataset::Dataset::sample_at
 fn sample_at(position: u32) -> u32 {
     return permuted(this_step.part_first + permuted(position, this_step.order), this_step.part);
 }
@@ -95,8 +96,8 @@ fn mix_bits(seed: u32) -> u32 {
     return x ^ (x >> 16u);
 }
 
-// sin(2πu), by its Taylor series to the 13th power within a quarter turn, where it is off by less
-// than 1e-8. WGSL's own sin may be off by 5e-4.
+// The sine of turns: sin(2πu), by its Taylor series to the 13th power within a quarter turn, where it is
+// off by less than 1e-8. WGSL's own sin may be off by 5e-4.
 fn sin_turns(u: f32) -> f32 {
     let r = u - round(u);
     // sin(π − a) = sin(a) folds half a turn to a quarter.
@@ -149,6 +150,7 @@ fn values_of(i: u32) -> u32 {
     if i < 2u { return 0u + (i - 0u) * 8192u; }
     return 24576u;
 }
+// Hyperbolic tangent: f(z) = tanh z.      Twin: activation::tanh
 // Not WGSL's tanh, whose error some drivers let grow: tanh z = ±(1 − e)/(1 + e), e = e^−2|z| ≤ 1.
 fn activation_0(z: f32) -> f32 {
     let e = exp(-2.0 * abs(z));
@@ -156,6 +158,7 @@ fn activation_0(z: f32) -> f32 {
     return select(size, -size, z < 0.0);
 }
 fn activation_slope_0(y: f32) -> f32 { return 1.0 + -1.0 * y * y; }
+// Sigmoid: f(z) = 1/(1 + e^−z).      Twin: activation::sigmoid
 // e ≤ 1, so nothing overflows: 1/(1 + e^−z) = e^z/(1 + e^z).
 fn activation_1(z: f32) -> f32 {
     let e = exp(-abs(z));
@@ -190,7 +193,7 @@ fn finish_row(row: u32, scale: f32) -> f32 {
     for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }
     return loss;
 }
-// A tile of samples through the whole network in one dispatch: forward through all layers, the loss,
+// The forward and backward pass of a tile of samples in one dispatch: forward through all layers, the loss,
 // and back down through all layers.      Twins: reference::forward and reference::backward
 //
 // A template (src/template.rs): `@if` keeps or drops lines, and a line that begins with `@each r q:` is
@@ -199,7 +202,7 @@ fn finish_row(row: u32, scale: f32) -> f32 {
 // values_of, activate, slope,
 // slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network (src/engine/gpu/specialise.rs).
 //
-// Level 0 is what goes into layer 0, level l + 1 what layer l puts out. The values of a level are
+// Level 0 is the input of layer 0, level l + 1 the output of layer l. The values of a level are
 // [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The
 // parameters of a layer are [pitch below, pitch above], from weights_of(layer) on: the weights, then
 // a row of biases, then zeros. So a bias is the weight of that 1, and no length needs a remainder.
@@ -207,10 +210,10 @@ fn finish_row(row: u32, scale: f32) -> f32 {
 //
 // An invocation has ROWS samples, LANES apart, and COLUMNS columns in registers.
 // - cooperative: the invocations of a workgroup hold all columns of the tile's samples between them;
-//   what goes from layer to layer stands in workgroup memory.
+//   values that go from layer to layer are in workgroup memory.
 // - else: an invocation takes its own samples through the network, COLUMNS columns at a time. It
 //   reads no other's numbers, so none waits for another.
-// The parameters are read at an address that is the same for all lanes: as they stand, or, with
+// The parameters are read at an address that is the same for all lanes: directly, or, with
 // subgroups, each by one lane and then broadcast, where a load costs as much as many products.
 
 @group(0) @binding(1) var<storage, read> parameters: array<vec4<f32>>;
@@ -222,9 +225,9 @@ fn finish_row(row: u32, scale: f32) -> f32 {
 const TILE: u32 = LANES * ROWS;
 const WORKGROUP: u32 = LANES * GROUPS;
 
-// The sample that stands in each row of the tile.
+// The sample in each row of the tile.
 var<workgroup> chosen: array<u32, TILE>;
-// Values or deltas of the level at hand.
+// Values or deltas of the current level.
 var<workgroup> tile: array<vec4<f32>, TILE * TILE_FOURS>;
 var<workgroup> row_losses: array<f32, TILE>;
 
@@ -244,7 +247,7 @@ fn first_value(row: u32, column: u32) -> f32 {
 }
 
 
-// Four columns of what a layer puts out, from the weighted sums z.
+// Four columns of a layer's outputs, from the weighted sums z.
 fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     if column >= pitch_of(layer + 1u) { return; }
     let columns = column + vec4<u32>(0u, 1u, 2u, 3u);

@@ -1,4 +1,4 @@
-// What changes from step to step: one slice of a buffer, chosen by a dynamic offset.
+// The constants of a step: one slice of a buffer, chosen by a dynamic offset.
 struct Step {
     // Of the sample order: number of samples, half the bits of the permutation, its two keys.
     order: vec4<u32>,
@@ -14,7 +14,7 @@ struct Step {
     count: u32,
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
-    // What the loss of a sample is multiplied by.
+    // The factor of a sample's loss.
     loss_scale: f32,
     // Where the part starts in its order.
     part_first: u32,
@@ -32,13 +32,14 @@ struct Step {
     gather_kept: f32,
     gather_part: f32,
     updates: u32,
-    // What the masks of dropout follow from.
+    // The keys of the masks of dropout.
     masks: vec2<u32>,
 }
 
 @group(1) @binding(0) var<storage, read> this_step: Step;
 
-// Whether x is neither infinite nor NaN, told by its bits: compilers may assume that floats are.
+// Whether x is neither infinite nor NaN. It reads the bits, since compilers may assume that floats are
+// finite.
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }

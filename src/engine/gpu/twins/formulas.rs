@@ -1,4 +1,4 @@
-//! Activations and losses beside their twins.
+//! Tests of the activations and losses against their twins.
 
 use super::*;
 use crate::activation::tests::variants as activations;

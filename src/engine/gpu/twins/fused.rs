@@ -1,4 +1,5 @@
-//! The fused kernels beside the reference: whole passes, since they are one kernel each.
+//! Tests of the fused kernels against whole passes of the reference.
+//!
 //! `fused_step` is checked through what it predicts and, with `weight_gradients`, through loss and
 //! gradient.
 

@@ -1,4 +1,4 @@
-//! The optimizers beside their twins.
+//! Tests of the optimizers against their twins.
 
 use super::*;
 use crate::engine::gpu::update::{Norms, Update, pieces};

@@ -1,4 +1,4 @@
-//! What goes into a network beside its twins: batches of samples, and their encoding.
+//! Tests of gathering and encoding against their twins.
 
 use super::*;
 

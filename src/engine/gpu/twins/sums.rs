@@ -1,4 +1,4 @@
-//! Sums of many terms beside their twins.
+//! Tests of sums of many terms against their twins.
 
 use super::*;
 
