@@ -16,8 +16,8 @@ pub use crate::device::Device;
 use crate::error::{Result, invalid_setting, unsupported};
 use crate::loss::Loss;
 use crate::network::Network;
-pub(crate) use crate::plan::check_evaluation;
 pub use crate::plan::{Plan, Step};
+pub(crate) use crate::plan::{check_evaluation, check_gradient, not_finite};
 use crate::resources::Resources;
 use crate::state::State;
 use crate::threads::{MaybeSend, MaybeSync};
@@ -319,6 +319,16 @@ pub trait Session: MaybeSend {
     ///
     /// Fails on samples that do not fit the network or the loss, and on a device that failed.
     fn evaluate<'a>(&'a mut self, dataset: &'a Dataset, loss: Loss) -> Pending<'a, f64>;
+
+    /// Updates the parameters once with a gradient of the caller's, in the order of
+    /// [`Network::parameters`], at a learning rate above 0. As in a step, the plan's optimizer and wrappers
+    /// take part and the L2 penalty is added.
+    ///
+    /// Fails on a gradient of another length or with a number that is not finite, on an update that is not
+    /// finite, after which the session takes no further step or update, and on a device that failed.
+    fn apply<'a>(&'a mut self, _gradient: &'a [f64], _learning_rate: f64) -> Pending<'a, ()> {
+        ready(unsupported("this session cannot apply a gradient of the caller's"))
+    }
 
     /// The memory that the session holds.
     fn resources(&self) -> Resources;

@@ -234,14 +234,14 @@ pub(crate) fn wgsl(name: &str, snippet: &str, component: &impl Serialize) -> Res
 /// formulas. Each line is `module: Type as "name";` or
 /// `module: Type as "name" { parameter: kind, … };`, where
 /// `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it. Those in
-/// `only … { }` are variants that are not in the list and that no text names.
+/// `unlisted { }` are variants that are not in the list and that no text names.
 macro_rules! family {
     (
         $(#[$meta:meta])*
         $Family:ident, $family:literal {
             $($module:ident: $Type:ident as $name:literal $({ $($field:ident: $kind:ty),+ })?;)+
         }
-        $(only $purpose:ident {
+        $(unlisted {
             $($module2:ident: $Type2:ident as $name2:literal $({ $($field2:ident: $kind2:ty),+ })?;)+
         })?
     ) => {

@@ -41,6 +41,7 @@ mod error;
 pub mod family;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;
+mod gradients;
 mod initialization;
 mod layer;
 pub mod loss;

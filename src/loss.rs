@@ -32,7 +32,8 @@ family! {
         smape: Smape as "smape" { epsilon: f64 };
         poisson: Poisson as "poisson" { log_input: bool };
     }
-    only evaluation {
+    unlisted {
+        linear: Linear as "linear";
         zero_one: ZeroOne as "zero-one" { threshold: f64 };
     }
 }
