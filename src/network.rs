@@ -205,13 +205,13 @@ impl Network {
     }
 
     /// Checks that `inputs` are whole samples; returns how many.
-    pub(crate) fn samples_in(&self, inputs: &[f64]) -> Result<usize> {
+    pub(crate) fn samples_in<R>(&self, inputs: &[R]) -> Result<usize> {
         whole_samples(inputs, self.inputs)
     }
 }
 
 /// Checks that `inputs` are whole samples of so many numbers; returns how many.
-pub(crate) fn whole_samples(inputs: &[f64], width: usize) -> Result<usize> {
+pub(crate) fn whole_samples<R>(inputs: &[R], width: usize) -> Result<usize> {
     if inputs.len().is_multiple_of(width) {
         Ok(inputs.len() / width)
     } else {
