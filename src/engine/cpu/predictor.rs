@@ -12,6 +12,7 @@ use super::scratch::{Scratch, Scratches};
 use super::tile::Shape;
 use crate::activation::Activation;
 use crate::engine::{Output, Pending, Prepared, ready};
+#[cfg(not(target_arch = "wasm32"))]
 use crate::error::Result;
 use crate::network::Network;
 use crate::real::Real;
