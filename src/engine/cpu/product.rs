@@ -265,7 +265,9 @@ impl<H: Simd> WithSimd for Cut<H> {
         });
         let end = job.columns - narrow.map_or(0, |_| rest);
         let mut column = 0;
-        if job.rows < FEW && job.at.depth <= most_depth::<S>(3) {
+        let uncut = job.at.depth <= most_depth::<S>(3);
+        // Where A is turned, its rows are the inputs of a layer, and the depth is what is long.
+        if job.rows < FEW && job.at.a_column == 1 && uncut && end > 2 * S::F32_LANES {
             column = few_rows(simd, job, end);
         }
         while column < end {
