@@ -124,6 +124,16 @@ impl Engine {
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
+    ///
+    /// ```
+    /// use impasto::{Activation, Engine, Network, cpu::CpuEngine};
+    ///
+    /// let engine = Engine::from(CpuEngine::new(Some(1))?);
+    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+    /// let logits: Vec<f32> = engine.logits(&network, &[0.5_f32, -1.0])?;
+    /// assert_eq!(logits.len(), 1);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     #[cfg(not(target_arch = "wasm32"))]
     pub fn logits<R: Real>(&self, network: &Network, inputs: &[R]) -> Result<Vec<R>> {
         self.outputs(network, inputs, Output::Logits)
@@ -205,6 +215,16 @@ pub trait Compute: MaybeSend + MaybeSync {
     ) -> Pending<'a, Vec<f64>>;
 
     /// [`forward`](Self::forward) of f32 numbers. Without an implementation, the numbers are converted.
+    ///
+    /// ```
+    /// use impasto::{Activation, Compute, Network, Output, reference::ReferenceEngine};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+    /// let engine = ReferenceEngine::new();
+    /// let outputs = engine.forward_f32(&network, &[0.5, -1.0], Output::Activated);
+    /// assert_eq!(pollster::block_on(outputs)?.len(), 1);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     fn forward_f32<'a>(
         &'a self,
         network: &'a Network,
@@ -268,8 +288,22 @@ pub trait Compute: MaybeSend + MaybeSync {
     }
 }
 
-/// A network that an engine has prepared for predictions. It owns what it needs. Users call it through a
-/// [`Model`](crate::Model).
+/// A network that an engine has prepared for predictions ([`Compute::prepare`]). It owns what it needs.
+/// Users call it through a [`Model`](crate::Model).
+///
+/// ```
+/// use impasto::{Activation, Compute, Network, Output, cpu::CpuEngine};
+///
+/// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+/// let engine = CpuEngine::new(Some(1))?;
+/// let mut outputs = [0.0; 1];
+/// if let Some(prepared) = pollster::block_on(engine.prepare(&network))? {
+///     prepared.forward_blocking(&[0.5, -1.0], Output::Activated, &mut outputs)?;
+///     pollster::block_on(prepared.forward(&[0.5, -1.0], Output::Activated, &mut outputs))?;
+/// }
+/// assert!(outputs[0] > 0.0);
+/// # Ok::<(), impasto::Error>(())
+/// ```
 pub trait Prepared: MaybeSend + MaybeSync {
     /// Writes the outputs (or logits) of `inputs`, `[samples, network.inputs()]`, to `outputs`,
     /// `[samples, network.outputs()]`. The caller has checked the lengths; there may be no sample.

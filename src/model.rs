@@ -115,6 +115,16 @@ impl Model {
     }
 
     /// What it runs on.
+    ///
+    /// ```
+    /// # use impasto::{Activation, Backend, Engine, Network, cpu::CpuEngine};
+    /// # let engine = Engine::from(CpuEngine::new(Some(1))?);
+    /// let network = Network::builder(2).output(3, Activation::Softmax).build()?;
+    /// let model = engine.prepare(&network)?;
+    /// assert_eq!((model.inputs(), model.outputs()), (2, 3));
+    /// assert_eq!(model.device().backend, Backend::Cpu);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     pub fn device(&self) -> &Device {
         &self.0.device
     }
