@@ -46,6 +46,7 @@ mod initialization;
 mod layer;
 pub mod loss;
 mod metric;
+mod model;
 mod network;
 pub mod number;
 mod opening;
@@ -54,6 +55,7 @@ mod permutation;
 mod picture;
 mod plan;
 mod random;
+mod real;
 mod resources;
 pub mod schedule;
 mod segment;
@@ -75,14 +77,15 @@ pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};
 pub use encoding::Encoding;
 pub use engine::{
-    Compute, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Session, Step,
-    cpu, gpu, reference,
+    Compute, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Prepared,
+    Session, Step, cpu, gpu, reference,
 };
 pub use error::{Error, Result};
 pub use initialization::Initialization;
 pub use layer::Layer;
 pub use loss::Loss;
 pub use metric::{Metric, Metrics};
+pub use model::Model;
 pub use network::Network;
 pub use network::builder::Builder;
 pub use opening::Options;
@@ -92,6 +95,7 @@ pub use optimizer::Optimizer;
 pub use permutation::Permutation;
 pub use picture::Picture;
 pub use picture::quality::{psnr, ssim};
+pub use real::Real;
 pub use resources::Resources;
 pub use schedule::Schedule;
 pub use schedule::plateau::Plateau;
@@ -115,7 +119,7 @@ pub use wrapper::ema::Ema;
 pub use wrapper::lookahead::Lookahead;
 pub use wrappers::Wrappers;
 
-/// Engines, runs and what they wait for can move to another thread.
+/// Engines, models, runs and what they wait for can move to another thread.
 #[cfg(not(target_arch = "wasm32"))]
 const _: () = {
     const fn send<T: Send + ?Sized>() {}
@@ -125,6 +129,8 @@ const _: () = {
     send::<cpu::CpuEngine>();
     send::<gpu::GpuEngine>();
     send::<reference::ReferenceEngine>();
+    send::<Model>();
+    sync::<Model>();
     send::<Box<dyn Session>>();
     send::<Training>();
     send::<Pending<'static, Outcome>>();

@@ -232,7 +232,7 @@ impl Network {
     }
 
     /// Checks that `inputs` are whole samples; returns how many.
-    pub(crate) fn samples_in(&self, inputs: &[f64]) -> Result<usize> {
+    pub(crate) fn samples_in<R>(&self, inputs: &[R]) -> Result<usize> {
         whole_samples(inputs, self.inputs)
     }
 }

@@ -18,22 +18,23 @@ mod lanes;
 mod layout;
 mod lines;
 mod losses;
+mod predictor;
 mod product;
 mod run;
+mod scratch;
 mod session;
 mod tile;
 mod update;
 mod vectors;
 
-use self::layout::{Layout, Purpose};
+use self::predictor::Predictor;
 use self::session::CpuSession;
-use self::tile::{Shape, Tile};
-use super::{Compute, Output, Pending, Plan, Session, handles, ready};
+use super::{Compute, Output, Pending, Plan, Prepared, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
 use crate::error::{Error, Result};
 use crate::network::Network;
-use rayon::prelude::*;
+use crate::real::Real;
 use std::sync::Arc;
 
 /// The CPU as an engine. A clone shares its threads.
@@ -75,6 +76,17 @@ impl CpuEngine {
         self.notes.push(note);
         self
     }
+
+    fn predictor(&self, network: &Network) -> Predictor {
+        Predictor::new(network, self.threads, self.pool.clone())
+    }
+
+    fn outputs<R: Real>(&self, network: &Network, inputs: &[R], output: Output) -> Result<Vec<R>> {
+        let samples = network.samples_in(inputs)?;
+        let mut outputs = vec![R::default(); samples * network.outputs()];
+        self.predictor(network).predict(inputs, output, &mut outputs);
+        Ok(outputs)
+    }
 }
 
 handles!(CpuEngine);
@@ -106,28 +118,19 @@ impl Compute for CpuEngine {
         inputs: &'a [f64],
         output: Output,
     ) -> Pending<'a, Vec<f64>> {
-        ready(network.samples_in(inputs).map(|samples| {
-            let layout = Layout::of(network, 1);
-            let shape = Shape::of(network, &layout);
-            let blocks = layout.blocks(network, Purpose::Prediction, &[]);
-            let blocks: Vec<_> = blocks.iter().collect();
-            let mut outputs = vec![0.0; samples * network.outputs()];
-            let rows = shape.tile_rows(samples.div_ceil(self.threads));
-            let predict = |tile: &mut Tile, (inputs, outputs): (&[f64], &mut [f64])| {
-                tile.predict(&shape, &blocks, inputs, output, outputs);
-            };
-            let (wide_in, wide_out) = (rows * network.inputs(), rows * network.outputs());
-            if let Some(pool) = &self.pool {
-                pool.install(|| {
-                    let parts = inputs.par_chunks(wide_in).zip(outputs.par_chunks_mut(wide_out));
-                    parts.for_each_init(|| Tile::new(&shape, rows, Purpose::Prediction), predict);
-                });
-            } else {
-                let mut tile = Tile::new(&shape, rows, Purpose::Prediction);
-                let parts = inputs.chunks(wide_in).zip(outputs.chunks_mut(wide_out));
-                parts.for_each(|part| predict(&mut tile, part));
-            }
-            outputs
-        }))
+        ready(self.outputs(network, inputs, output))
+    }
+
+    fn forward_f32<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f32],
+        output: Output,
+    ) -> Pending<'a, Vec<f32>> {
+        ready(self.outputs(network, inputs, output))
+    }
+
+    fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {
+        ready(Ok(Some(Box::new(self.predictor(network)) as Box<dyn Prepared>)))
     }
 }

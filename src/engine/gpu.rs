@@ -27,6 +27,7 @@ mod lock;
 mod lowering;
 mod pipelines;
 mod prediction;
+mod predictor;
 mod profile;
 mod readback;
 mod recent;
@@ -55,11 +56,13 @@ pub use listing::{Dispatch, Listing, listings, other_listings};
 
 use self::choice::Choice;
 use self::device::Gpu;
+use self::predictor::Predictor;
 use self::task::PredictionTask;
-use super::{Compute, Device, KernelTime, Output, Pending, Plan, Session, handles};
+use super::{Compute, Device, KernelTime, Output, Pending, Plan, Prepared, Session, handles};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::network::Network;
+use crate::real::Real;
 use std::fmt;
 use std::sync::Arc;
 
@@ -152,12 +155,12 @@ impl GpuEngine {
         self.gpu.destroy();
     }
 
-    async fn forward_in_parts(
+    async fn forward_in_parts<R: Real>(
         &self,
         network: &Network,
-        inputs: &[f64],
+        inputs: &[R],
         output: Output,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Vec<R>> {
         self.gpu.check()?;
         let samples = network.samples_in(inputs)?;
         if samples == 0 {
@@ -215,5 +218,21 @@ impl Compute for GpuEngine {
         output: Output,
     ) -> Pending<'a, Vec<f64>> {
         Box::pin(self.forward_in_parts(network, inputs, output))
+    }
+
+    fn forward_f32<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f32],
+        output: Output,
+    ) -> Pending<'a, Vec<f32>> {
+        Box::pin(self.forward_in_parts(network, inputs, output))
+    }
+
+    fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {
+        Box::pin(async move {
+            let predictor = Predictor::new(&self.gpu, network, self.choice.kernels).await?;
+            Ok(Some(Box::new(predictor) as Box<dyn Prepared>))
+        })
     }
 }
