@@ -3,6 +3,7 @@
 mod files;
 mod painting;
 pub(crate) mod quality;
+#[cfg(feature = "safetensors")]
 mod saved;
 pub(crate) mod subject;
 

@@ -12,12 +12,21 @@
 mod barrier;
 mod elementwise;
 mod gradient;
+#[cfg(feature = "threads")]
+mod jobs;
+#[cfg(not(feature = "threads"))]
+#[path = "cpu/without_threads/jobs.rs"]
 mod jobs;
 mod kernel;
 mod lanes;
 mod layout;
 mod lines;
 mod losses;
+#[cfg(feature = "threads")]
+mod pool;
+#[cfg(not(feature = "threads"))]
+#[path = "cpu/without_threads/pool.rs"]
+mod pool;
 mod product;
 mod run;
 mod session;
@@ -26,46 +35,37 @@ mod update;
 mod vectors;
 
 use self::layout::{Layout, Purpose};
+use self::pool::Pool;
 use self::session::CpuSession;
 use self::tile::{Shape, Tile};
 use super::{Compute, Output, Pending, Plan, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::network::Network;
-use rayon::prelude::*;
-use std::sync::Arc;
 
 /// The CPU as an engine. A clone shares its threads.
 #[derive(Clone, Debug)]
 pub struct CpuEngine {
     device: Device,
-    threads: usize,
-    /// What predicts, if there is more than one thread: a browser's worker has no others.
-    pool: Option<Arc<rayon::ThreadPool>>,
+    pool: Pool,
     notes: Vec<String>,
 }
 
 impl CpuEngine {
-    /// An engine of so many threads; `None` takes one for each core that the process may use.
+    /// An engine of so many threads; `None` takes one for each core that the process may use. Without the
+    /// feature `threads` there is one, the caller's.
     ///
     /// # Errors
-    /// The operating system refused to start the threads.
+    /// The operating system refused to start the threads, or there are to be several without the feature
+    /// `threads`.
     pub fn new(threads: Option<usize>) -> Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.unwrap_or(cores).max(1);
-        let start = || {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .thread_name(|i| format!("impasto-cpu-{i}"))
-                .build()
-                .map_err(|error| Error::threads(threads, error))
-        };
-        let pool = (threads > 1).then(start).transpose()?.map(Arc::new);
+        let pool = Pool::new(threads)?;
+        let threads = pool.threads();
         let plural = if threads == 1 { "" } else { "s" };
         let name = format!("CPU, {threads} thread{plural}{}", vectors::name());
         let device = Device::processor(Backend::Cpu, name);
-        Ok(Self { device, threads, pool, notes: Vec::new() })
+        Ok(Self { device, pool, notes: Vec::new() })
     }
 }
 
@@ -95,7 +95,7 @@ impl Compute for CpuEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).and_then(|()| {
-            let session = CpuSession::new(network, *plan, dataset, self.threads)?;
+            let session = CpuSession::new(network, *plan, dataset, self.pool.threads())?;
             Ok(Box::new(session) as Box<dyn Session>)
         }))
     }
@@ -112,21 +112,14 @@ impl Compute for CpuEngine {
             let blocks = layout.blocks(network, Purpose::Prediction, &[]);
             let blocks: Vec<_> = blocks.iter().collect();
             let mut outputs = vec![0.0; samples * network.outputs()];
-            let rows = shape.tile_rows(samples.div_ceil(self.threads));
-            let predict = |tile: &mut Tile, (inputs, outputs): (&[f64], &mut [f64])| {
-                tile.predict(&shape, &blocks, inputs, output, outputs);
-            };
+            let rows = shape.tile_rows(samples.div_ceil(self.pool.threads()));
             let (wide_in, wide_out) = (rows * network.inputs(), rows * network.outputs());
-            if let Some(pool) = &self.pool {
-                pool.install(|| {
-                    let parts = inputs.par_chunks(wide_in).zip(outputs.par_chunks_mut(wide_out));
-                    parts.for_each_init(|| Tile::new(&shape, rows, Purpose::Prediction), predict);
-                });
-            } else {
-                let mut tile = Tile::new(&shape, rows, Purpose::Prediction);
-                let parts = inputs.chunks(wide_in).zip(outputs.chunks_mut(wide_out));
-                parts.for_each(|part| predict(&mut tile, part));
-            }
+            self.pool.for_each(
+                (inputs, wide_in),
+                (&mut outputs, wide_out),
+                || Tile::new(&shape, rows, Purpose::Prediction),
+                |tile, (inputs, outputs)| tile.predict(&shape, &blocks, inputs, output, outputs),
+            );
             outputs
         }))
     }

@@ -87,10 +87,10 @@ impl Picture {
     #[cfg(not(target_arch = "wasm32"))]
     fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let unfit = |reason| Error::Picture { path: path.into(), reason };
-        let format =
-            ImageFormat::from_path(path).ok().filter(ImageFormat::writing_enabled).ok_or_else(
-                || unfit("the name has no known picture format: end it in .png".into()),
-            )?;
+        let format = ImageFormat::from_path(path)
+            .ok()
+            .filter(ImageFormat::writing_enabled)
+            .ok_or_else(|| unfit("the name has no known picture format: end it in .png".into()))?;
         let mut bytes = std::io::Cursor::new(Vec::new());
         // Not `DynamicImage::write_to`, which would drop channels that the format cannot hold, without an error.
         let image = self.to_image();

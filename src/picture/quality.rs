@@ -1,4 +1,4 @@
-//! PSNR and SSIM of two pictures.
+//! PSNR, SSIM and pixel accuracy of two pictures.
 
 use super::Picture;
 use crate::error::Result;

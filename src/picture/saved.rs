@@ -1,4 +1,4 @@
-//! Saved networks that paint: a network in a file with its subject.
+//! Networks that are saved with the subject that they paint.
 
 use super::subject::Subject;
 use crate::error::{Error, Result};
