@@ -7,7 +7,12 @@
 //! What waits for a device is a future ([`Pending`]), since a browser must not block. The
 //! blocking forms ([`open`](crate::open), [`Engine::predict`]) are for native callers.
 
+mod choice;
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+#[cfg(not(feature = "gpu"))]
+#[path = "engine/without_gpu.rs"]
 pub mod gpu;
 pub mod reference;
 

@@ -6,7 +6,6 @@
 //! serde, so that the command line, files and messages agree.
 
 use crate::error::{Error, Result, invalid_setting};
-use crate::template::{self, Values};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -211,23 +210,6 @@ pub(crate) fn write(
         write!(f, "{}{parameter}={value}", if i == 0 { ':' } else { ',' })?;
     }
     Ok(())
-}
-
-/// The snippet of WGSL of the component `name` with `${parameter}` replaced by the parameters' values.
-///
-/// # Errors
-/// The snippet breaks the rules of a [`template`].
-pub(crate) fn wgsl(name: &str, snippet: &str, component: &impl Serialize) -> Result<String> {
-    let parameters = parameters(component);
-    let mut values = Values::default();
-    for (parameter, value) in &parameters {
-        let text = match value {
-            Value::Bool(value) => value.to_string(),
-            value => format!("{:?}", value.as_f64().unwrap_or_default() as f32),
-        };
-        values.texts.push((parameter, text));
-    }
-    template::fill(name, snippet, &values)
 }
 
 /// Defines a family: its modules, its enum, the list of all, names, parsing and the dispatch to the

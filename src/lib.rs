@@ -23,7 +23,24 @@
 //!
 //! There are three engines: [`gpu`] with WGSL kernels, [`cpu`] with SIMD on all cores, and
 //! [`mod@reference`], the f64 reference that the other engines are tested against.
+//!
+//! # Features
+//!
+//! All of them are on by default. With `default-features = false` the crate trains on the CPU, on one
+//! thread, and has few dependencies.
+//!
+//! | feature | what it adds | dependencies | without it |
+//! |---|---|---|---|
+//! | `gpu` | the GPU engine | `wgpu`, `futures-intrusive`, `dirs`, `tempfile` | [`Backend::Auto`] opens the CPU engine, and [`Backend::Gpu`] is an error |
+//! | `pictures` | [`Picture`], [`Subject`] and painting, [`psnr`] and [`ssim`] | `image`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
+//! | `safetensors` | [`Network::save`] and [`load`](Network::load), [`encode`] and [`decode`], [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
+//! | `threads` | training and prediction on all cores, and training beside the caller | `rayon`, `futures-intrusive` | the CPU engine works on the calling thread |
+//! | `relaxed-simd` (off) | in WebAssembly, a product and an addition in one instruction | | two instructions |
+//!
+//! `pictures` reads and writes PNG and JPEG. A program that depends on `image` itself, with more formats,
+//! gets these formats here too: `image = { version = "0.25", default-features = false, features = ["tiff"] }`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     target_arch = "wasm32",
     allow(clippy::arc_with_non_send_sync, reason = "a browser's device stays on its thread")
@@ -31,6 +48,7 @@
 
 pub mod activation;
 mod any_number;
+#[cfg(feature = "safetensors")]
 mod checkpoint;
 mod dataset;
 mod device;
@@ -39,7 +57,10 @@ pub mod encoding;
 mod engine;
 mod error;
 pub mod family;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(
+    not(target_arch = "wasm32"),
+    any(feature = "gpu", feature = "pictures", feature = "safetensors")
+))]
 pub mod files;
 mod gradients;
 mod initialization;
@@ -52,6 +73,7 @@ pub mod number;
 mod opening;
 pub mod optimizer;
 mod permutation;
+#[cfg(feature = "pictures")]
 mod picture;
 mod plan;
 mod random;
@@ -61,17 +83,20 @@ pub mod schedule;
 mod segment;
 mod standardizer;
 mod state;
-mod subject;
 mod summary;
+#[cfg(feature = "gpu")]
 mod template;
 mod threads;
 mod trainer;
+#[cfg(feature = "gpu")]
+mod wgsl;
 pub mod wrapper;
 mod wrappers;
 
 pub use activation::Activation;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "safetensors", not(target_arch = "wasm32")))]
 pub use checkpoint::save;
+#[cfg(feature = "safetensors")]
 pub use checkpoint::{decode, encode, load};
 pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};
@@ -93,8 +118,12 @@ pub use opening::Options;
 pub use opening::open;
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
-pub use picture::Picture;
-pub use picture::quality::{psnr, ssim};
+#[cfg(feature = "pictures")]
+pub use picture::{
+    Picture,
+    quality::{pixel_accuracy, psnr, ssim},
+    subject::Subject,
+};
 pub use real::Real;
 pub use resources::Resources;
 pub use schedule::Schedule;
@@ -102,7 +131,6 @@ pub use schedule::plateau::Plateau;
 pub use segment::{Segment, SegmentKind};
 pub use standardizer::Standardizer;
 pub use state::State;
-pub use subject::Subject;
 pub use summary::{Ending, Epoch, Summary};
 pub use trainer::data::TrainingData;
 #[cfg(not(target_arch = "wasm32"))]
@@ -127,6 +155,7 @@ const _: () = {
     send::<Engine>();
     sync::<Engine>();
     send::<cpu::CpuEngine>();
+    #[cfg(feature = "gpu")]
     send::<gpu::GpuEngine>();
     send::<reference::ReferenceEngine>();
     send::<Model>();

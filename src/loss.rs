@@ -179,18 +179,6 @@ impl Loss {
         self.mean() != Mean::Sum
     }
 
-    /// The WGSL that defines `row_loss(row, outputs, scale)`.
-    pub(crate) fn wgsl(self) -> Result<String> {
-        struct Snippet;
-        impl Visitor for Snippet {
-            type Output = &'static str;
-            fn visit<F: Formula>(self, _: F) -> &'static str {
-                F::WGSL
-            }
-        }
-        family::wgsl(self.name(), self.visit(Snippet), &self)
-    }
-
     /// Whether the parameters make sense.
     pub(crate) fn check(self) -> Result<()> {
         family::check(self.name(), &self.about(), &self)?;

@@ -12,12 +12,21 @@
 mod barrier;
 mod elementwise;
 mod gradient;
+#[cfg(feature = "threads")]
+mod jobs;
+#[cfg(not(feature = "threads"))]
+#[path = "cpu/without_threads/jobs.rs"]
 mod jobs;
 mod kernel;
 mod lanes;
 mod layout;
 mod lines;
 mod losses;
+#[cfg(feature = "threads")]
+mod pool;
+#[cfg(not(feature = "threads"))]
+#[path = "cpu/without_threads/pool.rs"]
+mod pool;
 mod predictor;
 mod product;
 mod run;
@@ -27,46 +36,38 @@ mod tile;
 mod update;
 mod vectors;
 
+use self::pool::Pool;
 use self::predictor::Predictor;
 use self::session::CpuSession;
 use super::{Compute, Output, Pending, Plan, Prepared, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::network::Network;
 use crate::real::Real;
-use std::sync::Arc;
 
 /// The CPU as an engine. A clone shares its threads.
 #[derive(Clone, Debug)]
 pub struct CpuEngine {
     device: Device,
-    threads: usize,
-    /// What predicts, if there is more than one thread: a browser's worker has no others.
-    pool: Option<Arc<rayon::ThreadPool>>,
+    pool: Pool,
     notes: Vec<String>,
 }
 
 impl CpuEngine {
-    /// An engine of so many threads; `None` takes one for each core that the process may use.
+    /// An engine of so many threads; `None` takes one for each core that the process may use. Without the
+    /// feature `threads` there is one, the caller's.
     ///
     /// # Errors
-    /// The operating system refused to start the threads.
+    /// The operating system refused to start the threads, or there are to be several without the feature
+    /// `threads`.
     pub fn new(threads: Option<usize>) -> Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.unwrap_or(cores).max(1);
-        let start = || {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .thread_name(|i| format!("impasto-cpu-{i}"))
-                .build()
-                .map_err(|error| Error::threads(threads, error))
-        };
-        let pool = (threads > 1).then(start).transpose()?.map(Arc::new);
+        let pool = Pool::new(threads)?;
+        let threads = pool.threads();
         let plural = if threads == 1 { "" } else { "s" };
         let name = format!("CPU, {threads} thread{plural}{}", vectors::name());
         let device = Device::processor(Backend::Cpu, name);
-        Ok(Self { device, threads, pool, notes: Vec::new() })
+        Ok(Self { device, pool, notes: Vec::new() })
     }
 }
 
@@ -78,7 +79,7 @@ impl CpuEngine {
     }
 
     fn predictor(&self, network: &Network) -> Predictor {
-        Predictor::new(network, self.threads, self.pool.clone())
+        Predictor::new(network, self.pool.clone())
     }
 
     fn outputs<R: Real>(&self, network: &Network, inputs: &[R], output: Output) -> Result<Vec<R>> {
@@ -107,7 +108,7 @@ impl Compute for CpuEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).and_then(|()| {
-            let session = CpuSession::new(network, *plan, dataset, self.threads)?;
+            let session = CpuSession::new(network, *plan, dataset, self.pool.threads())?;
             Ok(Box::new(session) as Box<dyn Session>)
         }))
     }

@@ -49,7 +49,6 @@ mod update;
 mod waiter;
 
 pub use adapter::NO_ADAPTER;
-pub use choice::Kernels;
 pub use device::Counts;
 #[doc(hidden)]
 pub use listing::{Dispatch, Listing, listings, other_listings};
@@ -58,13 +57,36 @@ use self::choice::Choice;
 use self::device::Gpu;
 use self::predictor::Predictor;
 use self::task::PredictionTask;
-use super::{Compute, Device, KernelTime, Output, Pending, Plan, Prepared, Session, handles};
+pub use super::choice::Kernels;
+use super::{
+    Compute, Device, Engine, KernelTime, Output, Pending, Plan, Prepared, Session, handles,
+};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::network::Network;
 use crate::real::Real;
 use std::fmt;
 use std::sync::Arc;
+
+/// The environment variable that names an adapter where nothing else does.
+const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
+
+/// The adapter that the environment names.
+pub(crate) fn named_adapter() -> Option<String> {
+    std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty())
+}
+
+/// Opens the best adapter, or that of this name; see [`GpuEngine::open`].
+pub(crate) async fn open(name: Option<&str>, kernels: Kernels, tune: bool) -> Result<Engine> {
+    let opened = GpuEngine::open(name).await?;
+    Ok(opened.with_kernels(kernels).with_tuning(tune).into())
+}
+
+/// Opens the best real GPU; see [`GpuEngine::open_real_gpu`].
+pub(crate) async fn open_real_gpu(kernels: Kernels, tune: bool) -> Result<Engine> {
+    let opened = GpuEngine::open_real_gpu().await?;
+    Ok(opened.with_kernels(kernels).with_tuning(tune).into())
+}
 
 /// A GPU (or a software adapter) as an engine. A clone is on the same device.
 #[derive(Clone)]

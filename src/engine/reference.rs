@@ -20,7 +20,7 @@ pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{gradient_norms, initial_states, update};
 pub(crate) use wrappers::Surrounded;
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use wrappers::gather_gradients;
 pub use wrappers::{average, clip_norm, clip_value, lookahead};
 

@@ -7,6 +7,7 @@
 use super::elementwise::{Rows, activate, encode};
 use super::layout::{Block, Layout, Purpose};
 use super::lines::{Lines, stride};
+use super::pool::Pool;
 use super::product::{After, Before, Left, Right, Rule, is_fused, product};
 use super::scratch::{Scratch, Scratches};
 use super::tile::Shape;
@@ -16,8 +17,6 @@ use crate::engine::{Output, Pending, Prepared, ready};
 use crate::error::Result;
 use crate::network::Network;
 use crate::real::Real;
-use rayon::prelude::*;
-use std::sync::Arc;
 
 /// Multiplications by a parameter that are worth a thread of the pool.
 const WORTH_A_THREAD: usize = 1_000_000;
@@ -28,26 +27,20 @@ pub(super) struct Predictor {
     /// One for each layer.
     blocks: Vec<Block>,
     parameters: usize,
-    threads: usize,
-    pool: Option<Arc<rayon::ThreadPool>>,
+    pool: Pool,
     scratches: Scratches,
 }
 
 impl Predictor {
-    /// With a pool of so many threads, or without one.
-    pub(super) fn new(
-        network: &Network,
-        threads: usize,
-        pool: Option<Arc<rayon::ThreadPool>>,
-    ) -> Self {
+    /// On the threads of a pool.
+    pub(super) fn new(network: &Network, pool: Pool) -> Self {
         let layout = Layout::of(network, 1);
         Self {
             shape: Shape::of(network, &layout),
             blocks: layout.blocks(network, Purpose::Prediction, &[]),
             parameters: network.parameters().len(),
-            threads,
+            scratches: Scratches::new(pool.threads()),
             pool,
-            scratches: Scratches::new(threads),
         }
     }
 
@@ -56,23 +49,12 @@ impl Predictor {
     pub(super) fn predict<R: Real>(&self, inputs: &[R], output: Output, outputs: &mut [R]) {
         let samples = inputs.len() / self.shape.inputs;
         let work = samples.saturating_mul(self.parameters);
-        let threads = (work / WORTH_A_THREAD).clamp(1, self.threads);
+        let threads = (work / WORTH_A_THREAD).clamp(1, self.pool.threads());
         let rows = self.shape.tile_rows(samples.div_ceil(threads));
         let (wide_in, wide_out) = (rows * self.shape.inputs, rows * self.shape.outputs);
-        match &self.pool {
-            Some(pool) if threads > 1 => pool.install(|| {
-                let parts = inputs.par_chunks(wide_in).zip(outputs.par_chunks_mut(wide_out));
-                parts.for_each(|(inputs, outputs)| {
-                    self.scratches.with(|scratch| self.tile(scratch, inputs, output, outputs));
-                });
-            }),
-            _ => self.scratches.with(|scratch| {
-                let parts = inputs.chunks(wide_in).zip(outputs.chunks_mut(wide_out));
-                for (inputs, outputs) in parts {
-                    self.tile(scratch, inputs, output, outputs);
-                }
-            }),
-        }
+        self.pool.for_each(threads, (inputs, wide_in), (outputs, wide_out), |inputs, outputs| {
+            self.scratches.with(|scratch| self.tile(scratch, inputs, output, outputs));
+        });
     }
 
     /// The same of the samples of a tile.

@@ -7,8 +7,8 @@
 mod fused;
 mod layerwise;
 
-use super::choice::Kernels;
 use super::task::{Lowering, Task};
+use crate::engine::choice::Kernels;
 use crate::error::{Error, Result, internal};
 
 /// Every lowering, the fastest first; the last takes any network that the device can run.

@@ -1,6 +1,5 @@
 //! A network's parameters on the device, with passes for predictions of any number of samples.
 
-use super::choice::Kernels;
 use super::device::Gpu;
 use super::fused::PREDICTED;
 use super::lock::lock;
@@ -8,6 +7,7 @@ use super::lowering;
 use super::prediction::Prediction;
 use super::readback::floats;
 use super::task::{Lowering, PredictionTask, Task};
+use crate::engine::choice::Kernels;
 use crate::engine::{Output, Pending, Prepared};
 use crate::error::{Result, internal};
 use crate::network::Network;
