@@ -74,6 +74,12 @@ fn main(
         let average = states[AVERAGE * shape.count + i];
         states[AVERAGE * shape.count + i] = average + this_step.share * (old - average);
 @end
+@if frozen
+        if is_frozen(i) {
+            previous[i] = old;
+            continue;
+        }
+@end
 @if follows
         var w = updated(c, g, old, &state);
         if this_step.alpha > 0.0 {

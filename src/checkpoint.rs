@@ -33,6 +33,9 @@ struct Description {
     /// The rate of each layer; empty where none drops anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     dropout: Vec<f64>,
+    /// Which layers are frozen; empty where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    frozen: Vec<bool>,
     /// Epochs that the network was trained for.
     #[serde(default, skip_serializing_if = "is_zero")]
     epochs: u64,
@@ -151,6 +154,11 @@ fn to_bytes(
         activations: network.layers().iter().map(|layer| layer.activation).collect(),
         dropout: if network.layers().iter().any(|layer| layer.dropout > 0.0) {
             network.layers().iter().map(|layer| layer.dropout).collect()
+        } else {
+            Vec::new()
+        },
+        frozen: if network.layers().iter().any(|layer| layer.frozen) {
+            network.layers().iter().map(|layer| layer.frozen).collect()
         } else {
             Vec::new()
         },
@@ -285,6 +293,17 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
     }
     network.set_parameters(&parameters).map_err(|e| e.to_string())?;
     network.set_epochs_trained(description.epochs);
+    if !description.frozen.is_empty() && description.frozen.len() != layers {
+        return Err(format!(
+            "its 'impasto' entry freezes or not {} of {layers} layers",
+            description.frozen.len()
+        ));
+    }
+    for (layer, frozen) in description.frozen.into_iter().enumerate() {
+        if frozen {
+            network.freeze(layer..layer + 1).map_err(|e| e.to_string())?;
+        }
+    }
     Ok((network, metadata))
 }
 

@@ -73,8 +73,8 @@ impl Engine {
             seed: 0,
             wrappers: Wrappers::default(),
         };
-        // A prediction drops nothing, and neither does this.
-        let network = network.without_dropout();
+        // A prediction drops nothing, and neither does this; frozen layers have a gradient.
+        let network = network.plain();
         let mut session = self.start(&network, &plan, &dataset).await?;
         let learning_rate = f64::from(f32::MIN_POSITIVE);
         let step = Step { number: 1, epoch: 1, first: 0, count: dataset.len(), learning_rate };

@@ -21,6 +21,9 @@ pub struct Layer {
     /// See [`Builder::dropout`](crate::Builder::dropout).
     #[serde(default)]
     pub dropout: f64,
+    /// Whether training leaves its parameters as they are; see [`Network::freeze`](crate::Network::freeze).
+    #[serde(default)]
+    pub frozen: bool,
 }
 
 /// Layers that were written before some had no biases have them.

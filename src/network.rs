@@ -19,6 +19,7 @@ use crate::encoding::Encoding;
 use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
 use crate::layer::Layer;
 use crate::segment::{Segment, SegmentTable};
+use std::ops::Range;
 
 /// A multilayer perceptron and its parameters.
 #[derive(Clone, Debug)]
@@ -125,6 +126,63 @@ impl Network {
         Ok(())
     }
 
+    /// Freezes some layers, counted from 0: training leaves their weights and biases as they are. Runs that
+    /// are under way do not change. Files contain which layers are frozen.
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Network, Trainer};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let network = Network::builder(1).hidden(&[8], Activation::Tanh);
+    /// let mut network = network.output(1, Activation::Identity).build()?;
+    /// let before = network.clone();
+    /// network.freeze(0..1)?;
+    /// let trainer = Trainer { epochs: 10, ..Trainer::default() };
+    /// trainer.fit(ReferenceEngine::new(), &mut network, &samples, |_| ControlFlow::Continue(()))?;
+    /// // 8 weights and 8 biases of the hidden layer are as before.
+    /// assert_eq!(network.parameters()[..16], before.parameters()[..16]);
+    /// assert_ne!(network.parameters()[16..], before.parameters()[16..]);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Layers that there are not.
+    pub fn freeze(&mut self, layers: Range<usize>) -> Result<()> {
+        self.set_frozen(layers, true)
+    }
+
+    /// Lets training change these layers again; see [`freeze`](Self::freeze).
+    ///
+    /// # Errors
+    /// Layers that there are not.
+    pub fn unfreeze(&mut self, layers: Range<usize>) -> Result<()> {
+        self.set_frozen(layers, false)
+    }
+
+    fn set_frozen(&mut self, layers: Range<usize>, frozen: bool) -> Result<()> {
+        let count = self.layers.len();
+        let Some(some) = self.layers.get_mut(layers.clone()) else {
+            return invalid_shape(format!(
+                "layers {layers:?} of a network of {count}: they are counted from 0"
+            ));
+        };
+        for layer in some {
+            layer.frozen = frozen;
+        }
+        Ok(())
+    }
+
+    /// The places of the parameters of frozen layers.
+    pub(crate) fn frozen(&self) -> impl Iterator<Item = Range<usize>> {
+        let layers = self.layers.iter().enumerate().filter(|(_, layer)| layer.frozen);
+        layers.flat_map(|(l, _)| {
+            let segments = std::iter::once(self.weight_segment(l)).chain(self.bias_segment(l));
+            segments.map(|segment| segment.range.clone())
+        })
+    }
+
     /// Epochs that the network was trained for, in all runs. The next run takes the samples in other orders
     /// than those epochs did. Files contain it.
     pub fn epochs_trained(&self) -> u64 {
@@ -211,15 +269,22 @@ impl Network {
         }
     }
 
-    /// The same network without dropout.
-    pub(crate) fn without_dropout(&self) -> Self {
+    /// The same network without dropout and frozen layers.
+    pub(crate) fn plain(&self) -> Self {
         let mut network = self.clone();
-        network.layers.iter_mut().for_each(|layer| layer.dropout = 0.0);
+        for layer in &mut network.layers {
+            (layer.dropout, layer.frozen) = (0.0, false);
+        }
         network
     }
 
     /// An error if the network cannot be trained.
     pub(crate) fn check_trainable(&self) -> Result<()> {
+        if self.layers.iter().all(|layer| layer.frozen) {
+            return invalid_setting(
+                "every layer is frozen, so there is nothing to train: unfreeze one",
+            );
+        }
         match self.layers.iter().position(|l| l.activation.backward() == Backward::None) {
             Some(layer) => invalid_setting(format!(
                 "layer {} uses the {} activation, which has no gradient to train with: use \

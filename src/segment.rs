@@ -116,6 +116,7 @@ mod tests {
             activation: Activation::Relu,
             bias,
             dropout: 0.0,
+            frozen: false,
         };
         let layers = [layer(2, 3, true), layer(3, 4, false), layer(4, 1, true)];
         let drawn = [[Initialization::He, Initialization::Zeros]; 3];

@@ -6,6 +6,8 @@
 mod common;
 #[path = "training/evaluation.rs"]
 mod evaluation;
+#[path = "training/frozen.rs"]
+mod frozen;
 mod pictures;
 #[path = "training/regularization.rs"]
 mod regularization;

@@ -319,12 +319,26 @@ impl ReferenceSession {
     }
 
     /// One update, in the step of that number.
-    fn update(&mut self, gradient: Vec<f64>, learning_rate: f64, number: u64) {
+    fn update(&mut self, mut gradient: Vec<f64>, learning_rate: f64, number: u64) {
         let Self { plan, moment, .. } = self;
+        let count = gradient.len();
+        let frozen: Vec<_> = moment.network.frozen().collect();
+        for range in &frozen {
+            gradient[range.clone()].fill(0.0);
+        }
+        let before = moment.states.clone();
         let update = Surrounded::new(plan, learning_rate, moment.batches + 1);
         let mut parameters = moment.network.parameters().to_vec();
         let segments: Vec<_> = moment.network.segments().iter().map(|s| s.range.clone()).collect();
         update.apply(&segments, &mut parameters, gradient, &mut moment.states);
+        for range in &frozen {
+            parameters[range.clone()].copy_from_slice(&moment.network.parameters()[range.clone()]);
+            // The average follows the parameters, also of those that stay.
+            for vector in (0..plan.vectors()).filter(|place| Some(*place) != plan.average()) {
+                let range = vector * count + range.start..vector * count + range.end;
+                moment.states[range.clone()].copy_from_slice(&before[range]);
+            }
+        }
         // Refused if a parameter is not finite: the network keeps what it had before the step.
         if moment.network.set_parameters(&parameters).is_err() {
             moment.diverged = Some(Divergence { step: number, in_loss: false });

@@ -224,7 +224,7 @@ impl Builder {
                     limit: 8 * MOST_PARAMETERS as u64,
                     advice: "make the layers narrower".into(),
                 })?;
-            layers.push(Layer { fan_in, fan_out, activation, bias, dropout });
+            layers.push(Layer { fan_in, fan_out, activation, bias, dropout, frozen: false });
             fan_in = fan_out;
         }
         let drawn: Vec<_> = (0..layers.len()).map(|l| self.initializations(&layers, l)).collect();

@@ -115,6 +115,17 @@ impl Block {
         *flat = rest;
     }
 
+    /// An update that changes no parameter. The moving average, in a place among the states, moves towards
+    /// the parameters by a share of the difference, if there is one.
+    pub(super) fn stay(&mut self, average: Option<(usize, f64)>) {
+        self.other.copy_from_slice(&self.values);
+        if let Some((place, share)) = average {
+            let rows = self.rows() * self.stride;
+            let average = self.states[place].iter_mut().take(rows);
+            average.zip(&*self.values).for_each(|(a, w)| *a += share as f32 * (w - *a));
+        }
+    }
+
     /// Takes the last update back.
     pub(super) fn undo(&mut self) {
         std::mem::swap(&mut self.values, &mut self.other);

@@ -58,6 +58,8 @@ pub(super) struct Run {
     blocks: Vec<RwLock<Block>>,
     /// The blocks of each layer.
     layers: Vec<Range<usize>>,
+    /// Whether each layer is frozen.
+    frozen: Vec<bool>,
     /// Which state of a block gathers the gradients of several batches, if an update is for several.
     gathered: Option<usize>,
     /// The blocks that each thread updates.
@@ -123,6 +125,7 @@ impl Run {
             parameters: network.parameters().len(),
             blocks: blocks.into_iter().map(RwLock::new).collect(),
             layers: layout.layers.clone(),
+            frozen: network.layers().iter().map(|layer| layer.frozen).collect(),
             gathered: vectors.gathered.map(|place| plan.optimizer.states() + place),
             owned: owners(&layout, threads),
             tiles: (0..threads)

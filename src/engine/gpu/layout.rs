@@ -116,6 +116,12 @@ impl Layout {
         (0..self.layers()).flat_map(of_layer).collect()
     }
 
+    /// The parameters of frozen layers.
+    pub(super) fn frozen(&self, network: &Network) -> Vec<Range<usize>> {
+        let layers = network.layers().iter().enumerate().filter(|(_, layer)| layer.frozen);
+        layers.map(|(layer, _)| self.weights[layer]..self.weights[layer + 1]).collect()
+    }
+
     /// The longest row of any level.
     pub(super) fn longest(&self) -> usize {
         self.pitches.iter().copied().max().unwrap_or(ALIGNMENT)

@@ -120,7 +120,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> 
         ));
     }
     let slices = fused::slices(&layout, shapes);
-    let pieces = update::pieces(&layout.segments());
+    let pieces = update::pieces(&layout.segments(), &[]);
     let sizes = pieces.iter().map(|[first, end, ..]| f64::from(end - first));
     let piece = sizes.sum::<f64>() / pieces.len() as f64;
     let calls = update::calls(Update::of(plan), layout.parameters(), slices, pieces.len())?;

@@ -19,6 +19,8 @@ pub(super) struct RunBuffers {
     pub(super) states: wgpu::Buffer,
     /// The norms of the gradient, and in how many pieces, where the update needs them.
     pub(super) norms: Option<(wgpu::Buffer, usize)>,
+    /// The places of parameters that stay as they are.
+    frozen: Vec<Range<usize>>,
     /// Parameters with their padding.
     pub(super) count: usize,
     /// The loss of each step of a submission.
@@ -28,12 +30,12 @@ pub(super) struct RunBuffers {
 }
 
 impl RunBuffers {
-    /// For `parameters` in these segments that change by `update`, and `slots` steps in a submission.
+    /// For `parameters` in these segments that change by `update`, but for its frozen ones, and `slots` steps in a submission.
     pub(super) async fn new(
         gpu: &Gpu,
         parameters: wgpu::Buffer,
         segments: &[Range<usize>],
-        update: Update,
+        update: Update<'_>,
         slots: usize,
     ) -> Result<Self> {
         let count = segments.last().map_or(0, |segment| segment.end);
@@ -48,6 +50,7 @@ impl RunBuffers {
             gpu.copy(&parameters, &states, 4 * first as u64, 4 * count as u64);
         }
         Ok(Self {
+            frozen: update.frozen.to_vec(),
             norms: update::upload_pieces(gpu, update, segments).await?,
             parameters,
             previous: gpu.storage("parameters before the last step", count).await?,
@@ -62,12 +65,13 @@ impl RunBuffers {
     pub(super) async fn record_update(
         &self,
         recorder: &mut Recorder<'_>,
-        update: Update,
+        update: Update<'_>,
         gradient: &wgpu::Buffer,
         slices: usize,
     ) -> Result<()> {
         let Self { parameters, states, previous, status, norms, count, .. } = self;
         let norms = norms.as_ref();
+        let update = Update { frozen: &self.frozen, ..update };
         let count = *count;
         let operands =
             Operands { gradient, slices, count, parameters, states, previous, status, norms };

@@ -19,9 +19,11 @@ const PIECE: usize = 1 << 16;
 
 /// What the kernels are written for.
 #[derive(Clone, Copy)]
-pub(super) struct Update {
+pub(super) struct Update<'a> {
     pub(super) optimizer: Optimizer,
     pub(super) wrappers: Wrappers,
+    /// The places of parameters that stay as they are.
+    pub(super) frozen: &'a [Range<usize>],
 }
 
 /// Which norms the kernel `gradient_norms` computes.
@@ -33,14 +35,14 @@ pub(super) enum Norms {
     Given,
 }
 
-impl Update {
+impl Update<'_> {
     pub(super) fn of(plan: &Plan) -> Self {
-        Self { optimizer: plan.optimizer, wrappers: plan.wrappers }
+        Self { optimizer: plan.optimizer, wrappers: plan.wrappers, frozen: &[] }
     }
 
     /// An optimizer that nothing surrounds.
     pub(super) fn plain(optimizer: Optimizer) -> Self {
-        Self { optimizer, wrappers: Wrappers::default() }
+        Self { optimizer, wrappers: Wrappers::default(), frozen: &[] }
     }
 
     /// Numbers of state for each parameter.
@@ -56,7 +58,7 @@ impl Update {
 
     /// The templates, each with its name, filled in and put one behind the other.
     fn fill(self, texts: &[(&str, &str)], norms: Option<Norms>) -> Result<String> {
-        let Self { optimizer, wrappers } = self;
+        let Self { optimizer, wrappers, frozen } = self;
         let square = optimizer.square().is_some();
         let values = Values {
             conditions: vec![
@@ -68,6 +70,7 @@ impl Update {
                 ("square", square),
                 ("follows", wrappers.lookahead.is_some()),
                 ("averages", wrappers.ema.is_some()),
+                ("frozen", !frozen.is_empty()),
                 ("given", norms == Some(Norms::Given)),
             ],
             ..Values::default()
@@ -82,9 +85,20 @@ impl Update {
         place.map_or(String::new(), |place| format!("const {name}: u32 = {}u;\n", first + place))
     }
 
+    /// The function that tells the parameters that stay; nothing where all change.
+    fn is_frozen(self) -> String {
+        let within =
+            |range: &Range<usize>| format!("({}u <= i && i < {}u)", range.start, range.end);
+        let ranges: Vec<String> = self.frozen.iter().map(within).collect();
+        if ranges.is_empty() {
+            return String::new();
+        }
+        format!("fn is_frozen(i: u32) -> bool {{ return {}; }}\n", ranges.join(" || "))
+    }
+
     /// The kernel that updates the parameters.
     pub(super) fn key(self) -> Result<KernelKey> {
-        let Self { optimizer, wrappers } = self;
+        let Self { optimizer, wrappers, .. } = self;
         let vectors = wrappers.vectors();
         let surrounded = optimizer.square().is_some() || !wrappers.is_empty();
         let formula = [
@@ -92,6 +106,7 @@ impl Update {
             self.place("SLOW", vectors.slow),
             self.place("AVERAGE", vectors.average),
             self.place("GATHERED", vectors.gathered),
+            self.is_frozen(),
         ];
         let text = self.fill(
             &[
@@ -121,27 +136,31 @@ impl Update {
 /// The gradient of a parameter, and what is computed from norms.
 const GRADIENT: &str = include_str!("../../../shaders/shared/gradient.wgsl");
 
-/// The pieces of these segments, which follow each other; `Piece` in `shaders/shared/gradient.wgsl`.
-pub(super) fn pieces(segments: &[Range<usize>]) -> Vec<[u32; 5]> {
+/// The pieces of these segments, which follow each other, but for those that are frozen; `Piece` in
+/// `shaders/shared/gradient.wgsl`.
+pub(super) fn pieces(segments: &[Range<usize>], frozen: &[Range<usize>]) -> Vec<[u32; 5]> {
     let of_segment = |(number, segment): (usize, &Range<usize>)| {
         let end = segment.end;
         let piece =
             move |first: usize| [first as u32, end.min(first + PIECE) as u32, number as u32, 0, 0];
         segment.clone().step_by(PIECE).map(piece)
     };
-    segments.iter().enumerate().flat_map(of_segment).collect()
+    let changes = |(_, segment): &(usize, &Range<usize>)| {
+        !frozen.iter().any(|frozen| frozen.start <= segment.start && segment.end <= frozen.end)
+    };
+    segments.iter().enumerate().filter(changes).flat_map(of_segment).collect()
 }
 
 /// Where the norms of the gradient go, if the update needs any.
 pub(super) async fn upload_pieces(
     gpu: &Gpu,
-    update: Update,
+    update: Update<'_>,
     segments: &[Range<usize>],
 ) -> Result<Option<(wgpu::Buffer, usize)>> {
     if update.norms().next().is_none() {
         return Ok(None);
     }
-    let pieces = pieces(segments);
+    let pieces = pieces(segments, update.frozen);
     let buffer = gpu.upload("norms of the gradient", &pieces.concat()).await?;
     Ok(Some((buffer, pieces.len())))
 }
@@ -170,7 +189,12 @@ pub(super) struct Calls {
 
 /// The kernels of an update of `count` parameters by a gradient in so many slices, with norms in so many
 /// pieces.
-pub(super) fn calls(update: Update, count: usize, slices: usize, pieces: usize) -> Result<Calls> {
+pub(super) fn calls(
+    update: Update<'_>,
+    count: usize,
+    slices: usize,
+    pieces: usize,
+) -> Result<Calls> {
     let numbers = (slices + 1) * count;
     let grid = Grid::Workgroups(pieces, 1);
     let norms = Work::new(grid, (numbers + 2 * count) as f64, numbers as f64);
@@ -185,7 +209,7 @@ pub(super) fn calls(update: Update, count: usize, slices: usize, pieces: usize) 
 /// Records an update, and before it the norms that it needs.
 pub(super) async fn record(
     recorder: &mut Recorder<'_>,
-    update: Update,
+    update: Update<'_>,
     operands: &Operands<'_>,
 ) -> Result<()> {
     let Operands { gradient, slices, count, parameters, states, previous, status, norms } =

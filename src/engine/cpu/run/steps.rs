@@ -265,6 +265,9 @@ impl Worker<'_> {
     /// The sums of squares of the blocks of this thread.
     fn measure(&self, of: Of, shares: &[RwLockReadGuard<Share>], norms: &Norms) {
         for b in &self.run.owned[self.thread] {
+            if self.is_frozen(*b) {
+                continue;
+            }
             let block = read(&self.run.blocks[*b]);
             let gradients = match self.run.gathered {
                 None => gradients(shares, *b),
@@ -274,12 +277,25 @@ impl Worker<'_> {
         }
     }
 
+    /// Whether training leaves a block as it is.
+    fn is_frozen(&self, block: usize) -> bool {
+        self.run.frozen[self.run.layers.partition_point(|blocks| blocks.end <= block)]
+    }
+
     /// Updates the blocks of this thread.
     fn update(&self, terms: &Terms, squares: &[[f64; 2]], shares: &[RwLockReadGuard<Share>]) {
         let run = self.run;
         for b in &run.owned[self.thread] {
             let layer = run.layers.partition_point(|blocks| blocks.end <= *b);
             let block = &mut *write(&run.blocks[*b]);
+            if run.frozen[layer] {
+                let average = terms.around.and_then(|around| {
+                    let place = terms.optimizer.states() + around.vectors.average?;
+                    Some((place, around.numbers.share))
+                });
+                block.stay(average);
+                continue;
+            }
             let gathered = run.gathered.map(|place| std::mem::take(&mut block.states[place]));
             let gradients = match &gathered {
                 None => gradients(shares, *b),

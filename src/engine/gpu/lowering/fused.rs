@@ -56,6 +56,8 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     let (batch, update) = (counts[0], Update::of(plan));
     let layout = Layout::new(network, batch);
     let parameters = fused::upload_parameters(gpu, network, &layout).await?;
+    let frozen = layout.frozen(network);
+    let update = Update { frozen: &frozen, ..update };
     let state = RunBuffers::new(gpu, parameters, &layout.segments(), update, slots).await?;
     let samples = Stored::upload(gpu, dataset, true).await?;
     let source = Source::of(gpu, &samples).await?;

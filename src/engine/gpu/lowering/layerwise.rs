@@ -59,6 +59,8 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     let update = Update::of(plan);
     let parameters = layerwise::upload_parameters(gpu, network).await?;
     let segments: Vec<_> = network.segments().iter().map(|s| s.range.clone()).collect();
+    let frozen: Vec<_> = network.frozen().collect();
+    let update = Update { frozen: &frozen, ..update };
     let state = RunBuffers::new(gpu, parameters, &segments, update, slots).await?;
     let samples = Stored::upload(gpu, dataset, false).await?;
     let layerwise = Layerwise::new(gpu, network, plan.loss, &samples, counts[0]).await?;

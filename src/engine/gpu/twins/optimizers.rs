@@ -84,14 +84,14 @@ pub(super) fn what_surrounds_an_optimizer_does_as_its_twin() {
     let adam = "adam:beta1=0.875,beta2=0.984375,epsilon=0.015625".parse().expect("Adam");
     on_random_shapes(|gpu, _, _, count, seed| {
         for wrappers in wrappers() {
-            check_update(gpu, Update { optimizer: adam, wrappers }, count, seed);
+            check_update(gpu, Update { optimizer: adam, wrappers, frozen: &[] }, count, seed);
         }
     });
 }
 
 /// An update on the device, with the norms that it needs, against its twin.
 fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
-    let Update { optimizer, wrappers } = kernels;
+    let Update { optimizer, wrappers, .. } = kernels;
     let parameters = random(seed + 1, count);
     // In two parts, to be added up.
     let gradient = random(seed, 2 * count);
@@ -128,7 +128,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
         let numbers = wrappers.at(number);
         let step = surrounded(&numbers, update_step(number as u32, optimizer, rate, l2));
         let mut norms: Vec<f32> =
-            pieces(&segments).concat().into_iter().map(f32::from_bits).collect();
+            pieces(&segments, &[]).concat().into_iter().map(f32::from_bits).collect();
         let arguments =
             arguments::Update { count: count as u32, slices: 2, pieces: segments.len() as u32 };
         let mut given = g.clone();
