@@ -85,7 +85,7 @@ impl Update<'_> {
         place.map_or(String::new(), |place| format!("const {name}: u32 = {}u;\n", first + place))
     }
 
-    /// The function that tells the parameters that stay; nothing where all change.
+    /// The function that returns whether a parameter is frozen; empty where none is.
     fn is_frozen(self) -> String {
         let within =
             |range: &Range<usize>| format!("({}u <= i && i < {}u)", range.start, range.end);
