@@ -40,6 +40,8 @@ mod step;
 mod task;
 #[cfg(test)]
 mod texts;
+#[cfg(test)]
+mod translation;
 mod tuning;
 mod turns;
 #[cfg(test)]

@@ -33,7 +33,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Install the graphics driver that the GPU tests need, where it is missing, then run every test
+    /// Install what the GPU tests need (a driver, the validator of SPIR-V), then run every test
     Test {
         /// Passed on to `cargo test`, for example `-- --test fixtures`
         #[arg(last = true)]
