@@ -2,6 +2,10 @@
 //!
 //! wgpu cannot open Mesa's null device, and does not pass on what
 //! `VK_KHR_pipeline_executable_properties` tells; hence `ash`.
+//!
+//! Unsafe: every call of Vulkan is.
+
+#![expect(unsafe_code, reason = "every call of Vulkan is unsafe")]
 
 use std::ffi::{CStr, c_char};
 
