@@ -54,6 +54,8 @@ pub use choice::Kernels;
 pub use device::Counts;
 #[doc(hidden)]
 pub use listing::{Dispatch, Listing, listings, other_listings};
+#[doc(hidden)]
+pub use tuning::remembered_shapes;
 
 use self::choice::Choice;
 use self::device::Gpu;
