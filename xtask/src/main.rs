@@ -10,6 +10,7 @@ mod examples;
 mod install;
 mod isa;
 mod logo;
+mod nightly;
 mod outline;
 mod peers;
 mod reference;
@@ -41,6 +42,14 @@ enum Chore {
     },
     /// Run every program in examples/ for a moment, on every engine that is there
     Examples,
+    /// Search for input that makes a reader of files or text panic (needs a nightly compiler)
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u32,
+        /// The only target to run, a folder in fuzz/seeds [default: all]
+        target: Option<String>,
+    },
     /// Compile the kernels for AMD's GPUs, none of which need be there, and tell what they cost
     #[command(disable_help_flag = true)]
     Isa {
@@ -54,6 +63,8 @@ enum Chore {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+    /// Run the tests of the CPU engine's unsafe code in Miri, where it is installed
+    Miri,
     /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
     Peers(peers::Options),
     /// Write docs/reference.md, which lists every activation, loss, optimizer, schedule and encoding
@@ -62,6 +73,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Run the tests of the CPU engine under AddressSanitizer (needs a nightly compiler)
+    Sanitize,
     /// Measure what training costs as pictures and networks grow, and write BENCHMARKS.md
     Scaling(peers::ScalingOptions),
     /// Build the page and the npm package: the engine as WebAssembly
@@ -72,8 +85,13 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Test { cargo_arguments } => test::run(&cargo_arguments),
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
+        Chore::Fuzz { seconds, target } => {
+            nightly::fuzz(seconds, target.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
+        Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
+        Chore::Sanitize => nightly::sanitize().map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Reference { check } => reference::run(check),
         Chore::Web(options) => web::run(&options).map(|()| ExitCode::SUCCESS),
