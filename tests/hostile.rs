@@ -124,7 +124,9 @@ fn check(target: &str, accepts: fn(&[u8]) -> bool, write_seeds: fn()) {
     let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(config, random)
         .run(&(prop::sample::select(seeds), changes()), |(mut bytes, changes)| {
-            changes.iter().for_each(|change| change.apply(&mut bytes));
+            for change in &changes {
+                change.apply(&mut bytes);
+            }
             accepts(&bytes);
             Ok(())
         })

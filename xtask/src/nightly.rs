@@ -11,12 +11,12 @@ use crate::workspace::root;
 
 /// Aborts where memory is used that is not allocated, and where the standard library's own assertions
 /// fail, which cover pointers and indices.
-const ADDRESS_SANITIZER: &str = "-Zsanitizer=address -Cdebug-assertions";
+const ADDRESS_SANITIZER: &str = "-Zsanitizer=address -Cdebug-assertions=on";
 
 /// Reports to libFuzzer which code runs and what is compared, as cargo-fuzz sets it.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
+     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 /// The most megabytes that a target may have in use, and may ask for at once. The largest picture that is
 /// read takes 1 GiB in floating point.
@@ -70,7 +70,7 @@ pub fn fuzz(seconds: u32, only: Option<&str>) -> Result<()> {
     let (target, folder) = (root().join("target/fuzz"), root().join("fuzz"));
     let mut build = nightly(&["build", "--release", "--bins", "--target", &host]);
     build.arg("--manifest-path").arg(folder.join("Cargo.toml")).arg("--target-dir").arg(&target);
-    run(build.env("RUSTFLAGS", [ADDRESS_SANITIZER, COVERAGE].join(" ")))?;
+    run(build.env("RUSTFLAGS", [COVERAGE, ADDRESS_SANITIZER, "--cfg fuzzing"].join(" ")))?;
     let mut names = Vec::new();
     for entry in fs::read_dir(folder.join("seeds")).context("cannot read fuzz/seeds")? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
@@ -95,7 +95,13 @@ fn fuzz_target(program: &Path, name: &str, seconds: u32, corpus: &Path) -> Resul
     let mut command = Command::new(program);
     command
         .args(MEMORY)
-        .args(["-timeout=60", "-max_len=65536", "-print_final_stats=1", "-verbosity=0"])
+        .args([
+            "-timeout=60",
+            "-max_len=65536",
+            "-print_final_stats=1",
+            "-print_funcs=0",
+            "-verbosity=0",
+        ])
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         // The first folder is where libFuzzer puts what it finds.
