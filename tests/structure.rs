@@ -16,6 +16,15 @@ const TOO_LONG: &[&str] = &[];
 /// there any more.
 const KNOWN: &[(&str, &str)] = &[];
 
+/// The modules that may contain unsafe code. Their documentation says why they need it.
+const UNSAFE: &[&str] = &[
+    "src/engine/cpu/kernel.rs",
+    "src/engine/cpu/product.rs",
+    "src/engine/gpu/compile.rs",
+    "src/engine/gpu/pipelines.rs",
+    "xtask/isa/device.rs",
+];
+
 /// The path of a module below the crate: `engine::cpu` is `["engine", "cpu"]`.
 type Module = Vec<String>;
 
@@ -54,6 +63,31 @@ fn no_file_is_longer_than_six_hundred_lines() {
         }
     }
     assert_eq!(long, TOO_LONG);
+}
+
+#[test]
+fn unsafe_code_is_only_in_the_modules_that_are_listed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in ["benches", "examples", "src", "web", "xtask"] {
+        for path in files(&root.join(folder), &["rs"]) {
+            let text = read(&path);
+            let name = path.strip_prefix(root).expect("below the root");
+            let name = name.to_string_lossy().replace('\\', "/");
+            assert!(!text.contains("allow(unsafe_code"), "{name} allows unsafe code: expect it");
+            if text.contains("expect(unsafe_code") {
+                assert!(text.contains("//! Unsafe: "), "{name} does not say why it is unsafe");
+                found.push(name);
+            }
+        }
+    }
+    assert_eq!(found, UNSAFE);
+    // In every package, since each takes the lints of the workspace.
+    let manifests = ["Cargo.toml", "benches/Cargo.toml", "web/Cargo.toml", "xtask/Cargo.toml"];
+    for name in manifests {
+        let text = read(&root.join(name));
+        assert!(text.contains("[lints]\nworkspace = true"), "{name}");
+    }
 }
 
 #[test]

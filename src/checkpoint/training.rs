@@ -142,6 +142,11 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     if let Some(learned) = vector(&tensors, &network, LEARNED)? {
+        // The network in the file is the same in f32.
+        let rounded = learned.iter().map(|p| f64::from(*p as f32));
+        if !rounded.eq(network.parameters().iter().copied()) {
+            return Err(format!("its tensors {LEARNED}… are not the parameters of its network"));
+        }
         network.set_parameters(&learned).map_err(|e| e.to_string())?;
     }
     let parameters = vector(&tensors, &network, PARAMETERS)?;
@@ -196,5 +201,34 @@ fn vector(
         0 => Ok(None),
         _ if found == network.segments().len() => Ok(Some(vector)),
         _ => Err(format!("it lacks some of the tensors {prefix}…")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::ReferenceEngine;
+    use crate::{Activation, Dataset};
+
+    #[test]
+    fn parameters_that_are_not_those_of_the_network_are_refused() {
+        let network = Network::builder(1).output(1, Activation::Identity).build();
+        let dataset = Dataset::from_rows([[0.0], [1.0]], [[1.0], [0.0]]).expect("samples");
+        let training = Trainer::default().begin(
+            ReferenceEngine::new(),
+            &network.expect("a network"),
+            &dataset,
+        );
+        let mut training = training.expect("begins");
+        training.step(3).expect("no device to fail");
+        let mut bytes = training.state().expect("a state").encode().expect("bytes");
+        assert!(TrainingState::decode(&bytes).is_ok());
+        let tensors = SafeTensors::deserialize(&bytes).expect("tensors");
+        let tensor = tensors.tensor("training.learned.layers.0.weight").expect("not f32");
+        let exponent = tensor.data().as_ptr_range().end.addr() - bytes.as_ptr().addr() - 1;
+        // About 1e300, which no longer fits the network and could not be saved again.
+        bytes[exponent] ^= 0x40;
+        let refused = TrainingState::decode(&bytes).expect_err("refused").to_string();
+        assert!(refused.contains("are not the parameters of its network"), "{refused}");
     }
 }

@@ -41,6 +41,8 @@ mod step;
 mod task;
 #[cfg(test)]
 mod texts;
+#[cfg(test)]
+mod translation;
 mod tuning;
 mod turns;
 #[cfg(test)]
@@ -52,6 +54,8 @@ pub use adapter::NO_ADAPTER;
 pub use device::Counts;
 #[doc(hidden)]
 pub use listing::{Dispatch, Listing, listings, other_listings};
+#[doc(hidden)]
+pub use tuning::remembered_shapes;
 
 use self::choice::Choice;
 use self::device::Gpu;

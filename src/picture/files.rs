@@ -93,21 +93,23 @@ impl Picture {
             .ok_or_else(|| unfit("the name has no known picture format: end it in .png".into()))?;
         let mut bytes = std::io::Cursor::new(Vec::new());
         // Not `DynamicImage::write_to`, which would drop channels that the format cannot hold, without an error.
-        let image = self.to_image();
+        let mut image = self.to_image();
+        let is_icon = format == ImageFormat::Ico;
+        let fits = self.maximum == 255 || !is_icon;
+        if is_icon {
+            // Readers of ICO, this one among them, refuse pixels without an alpha channel.
+            image = image.into_rgba8().into();
+        }
+        let (pixels, color) = (image.as_bytes(), image.color());
         let (width, height) = (image.width(), image.height());
-        let written = image::write_buffer_with_format(
-            &mut bytes,
-            image.as_bytes(),
-            width,
-            height,
-            image.color(),
-            format,
-        );
-        written.map_err(|_| {
+        let write = image::write_buffer_with_format;
+        if !fits || write(&mut bytes, pixels, width, height, color, format).is_err() {
             let kind = ["grey", "grey with alpha", "RGB", "RGBA"][self.channels - 1];
             let bits = if self.maximum == 255 { "an 8-bit" } else { "a 16-bit" };
-            unfit(format!("this format cannot hold {bits} {kind} picture: end the name in .png"))
-        })?;
+            let reason =
+                format!("this format cannot hold {bits} {kind} picture: end the name in .png");
+            return Err(unfit(reason));
+        }
         Ok(bytes.into_inner())
     }
 
@@ -211,6 +213,25 @@ fn explain(error: &image::ImageError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_saved_can_be_loaded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for ending in ["bmp", "ff", "gif", "ico", "jpg", "pnm", "png", "qoi", "tga", "tiff", "webp"]
+        {
+            let mut saved = 0;
+            for (channels, maximum) in (1..=4).flat_map(|c| [(c, 255), (c, 65_535)]) {
+                let picture = Picture::new(3, 2, channels, maximum, vec![7; 6 * channels]);
+                let path = folder.path().join(format!("{channels}-{maximum}.{ending}"));
+                if picture.expect("3×2").save(&path).is_ok() {
+                    let loaded = Picture::load(&path).unwrap_or_else(|error| panic!("{error}"));
+                    assert_eq!((loaded.width(), loaded.height()), (3, 2), "{}", path.display());
+                    saved += 1;
+                }
+            }
+            assert!(saved > 0, "{ending}");
+        }
+    }
 
     #[test]
     fn every_kind_survives_a_png_file() {

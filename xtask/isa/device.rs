@@ -2,6 +2,10 @@
 //!
 //! wgpu cannot open Mesa's null device, and does not pass on the results of
 //! `VK_KHR_pipeline_executable_properties`. So this module uses `ash`.
+//!
+//! Unsafe: every call of Vulkan is.
+
+#![expect(unsafe_code, reason = "every call of Vulkan is unsafe")]
 
 use std::ffi::{CStr, c_char};
 

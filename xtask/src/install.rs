@@ -1,4 +1,5 @@
-//! Installs what the tests need with the system's package manager.
+//! Installs what the tests need with the system's package manager: Mesa's software Vulkan driver, the
+//! validator of SPIR-V, and what builds and opens the page.
 //!
 //! The driver lets the GPU tests run on a machine without a GPU. The EGL library comes along because the
 //! tests exercise the OpenGL adapter too, where they find one.
@@ -60,10 +61,10 @@ impl PackageManager {
         PACKAGE_MANAGERS.iter().find(|manager| program_exists(manager.program))
     }
 
-    fn install_line(&self) -> Vec<&'static str> {
+    fn install_line<'a>(&self, packages: &[&'a str]) -> Vec<&'a str> {
         let mut line = vec![self.program];
         line.extend(self.install);
-        line.extend(self.packages);
+        line.extend(packages);
         line
     }
 
@@ -76,10 +77,10 @@ impl PackageManager {
     }
 
     /// What to type where this program may not install anything itself.
-    fn by_hand(&self) -> String {
+    fn by_hand(&self, packages: &[&str]) -> String {
         self.refresh_line()
             .into_iter()
-            .chain([self.install_line()])
+            .chain([self.install_line(packages)])
             .map(|line| format!("sudo {}", line.join(" ")))
             .collect::<Vec<_>>()
             .join(" && ")
@@ -105,7 +106,7 @@ pub fn vulkan_driver() -> Result<()> {
              driver's manifest."
         )
     } else if let Some(manager) = PackageManager::of_this_system() {
-        let outcome = install(manager);
+        let outcome = install(manager, manager.packages);
         if vulkan::missing().is_empty() {
             return Ok(());
         }
@@ -113,7 +114,7 @@ pub fn vulkan_driver() -> Result<()> {
             |error| format!("{error:#}"),
             |()| "the packages are installed and it is missing still".to_owned(),
         );
-        advice_by_hand(&reason, manager)
+        advice_by_hand(&reason, manager, manager.packages)
     } else {
         "No package manager known to this program was found: install Mesa's Vulkan drivers and \
          the Vulkan loader by hand."
@@ -122,6 +123,31 @@ pub fn vulkan_driver() -> Result<()> {
 
     ensure!(!gpu_is_required(), "no Vulkan driver, and IMPASTO_REQUIRE_GPU=1. {advice}");
     println!("{advice}\nThe tests that need a Vulkan driver will report themselves as skipped.");
+    Ok(())
+}
+
+/// Sees to it that the validator of SPIR-V is there, as far as this machine lets it.
+///
+/// # Errors
+///
+/// When it is not there afterwards and `IMPASTO_REQUIRE_GPU=1`. Without that variable a message says how
+/// to install it, and the test that needs it reports that no SPIR-V was validated.
+pub fn spirv_validator() -> Result<()> {
+    // The package has this name in all of the systems above.
+    let packages = ["spirv-tools"];
+    if program_exists("spirv-val") {
+        return Ok(());
+    }
+    println!("Missing: spirv-val.");
+    let advice = match PackageManager::of_this_system() {
+        Some(manager) => match install(manager, &packages) {
+            Ok(()) => return Ok(()),
+            Err(error) => advice_by_hand(&format!("{error:#}"), manager, &packages),
+        },
+        None => "Install SPIRV-Tools by hand.".to_owned(),
+    };
+    ensure!(!gpu_is_required(), "no spirv-val, and IMPASTO_REQUIRE_GPU=1. {advice}");
+    println!("{advice}\nThe SPIR-V of the kernels will not be validated.");
     Ok(())
 }
 
@@ -144,11 +170,11 @@ pub fn debian(packages: &[&str]) -> Result<()> {
     execute(prefix, &line).context(by_hand)
 }
 
-fn advice_by_hand(reason: &str, manager: &PackageManager) -> String {
-    format!("Could not install it: {reason}. By hand: {}", manager.by_hand())
+fn advice_by_hand(reason: &str, manager: &PackageManager, packages: &[&str]) -> String {
+    format!("Could not install it: {reason}. By hand: {}", manager.by_hand(packages))
 }
 
-fn install(manager: &PackageManager) -> Result<()> {
+fn install(manager: &PackageManager, packages: &[&str]) -> Result<()> {
     let prefix = privilege()?;
     if let Some(line) = manager.refresh_line() {
         // One unreachable source among many fails the refresh, yet the packages may be there:
@@ -157,7 +183,7 @@ fn install(manager: &PackageManager) -> Result<()> {
             println!("{error:#}");
         }
     }
-    execute(prefix, &manager.install_line())
+    execute(prefix, &manager.install_line(packages))
 }
 
 /// What to put before a command so that it runs as the administrator, without a question.
@@ -215,7 +241,7 @@ mod tests {
     #[test]
     fn the_advice_says_why_and_what_to_type() {
         assert_eq!(
-            advice_by_hand("no rights", &PACKAGE_MANAGERS[0]),
+            advice_by_hand("no rights", &PACKAGE_MANAGERS[0], PACKAGE_MANAGERS[0].packages),
             "Could not install it: no rights. By hand: sudo apt-get update && sudo apt-get install \
              --yes --no-install-recommends mesa-vulkan-drivers libvulkan1 libegl1"
         );

@@ -12,6 +12,7 @@ mod files;
 mod install;
 mod isa;
 mod logo;
+mod nightly;
 mod outline;
 mod peers;
 mod reference;
@@ -35,7 +36,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Install the graphics driver that the GPU tests need, where it is missing, then run every test
+    /// Install what the GPU tests need (a driver, the validator of SPIR-V), then run every test
     Test {
         /// Passed on to `cargo test`, for example `-- --test fixtures`
         #[arg(last = true)]
@@ -51,6 +52,14 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Search for input that makes a reader of files or text panic (needs a nightly compiler)
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u32,
+        /// The only target to run, a folder in fuzz/seeds [default: all]
+        target: Option<String>,
+    },
     /// Compile the kernels for AMD's GPUs, none of which need be there, and report their cost
     #[command(disable_help_flag = true)]
     Isa {
@@ -64,6 +73,8 @@ enum Chore {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+    /// Run the tests of the CPU engine's unsafe code in Miri, where it is installed
+    Miri,
     /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
     Peers(peers::Options),
     /// Write docs/reference.md, which lists every activation, loss, optimizer, schedule and encoding
@@ -72,6 +83,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Run the tests of the CPU engine under AddressSanitizer (needs a nightly compiler)
+    Sanitize,
     /// Measure what training costs as pictures and networks grow, and write BENCHMARKS.md
     Scaling(peers::ScalingOptions),
     /// Build the page and the npm package: the engine as WebAssembly
@@ -84,8 +97,13 @@ fn main() -> ExitCode {
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
         Chore::Features => features::run(),
         Chore::Files { check } => files::run(check),
+        Chore::Fuzz { seconds, target } => {
+            nightly::fuzz(seconds, target.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
+        Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
+        Chore::Sanitize => nightly::sanitize().map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Reference { check } => reference::run(check),
         Chore::Web(options) => web::run(&options).map(|()| ExitCode::SUCCESS),

@@ -14,9 +14,11 @@ use crate::workspace::{Cargo, gpu_is_required};
 ///
 /// # Errors
 ///
-/// When cargo cannot be started, or the Vulkan driver is required and cannot be had.
+/// When cargo cannot be started, or the Vulkan driver or the validator of SPIR-V is required and cannot
+/// be had.
 pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
     install::vulkan_driver()?;
+    install::spirv_validator()?;
     let cargo = Cargo::new();
     let status = cargo
         .command()

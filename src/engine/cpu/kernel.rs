@@ -2,6 +2,11 @@
 //!
 //! Written once over [`pulp::Simd`]; everything is inlined into the function that
 //! [`Simd::vectorize`] compiles for its instructions, so that a vector is a register there.
+//!
+//! Unsafe: the operands are pointers, since checks of bounds in these loops would take as long as the
+//! products. `product` checks the bounds of whole matrices before it calls these functions.
+
+#![expect(unsafe_code, reason = "operands are pointers; `product` checks the bounds beforehand")]
 
 use super::lines::LINE;
 use pulp::Simd;

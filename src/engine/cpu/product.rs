@@ -4,6 +4,11 @@
 //! number by number, with any strides, and B and C in vectors along their rows: the weighted sums
 //! `X·W`, the gradient of a layer's inputs `D·Wᵀ` (from a transposed copy of `W`) and the
 //! gradient of its weights `Xᵀ·D`. That of its biases is the sum of the rows of `D`.
+//!
+//! Unsafe: the functions of `kernel` take pointers. This module checks that whole operands are in bounds
+//! and then calls them for each tile. Its own functions are safe.
+
+#![expect(unsafe_code, reason = "calls `kernel`, which takes pointers, after checking the bounds")]
 
 use super::kernel::{self, Beside, FOUR, Operands};
 use super::lines::padded;

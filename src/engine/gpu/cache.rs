@@ -5,7 +5,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::files;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// The environment variable that names the folder; empty turns remembering off.
@@ -73,11 +73,6 @@ impl Cache {
     #[cfg(target_arch = "wasm32")]
     #[allow(clippy::unused_self, reason = "a browser has no files, and the native form does")]
     pub(super) fn write(&self, _: &str, _: &[u8]) {}
-
-    /// What stands in a file of JSON.
-    pub(super) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_slice(&self.read(name)?).ok()
-    }
 
     /// Writes a file of JSON.
     pub(super) fn write_json<T: Serialize>(&self, name: &str, value: &T) {

@@ -1,4 +1,9 @@
 //! Compilation of kernels, each once a device.
+//!
+//! Unsafe: the fused kernels are compiled without wgpu's checks of indices and loops, which would be in their
+//! innermost loops. Their indices follow from constants in their own text.
+
+#![expect(unsafe_code, reason = "the fused kernels are compiled without wgpu's checks of indices")]
 
 use super::device::Gpu;
 use super::kernels::{Access, Kernel, KernelKey, Needs, Source};

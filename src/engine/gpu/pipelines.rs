@@ -1,4 +1,9 @@
 //! The cache of compiled pipelines on disk, for drivers that support it.
+//!
+//! Unsafe: a driver trusts the data of its cache, which wgpu cannot validate. Only what was written whole,
+//! under the name of this adapter and driver, is handed back.
+
+#![expect(unsafe_code, reason = "wgpu cannot validate the data of a driver's cache")]
 
 use super::cache::Cache;
 use super::kernels::fnv;

@@ -1,7 +1,9 @@
 //! Tests of the kernel texts: every template in every configuration, bindings, golden files.
+//! `translation` translates the same texts for every kind of driver.
 
 use super::arguments::{Arguments, Field};
 use super::candidates::candidates;
+use super::fused::WIDEST;
 use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
 use super::shape::{Abilities, Shapes};
@@ -18,13 +20,13 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::wrapper::Wrapper;
 use crate::wrappers::Wrappers;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{
+    AddressSpace, ArraySize, Handle, Module, ScalarKind, StorageAccess, Type, TypeInner, front,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
-use wgpu::naga::{
-    AddressSpace, ArraySize, Handle, Module, ScalarKind, StorageAccess, Type, TypeInner, front,
-};
 
 /// Devices on which other shapes are tried: GPUs, and software adapters without and with subgroups.
 fn devices() -> Vec<Abilities> {
@@ -98,6 +100,50 @@ fn fused(network: &Network, loss: Loss, most: usize) -> Vec<Result<KernelKey>> {
     keys
 }
 
+/// The fused kernels with every pair of an activation and a loss. Each pair is written for one device, so
+/// that every activation and every loss is written for every device.
+fn formulas() -> Vec<Result<KernelKey>> {
+    let mut keys = Vec::new();
+    for (i, activation) in Activation::ALL.iter().copied().enumerate() {
+        for (j, loss) in Loss::ALL.iter().copied().enumerate() {
+            let hidden = if activation.is_row() { Activation::Relu } else { activation };
+            let network = network(2, &[8], hidden, activation);
+            let layout = Layout::new(&network, 100);
+            let devices = devices();
+            let step = candidates(&devices[(i + j) % devices.len()], &layout)[0].step;
+            let purpose = Purpose::Training(loss);
+            keys.push(specialise::step(&network, &layout, step, Samples::TABLE, purpose));
+        }
+    }
+    keys
+}
+
+/// The fused kernels in every shape that some network has on some device, and in the first shape of
+/// each device for every pitch of a layer.
+fn shapes() -> Vec<Result<KernelKey>> {
+    let mut keys = Vec::new();
+    let mut seen = BTreeSet::new();
+    for width in 1..=WIDEST {
+        let network = network(2, &[width], Activation::Relu, Activation::Identity);
+        let layout = Layout::new(&network, 100);
+        for device in devices() {
+            for (place, shapes) in candidates(&device, &layout).into_iter().enumerate() {
+                let Shapes { step, gradients, slice } = shapes;
+                let pitch = if place == 0 { layout.longest() } else { 0 };
+                if seen.insert(format!("{step:?}, {pitch}")) {
+                    let purpose = Purpose::Training(Loss::MeanSquaredError);
+                    keys.push(specialise::step(&network, &layout, step, Samples::TABLE, purpose));
+                }
+                if seen.insert(format!("{gradients:?}, {pitch}")) {
+                    let slice = slice as usize;
+                    keys.push(specialise::weight_gradients(&layout, gradients, slice, step));
+                }
+            }
+        }
+    }
+    keys
+}
+
 /// The kernels of every optimizer, with every set of wrappers around it.
 fn updates() -> Vec<Result<KernelKey>> {
     let mut keys = Vec::new();
@@ -115,6 +161,13 @@ fn updates() -> Vec<Result<KernelKey>> {
     let update = Update { wrappers: clipped, ..Update::plain(Optimizer::SGD) };
     keys.extend([Norms::Whole, Norms::Given].map(|norms| update.norms_key(norms)));
     keys
+}
+
+/// Every kernel, those that are written for one network with every condition of the templates, in every
+/// shape, and with every formula.
+pub(super) fn every() -> Vec<KernelKey> {
+    let more = formulas().into_iter().chain(shapes());
+    all(1).chain(more.map(|key| key.expect("a template without mistakes"))).collect()
 }
 
 /// Every kernel of the engine, those that are written for one network for some, in the first `most`
@@ -163,7 +216,7 @@ fn the_fused_kernels_are_those_that_were_reviewed() {
 
 /// The name of a type in WGSL.
 fn name_of(module: &Module, handle: Handle<Type>) -> String {
-    let scalar = |scalar: wgpu::naga::Scalar| match scalar.kind {
+    let scalar = |scalar: naga::Scalar| match scalar.kind {
         ScalarKind::Uint => "u32",
         ScalarKind::Float => "f32",
         other => panic!("no argument is of {other:?}"),

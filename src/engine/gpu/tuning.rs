@@ -6,8 +6,8 @@ use super::fused::{self, Fused, Keys, Source};
 use super::kernels;
 use super::layout::Layout;
 use super::recorder::{Recorder, play_steps};
-use super::shape::{Shape, Shapes};
-use super::specialise::Purpose;
+use super::shape::{Abilities, Shape, Shapes};
+use super::specialise::{Purpose, Samples};
 use super::step::StepData;
 use crate::error::Result;
 use crate::loss::Loss;
@@ -36,6 +36,43 @@ const MOST: usize = 500;
 /// What was found, by [`key`].
 #[derive(Default, Serialize, Deserialize)]
 struct Found(BTreeMap<String, Shapes>);
+
+impl Found {
+    /// What is in a file, if it is one of these.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// Whether this program would try these shapes. Others in a file are not to be trusted.
+fn is_possible(shapes: &Shapes, candidates: &[Shapes]) -> bool {
+    candidates.iter().any(|c| c.step == shapes.step)
+        && candidates.iter().any(|c| c.gradients == shapes.gradients)
+        && candidates.first().is_some_and(|usual| shapes.slice == usual.slice)
+}
+
+/// Writes the kernels in all shapes of a file that this program would trust, for a network and a batch on a
+/// GPU with WebGPU's default limits: how many there are. For fuzzing.
+///
+/// # Errors
+/// A template that cannot be filled for them.
+#[doc(hidden)]
+pub fn remembered_shapes(file: &[u8], network: &Network, batch: usize) -> Result<usize> {
+    let abilities = Abilities {
+        limits: wgpu::Limits::default(),
+        software: false,
+        broadcast: 0,
+        vector: 8,
+        most_turns: usize::MAX,
+    };
+    let candidates = super::candidates::candidates(&abilities, &Layout::new(network, batch));
+    let Some(Found(found)) = Found::read(file) else { return Ok(0) };
+    let possible: Vec<_> = found.values().filter(|s| is_possible(s, &candidates)).collect();
+    for shapes in &possible {
+        Keys::training(network, batch, **shapes, Samples::TABLE, Loss::MeanSquaredError)?;
+    }
+    Ok(possible.len())
+}
 
 /// What is tried.
 pub(super) struct Trial<'a> {
@@ -69,7 +106,7 @@ pub(super) async fn shapes(
     let (network, batch) = (trial.network, trial.batch);
     let layout = Layout::new(network, batch);
     let candidates = gpu.candidates(&layout);
-    let usual = fused::usual(&candidates)?;
+    fused::usual(&candidates)?;
     let products = batch as f64 * network.parameters().len() as f64;
     if !search || products < WORTHWHILE {
         return compiled(gpu, &candidates, trial).await;
@@ -78,13 +115,8 @@ pub(super) async fn shapes(
     if let Some(shapes) = gpu.found.lock().ok().and_then(|mut found| found.get(&key)) {
         return Ok(shapes);
     }
-    let found: Found = cache.read_json(FILE).unwrap_or_default();
-    // What this program would not try is not to be trusted.
-    let possible = |shapes: &Shapes| {
-        candidates.iter().any(|c| c.step == shapes.step)
-            && candidates.iter().any(|c| c.gradients == shapes.gradients)
-            && shapes.slice == usual.slice
-    };
+    let found: Found = cache.read(FILE).and_then(|file| Found::read(&file)).unwrap_or_default();
+    let possible = |shapes: &Shapes| is_possible(shapes, &candidates);
     if let Some(shapes) = found.0.get(&key).copied().filter(possible) {
         let first = [&[shapes], candidates.as_slice()].concat();
         return compiled(gpu, &first, trial).await;
@@ -94,7 +126,7 @@ pub(super) async fn shapes(
         found.insert(key.clone(), best);
     }
     // Read again: another process may have found something meanwhile.
-    let mut found: Found = cache.read_json(FILE).unwrap_or_default();
+    let mut found: Found = cache.read(FILE).and_then(|file| Found::read(&file)).unwrap_or_default();
     if found.0.len() >= MOST {
         found = Found::default();
     }
