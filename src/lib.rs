@@ -41,6 +41,8 @@ mod error;
 pub mod family;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;
+#[cfg(doctest)]
+mod guide;
 mod initialization;
 mod layer;
 pub mod loss;
