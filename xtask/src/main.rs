@@ -8,6 +8,7 @@
 
 mod examples;
 mod files;
+mod guide;
 mod install;
 mod isa;
 mod logo;
@@ -48,6 +49,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Build the guide in docs/guide as a book in target/guide, and check its links
+    Guide,
     /// Compile the kernels for AMD's GPUs, none of which need be there, and report their cost
     #[command(disable_help_flag = true)]
     Isa {
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Chore::Test { cargo_arguments } => test::run(&cargo_arguments),
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
         Chore::Files { check } => files::run(check),
+        Chore::Guide => guide::run().map(|()| ExitCode::SUCCESS),
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
