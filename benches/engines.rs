@@ -1,10 +1,11 @@
 //! Benchmarks of each engine, in samples a second: one layer, a training step, an epoch, a
-//! prediction.
+//! prediction by itself or with a prepared model.
 //!
 //! ```sh
 //! cargo bench                      # all of it
 //! cargo bench -- cpu               # one engine
 //! cargo bench -- step/cpu/10x100   # one kind on one engine, and these networks
+//! IMPASTO_VECTORS=avx2 cargo bench -- cpu    # without the instructions of AVX-512
 //! ```
 //!
 //! The GPU engine searches the fastest shapes of its kernels before it is timed, as it does for users.
@@ -29,6 +30,9 @@ const BATCH: usize = 1_000;
 
 /// Samples in a step of the network of 10×100.
 const BATCHES: [usize; 3] = [200, 1_000, 10_000];
+
+/// Samples of a prediction with a model: a request, and a table.
+const PREDICTED: [usize; 2] = [1, 1_000_000];
 
 /// Pixels along each side of the picture that is learned.
 const SIDE: usize = 100;
@@ -60,6 +64,7 @@ fn main() {
         steps(&mut criterion, &place);
         epochs(&mut criterion, &place);
         predictions(&mut criterion, &place);
+        models(&mut criterion, &place);
     }
     criterion.final_summary();
 }
@@ -202,6 +207,41 @@ fn predictions(criterion: &mut Criterion, place: &Place) {
     }
     for batch in BATCHES {
         time(mlp(10, 100), "10x100".to_owned(), batch);
+    }
+}
+
+/// A network of 8-64-64-1: a prepared model beside predictions of the engine, from f32 and from f64.
+fn models(criterion: &mut Criterion, place: &Place) {
+    for (activation, samples) in
+        [Activation::Relu, Activation::Tanh].into_iter().flat_map(|a| PREDICTED.map(|s| (a, s)))
+    {
+        let network = Network::builder(8)
+            .hidden(&[64, 64], activation)
+            .output(1, Activation::Identity)
+            .build()
+            .expect("a network");
+        let single: Vec<f32> = (0..8 * samples).map(|i| (i % 101) as f32 / 101.0).collect();
+        let double: Vec<f64> = single.iter().map(|x| f64::from(*x)).collect();
+        let (network, single, double) = (&network, &single, &double);
+        let name = |way: &str| format!("{way}, {activation}, {samples} samples");
+        place.time(criterion, "model", &name("prepared"), samples, |engine| {
+            let model = engine.prepare(network).expect("a model");
+            let mut outputs = vec![0.0; samples];
+            move || {
+                model.predict_into(black_box(single), &mut outputs).expect("outputs");
+                black_box(&outputs);
+            }
+        });
+        place.time(criterion, "model", &name("engine, f32"), samples, |engine| {
+            move || {
+                black_box(engine.predict(network, black_box(single)).expect("outputs"));
+            }
+        });
+        place.time(criterion, "model", &name("engine, f64"), samples, |engine| {
+            move || {
+                black_box(engine.predict(network, black_box(double)).expect("outputs"));
+            }
+        });
     }
 }
 

@@ -21,8 +21,8 @@ mod report;
 
 use canvas::Canvas;
 use impasto::{
-    Activation, Backend, Dataset, Encoding, Engine, Error, Initialization, Loss, Network,
-    Optimizer, Picture, Result, Schedule, Subject, Summary, Trainer,
+    Activation, Backend, Dataset, Encoding, Engine, Error, Loss, Network, Optimizer, Picture,
+    Result, Schedule, Subject, Summary, Trainer,
 };
 use options::Options;
 use outputs::Outputs;
@@ -30,7 +30,6 @@ use progress::{Brush, Progress};
 use report::Report;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +61,7 @@ fn run(options: &Options) -> Result<bool> {
     }
     match &options.repaint {
         Some(saved) => {
-            let (network, subject) = canvas::load(saved)?;
+            let (network, subject) = Subject::load(saved)?;
             repaint(options, &network, subject).map(|()| false)
         }
         None => train_and_paint(options),
@@ -113,17 +112,9 @@ fn print_notes(options: &Options, engine: &Engine, shown: usize) {
 fn train_and_paint(options: &Options) -> Result<bool> {
     let canvas = Canvas::load(options)?;
     let (subject, loss) = (canvas.subject(), options.loss());
-    let builder = Network::builder(2)
-        .encoding(options.encoding())
-        .hidden(&options.hidden.0, options.activation)
-        .output(subject.outputs(), loss.folded_activation().unwrap_or(subject.output_activation()))
-        .seed(options.seed);
-    // Waves start with weights of their own.
-    let builder = match options.activation.initialization(2, true) {
-        Some(_) => builder,
-        None => builder.weights(Initialization::He),
-    };
-    let mut network = builder.build()?;
+    let hidden = &options.hidden.0;
+    let builder = subject.builder(options.encoding(), hidden, options.activation, loss);
+    let mut network = builder.seed(options.seed).build()?;
     let trainer = Trainer {
         epochs: options.epochs,
         batch_size: options.batch,
@@ -167,7 +158,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     };
     // What was learned is kept: neither a training that diverged nor a file that could not be
     // written costs the others.
-    let saved = options.save.as_ref().map_or(Ok(()), |path| save(path, &network, subject));
+    let saved = options.save.as_ref().map_or(Ok(()), |path| subject.save(path, &network));
     let brush = Brush::start(options, Some(&trained.interrupted));
     let known = engine.notes().len();
     let painted = canvas.paint(&engine, &network, &outputs, brush);
@@ -186,11 +177,6 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     let reported = report.write(options);
     saved.and(painted.map(drop)).and(reported).and(profiled)?;
     trained.failure.map_or(Ok(trained.interrupted.load(Ordering::SeqCst)), Err)
-}
-
-/// `--save`.
-fn save(path: &Path, network: &Network, subject: Subject) -> Result<()> {
-    impasto::save(path, network, &subject.to_metadata()?)
 }
 
 /// How training ended.

@@ -176,41 +176,9 @@ impl Activation {
     }
 
     /// Whether the forward pass stores its slopes for the backward pass.
+    #[cfg(feature = "gpu")]
     pub(crate) fn stores_slope(self) -> bool {
         self.backward() == Backward::Slope
-    }
-
-    /// The WGSL that defines `activation(z)`, and `activation_slope` of what the backward pass needs:
-    /// of `z` where the forward pass stores the slope, else of the output.
-    pub(crate) fn wgsl(self) -> Result<String> {
-        self.snippet("y: f32", "")
-    }
-
-    /// The same with `activation_slope(z)`, for layers that store the slopes of any activation.
-    pub(crate) fn wgsl_with_slope(self) -> Result<String> {
-        self.snippet("z: f32", "let y = activation(z); ")
-    }
-
-    /// The WGSL of [`wgsl`](Self::wgsl), in which a slope that follows from the output `y` is computed
-    /// from `argument`, after the statement `first`.
-    fn snippet(self, argument: &str, first: &str) -> Result<String> {
-        struct Snippet;
-        impl Visitor for Snippet {
-            type Output = &'static str;
-            fn visit<F: Formula>(self, _: F) -> &'static str {
-                F::WGSL
-            }
-        }
-        let snippet = family::wgsl(self.name(), self.visit(Snippet), &self)?;
-        let number = |c: f64| format!("{:?}", c as f32);
-        let slope = match self.backward() {
-            Backward::Slope | Backward::Row | Backward::None => return Ok(snippet),
-            Backward::Rectifier { below: 1.0 } => "1.0".into(),
-            Backward::Rectifier { below } => format!("select({}, 1.0, y > 0.0)", number(below)),
-            Backward::Polynomial(c) => polynomial(c, number),
-        };
-        let slope = format!("{{ {first}return {slope}; }}");
-        Ok(format!("{snippet}fn activation_slope({argument}) -> f32 {slope}\n"))
     }
 
     /// Whether the parameters make sense.
@@ -218,17 +186,6 @@ impl Activation {
         family::check(self.name(), &self.about(), &self)?;
         family::check_single(self.name(), &self)
     }
-}
-
-/// `c₀ + c₁·y + c₂·y²` in WGSL, without terms that are 0.
-fn polynomial(c: [f64; 3], number: impl Fn(f64) -> String) -> String {
-    let terms: Vec<String> = ["", " * y", " * y * y"]
-        .into_iter()
-        .zip(c)
-        .filter(|(_, c)| *c != 0.0)
-        .map(|(power, c)| format!("{}{power}", number(c)))
-        .collect();
-    if terms.is_empty() { "0.0".into() } else { terms.join(" + ") }
 }
 
 /// The error that a rounded evaluation of `f(z)` may make where operations are off by `unit` of their

@@ -363,6 +363,7 @@ impl Dataset {
     }
 
     /// Whether both are parts of the same samples in memory, with the same weights.
+    #[cfg(feature = "gpu")]
     pub(crate) fn shares_samples(&self, other: &Self) -> bool {
         let weights = match (&self.weights, &other.weights) {
             (None, None) => true,
@@ -378,6 +379,7 @@ impl Dataset {
     }
 
     /// Which part of them it is.
+    #[cfg(feature = "gpu")]
     pub(crate) fn part(&self) -> Part {
         self.part
     }
@@ -457,6 +459,7 @@ mod tests {
         assert!(dataset.split(0.01, 0).is_err() && dataset.split(f64::NAN, 0).is_err());
     }
 
+    #[cfg(feature = "pictures")]
     #[test]
     fn pixels_are_places_and_channels() {
         let bytes = [0, 255, 51, 102, 1, 2, 3, 4, 5, 6, 7, 8];

@@ -23,6 +23,7 @@ impl Masks {
     }
 
     /// The key from which the kernels compute the masks.
+    #[cfg(feature = "gpu")]
     pub(crate) fn words(self) -> [u32; 2] {
         self.key
     }

@@ -7,7 +7,12 @@
 //! What waits for a device is a future ([`Pending`]), since a browser must not block. The
 //! blocking forms ([`open`](crate::open), [`Engine::predict`]) are for native callers.
 
+mod choice;
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+#[cfg(not(feature = "gpu"))]
+#[path = "engine/without_gpu.rs"]
 pub mod gpu;
 pub mod reference;
 
@@ -16,8 +21,10 @@ pub use crate::device::Device;
 use crate::error::{Result, invalid_setting, unsupported};
 use crate::loss::Loss;
 use crate::network::Network;
-pub(crate) use crate::plan::check_evaluation;
 pub use crate::plan::{Plan, Step};
+pub(crate) use crate::plan::{check_evaluation, check_gradient, not_finite};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::real::{Real, Slice};
 use crate::resources::Resources;
 use crate::state::State;
 use crate::threads::{MaybeSend, MaybeSync};
@@ -98,23 +105,61 @@ impl Engine {
         self.0.profile(network, plan, dataset)
     }
 
-    /// The network's outputs for `inputs`; see [`forward`](Self::forward). Blocks.
+    /// The network's outputs for `inputs`, both f32 or both f64; see [`forward`](Self::forward). Blocks.
+    /// A [`Model`](crate::Model) answers many calls with the same parameters faster.
     ///
     /// # Errors
     /// Inputs that are no whole samples, or a device that failed.
+    ///
+    /// ```
+    /// use impasto::{Activation, Engine, Network, cpu::CpuEngine};
+    ///
+    /// let engine = Engine::from(CpuEngine::new(Some(1))?);
+    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+    /// let outputs: Vec<f32> = engine.predict(&network, &[0.5_f32, -1.0])?;
+    /// assert_eq!(outputs.len(), 1);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn predict(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
-        self.0.predict(network, inputs)
+    pub fn predict<R: Real>(&self, network: &Network, inputs: &[R]) -> Result<Vec<R>> {
+        self.outputs(network, inputs, Output::Activated)
     }
 
-    /// The network's logits, the last layer's weighted sums, for `inputs`; see
+    /// The network's logits, the last layer's weighted sums, for `inputs`, both f32 or both f64; see
     /// [`forward`](Self::forward). Blocks.
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
+    ///
+    /// ```
+    /// use impasto::{Activation, Engine, Network, cpu::CpuEngine};
+    ///
+    /// let engine = Engine::from(CpuEngine::new(Some(1))?);
+    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+    /// let logits: Vec<f32> = engine.logits(&network, &[0.5_f32, -1.0])?;
+    /// assert_eq!(logits.len(), 1);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn logits(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
-        self.0.logits(network, inputs)
+    pub fn logits<R: Real>(&self, network: &Network, inputs: &[R]) -> Result<Vec<R>> {
+        self.outputs(network, inputs, Output::Logits)
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn outputs<R: Real>(&self, network: &Network, inputs: &[R], output: Output) -> Result<Vec<R>> {
+        match R::slice(inputs) {
+            Slice::Single(inputs) => {
+                pollster::block_on(self.0.forward_f32(network, inputs, output)).map(R::of_single)
+            }
+            Slice::Double(inputs) => {
+                pollster::block_on(self.0.forward(network, inputs, output)).map(R::of_double)
+            }
+        }
+    }
+
+    /// What the handle is to.
+    pub(crate) fn compute(&self) -> &dyn Compute {
+        &*self.0
     }
 }
 
@@ -175,6 +220,38 @@ pub trait Compute: MaybeSend + MaybeSync {
         output: Output,
     ) -> Pending<'a, Vec<f64>>;
 
+    /// [`forward`](Self::forward) of f32 numbers. Without an implementation, the numbers are converted.
+    ///
+    /// ```
+    /// use impasto::{Activation, Compute, Network, Output, reference::ReferenceEngine};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+    /// let engine = ReferenceEngine::new();
+    /// let outputs = engine.forward_f32(&network, &[0.5, -1.0], Output::Activated);
+    /// assert_eq!(pollster::block_on(outputs)?.len(), 1);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    fn forward_f32<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f32],
+        output: Output,
+    ) -> Pending<'a, Vec<f32>> {
+        Box::pin(async move {
+            let inputs: Vec<f64> = inputs.iter().map(|number| f64::from(*number)).collect();
+            let outputs = self.forward(network, &inputs, output).await?;
+            Ok(outputs.into_iter().map(|number| number as f32).collect())
+        })
+    }
+
+    /// Prepares a network for many predictions with the same parameters. `None`, without an
+    /// implementation: a [`Model`](crate::Model) then calls [`forward_f32`](Self::forward_f32).
+    ///
+    /// Fails on a network that the device cannot hold, and on a device that failed.
+    fn prepare<'a>(&'a self, _network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {
+        ready(Ok(None))
+    }
+
     /// What the user should know of choices that were made for them so far: why no GPU is used, or
     /// which kernels a driver refused and what is used in their place.
     fn notes(&self) -> Vec<String> {
@@ -214,6 +291,44 @@ pub trait Compute: MaybeSend + MaybeSync {
     #[cfg(not(target_arch = "wasm32"))]
     fn logits(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
         pollster::block_on(self.forward(network, inputs, Output::Logits))
+    }
+}
+
+/// A network that an engine has prepared for predictions ([`Compute::prepare`]). It owns what it needs.
+/// Users call it through a [`Model`](crate::Model).
+///
+/// ```
+/// use impasto::{Activation, Compute, Network, Output, cpu::CpuEngine};
+///
+/// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+/// let engine = CpuEngine::new(Some(1))?;
+/// let mut outputs = [0.0; 1];
+/// if let Some(prepared) = pollster::block_on(engine.prepare(&network))? {
+///     prepared.forward_blocking(&[0.5, -1.0], Output::Activated, &mut outputs)?;
+///     pollster::block_on(prepared.forward(&[0.5, -1.0], Output::Activated, &mut outputs))?;
+/// }
+/// assert!(outputs[0] > 0.0);
+/// # Ok::<(), impasto::Error>(())
+/// ```
+pub trait Prepared: MaybeSend + MaybeSync {
+    /// Writes the outputs (or logits) of `inputs`, `[samples, network.inputs()]`, to `outputs`,
+    /// `[samples, network.outputs()]`. The caller has checked the lengths; there may be no sample.
+    ///
+    /// Fails on a device that failed; then `outputs` contains anything.
+    fn forward<'a>(
+        &'a self,
+        inputs: &'a [f32],
+        output: Output,
+        outputs: &'a mut [f32],
+    ) -> Pending<'a, ()>;
+
+    /// The same for callers that may block.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    #[cfg(not(target_arch = "wasm32"))]
+    fn forward_blocking(&self, inputs: &[f32], output: Output, outputs: &mut [f32]) -> Result<()> {
+        pollster::block_on(self.forward(inputs, output, outputs))
     }
 }
 
@@ -319,6 +434,16 @@ pub trait Session: MaybeSend {
     ///
     /// Fails on samples that do not fit the network or the loss, and on a device that failed.
     fn evaluate<'a>(&'a mut self, dataset: &'a Dataset, loss: Loss) -> Pending<'a, f64>;
+
+    /// Updates the parameters once with a gradient of the caller's, in the order of
+    /// [`Network::parameters`], at a learning rate above 0. As in a step, the plan's optimizer and wrappers
+    /// take part and the L2 penalty is added.
+    ///
+    /// Fails on a gradient of another length or with a number that is not finite, on an update that is not
+    /// finite, after which the session takes no further step or update, and on a device that failed.
+    fn apply<'a>(&'a mut self, _gradient: &'a [f64], _learning_rate: f64) -> Pending<'a, ()> {
+        ready(unsupported("this session cannot apply a gradient of the caller's"))
+    }
 
     /// The memory that the session holds.
     fn resources(&self) -> Resources;

@@ -6,7 +6,6 @@
 //! serde, so that the command line, files and messages agree.
 
 use crate::error::{Error, Result, invalid_setting};
-use crate::template::{self, Values};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -213,35 +212,18 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// The snippet of WGSL of the component `name` with `${parameter}` replaced by the parameters' values.
-///
-/// # Errors
-/// The snippet breaks the rules of a [`template`].
-pub(crate) fn wgsl(name: &str, snippet: &str, component: &impl Serialize) -> Result<String> {
-    let parameters = parameters(component);
-    let mut values = Values::default();
-    for (parameter, value) in &parameters {
-        let text = match value {
-            Value::Bool(value) => value.to_string(),
-            value => format!("{:?}", value.as_f64().unwrap_or_default() as f32),
-        };
-        values.texts.push((parameter, text));
-    }
-    template::fill(name, snippet, &values)
-}
-
 /// Defines a family: its modules, its enum, the list of all, names, parsing and the dispatch to the
 /// formulas. Each line is `module: Type as "name";` or
 /// `module: Type as "name" { parameter: kind, … };`, where
 /// `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it. Those in
-/// `only … { }` are variants that are not in the list and that no text names.
+/// `unlisted { }` are variants that are not in the list and that no text names.
 macro_rules! family {
     (
         $(#[$meta:meta])*
         $Family:ident, $family:literal {
             $($module:ident: $Type:ident as $name:literal $({ $($field:ident: $kind:ty),+ })?;)+
         }
-        $(only $purpose:ident {
+        $(unlisted {
             $($module2:ident: $Type2:ident as $name2:literal $({ $($field2:ident: $kind2:ty),+ })?;)+
         })?
     ) => {

@@ -23,7 +23,24 @@
 //!
 //! There are three engines: [`gpu`] with WGSL kernels, [`cpu`] with SIMD on all cores, and
 //! [`mod@reference`], the f64 reference that the other engines are tested against.
+//!
+//! # Features
+//!
+//! All of them are on by default. With `default-features = false` the crate trains on the CPU, on one
+//! thread, and has few dependencies.
+//!
+//! | feature | what it adds | dependencies | without it |
+//! |---|---|---|---|
+//! | `gpu` | the GPU engine | `wgpu`, `futures-intrusive`, `dirs`, `tempfile` | [`Backend::Auto`] opens the CPU engine, and [`Backend::Gpu`] is an error |
+//! | `pictures` | [`Picture`], [`Subject`] and painting, [`psnr`] and [`ssim`] | `image`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
+//! | `safetensors` | [`Network::save`] and [`load`](Network::load), [`encode`] and [`decode`], [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
+//! | `threads` | training and prediction on all cores, and training beside the caller | `rayon`, `futures-intrusive` | the CPU engine works on the calling thread |
+//! | `relaxed-simd` (off) | in WebAssembly, a product and an addition in one instruction | | two instructions |
+//!
+//! `pictures` reads and writes PNG and JPEG. A program that depends on `image` itself, with more formats,
+//! gets these formats here too: `image = { version = "0.25", default-features = false, features = ["tiff"] }`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     target_arch = "wasm32",
     allow(clippy::arc_with_non_send_sync, reason = "a browser's device stays on its thread")
@@ -31,6 +48,7 @@
 
 pub mod activation;
 mod any_number;
+#[cfg(feature = "safetensors")]
 mod checkpoint;
 mod dataset;
 mod device;
@@ -39,51 +57,68 @@ pub mod encoding;
 mod engine;
 mod error;
 pub mod family;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(
+    not(target_arch = "wasm32"),
+    any(feature = "gpu", feature = "pictures", feature = "safetensors")
+))]
 pub mod files;
-#[cfg(doctest)]
+mod gradients;
+#[cfg(all(
+    doctest,
+    feature = "gpu",
+    feature = "pictures",
+    feature = "safetensors",
+    feature = "threads"
+))]
 mod guide;
 mod initialization;
 mod layer;
 pub mod loss;
 mod metric;
+mod model;
 mod network;
 pub mod number;
 mod opening;
 pub mod optimizer;
 mod permutation;
+#[cfg(feature = "pictures")]
 mod picture;
 mod plan;
 mod random;
+mod real;
 mod resources;
 pub mod schedule;
 mod segment;
 mod standardizer;
 mod state;
-mod subject;
 mod summary;
+#[cfg(feature = "gpu")]
 mod template;
 mod threads;
 mod trainer;
+#[cfg(feature = "gpu")]
+mod wgsl;
 pub mod wrapper;
 mod wrappers;
 
 pub use activation::Activation;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "safetensors", not(target_arch = "wasm32")))]
 pub use checkpoint::save;
+#[cfg(feature = "safetensors")]
 pub use checkpoint::{decode, encode, load};
 pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};
 pub use encoding::Encoding;
 pub use engine::{
-    Compute, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Session, Step,
-    cpu, gpu, reference,
+    Compute, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Prepared,
+    Session, Step, cpu, gpu, reference,
 };
 pub use error::{Error, Result};
 pub use initialization::Initialization;
 pub use layer::Layer;
 pub use loss::Loss;
 pub use metric::{Metric, Metrics};
+pub use model::Model;
 pub use network::Network;
 pub use network::builder::Builder;
 pub use opening::Options;
@@ -91,15 +126,19 @@ pub use opening::Options;
 pub use opening::open;
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
-pub use picture::Picture;
-pub use picture::quality::{psnr, ssim};
+#[cfg(feature = "pictures")]
+pub use picture::{
+    Picture,
+    quality::{pixel_accuracy, psnr, ssim},
+    subject::Subject,
+};
+pub use real::Real;
 pub use resources::Resources;
 pub use schedule::Schedule;
 pub use schedule::plateau::Plateau;
 pub use segment::{Segment, SegmentKind};
 pub use standardizer::Standardizer;
 pub use state::State;
-pub use subject::Subject;
 pub use summary::{Ending, Epoch, Summary};
 pub use trainer::data::TrainingData;
 #[cfg(not(target_arch = "wasm32"))]
@@ -116,7 +155,7 @@ pub use wrapper::ema::Ema;
 pub use wrapper::lookahead::Lookahead;
 pub use wrappers::Wrappers;
 
-/// Engines, runs and what they wait for can move to another thread.
+/// Engines, models, runs and what they wait for can move to another thread.
 #[cfg(not(target_arch = "wasm32"))]
 const _: () = {
     const fn send<T: Send + ?Sized>() {}
@@ -124,8 +163,11 @@ const _: () = {
     send::<Engine>();
     sync::<Engine>();
     send::<cpu::CpuEngine>();
+    #[cfg(feature = "gpu")]
     send::<gpu::GpuEngine>();
     send::<reference::ReferenceEngine>();
+    send::<Model>();
+    sync::<Model>();
     send::<Box<dyn Session>>();
     send::<Training>();
     send::<Pending<'static, Outcome>>();

@@ -32,7 +32,8 @@ family! {
         smape: Smape as "smape" { epsilon: f64 };
         poisson: Poisson as "poisson" { log_input: bool };
     }
-    only evaluation {
+    unlisted {
+        linear: Linear as "linear";
         zero_one: ZeroOne as "zero-one" { threshold: f64 };
     }
 }
@@ -176,18 +177,6 @@ impl Loss {
     /// Whether the loss of several batches is the mean of theirs (else it is their sum).
     pub(crate) fn is_mean(self) -> bool {
         self.mean() != Mean::Sum
-    }
-
-    /// The WGSL that defines `row_loss(row, outputs, scale)`.
-    pub(crate) fn wgsl(self) -> Result<String> {
-        struct Snippet;
-        impl Visitor for Snippet {
-            type Output = &'static str;
-            fn visit<F: Formula>(self, _: F) -> &'static str {
-                F::WGSL
-            }
-        }
-        family::wgsl(self.name(), self.visit(Snippet), &self)
     }
 
     /// Whether the parameters make sense.

@@ -211,6 +211,13 @@ impl Network {
         }
     }
 
+    /// The same network without dropout.
+    pub(crate) fn without_dropout(&self) -> Self {
+        let mut network = self.clone();
+        network.layers.iter_mut().for_each(|layer| layer.dropout = 0.0);
+        network
+    }
+
     /// An error if the network cannot be trained.
     pub(crate) fn check_trainable(&self) -> Result<()> {
         match self.layers.iter().position(|l| l.activation.backward() == Backward::None) {
@@ -225,13 +232,13 @@ impl Network {
     }
 
     /// Checks that `inputs` are whole samples; returns how many.
-    pub(crate) fn samples_in(&self, inputs: &[f64]) -> Result<usize> {
+    pub(crate) fn samples_in<R>(&self, inputs: &[R]) -> Result<usize> {
         whole_samples(inputs, self.inputs)
     }
 }
 
 /// Checks that `inputs` are whole samples of so many numbers; returns how many.
-pub(crate) fn whole_samples(inputs: &[f64], width: usize) -> Result<usize> {
+pub(crate) fn whole_samples<T>(inputs: &[T], width: usize) -> Result<usize> {
     if inputs.len().is_multiple_of(width) {
         Ok(inputs.len() / width)
     } else {

@@ -4,9 +4,6 @@ use crate::device::Backend;
 use crate::engine::{Engine, cpu, gpu, reference};
 use crate::error::{Result, invalid_setting};
 
-/// The environment variable that names an adapter where nothing else does.
-const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
-
 /// Which engine is wanted, and how it should work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -35,10 +32,10 @@ impl Options {
     /// Opens the engine.
     ///
     /// # Errors
-    /// The GPU engine was asked for and there is no adapter (of that name), or it cannot be opened; or
-    /// an adapter or kernels were named for an engine that has none.
+    /// The GPU engine was asked for and the feature `gpu` is off, there is no adapter (of that name), or it
+    /// cannot be opened; or an adapter or kernels were named for an engine that has none.
     pub async fn open_async(&self) -> Result<Engine> {
-        let named = std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty());
+        let named = gpu::named_adapter();
         let adapter = match self.backend {
             // The variable chooses among adapters, and does not conflict with an engine without one.
             Backend::Cpu | Backend::Reference => self.adapter.as_deref(),
@@ -60,18 +57,15 @@ impl Options {
             Backend::Auto if adapter.is_some() || chosen => Backend::Gpu,
             other => other,
         };
-        let opened = match wanted {
-            Backend::Cpu => return Ok(cpu::CpuEngine::new(None)?.into()),
-            Backend::Reference => return Ok(reference::ReferenceEngine::new().into()),
-            Backend::Gpu => gpu::GpuEngine::open(adapter).await?,
-            Backend::Auto => match gpu::GpuEngine::open_real_gpu().await {
-                Ok(engine) => engine,
-                Err(reason) => {
-                    return Ok(cpu::CpuEngine::new(None)?.with_note(reason.to_string()).into());
-                }
+        match wanted {
+            Backend::Cpu => Ok(cpu::CpuEngine::new(None)?.into()),
+            Backend::Reference => Ok(reference::ReferenceEngine::new().into()),
+            Backend::Gpu => gpu::open(adapter, self.kernels, self.tune).await,
+            Backend::Auto => match gpu::open_real_gpu(self.kernels, self.tune).await {
+                Ok(engine) => Ok(engine),
+                Err(reason) => Ok(cpu::CpuEngine::new(None)?.with_note(reason.to_string()).into()),
             },
-        };
-        Ok(opened.with_kernels(self.kernels).with_tuning(self.tune).into())
+        }
     }
 
     /// [`open_async`](Self::open_async) for callers that may block.

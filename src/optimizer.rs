@@ -148,32 +148,6 @@ impl Optimizer {
         self.visit(At(rate, t))
     }
 
-    /// The WGSL that defines `Constants`, which names the numbers in the order of
-    /// [`constants`](Self::constants), `STATES`, and `updated(c, g, w, state)`.
-    pub(crate) fn wgsl(self) -> String {
-        struct Text;
-        impl Visitor for Text {
-            type Output = String;
-            fn visit<F: Formula>(self, _: F) -> String {
-                let fields: Vec<String> =
-                    F::CONSTANTS.iter().map(|name| format!("    {name}: f32,\n")).collect();
-                let fields = fields.concat();
-                let read = |i: usize| {
-                    format!("this_step.constants[{}].{}", i / 4, ["x", "y", "z", "w"][i % 4])
-                };
-                let values: Vec<String> = (0..F::CONSTANTS.len()).map(read).collect();
-                format!(
-                    "const STATES: u32 = {}u;\nstruct Constants {{\n{fields}}}\n\
-                     fn constants() -> Constants {{ return Constants({}); }}\n{}",
-                    F::STATES,
-                    values.join(", "),
-                    F::WGSL
-                )
-            }
-        }
-        self.visit(Text)
-    }
-
     /// Whether the parameters make sense.
     pub(crate) fn check(self) -> Result<()> {
         struct Check;

@@ -63,6 +63,7 @@ impl Permutation {
     }
 
     /// `[len, half_bits, key, key]`: what the shader needs.
+    #[cfg(feature = "gpu")]
     pub(crate) fn words(&self) -> [u32; 4] {
         [self.len, self.half_bits, self.keys[0], self.keys[1]]
     }

@@ -1,7 +1,7 @@
 //! `Plan`, the settings of a run that do not change, and `Step`.
 
 use crate::dataset::Dataset;
-use crate::error::{Result, invalid_setting, invalid_shape};
+use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
@@ -112,6 +112,40 @@ pub(crate) fn check_widths([inputs, outputs]: [usize; 2], dataset: &Dataset) -> 
         ));
     }
     Ok(())
+}
+
+/// An error if a gradient cannot be applied to so many parameters at that rate.
+pub(crate) fn check_gradient(
+    parameters: usize,
+    gradient: &[f64],
+    learning_rate: f64,
+) -> Result<()> {
+    if gradient.len() != parameters {
+        return invalid_shape(format!(
+            "a gradient of {} numbers does not fit a network of {parameters} parameters",
+            gradient.len()
+        ));
+    }
+    if let Some(place) = gradient.iter().position(|number| !(*number as f32).is_finite()) {
+        return invalid_data(format!(
+            "the gradient of parameter {place} is {:e}: it must be a number in the range of f32",
+            gradient[place]
+        ));
+    }
+    if !(learning_rate.is_finite() && learning_rate > 0.0) {
+        return invalid_setting(format!(
+            "a learning rate of {learning_rate}: it must be a number above 0"
+        ));
+    }
+    Ok(())
+}
+
+/// The error of an update by a gradient of the caller's that was not finite, or of one after it.
+pub(crate) fn not_finite<T>() -> Result<T> {
+    invalid_data(
+        "an update was not finite, and the parameters are those from before it: lower the learning rate \
+         and restore a state",
+    )
 }
 
 /// An error if `loss` cannot be computed for `network` on `dataset`.

@@ -3,20 +3,12 @@
 use crate::options::Options;
 use crate::outputs::Outputs;
 use crate::progress::{Brush, counted};
-use impasto::{Dataset, Engine, Error, Network, Picture, Result, Subject};
+use impasto::{Dataset, Engine, Network, Picture, Result, Subject};
 use std::fmt;
-use std::path::{Path, PathBuf};
-
-/// The largest r + g + b, of 765, that counts as ink.
-const INK: f64 = 600.0;
+use std::path::PathBuf;
 
 /// White pixels between the pictures of a sheet.
 const GAP: usize = 4;
-
-/// Channels and largest value of the painting.
-pub fn painted_kind(subject: Subject) -> (usize, u16) {
-    if subject.classify { (1, 255) } else { (subject.channels, subject.maximum) }
-}
 
 /// Width and height of a sheet of `pictures` side by side.
 pub fn sheet_size(subject: Subject, pictures: usize) -> (usize, usize) {
@@ -32,33 +24,9 @@ pub fn paint(
 ) -> Result<Option<Picture>> {
     let Subject { width, height, .. } = subject;
     let watch = |done| brush.watch(done, width * height);
-    let sampling = Picture::sample(engine, network, (width, height), subject.centred, watch);
-    let values = pollster::block_on(sampling);
+    let painted = pollster::block_on(subject.paint(engine, network, (width, height), watch));
     brush.finish();
-    let Some(values) = values? else { return Ok(None) };
-    let picture = if subject.classify {
-        let ink: Vec<bool> = values.chunks_exact(2).map(|p| p[0] > p[1]).collect();
-        classes(width, height, &ink)
-    } else {
-        Picture::from_unit(width, height, subject.channels, subject.maximum, &values)
-    };
-    picture.map(Some)
-}
-
-/// Ink in black on white paper.
-fn classes(width: usize, height: usize, ink: &[bool]) -> Result<Picture> {
-    let values = ink.iter().map(|ink| if *ink { 0 } else { 255 }).collect();
-    Picture::new(width, height, 1, 255, values)
-}
-
-/// Loads a network that was saved with its subject.
-pub fn load(path: &Path) -> Result<(Network, Subject)> {
-    let (network, texts) = impasto::load(path)?;
-    let subject = Subject::from_metadata(&network, &texts).map_err(|error| match error {
-        Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
-        other => other,
-    })?;
-    Ok((network, subject))
+    painted
 }
 
 /// The picture that is learned.
@@ -96,32 +64,7 @@ impl Canvas {
 
     /// One sample a pixel: its place, and its colour or class.
     pub fn dataset(&self) -> Result<Dataset> {
-        if !self.subject.classify {
-            return self.picture.to_dataset(self.subject.centred);
-        }
-        // One-hot: 255 means 1.
-        let one_hot = |ink: bool| if ink { [255, 0] } else { [0, 255] };
-        let targets = self.ink().into_iter().flat_map(one_hot);
-        let Subject { width, height, centred, .. } = self.subject;
-        Dataset::from_pixels(width, height, targets, 2, centred)
-    }
-
-    /// Whether each pixel, laid on white paper if it has an alpha channel, is ink.
-    fn ink(&self) -> Vec<bool> {
-        let maximum = f64::from(self.subject.maximum);
-        let is_ink = |pixel: &[u16]| {
-            let unit: Vec<f64> = pixel.iter().map(|v| f64::from(*v) / maximum).collect();
-            let (colours, alpha) = match unit.as_slice() {
-                [grey] => ([*grey; 3], 1.0),
-                [grey, alpha] => ([*grey; 3], *alpha),
-                [r, g, b] => ([*r, *g, *b], 1.0),
-                [r, g, b, alpha, ..] => ([*r, *g, *b], *alpha),
-                [] => ([1.0; 3], 1.0),
-            };
-            let sum: f64 = colours.iter().map(|c| c * alpha + 1.0 - alpha).sum();
-            (255.0 * sum).round() <= INK
-        };
-        self.picture.pixels().map(is_ink).collect()
+        self.subject.dataset(&self.picture)
     }
 
     /// Paints, compares with the picture, and writes both down; nothing of that if it was
@@ -136,12 +79,10 @@ impl Canvas {
         let Some(painted) = paint(self.subject, engine, network, brush)? else { return Ok(None) };
         let files = outputs.names();
         if self.subject.classify {
-            let expected = classes(self.subject.width, self.subject.height, &self.ink())?;
-            let pairs = painted.values().iter().zip(expected.values());
-            let right = pairs.filter(|(painted, expected)| painted == expected).count();
+            let expected = self.subject.expected(&self.picture)?;
             outputs.write_picture(&Picture::beside(&[&painted, &expected], GAP)?)?;
-            let accuracy = right as f64 / painted.values().len() as f64;
-            return Ok(Some(Judged { files, accuracy: Some(accuracy), psnr: None, ssim: None }));
+            let accuracy = Some(impasto::pixel_accuracy(&painted, &expected)?);
+            return Ok(Some(Judged { files, accuracy, psnr: None, ssim: None }));
         }
         let difference = self.picture.difference(&painted, 4)?;
         let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;

@@ -1,6 +1,6 @@
 //! The files a run writes, checked before any work is done.
 
-use crate::canvas::{painted_kind, sheet_size};
+use crate::canvas::sheet_size;
 use crate::options::Options;
 use impasto::{Error, Picture, Result, Subject, files};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Outputs {
         let picture = options.output.clone();
         let beside = sheet_beside(&picture);
         let sheet = (options.repaint.is_none() && !subject.classify).then(|| beside.clone());
-        let (channels, maximum) = painted_kind(subject);
+        let (channels, maximum) = subject.painted_kind();
         let size = if subject.classify && options.repaint.is_none() {
             sheet_size(subject, 2)
         } else {

@@ -112,6 +112,7 @@ impl Dataset {
     }
 
     /// The weights of all samples, of which this dataset may be a part, if there are any.
+    #[cfg(feature = "gpu")]
     pub(crate) fn stored_weights(&self) -> Option<&[f32]> {
         self.weights.as_ref().map(|weights| weights.as_slice())
     }

@@ -12,60 +12,62 @@
 mod barrier;
 mod elementwise;
 mod gradient;
+#[cfg(feature = "threads")]
+mod jobs;
+#[cfg(not(feature = "threads"))]
+#[path = "cpu/without_threads/jobs.rs"]
 mod jobs;
 mod kernel;
 mod lanes;
 mod layout;
 mod lines;
 mod losses;
+#[cfg(feature = "threads")]
+mod pool;
+#[cfg(not(feature = "threads"))]
+#[path = "cpu/without_threads/pool.rs"]
+mod pool;
+mod predictor;
 mod product;
 mod run;
+mod scratch;
 mod session;
 mod tile;
 mod update;
 mod vectors;
 
-use self::layout::{Layout, Purpose};
+use self::pool::Pool;
+use self::predictor::Predictor;
 use self::session::CpuSession;
-use self::tile::{Shape, Tile};
-use super::{Compute, Output, Pending, Plan, Session, handles, ready};
+use super::{Compute, Output, Pending, Plan, Prepared, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::network::Network;
-use rayon::prelude::*;
-use std::sync::Arc;
+use crate::real::Real;
 
 /// The CPU as an engine. A clone shares its threads.
 #[derive(Clone, Debug)]
 pub struct CpuEngine {
     device: Device,
-    threads: usize,
-    /// What predicts, if there is more than one thread: a browser's worker has no others.
-    pool: Option<Arc<rayon::ThreadPool>>,
+    pool: Pool,
     notes: Vec<String>,
 }
 
 impl CpuEngine {
-    /// An engine of so many threads; `None` takes one for each core that the process may use.
+    /// An engine of so many threads; `None` takes one for each core that the process may use. Without the
+    /// feature `threads` there is one, the caller's.
     ///
     /// # Errors
-    /// The operating system refused to start the threads.
+    /// The operating system refused to start the threads, or there are to be several without the feature
+    /// `threads`.
     pub fn new(threads: Option<usize>) -> Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.unwrap_or(cores).max(1);
-        let start = || {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .thread_name(|i| format!("impasto-cpu-{i}"))
-                .build()
-                .map_err(|error| Error::threads(threads, error))
-        };
-        let pool = (threads > 1).then(start).transpose()?.map(Arc::new);
+        let pool = Pool::new(threads)?;
+        let threads = pool.threads();
         let plural = if threads == 1 { "" } else { "s" };
         let name = format!("CPU, {threads} thread{plural}{}", vectors::name());
         let device = Device::processor(Backend::Cpu, name);
-        Ok(Self { device, threads, pool, notes: Vec::new() })
+        Ok(Self { device, pool, notes: Vec::new() })
     }
 }
 
@@ -74,6 +76,17 @@ impl CpuEngine {
     pub(crate) fn with_note(mut self, note: String) -> Self {
         self.notes.push(note);
         self
+    }
+
+    fn predictor(&self, network: &Network) -> Predictor {
+        Predictor::new(network, self.pool.clone())
+    }
+
+    fn outputs<R: Real>(&self, network: &Network, inputs: &[R], output: Output) -> Result<Vec<R>> {
+        let samples = network.samples_in(inputs)?;
+        let mut outputs = vec![R::default(); samples * network.outputs()];
+        self.predictor(network).predict(inputs, output, &mut outputs);
+        Ok(outputs)
     }
 }
 
@@ -95,7 +108,7 @@ impl Compute for CpuEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).and_then(|()| {
-            let session = CpuSession::new(network, *plan, dataset, self.threads)?;
+            let session = CpuSession::new(network, *plan, dataset, self.pool.threads())?;
             Ok(Box::new(session) as Box<dyn Session>)
         }))
     }
@@ -106,28 +119,19 @@ impl Compute for CpuEngine {
         inputs: &'a [f64],
         output: Output,
     ) -> Pending<'a, Vec<f64>> {
-        ready(network.samples_in(inputs).map(|samples| {
-            let layout = Layout::of(network, 1);
-            let shape = Shape::of(network, &layout);
-            let blocks = layout.blocks(network, Purpose::Prediction, &[]);
-            let blocks: Vec<_> = blocks.iter().collect();
-            let mut outputs = vec![0.0; samples * network.outputs()];
-            let rows = shape.tile_rows(samples.div_ceil(self.threads));
-            let predict = |tile: &mut Tile, (inputs, outputs): (&[f64], &mut [f64])| {
-                tile.predict(&shape, &blocks, inputs, output, outputs);
-            };
-            let (wide_in, wide_out) = (rows * network.inputs(), rows * network.outputs());
-            if let Some(pool) = &self.pool {
-                pool.install(|| {
-                    let parts = inputs.par_chunks(wide_in).zip(outputs.par_chunks_mut(wide_out));
-                    parts.for_each_init(|| Tile::new(&shape, rows, Purpose::Prediction), predict);
-                });
-            } else {
-                let mut tile = Tile::new(&shape, rows, Purpose::Prediction);
-                let parts = inputs.chunks(wide_in).zip(outputs.chunks_mut(wide_out));
-                parts.for_each(|part| predict(&mut tile, part));
-            }
-            outputs
-        }))
+        ready(self.outputs(network, inputs, output))
+    }
+
+    fn forward_f32<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f32],
+        output: Output,
+    ) -> Pending<'a, Vec<f32>> {
+        ready(self.outputs(network, inputs, output))
+    }
+
+    fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {
+        ready(Ok(Some(Box::new(self.predictor(network)) as Box<dyn Prepared>)))
     }
 }

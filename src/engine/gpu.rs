@@ -27,6 +27,7 @@ mod lock;
 mod lowering;
 mod pipelines;
 mod prediction;
+mod predictor;
 mod profile;
 mod readback;
 mod recent;
@@ -48,20 +49,44 @@ mod update;
 mod waiter;
 
 pub use adapter::NO_ADAPTER;
-pub use choice::Kernels;
 pub use device::Counts;
 #[doc(hidden)]
 pub use listing::{Dispatch, Listing, listings, other_listings};
 
 use self::choice::Choice;
 use self::device::Gpu;
+use self::predictor::Predictor;
 use self::task::PredictionTask;
-use super::{Compute, Device, KernelTime, Output, Pending, Plan, Session, handles};
+pub use super::choice::Kernels;
+use super::{
+    Compute, Device, Engine, KernelTime, Output, Pending, Plan, Prepared, Session, handles,
+};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::network::Network;
+use crate::real::Real;
 use std::fmt;
 use std::sync::Arc;
+
+/// The environment variable that names an adapter where nothing else does.
+const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
+
+/// The adapter that the environment names.
+pub(crate) fn named_adapter() -> Option<String> {
+    std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty())
+}
+
+/// Opens the best adapter, or that of this name; see [`GpuEngine::open`].
+pub(crate) async fn open(name: Option<&str>, kernels: Kernels, tune: bool) -> Result<Engine> {
+    let opened = GpuEngine::open(name).await?;
+    Ok(opened.with_kernels(kernels).with_tuning(tune).into())
+}
+
+/// Opens the best real GPU; see [`GpuEngine::open_real_gpu`].
+pub(crate) async fn open_real_gpu(kernels: Kernels, tune: bool) -> Result<Engine> {
+    let opened = GpuEngine::open_real_gpu().await?;
+    Ok(opened.with_kernels(kernels).with_tuning(tune).into())
+}
 
 /// A GPU (or a software adapter) as an engine. A clone is on the same device.
 #[derive(Clone)]
@@ -152,12 +177,12 @@ impl GpuEngine {
         self.gpu.destroy();
     }
 
-    async fn forward_in_parts(
+    async fn forward_in_parts<R: Real>(
         &self,
         network: &Network,
-        inputs: &[f64],
+        inputs: &[R],
         output: Output,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Vec<R>> {
         self.gpu.check()?;
         let samples = network.samples_in(inputs)?;
         if samples == 0 {
@@ -215,5 +240,21 @@ impl Compute for GpuEngine {
         output: Output,
     ) -> Pending<'a, Vec<f64>> {
         Box::pin(self.forward_in_parts(network, inputs, output))
+    }
+
+    fn forward_f32<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f32],
+        output: Output,
+    ) -> Pending<'a, Vec<f32>> {
+        Box::pin(self.forward_in_parts(network, inputs, output))
+    }
+
+    fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {
+        Box::pin(async move {
+            let predictor = Predictor::new(&self.gpu, network, self.choice.kernels).await?;
+            Ok(Some(Box::new(predictor) as Box<dyn Prepared>))
+        })
     }
 }

@@ -15,18 +15,18 @@ pub(crate) use elementwise::dropout;
 pub use elementwise::{
     activation, activation_gradient, activation_slopes, softmax, softmax_gradient,
 };
-pub use encoding::{fourier_encoding, gather, gather_weights};
+pub use encoding::{fourier_encoding, fourier_encoding_gradient, gather, gather_weights};
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{gradient_norms, initial_states, update};
 pub(crate) use wrappers::Surrounded;
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use wrappers::gather_gradients;
 pub use wrappers::{average, clip_norm, clip_value, lookahead};
 
 use super::{
     Compute, Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step,
-    check_evaluation, handles, no_place, ready,
+    check_evaluation, check_gradient, handles, no_place, not_finite, ready,
 };
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
@@ -155,6 +155,31 @@ pub fn backward(network: &Network, trace: &Trace, mut delta: Vec<f64>) -> Vec<f6
         }
     }
     gradient
+}
+
+/// The gradient with respect to the inputs, `[batch, network.inputs()]`, from that with respect to the
+/// outputs, `[batch, network.outputs()]`, of a forward pass.
+pub fn input_gradient(network: &Network, trace: &Trace, output_gradient: Vec<f64>) -> Vec<f64> {
+    let mut delta = output_gradient;
+    let last = network.layers().len() - 1;
+    for (l, layer) in network.layers().iter().enumerate().rev() {
+        if l == last && layer.activation.is_row() {
+            softmax_gradient(&trace.values[l + 1], &mut delta, layer.fan_out);
+        } else {
+            activation_gradient(&trace.slopes[l], &mut delta);
+        }
+        let batch = delta.len() / layer.fan_out;
+        let mut below = vec![0.0; batch * layer.fan_in];
+        matmul_nt(&delta, network.weights(l), batch, layer.fan_out, layer.fan_in, &mut below);
+        delta = below;
+    }
+    match network.encoding().frequencies(network.inputs()) {
+        None => delta,
+        Some(matrix) => {
+            let matrix: Vec<f64> = matrix.into_iter().map(f64::from).collect();
+            fourier_encoding_gradient(&trace.values[0], &delta, network.inputs(), &matrix)
+        }
+    }
 }
 
 /// Loss of a batch and the gradient of every parameter. `inputs` is `[batch, inputs]`, `targets`
@@ -289,17 +314,23 @@ impl ReferenceSession {
             moment.diverged = Some(Divergence { step: step.number, in_loss: true });
             return loss;
         }
-        let update = Surrounded::new(plan, step.learning_rate, moment.batches + 1);
+        self.update(gradient, step.learning_rate, step.number);
+        loss
+    }
+
+    /// One update, in the step of that number.
+    fn update(&mut self, gradient: Vec<f64>, learning_rate: f64, number: u64) {
+        let Self { plan, moment, .. } = self;
+        let update = Surrounded::new(plan, learning_rate, moment.batches + 1);
         let mut parameters = moment.network.parameters().to_vec();
         let segments: Vec<_> = moment.network.segments().iter().map(|s| s.range.clone()).collect();
         update.apply(&segments, &mut parameters, gradient, &mut moment.states);
         // Refused if a parameter is not finite: the network keeps what it had before the step.
         if moment.network.set_parameters(&parameters).is_err() {
-            moment.diverged = Some(Divergence { step: step.number, in_loss: false });
+            moment.diverged = Some(Divergence { step: number, in_loss: false });
         } else {
             moment.batches += 1;
         }
-        loss
     }
 
     /// The parameters that the run has resulted in so far.
@@ -382,6 +413,16 @@ impl Session for ReferenceSession {
             let scales: Vec<f64> = weights.iter().map(|weight| scale * weight).collect();
             let (losses, _) = loss_gradient(&network, loss, &trace, &targets, &scales);
             Ok(loss_sum(&losses))
+        }))
+    }
+
+    fn apply<'a>(&'a mut self, gradient: &'a [f64], learning_rate: f64) -> Pending<'a, ()> {
+        let parameters = self.moment.network.parameters().len();
+        ready(check_gradient(parameters, gradient, learning_rate).and_then(|()| {
+            if self.moment.diverged.is_none() {
+                self.update(gradient.to_vec(), learning_rate, self.moment.batches + 1);
+            }
+            if self.moment.diverged.is_some() { not_finite() } else { Ok(()) }
         }))
     }
 

@@ -1,4 +1,4 @@
-//! PSNR and SSIM of two pictures.
+//! PSNR, SSIM and pixel accuracy of two pictures.
 
 use super::Picture;
 use crate::error::Result;
@@ -33,6 +33,16 @@ pub fn ssim(a: &Picture, b: &Picture) -> Result<f64> {
     a.check_same_shape(b)?;
     let sum: f64 = (0..a.channels).map(|channel| ssim_of_channel(a, b, channel)).sum();
     Ok(sum / a.channels as f64)
+}
+
+/// Pixel accuracy: the fraction of the pixels that are equal in all channels.
+///
+/// # Errors
+/// Pictures of different shapes.
+pub fn pixel_accuracy(a: &Picture, b: &Picture) -> Result<f64> {
+    a.check_same_shape(b)?;
+    let equal = a.pixels().zip(b.pixels()).filter(|(a, b)| a == b).count();
+    Ok(equal as f64 / (a.width * a.height) as f64)
 }
 
 fn ssim_of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
@@ -125,12 +135,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pixel_is_right_in_all_channels_or_not_at_all() {
+        let picture = |values| Picture::new(2, 1, 2, 255, values).expect("a picture");
+        let (a, b) = (picture(vec![1, 2, 3, 4]), picture(vec![1, 2, 3, 5]));
+        assert_eq!(pixel_accuracy(&a, &b).expect("same shape"), 0.5);
+    }
+
+    #[test]
     fn equal_and_tiny_pictures() {
         for (width, height) in [(1, 1), (2, 1), (1, 7), (11, 3)] {
             let values: Vec<u16> = (0..width * height).map(|i| (i * 7) as u16).collect();
             let a = Picture::new(width, height, 1, 255, values).expect("a picture");
             assert!((ssim(&a, &a).expect("same shape") - 1.0).abs() < 1e-12);
             assert_eq!(psnr(&a, &a).expect("same shape"), f64::INFINITY);
+            assert_eq!(pixel_accuracy(&a, &a).expect("same shape"), 1.0);
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::pixels::rgba;
 use impasto::cpu::CpuEngine;
 use impasto::gpu::GpuEngine;
 use impasto::{
-    Backend, Ending, Engine, Error, Event, Initialization, Network, Output, Picture, Result,
-    Subject, Training, TrainingState,
+    Backend, Ending, Engine, Error, Event, Network, Picture, Result, Subject, Training,
+    TrainingState,
 };
 use serde::Serialize;
 use std::fmt;
@@ -140,21 +140,17 @@ impl Painter {
     /// # Errors
     /// Options that make no sense, a saved network that does not paint such a picture, or no engine.
     pub async fn create(options: Options, picture: Picture, saved: Option<&[u8]>) -> Result<Self> {
+        let mut trainer = options.trainer()?;
         let (network, subject) = match saved {
             None => {
                 let encoding = options.encoding()?;
                 let subject = Subject::new(&picture, encoding, false);
-                let network = Network::builder(2)
-                    .encoding(encoding)
-                    .hidden(&options.hidden, options.activation()?)
-                    .output(subject.outputs(), subject.output_activation())
-                    .weights(Initialization::He)
-                    .seed(options.seed)
-                    .build()?;
-                (network, subject)
+                let (hidden, activation) = (&options.hidden, options.activation()?);
+                let builder = subject.builder(encoding, hidden, activation, trainer.loss);
+                (builder.seed(options.seed).build()?, subject)
             }
             Some(saved) => {
-                let (network, before) = load(saved)?;
+                let (network, before) = Subject::decode(saved)?;
                 if before.classify {
                     return Err(Error::Setting(
                         "a network that classifies ink and paper cannot learn colours: open it without \
@@ -174,10 +170,9 @@ impl Painter {
                 (network, subject)
             }
         };
-        let mut trainer = options.trainer()?;
         trainer.check(&network)?;
         let engine = Open::new(&options).await?;
-        let dataset = picture.to_dataset(subject.centred)?;
+        let dataset = subject.dataset(&picture)?;
         if saved.is_some() {
             trainer.warm_up = trainer.warm_up_again(&dataset);
         }
@@ -192,7 +187,7 @@ impl Painter {
     /// # Errors
     /// Bytes that are no such network, or no engine.
     pub async fn open(options: Options, saved: &[u8]) -> Result<Self> {
-        let (network, subject) = load(saved)?;
+        let (network, subject) = Subject::decode(saved)?;
         let engine = Open::new(&options).await?;
         Ok(Self { engine, options, subject, network, run: None })
     }
@@ -310,17 +305,11 @@ impl Painter {
             )));
         }
         self.refresh().await?;
-        let Subject { channels, maximum, centred, classify, .. } = self.subject;
-        let go_on = |_| ControlFlow::Continue(());
         let engine = self.engine.engine();
-        let painting = Picture::sample(engine, &self.network, (width, height), centred, go_on);
-        let values = painting.await?.unwrap_or_default();
-        if classify {
-            let shade = |p: &[f64]| if p[0] > p[1] { 0.0 } else { 1.0 };
-            let values: Vec<f64> = values.chunks_exact(2).map(shade).collect();
-            return Ok(rgba(&Picture::from_unit(width, height, 1, 255, &values)?));
-        }
-        let painted = Picture::from_unit(width, height, channels, maximum, &values)?;
+        let painting = self.subject.paint(engine, &self.network, (width, height), go_on);
+        let Some(painted) = painting.await? else {
+            return Err(Error::Unsupported("the painting was stopped".into()));
+        };
         if let Some(run) = &mut self.run
             && (width, height) == (self.subject.width, self.subject.height)
         {
@@ -360,11 +349,9 @@ impl Painter {
                 part.outputs()
             )));
         }
-        let places: Vec<f64> = (0..size * size)
-            .flat_map(|pixel| Picture::coordinates(pixel, size, size, self.subject.centred))
-            .collect();
-        let engine = Engine::from(CpuEngine::new(None)?);
-        let values = engine.forward(&part, &places, Output::Activated).await?;
+        let (engine, centred) = (CpuEngine::new(None)?, self.subject.centred);
+        let sampled = Picture::sample(engine, &part, (size, size), centred, go_on).await?;
+        let values = sampled.unwrap_or_default();
         let neurons = part.outputs();
         let mut images = vec![0; values.len()];
         for neuron in 0..neurons {
@@ -386,7 +373,7 @@ impl Painter {
     /// A device that failed.
     pub async fn save(&mut self) -> Result<Vec<u8>> {
         self.refresh().await?;
-        impasto::encode(&self.network, &self.subject.to_metadata()?)
+        self.subject.encode(&self.network)
     }
 
     /// Sets the learning rate, before the schedule, of the steps to come.
@@ -426,11 +413,9 @@ impl Painter {
     }
 }
 
-/// A saved network with its subject.
-fn load(saved: &[u8]) -> Result<(Network, Subject)> {
-    let (network, texts) = impasto::decode(saved)?;
-    let subject = Subject::from_metadata(&network, &texts)?;
-    Ok((network, subject))
+/// Lets a painting run to its end.
+fn go_on(_: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 #[cfg(test)]

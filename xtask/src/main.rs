@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
 
 mod examples;
+mod features;
 mod files;
 mod guide;
 mod install;
@@ -43,6 +44,8 @@ enum Chore {
     },
     /// Run every program in examples/ for a moment, on every engine that is there
     Examples,
+    /// Check the library with other features than all of them
+    Features,
     /// Write docs/files.md, the table of all source files
     Files {
         /// Write nothing; fail if the page is stale
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Test { cargo_arguments } => test::run(&cargo_arguments),
         Chore::Examples => examples::run().map(|()| ExitCode::SUCCESS),
+        Chore::Features => features::run(),
         Chore::Files { check } => files::run(check),
         Chore::Guide => guide::run().map(|()| ExitCode::SUCCESS),
         Chore::Isa { arguments } => isa::run(&arguments),

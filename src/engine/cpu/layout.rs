@@ -104,6 +104,17 @@ impl Block {
         vectors::available().dispatch(Transpose(self));
     }
 
+    /// Writes the numbers at the beginning of a flat vector, which then begins behind them, to lines of the
+    /// block's layout.
+    pub(super) fn unflatten(&self, flat: &mut &[f64], lines: &mut Lines) {
+        let (own, rest) = flat.split_at(self.rows() * self.width);
+        let rows = lines.chunks_exact_mut(self.stride);
+        for (row, own) in rows.zip(own.chunks_exact(self.width)) {
+            row.iter_mut().zip(own).for_each(|(to, from)| *to = *from as f32);
+        }
+        *flat = rest;
+    }
+
     /// Takes the last update back.
     pub(super) fn undo(&mut self) {
         std::mem::swap(&mut self.values, &mut self.other);

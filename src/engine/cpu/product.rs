@@ -265,6 +265,11 @@ impl<H: Simd> WithSimd for Cut<H> {
         });
         let end = job.columns - narrow.map_or(0, |_| rest);
         let mut column = 0;
+        let uncut = job.at.depth <= most_depth::<S>(3);
+        // Where A is turned, its rows are the inputs of a layer, and the depth is what is long.
+        if job.rows < FEW && job.at.a_column == 1 && uncut && end > 2 * S::F32_LANES {
+            column = few_rows(simd, job, end);
+        }
         while column < end {
             let left = end - column;
             // In half vectors, where there are some: a seventh is then left for the end.
@@ -365,11 +370,54 @@ const fn registers<S: Simd>() -> usize {
     if BROWSER { 16 } else { S::REGISTER_COUNT }
 }
 
+/// The most rows of B in a panel of `N` vectors.
+const fn most_depth<S: Simd>(vectors: usize) -> usize {
+    PANEL_BYTES / (4 * vectors * S::F32_LANES)
+}
+
+/// Fewer rows than this are computed one by one, with more columns at a time: the sums of a tile of so few
+/// rows would wait for each other.
+const FEW: usize = 4;
+
+/// All rows of the columns up to `end`, one row after the other, where no panel would be cut. So the sums
+/// are the same to the bit as those of panels. Returns where the columns end.
+#[inline(always)]
+fn few_rows<S: Simd>(simd: S, job: Job, end: usize) -> usize {
+    let mut column = 0;
+    while column < end {
+        let mut strip = Strip { job, column, first: 0, depth: job.at.depth, row: 0 };
+        let vectors = match (end - column).div_ceil(S::F32_LANES) {
+            8.. => {
+                strip.rows::<S, 1, 8>(simd);
+                8
+            }
+            4 | 7 => {
+                strip.rows::<S, 1, 4>(simd);
+                4
+            }
+            3.. => {
+                strip.rows::<S, 1, 3>(simd);
+                3
+            }
+            2 => {
+                strip.rows::<S, 1, 2>(simd);
+                2
+            }
+            _ => {
+                strip.rows::<S, 1, 1>(simd);
+                1
+            }
+        };
+        column += vectors * S::F32_LANES;
+    }
+    column
+}
+
 /// All rows of `N` vectors of columns from `column` on; how many columns these are.
 #[inline(always)]
 fn panel<S: Simd, const N: usize>(simd: S, job: Job, column: usize) -> usize {
     let width = N * S::F32_LANES;
-    let blocks = job.at.depth.div_ceil(PANEL_BYTES / (4 * width));
+    let blocks = job.at.depth.div_ceil(most_depth::<S>(N));
     let most = job.at.depth.div_ceil(blocks);
     let mut done = 0;
     while done < job.at.depth {

@@ -4,7 +4,8 @@ use super::jobs::Jobs;
 use super::run::Run;
 use crate::dataset::Dataset;
 use crate::engine::{
-    KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation, no_place, ready,
+    KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation, check_gradient,
+    no_place, not_finite, ready,
 };
 use crate::error::Result;
 use crate::loss::Loss;
@@ -108,6 +109,18 @@ impl Session for CpuSession {
         let short = run.work(dataset.len()) < WORTH_A_JOB;
         let loss = self.jobs.start(short, move || run.evaluate(&dataset, loss));
         Box::pin(async move { loss.await? })
+    }
+
+    fn apply<'a>(&'a mut self, gradient: &'a [f64], learning_rate: f64) -> Pending<'a, ()> {
+        if let Err(error) = check_gradient(self.run.parameters, gradient, learning_rate) {
+            return ready(Err(error));
+        }
+        let (run, place) = (Arc::clone(&self.run), self.keep.take());
+        let gradient = gradient.to_vec();
+        let outcome = self.jobs.start(true, move || run.apply(&gradient, learning_rate, place));
+        Box::pin(
+            async move { if outcome.await??.diverged.is_some() { not_finite() } else { Ok(()) } },
+        )
     }
 
     fn resources(&self) -> Resources {

@@ -32,13 +32,13 @@ pub(super) const SHARE: usize = 4;
 pub(super) struct Shape {
     pub(super) arch: Arch,
     pub(super) inputs: usize,
-    encoded: usize,
+    pub(super) encoded: usize,
     /// `[inputs, waves]`.
-    frequencies: Option<Vec<f32>>,
-    layers: Vec<Layer>,
+    pub(super) frequencies: Option<Vec<f32>>,
+    pub(super) layers: Vec<Layer>,
     /// The blocks of each layer.
     blocks: Vec<Range<usize>>,
-    widest: usize,
+    pub(super) widest: usize,
     pub(super) outputs: usize,
 }
 

@@ -1,37 +1,10 @@
-//! `Kernels`: the user's choice of kernels.
+//! `Choice`: the kernels of an engine, and whether it searches for their fastest shapes.
 
-use crate::error::{Error, Result, invalid_setting};
+use crate::engine::choice::Kernels;
 
 /// Which kernels an engine uses, and whether it looks for their fastest shapes.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Choice {
     pub(super) kernels: Kernels,
     pub(super) tune: bool,
-}
-
-/// Which kernels the GPU engine uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Kernels {
-    /// The fused ones where they can take the network, else the layerwise.
-    #[default]
-    Auto,
-    /// One dispatch after the other for each layer: any network.
-    Layerwise,
-    /// Three dispatches a training step: layers of at most 128 neurons.
-    Fused,
-}
-
-impl std::str::FromStr for Kernels {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "layerwise" => Ok(Self::Layerwise),
-            "fused" => Ok(Self::Fused),
-            _ => invalid_setting(format!(
-                "there are no kernels '{name}': choose one of auto, layerwise, fused"
-            )),
-        }
-    }
 }

@@ -286,7 +286,7 @@ pub(super) async fn predict(
         passes.push(Pass { count, dispatches: recorder.finish("forward pass").await? });
     }
     let widths = [network.inputs(), network.outputs()];
-    Prediction::new(gpu, [&inputs, &fused.results], widths, passes).await
+    Prediction::new(gpu, [&parameters, &inputs, &fused.results], widths, passes).await
 }
 
 /// The buffers of a pass through the network.

@@ -156,7 +156,8 @@ pub(super) async fn predict(
         passes.push(Pass { count, dispatches: recorder.finish("forward pass").await? });
     }
     let widths = [network.inputs(), network.outputs()];
-    Prediction::new(gpu, [&forward.inputs, forward.outputs()], widths, passes).await
+    let buffers = [&parameters, &forward.inputs, forward.outputs()];
+    Prediction::new(gpu, buffers, widths, passes).await
 }
 
 /// The buffers of a forward pass of up to so many rows.

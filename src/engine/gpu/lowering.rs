@@ -7,8 +7,8 @@
 mod fused;
 mod layerwise;
 
-use super::choice::Kernels;
 use super::task::{Lowering, Task};
+use crate::engine::choice::Kernels;
 use crate::error::{Error, Result, internal};
 
 /// Every lowering, the fastest first; the last takes any network that the device can run.
@@ -19,6 +19,17 @@ static ALL: [&dyn Lowering; 2] = [&fused::FUSED, &layerwise::LAYERWISE];
 /// # Errors
 /// The chosen kernels cannot take the task (the message says why), or the device failed.
 pub(super) async fn build<T: Task>(task: &T, kernels: Kernels) -> Result<T::Built> {
+    Ok(choose(task, kernels).await?.0)
+}
+
+/// As [`build`], with the lowering that built it.
+///
+/// # Errors
+/// As [`build`].
+pub(super) async fn choose<T: Task>(
+    task: &T,
+    kernels: Kernels,
+) -> Result<(T::Built, &'static dyn Lowering)> {
     let is_auto = kernels == Kernels::Auto;
     for (lowering, place) in ALL.into_iter().zip(1..) {
         if !is_auto && lowering.kernels() != kernels {
@@ -28,7 +39,7 @@ pub(super) async fn build<T: Task>(task: &T, kernels: Kernels) -> Result<T::Buil
         let reason = match task.fits(lowering) {
             Err(reason) => reason,
             Ok(()) => match task.build(lowering).await {
-                Ok(built) => return Ok(built),
+                Ok(built) => return Ok((built, lowering)),
                 Err(error) if !is_auto || next.is_none() => return Err(error),
                 Err(error) => task.gpu().refusal(error)?,
             },

@@ -1,5 +1,6 @@
 //! A training run on a device: submissions of steps, their status, kept states.
 
+mod apply;
 mod evaluate;
 mod transfer;
 
@@ -17,8 +18,8 @@ use super::task::{Lowering, Training, TrainingTask};
 use crate::dataset::Dataset;
 use crate::dropout::Masks;
 use crate::engine::{
-    KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation, no_place,
-    ready,
+    KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation,
+    check_gradient, no_place, ready,
 };
 use crate::error::{Result, internal, unsupported};
 use crate::loss::Loss;
@@ -108,6 +109,8 @@ pub(super) struct GpuSession {
     last: u64,
     kept: [Option<Kept>; KEPT],
     learned: Learned,
+    /// An update with a gradient of the caller's, and the buffer that it is written to.
+    applied: Option<(wgpu::Buffer, Vec<Dispatch>)>,
     /// Copies that are due before any other command.
     copies: Vec<Copy>,
 }
@@ -141,6 +144,7 @@ impl GpuSession {
             network: network.shape(),
             lowering,
             learned: Learned::default(),
+            applied: None,
             parameters: network.parameters().len(),
             state,
             places,
@@ -310,6 +314,13 @@ impl Session for GpuSession {
     fn evaluate<'a>(&'a mut self, dataset: &'a Dataset, loss: Loss) -> Pending<'a, f64> {
         match check_evaluation(&self.network, loss, dataset) {
             Ok(()) => Box::pin(self.loss_on(dataset, loss)),
+            Err(error) => ready(Err(error)),
+        }
+    }
+
+    fn apply<'a>(&'a mut self, gradient: &'a [f64], learning_rate: f64) -> Pending<'a, ()> {
+        match check_gradient(self.parameters, gradient, learning_rate) {
+            Ok(()) => Box::pin(self.apply_gradient(gradient, learning_rate)),
             Err(error) => ready(Err(error)),
         }
     }

@@ -1,6 +1,5 @@
 //! The interface between the GPU engine and its lowerings: tasks, and what a lowering builds for them.
 
-use super::choice::Kernels;
 use super::device::Gpu;
 use super::evaluation::Evaluation;
 use super::prediction::Prediction;
@@ -8,6 +7,7 @@ use super::recorder::Pass;
 use super::run_buffers::RunBuffers;
 use super::samples::Stored;
 use crate::dataset::Dataset;
+use crate::engine::choice::Kernels;
 use crate::engine::{Output, Pending, Plan};
 use crate::error::Result;
 use crate::loss::Loss;

@@ -51,3 +51,24 @@ pub fn fourier_encoding(x: &[f64], inputs: usize, frequencies: &[f64], out: &mut
         }
     }
 }
+
+/// The gradient with respect to `x`, `[batch, inputs]`, from that with respect to `encoded`,
+/// `[batch, 2·features]`: `Σ_f 2π·frequencies[f, j]·(cos·δ_sin − sin·δ_cos)`.
+pub fn fourier_encoding_gradient(
+    encoded: &[f64],
+    delta: &[f64],
+    inputs: usize,
+    frequencies: &[f64],
+) -> Vec<f64> {
+    let features = frequencies.len() / inputs;
+    let mut gradient = vec![0.0; encoded.len() / (2 * features) * inputs];
+    let rows = encoded.chunks_exact(2 * features).zip(delta.chunks_exact(2 * features));
+    for (gradient, (encoded, delta)) in gradient.chunks_exact_mut(inputs).zip(rows) {
+        let waves = encoded.chunks_exact(2).zip(delta.chunks_exact(2));
+        for (frequencies, (wave, delta)) in frequencies.chunks_exact(inputs).zip(waves) {
+            let slope = std::f64::consts::TAU * (wave[1] * delta[0] - wave[0] * delta[1]);
+            gradient.iter_mut().zip(frequencies).for_each(|(g, b)| *g += b * slope);
+        }
+    }
+    gradient
+}

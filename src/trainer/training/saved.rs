@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 /// optimizer's state, and the losses so far, from which the schedule and the stopping rule resume. The
 /// samples are not part of it.
 ///
-/// ```
+#[cfg_attr(feature = "safetensors", doc = "```")]
+#[cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
 /// use impasto::reference::ReferenceEngine;
 /// use impasto::{Activation, Dataset, Event, Network, Trainer};
 /// use std::ops::ControlFlow;

@@ -1,7 +1,7 @@
 //! The fused lowering, for networks of narrow layers.
 
 use crate::engine::Pending;
-use crate::engine::gpu::choice::Kernels;
+use crate::engine::choice::Kernels;
 use crate::engine::gpu::evaluation::{self, Evaluation, Sinks};
 use crate::engine::gpu::fused::{self, Fused, Keys, PREDICTED, Source};
 use crate::engine::gpu::layout::Layout;

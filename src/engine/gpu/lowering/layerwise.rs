@@ -1,7 +1,7 @@
 //! The layerwise lowering, for any network.
 
 use crate::engine::Pending;
-use crate::engine::gpu::choice::Kernels;
+use crate::engine::choice::Kernels;
 use crate::engine::gpu::evaluation::{self, Evaluation, Sinks};
 use crate::engine::gpu::layerwise::scored::Scored;
 use crate::engine::gpu::layerwise::{self, Layerwise};

@@ -1,10 +1,10 @@
 //! `Subject`: what a saved network paints.
 
+use super::Picture;
 use crate::activation::Activation;
 use crate::encoding::Encoding;
 use crate::error::{Result, invalid_format};
 use crate::network::Network;
-use crate::picture::Picture;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 

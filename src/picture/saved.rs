@@ -1,0 +1,50 @@
+//! Networks that are saved with the subject that they paint.
+
+use super::subject::Subject;
+use crate::error::{Error, Result};
+use crate::network::Network;
+use std::path::Path;
+
+impl Subject {
+    /// Reads a network that was saved with its subject.
+    ///
+    /// # Errors
+    /// The file cannot be read, or contains no network or no subject.
+    pub fn load(path: impl AsRef<Path>) -> Result<(Network, Self)> {
+        let path = path.as_ref();
+        let (network, texts) = crate::checkpoint::load(path)?;
+        let subject = Self::from_metadata(&network, &texts).map_err(|error| match error {
+            Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
+            other => other,
+        })?;
+        Ok((network, subject))
+    }
+
+    /// The network and the subject in the bytes of such a file.
+    ///
+    /// # Errors
+    /// They contain no network or no subject.
+    pub fn decode(bytes: &[u8]) -> Result<(Network, Self)> {
+        let (network, texts) = crate::checkpoint::decode(bytes)?;
+        let subject = Self::from_metadata(&network, &texts)?;
+        Ok((network, subject))
+    }
+
+    /// Writes `network`, which paints this, to a file that [`load`](Self::load) reads, whole or not at
+    /// all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save(&self, path: impl AsRef<Path>, network: &Network) -> Result<()> {
+        crate::checkpoint::save(path.as_ref(), network, &self.to_metadata()?)
+    }
+
+    /// The bytes of a file that [`save`](Self::save) would write.
+    ///
+    /// # Errors
+    /// The network is too large for the format.
+    pub fn encode(&self, network: &Network) -> Result<Vec<u8>> {
+        crate::checkpoint::encode(network, &self.to_metadata()?)
+    }
+}

@@ -1,0 +1,250 @@
+//! Gradients as values, and updates with them: what losses of the caller's are built from.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(dead_code, reason = "the shared module has more than this file needs")]
+
+mod common;
+
+use common::engines;
+use impasto::reference::{self, ReferenceEngine};
+use impasto::{
+    Activation, Backend, Dataset, Encoding, Engine, Initialization, Loss, Network, Optimizer, Plan,
+    Step, Trainer, Wrappers,
+};
+use pollster::block_on;
+
+const SAMPLES: usize = 23;
+
+/// Numbers in [-1, 1].
+fn numbers(count: usize, seed: usize) -> Vec<f32> {
+    let number = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0;
+    (0..count).map(number).collect()
+}
+
+fn double(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().map(|number| f64::from(*number)).collect()
+}
+
+fn network(hidden: Activation, output: Activation, encoding: Encoding) -> Network {
+    Network::builder(3)
+        .encoding(encoding)
+        .hidden(&[9, 5], hidden)
+        .output(4, output)
+        .weights(Initialization::Uniform { low: -0.4, high: 0.4 })
+        .biases(Initialization::Uniform { low: -0.3, high: 0.3 })
+        .seed(5)
+        .build()
+        .unwrap()
+}
+
+/// Networks with every activation, encoding and kind of output.
+fn networks() -> Vec<Network> {
+    let trainable = Activation::ALL.iter().copied().filter(|a| *a != Activation::Step);
+    let hidden = trainable.clone().filter(|a| *a != Activation::Softmax);
+    let plain = Encoding::Identity;
+    let mut all: Vec<_> =
+        hidden.map(|hidden| network(hidden, Activation::Identity, plain)).collect();
+    all.extend(trainable.map(|output| network(Activation::Tanh, output, plain)));
+    let encodings = Encoding::ALL.iter().copied();
+    all.extend(encodings.map(|e| network(Activation::Tanh, Activation::Sigmoid, e)));
+    all
+}
+
+fn assert_near(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(1e-3_f64, |most, number| most.max(number.abs()));
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let off = (found - expected).abs() / largest;
+        assert!(off <= tolerance, "{what}, {place}: {found}, not {expected}");
+    }
+}
+
+#[test]
+fn the_gradient_of_parameters_is_that_of_the_reference_on_every_engine() {
+    let inputs = numbers(3 * SAMPLES, 1);
+    let gradient = numbers(4 * SAMPLES, 2);
+    for network in networks() {
+        // The linear loss, whose gradient with respect to the outputs is given.
+        let (_, expected) = reference::loss_and_gradient(
+            &network,
+            Loss::Linear,
+            &double(&inputs),
+            &double(&gradient),
+        );
+        for engine in engines() {
+            let found = engine.parameter_gradient(&network, &inputs, &gradient).unwrap();
+            let layers: Vec<_> = network.layers().iter().map(|layer| layer.activation).collect();
+            let what = format!("{layers:?}, {} on {}", network.encoding(), engine.device());
+            // f32 rounds a weighted sum, and these waves turn thirty times as fast.
+            let steep = layers.iter().any(|a| ["sine", "finer"].contains(&a.name()));
+            assert_near(&found, &expected, if steep { 2e-3 } else { 2e-5 }, &what);
+        }
+    }
+}
+
+#[test]
+fn dropout_does_not_take_part_in_a_gradient() {
+    let (inputs, gradient) = (numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2));
+    let builder = |rate| {
+        let builder = Network::builder(3).hidden(&[20], Activation::Tanh).dropout(rate);
+        builder.output(4, Activation::Identity).seed(1).build().unwrap()
+    };
+    for engine in engines() {
+        let [with, without] = [0.5, 0.0]
+            .map(|rate| engine.parameter_gradient(&builder(rate), &inputs, &gradient).unwrap());
+        assert_eq!(with, without, "{}", engine.device());
+    }
+}
+
+#[test]
+fn the_gradient_of_inputs_agrees_with_central_differences() {
+    let inputs = numbers(3 * SAMPLES, 1);
+    let gradient = numbers(4 * SAMPLES, 2);
+    let engine = Engine::from(ReferenceEngine::new());
+    for network in networks() {
+        let found = engine.input_gradient(&network, &inputs, &gradient).unwrap();
+        let loss = |inputs: &[f64]| -> f64 {
+            let outputs = engine.predict(&network, inputs).unwrap();
+            outputs.iter().zip(&gradient).map(|(y, g)| y * f64::from(*g)).sum()
+        };
+        let h = 1e-6;
+        for place in 0..inputs.len() {
+            let [mut above, mut below] = [double(&inputs), double(&inputs)];
+            above[place] += h;
+            below[place] -= h;
+            let expected = (loss(&above) - loss(&below)) / (2.0 * h);
+            let off = (f64::from(found[place]) - expected).abs();
+            assert!(
+                off <= 1e-4 * expected.abs().max(1.0),
+                "{:?}, {}: {} {expected}",
+                network.layers(),
+                network.encoding(),
+                found[place]
+            );
+        }
+    }
+}
+
+/// Plans whose updates need everything that an update may need.
+fn plans() -> Vec<Plan> {
+    let samples = Dataset::new(numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2), 3, 4).unwrap();
+    let plan = |optimizer, l2, wrappers: &[&str]| {
+        let wrappers = Wrappers::new(wrappers.iter().map(|text| text.parse().unwrap())).unwrap();
+        Trainer { optimizer, l2, wrappers, shuffle: false, ..Trainer::default() }.plan(&samples)
+    };
+    let around = ["clip-norm:limit=0.05", "clip-value:limit=0.02", "lookahead", "ema:decay=0.5"];
+    let novograd = "novograd".parse().unwrap();
+    vec![
+        plan(Optimizer::SGD, 0.0, &[]),
+        plan(Optimizer::ADAM, 0.01, &[]),
+        plan(novograd, 0.0, &[]),
+        plan(Optimizer::ADAM, 0.0, &around),
+        plan(novograd, 0.01, &["accumulate:batches=2", "clip-norm:limit=0.05"]),
+    ]
+}
+
+#[test]
+fn updates_with_gradients_of_a_loss_are_its_training_steps() {
+    let (inputs, targets) = (numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2));
+    let dataset = Dataset::new(inputs.clone(), targets.clone(), 3, 4).unwrap();
+    let network = network(Activation::Tanh, Activation::Identity, Encoding::Identity);
+    for plan in plans() {
+        for engine in engines() {
+            let what = format!("{} and {:?} on {}", plan.optimizer, plan.wrappers, engine.device());
+            let mut own = block_on(engine.start(&network, &plan, &dataset)).unwrap();
+            let mut trained = block_on(engine.start(&network, &plan, &dataset)).unwrap();
+            let mut now = network.clone();
+            for number in 1..=6 {
+                // The mean squared error by hand.
+                let outputs = engine.predict(&now, &double(&inputs)).unwrap();
+                let slope = |(y, t): (&f64, &f32)| {
+                    (2.0 * (y - f64::from(*t)) / (4 * SAMPLES) as f64) as f32
+                };
+                let slopes: Vec<f32> = outputs.iter().zip(&targets).map(slope).collect();
+                let gradient = engine.parameter_gradient(&now, &inputs, &slopes).unwrap();
+                block_on(own.apply(&gradient, 0.01)).unwrap();
+                let step =
+                    Step { number, epoch: number, first: 0, count: SAMPLES, learning_rate: 0.01 };
+                block_on(trained.train(&[step]).unwrap()).unwrap();
+                now.set_parameters(&block_on(own.state()).unwrap().parameters).unwrap();
+            }
+            let [a, b] = [&mut own, &mut trained].map(|s| block_on(s.state()).unwrap());
+            assert_eq!(a.batches, b.batches, "{what}");
+            assert_near(&a.parameters, &b.parameters, 2e-5, &what);
+            let learned = [&mut own, &mut trained].map(|s| block_on(s.parameters()).unwrap());
+            assert_near(&learned[0], &learned[1], 2e-5, &what);
+            // Steps and updates may alternate.
+            let step = Step { number: 7, epoch: 7, first: 0, count: SAMPLES, learning_rate: 0.01 };
+            block_on(own.train(&[step]).unwrap()).unwrap();
+            assert_eq!(block_on(own.state()).unwrap().batches, 7, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_kept_moment_is_before_an_update() {
+    let dataset = Dataset::new(numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2), 3, 4).unwrap();
+    let network = network(Activation::Tanh, Activation::Identity, Encoding::Identity);
+    let plan = plans().swap_remove(1);
+    let gradient = double(&numbers(network.parameters().len(), 3));
+    for engine in engines() {
+        let mut session = block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        block_on(session.apply(&gradient, 0.01)).unwrap();
+        let before = block_on(session.state()).unwrap();
+        block_on(session.keep(0)).unwrap();
+        block_on(session.apply(&gradient, 0.01)).unwrap();
+        assert_ne!(block_on(session.state()).unwrap(), before, "{}", engine.device());
+        block_on(session.go_back(0)).unwrap();
+        assert_eq!(block_on(session.state()).unwrap(), before, "{}", engine.device());
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_changes_nothing() {
+    let dataset = Dataset::new(numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2), 3, 4).unwrap();
+    let network = network(Activation::Tanh, Activation::Identity, Encoding::Identity);
+    let plan = plans().swap_remove(0);
+    let fine = vec![0.1; network.parameters().len()];
+    let with = |number: f64| {
+        let mut gradient = fine.clone();
+        gradient[3] = number;
+        gradient
+    };
+    for engine in engines() {
+        let mut session = block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        let before = block_on(session.state()).unwrap();
+        for (named, gradient, rate) in [
+            ("a gradient of 2 numbers", vec![0.0; 2], 0.1),
+            ("parameter 3 is NaN", with(f64::NAN), 0.1),
+            ("parameter 3 is inf", with(f64::INFINITY), 0.1),
+            ("parameter 3 is 1e39", with(1e39), 0.1),
+            ("learning rate of 0", fine.clone(), 0.0),
+            ("learning rate of NaN", fine.clone(), f64::NAN),
+        ] {
+            let error = block_on(session.apply(&gradient, rate)).unwrap_err().to_string();
+            assert!(error.contains(named), "{}: {error}", engine.device());
+        }
+        assert_eq!(block_on(session.state()).unwrap(), before);
+        let refused = |inputs: &[f32], gradient: &[f32]| {
+            let by_engine = engine.parameter_gradient(&network, inputs, gradient).unwrap_err();
+            by_engine.to_string()
+        };
+        assert!(refused(&[0.0; 4], &[0.0; 4]).contains("no whole samples"));
+        assert!(refused(&[0.0; 3], &[0.0; 3]).contains("does not fit 1 samples of 4 outputs"));
+        assert!(refused(&[], &[]).contains("no sample"));
+        assert!(refused(&[0.0; 3], &[0.0, 0.0, f32::NAN, 0.0]).contains("is NaN"));
+        assert!(engine.input_gradient(&network, &[0.0; 3], &[0.0; 3]).is_err());
+        if engine.device().backend == Backend::Reference {
+            continue;
+        }
+        // An update beyond f32 is undone, and the session takes no other until a state is restored.
+        for gradient in [with(3e38), fine.clone()] {
+            let error = block_on(session.apply(&gradient, 1e30)).unwrap_err().to_string();
+            assert!(error.contains("not finite"), "{}: {error}", engine.device());
+        }
+        assert_eq!(block_on(session.parameters()).unwrap(), before.parameters);
+        block_on(session.restore(&before)).unwrap();
+        block_on(session.apply(&fine, 0.1)).unwrap();
+        assert_ne!(block_on(session.parameters()).unwrap(), before.parameters);
+    }
+}
