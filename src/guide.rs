@@ -14,6 +14,7 @@ chapters! {
     data = "data.md";
     choices = "choices.md";
     runs = "runs.md";
+    predictions = "predictions.md";
     devices = "devices.md";
     pytorch = "pytorch.md";
     neuron = "neuron.md";
