@@ -14,8 +14,7 @@
 #[macro_use]
 mod common;
 
-use impasto::{Activation, Dataset, Engine, Loss, Network, Optimizer, Result, Trainer};
-use std::ops::ControlFlow;
+use impasto::{Activation, Engine, Network, Result};
 use std::process::ExitCode;
 
 /// The only sample.
@@ -78,19 +77,11 @@ pub(crate) fn backward(network: &Network, outputs: &[Vec<f64>]) -> Vec<f64> {
     gradients.into_iter().rev().flatten().collect()
 }
 
-/// The gradient by the engine: what one step of gradient descent at a learning rate of 1 subtracts.
+/// The same by the engine, from the derivative of the loss with respect to the output.
 pub(crate) fn by_engine(engine: &Engine, network: &Network) -> Result<Vec<f64>> {
-    let trainer = Trainer {
-        epochs: 1,
-        learning_rate: 1.0,
-        loss: Loss::SquaredErrorSum,
-        optimizer: Optimizer::SGD,
-        ..Trainer::default()
-    };
-    let mut after = network.clone();
-    let sample = Dataset::from_rows([INPUT], [[TARGET]])?;
-    trainer.fit(engine, &mut after, &sample, |_| ControlFlow::Continue(()))?;
-    Ok(network.parameters().iter().zip(after.parameters()).map(|(w, after)| w - after).collect())
+    let output = engine.predict(network, &INPUT)?[0];
+    let slope = 2.0 * (output - TARGET);
+    engine.parameter_gradient(network, &INPUT.map(|x| x as f32), &[slope as f32])
 }
 
 fn show(engine: &Engine) -> Result<()> {
