@@ -1,5 +1,7 @@
 //! `Dataset`: samples in host memory, as rows of numbers or as pixels.
 
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod forms;
 mod split;
 mod weights;

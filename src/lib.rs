@@ -26,7 +26,7 @@
 //!
 //! # Features
 //!
-//! All of them are on by default. With `default-features = false` the crate trains on the CPU, on one
+//! All of them but the last two are on by default. With `default-features = false` the crate trains on the CPU, on one
 //! thread, and has few dependencies.
 //!
 //! | feature | what it adds | dependencies | without it |
@@ -35,6 +35,7 @@
 //! | `pictures` | [`Picture`], [`Subject`] and painting, [`psnr`] and [`ssim`] | `image`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
 //! | `safetensors` | [`Network::save`] and [`load`](Network::load), [`encode`] and [`decode`], [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
 //! | `threads` | training and prediction on all cores, and training beside the caller | `rayon`, `futures-intrusive` | the CPU engine works on the calling thread |
+//! | `ndarray` (off) | `Dataset::from_arrays` | `ndarray` | slices and vectors |
 //! | `relaxed-simd` (off) | in WebAssembly, a product and an addition in one instruction | | two instructions |
 //!
 //! `pictures` reads and writes PNG and JPEG. A program that depends on `image` itself, with more formats,

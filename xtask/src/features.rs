@@ -12,7 +12,7 @@ const FEATURES: [&str; 4] = ["gpu", "pictures", "safetensors", "threads"];
 /// Checks the library without features, with each alone, with all but one, and with all; and that the
 /// examples and tests name the features that they need.
 ///
-/// Warnings are errors. Nothing is built.
+/// Warnings are errors. Then runs the unit tests without the features that are on by default.
 ///
 /// # Errors
 ///
@@ -23,11 +23,24 @@ pub fn run() -> Result<ExitCode> {
         FEATURES.iter().copied().filter(|other| other != feature).collect::<Vec<_>>()
     });
     let combinations = alone.chain(all_but).chain([FEATURES.to_vec()]);
+    let combinations = combinations.chain([vec!["ndarray"]]);
     let mut succeeded = check("--all-targets", &[])?;
     for features in combinations {
         succeeded &= check("--lib", &features)?;
     }
+    succeeded &= test_alone()?;
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the unit tests pass without the features that are on by default.
+fn test_alone() -> Result<bool> {
+    let status = Cargo::new()
+        .command()
+        .args(["test", "--release", "--package", "impasto", "--lib"])
+        .args(["--no-default-features", "--features", "ndarray"])
+        .status()
+        .context("cannot start `cargo test`")?;
+    Ok(status.success())
 }
 
 /// Whether `targets` of the library are free of warnings with these features.
