@@ -64,6 +64,14 @@ pub mod family;
 ))]
 pub mod files;
 mod gradients;
+#[cfg(all(
+    doctest,
+    feature = "gpu",
+    feature = "pictures",
+    feature = "safetensors",
+    feature = "threads"
+))]
+mod guide;
 mod initialization;
 mod layer;
 pub mod loss;

@@ -24,7 +24,8 @@ use crate::network::Network;
 /// let samples = standardizer.apply(&raw)?;
 /// trainer.fit(&engine, &mut network, &samples, |_| ControlFlow::Continue(()))?;
 /// standardizer.fold_into(&mut network)?;
-/// assert!((engine.predict(&network, &[1995.0])?[0] - 0.25).abs() < 1e-2);
+/// let output: f64 = engine.predict(&network, &[1995.0])?[0];
+/// assert!((output - 0.25).abs() < 1e-2);
 /// # Ok::<(), impasto::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

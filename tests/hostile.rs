@@ -1,6 +1,7 @@
-//! What reads files and text, on what may have been damaged or made up: the seeds of the fuzz targets, and
-//! some thousand changes of them, the same on every machine. `cargo xtask fuzz` searches for more, with a
-//! nightly compiler.
+//! Damaged input for everything that reads files and text.
+//!
+//! The input is the seeds of the fuzz targets and some thousand changes of them, the same on every machine.
+//! `cargo xtask fuzz` searches for more, with a nightly compiler.
 //!
 //! `IMPASTO_WRITE_SEEDS=1 cargo test --test hostile` writes the seeds anew.
 

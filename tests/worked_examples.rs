@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, clippy::duplicate_mod, reason = "each example comes with its own main")]
 
+#[path = "../examples/backpropagation.rs"]
+mod backpropagation;
 mod common;
 #[path = "../examples/feedforward.rs"]
 mod feedforward;
@@ -10,6 +12,8 @@ mod feedforward;
 mod gradient;
 #[path = "../examples/guess_gender.rs"]
 mod guess_gender;
+#[path = "../examples/layer.rs"]
+mod layer;
 #[path = "../examples/leaky_neuron.rs"]
 mod leaky_neuron;
 #[path = "../examples/neuron.rs"]
@@ -20,6 +24,8 @@ mod perceptron;
 mod spam;
 #[path = "../examples/squared_error.rs"]
 mod squared_error;
+#[path = "../examples/ten_layers.rs"]
+mod ten_layers;
 #[path = "../examples/xor.rs"]
 mod xor;
 
@@ -71,6 +77,16 @@ fn one_neuron() {
 }
 
 #[test]
+fn a_layer_of_three_neurons() {
+    for engine in engines() {
+        let layer = layer::layer().unwrap();
+        let (sums, outputs) = layer::by_hand(&layer);
+        assert_eq!((sums, &outputs), (vec![3.5, 1.5, -1.0], &vec![3.5, 1.5, 0.0]));
+        assert_eq!(engine.predict(&layer, &layer::INPUT).unwrap(), outputs);
+    }
+}
+
+#[test]
 fn feedforward_through_three_neurons() {
     for engine in engines() {
         let network = feedforward::network().unwrap();
@@ -87,6 +103,37 @@ fn feedforward_through_three_neurons() {
 fn mean_squared_error_of_four_predictions() {
     for engine in engines() {
         assert_close(&engine, squared_error::mean_squared_error(&engine).unwrap(), 0.5);
+    }
+}
+
+#[test]
+fn backpropagation_by_hand() {
+    let network = backpropagation::network().unwrap();
+    let outputs = backpropagation::forward(&network);
+    let by_hand = backpropagation::backward(&network, &outputs);
+    let (input, target) = (backpropagation::INPUT, [backpropagation::TARGET]);
+    let (loss, expected) =
+        reference::loss_and_gradient(&network, Loss::SquaredErrorSum, &input, &target);
+    assert!((loss - (outputs[3][0] - target[0]).powi(2)).abs() < 1e-12);
+    assert_eq!(by_hand.len(), expected.len());
+    for (by_hand, expected) in by_hand.iter().zip(&expected) {
+        assert!((by_hand - expected).abs() < 1e-12, "{by_hand} {expected}");
+    }
+    for engine in engines() {
+        let by_engine = backpropagation::by_engine(&engine, &network).unwrap();
+        for (by_engine, expected) in by_engine.iter().zip(&expected) {
+            assert!((by_engine - expected).abs() < 1e-5, "{by_engine} {expected}");
+        }
+    }
+}
+
+#[test]
+fn ten_layers_learn_a_ring() {
+    for engine in engines() {
+        let (network, history) = ten_layers::train(&engine).unwrap();
+        assert_eq!(network.parameters().len(), 91_301);
+        let [.., last] = &history[..] else { panic!("30 epochs") };
+        assert!(last.loss < 0.005, "{} on {}", last.loss, engine.device());
     }
 }
 

@@ -1,4 +1,8 @@
 //! An allocator that counts what each thread asks of it.
+//!
+//! Unsafe: an allocator is. It passes everything on to the system's.
+
+#![expect(unsafe_code, reason = "an allocator is unsafe")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

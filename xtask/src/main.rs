@@ -9,6 +9,7 @@
 mod examples;
 mod features;
 mod files;
+mod guide;
 mod install;
 mod isa;
 mod logo;
@@ -60,6 +61,8 @@ enum Chore {
         /// The only target to run, a folder in fuzz/seeds [default: all]
         target: Option<String>,
     },
+    /// Build the guide in docs/guide as a book in target/guide, and check its links
+    Guide,
     /// Compile the kernels for AMD's GPUs, none of which need be there, and report their cost
     #[command(disable_help_flag = true)]
     Isa {
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Chore::Fuzz { seconds, target } => {
             nightly::fuzz(seconds, target.as_deref()).map(|()| ExitCode::SUCCESS)
         }
+        Chore::Guide => guide::run().map(|()| ExitCode::SUCCESS),
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),

@@ -1,12 +1,13 @@
 //! `cargo xtask test`: installs what is missing, then runs every test.
 
+use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::install;
 use crate::web;
-use crate::workspace::{Cargo, gpu_is_required};
+use crate::workspace::{Cargo, gpu_is_required, root};
 
 /// Runs the unit, integration and documentation tests of every package in the repository.
 ///
@@ -27,11 +28,33 @@ pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
         .status()
         .context("cannot start `cargo test`")?;
     if status.success() && cargo_arguments.is_empty() {
+        outside()?;
         page()?;
     }
     // A process that a signal ended has no code; it failed all the same.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The tests of `tests/outside`, a package that uses the library as any other package does. It is built without
+/// optimization, in a folder of its own, since a package has its own profiles and features. Its dependencies have the
+/// versions of the workspace.
+fn outside() -> Result<()> {
+    let folder = root().join("tests/outside");
+    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))
+        .context("cannot copy Cargo.lock")?;
+    let status = Cargo::new()
+        .command()
+        .args(["test", "--manifest-path"])
+        .arg(folder.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(root().join("target/outside"))
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_INCREMENTAL", "0")
+        .status()
+        .context("cannot start `cargo test`")?;
+    ensure!(status.success(), "the tests of {} failed", folder.display());
+    Ok(())
 }
 
 /// The tests of the page. What they need beside Rust is installed on Debian and Ubuntu; where it is not
