@@ -67,7 +67,7 @@ impl Change {
 }
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
-    let telling: [&[u8]; 12] = [
+    let critical: [&[u8]; 12] = [
         &[0; 4],
         &[0xFF; 4],
         &[0xFF; 8],
@@ -83,7 +83,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     ];
     let new = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..9),
-        prop::sample::select(telling.to_vec()).prop_map(<[u8]>::to_vec),
+        prop::sample::select(critical.to_vec()).prop_map(<[u8]>::to_vec),
     ];
     let at = any::<Index>;
     let change = prop_oneof![
