@@ -14,7 +14,6 @@
 mod common;
 
 use impasto::{Activation, Dataset, Engine, Loss, Network, Optimizer, Result, Trainer};
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// The inputs of the only sample.
@@ -72,7 +71,7 @@ pub(crate) fn step(engine: &Engine, network: &mut Network) -> Result<(f64, Vec<f
         ..Trainer::default()
     };
     let before = network.parameters().to_vec();
-    let summary = trainer.fit(engine, network, &sample, |_| ControlFlow::Continue(()))?;
+    let summary = trainer.fit(engine, network, &sample)?;
     let gradient = before.iter().zip(network.parameters()).map(|(old, new)| old - new).collect();
     Ok((summary.history[0].loss, gradient))
 }

@@ -14,7 +14,6 @@ mod common;
 use impasto::{
     Activation, Dataset, Engine, Epoch, Initialization, Loss, Network, Optimizer, Result, Trainer,
 };
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// Weight in pounds above 135 and height in inches above 66, which are about the means: numbers
@@ -59,7 +58,7 @@ pub(crate) fn train(engine: &Engine, seed: u64) -> Result<(Network, Vec<Epoch>)>
         ..Trainer::default()
     };
     let people = Dataset::from_rows(PEOPLE, FEMALE)?;
-    let summary = trainer.fit(engine, &mut network, &people, |_| ControlFlow::Continue(()))?;
+    let summary = trainer.fit(engine, &mut network, &people)?;
     Ok((network, summary.history))
 }
 

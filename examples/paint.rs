@@ -197,7 +197,7 @@ fn train(
     dataset: &Dataset,
 ) -> Result<Trained> {
     let mut progress = Progress::start(options)?;
-    let trained = trainer.fit(engine, network, dataset, |event| progress.watch(event));
+    let trained = trainer.fit_with(engine, network, dataset, |event| progress.watch(event));
     let interrupted = progress.finish();
     let (summary, failure) = match trained {
         Ok(summary) => (summary, None),

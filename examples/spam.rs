@@ -15,7 +15,6 @@ use impasto::{
     Activation, Dataset, Engine, Epoch, Error, Initialization, Loss, Network, Optimizer, Result,
     Trainer,
 };
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// The names of the columns, then a line for each e-mail.
@@ -78,7 +77,7 @@ pub(crate) fn train(engine: &Engine, emails: &Dataset, seed: u64) -> Result<(Net
         optimizer: Optimizer::SGD,
         ..Trainer::default()
     };
-    let summary = trainer.fit(engine, &mut neuron, emails, |_| ControlFlow::Continue(()))?;
+    let summary = trainer.fit(engine, &mut neuron, emails)?;
     Ok((neuron, summary.history))
 }
 

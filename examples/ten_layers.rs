@@ -11,7 +11,6 @@
 mod common;
 
 use impasto::{Activation, Dataset, Engine, Epoch, Network, Result, Schedule, Trainer};
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// Pixels on each side of the picture.
@@ -47,7 +46,7 @@ pub(crate) fn train(engine: &Engine) -> Result<(Network, Vec<Epoch>)> {
     let mut network = network()?;
     let trainer =
         Trainer { epochs: 30, batch_size: 32, schedule: Schedule::Cosine, ..Trainer::default() };
-    let summary = trainer.fit(engine, &mut network, &picture, |_| ControlFlow::Continue(()))?;
+    let summary = trainer.fit(engine, &mut network, &picture)?;
     Ok((network, summary.history))
 }
 

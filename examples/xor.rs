@@ -11,7 +11,6 @@ mod common;
 use impasto::{
     Activation, Dataset, Engine, Epoch, Initialization, Loss, Network, Optimizer, Result, Trainer,
 };
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// The four cases.
@@ -49,7 +48,7 @@ pub(crate) fn train(engine: &Engine, seed: u64) -> Result<(Network, Vec<Epoch>)>
         ..Trainer::default()
     };
     let cases = Dataset::from_rows(INPUTS, TRUTHS)?;
-    let summary = trainer.fit(engine, &mut network, &cases, |_| ControlFlow::Continue(()))?;
+    let summary = trainer.fit(engine, &mut network, &cases)?;
     Ok((network, summary.history))
 }
 

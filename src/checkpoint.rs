@@ -95,7 +95,8 @@ pub fn save<S: BuildHasher>(
 ///
 /// # Errors
 /// The file cannot be read, or is no such network.
-pub fn load(path: &Path) -> Result<(Network, HashMap<String, String>)> {
+pub fn load(path: impl AsRef<Path>) -> Result<(Network, HashMap<String, String>)> {
+    let path = path.as_ref();
     let bytes = read_file(path, MOST_BYTES)?;
     from_bytes(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
 }

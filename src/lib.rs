@@ -4,17 +4,15 @@
 //! where it computes, and a [`Trainer`] what drives them:
 //!
 //! ```
-//! use impasto::{Activation, Backend, Dataset, Network, Trainer};
-//! use std::ops::ControlFlow;
+//! use impasto::{Activation, Backend, Dataset, Engine, Network, Trainer};
 //!
 //! let circle = [[0.0, 0.0], [0.9, 0.1], [0.2, -0.3], [-0.8, 0.7]];
 //! let inside = [[1.0], [0.0], [1.0], [0.0]];
 //! let dataset = Dataset::from_rows(&circle, &inside)?;
 //! let mut network =
 //!     Network::builder(2).hidden(&[16, 16], Activation::Relu).output(1, Activation::Identity).build()?;
-//! let engine = impasto::open(Backend::Auto, None)?;
-//! let watch = |_: &_| ControlFlow::Continue(()); // receives events, and can stop the run
-//! let summary = Trainer::default().fit(&engine, &mut network, &dataset, watch)?;
+//! let engine = Engine::open(Backend::Auto)?;
+//! let summary = Trainer::default().fit(&engine, &mut network, &dataset)?;
 //! if let Some(epoch) = summary.history.last() {
 //!     println!("{}: loss {} after {} epochs", engine.device(), epoch.loss, epoch.number);
 //! }

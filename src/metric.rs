@@ -25,9 +25,8 @@ use std::fmt;
 ///     metrics: vec![Metric::R2],
 ///     ..Trainer::default()
 /// };
-/// let watch = |_: &_| std::ops::ControlFlow::Continue(());
 /// let samples = (&training, &validation);
-/// let summary = trainer.fit(ReferenceEngine::new(), &mut network, samples, watch)?;
+/// let summary = trainer.fit(ReferenceEngine::new(), &mut network, samples)?;
 /// let last = summary.history.last().expect("50 epochs");
 /// assert!(last.metrics.get(Metric::R2) > Some(0.99));
 /// # Ok::<(), impasto::Error>(())

@@ -132,7 +132,6 @@ impl Network {
     /// ```
     /// use impasto::reference::ReferenceEngine;
     /// use impasto::{Activation, Dataset, Network, Trainer};
-    /// use std::ops::ControlFlow;
     ///
     /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
     /// let network = Network::builder(1).hidden(&[8], Activation::Tanh);
@@ -140,7 +139,7 @@ impl Network {
     /// let before = network.clone();
     /// network.freeze(0..1)?;
     /// let trainer = Trainer { epochs: 10, ..Trainer::default() };
-    /// trainer.fit(ReferenceEngine::new(), &mut network, &samples, |_| ControlFlow::Continue(()))?;
+    /// trainer.fit(ReferenceEngine::new(), &mut network, &samples)?;
     /// // 8 weights and 8 biases of the hidden layer are as before.
     /// assert_eq!(network.parameters()[..16], before.parameters()[..16]);
     /// assert_ne!(network.parameters()[16..], before.parameters()[16..]);

@@ -14,7 +14,6 @@ use crate::network::Network;
 /// ```
 /// use impasto::reference::ReferenceEngine;
 /// use impasto::{Activation, Dataset, Engine, Network, Standardizer, Trainer};
-/// use std::ops::ControlFlow;
 ///
 /// let raw = Dataset::from_rows(&[[1950.0], [1980.0], [2010.0]], &[[0.1], [0.2], [0.3]])?;
 /// let standardizer = Standardizer::fit(&raw);
@@ -22,7 +21,7 @@ use crate::network::Network;
 /// let trainer = Trainer { epochs: 300, learning_rate: 0.02, ..Trainer::default() };
 /// let engine = Engine::from(ReferenceEngine::new());
 /// let samples = standardizer.apply(&raw)?;
-/// trainer.fit(&engine, &mut network, &samples, |_| ControlFlow::Continue(()))?;
+/// trainer.fit(&engine, &mut network, &samples)?;
 /// standardizer.fold_into(&mut network)?;
 /// let output: f64 = engine.predict(&network, &[1995.0])?[0];
 /// assert!((output - 0.25).abs() < 1e-2);

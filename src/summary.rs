@@ -74,6 +74,10 @@ pub struct Summary {
     pub setup_seconds: f64,
     /// The epochs that were finished.
     pub history: Vec<Epoch>,
+    /// The epoch whose parameters were learned, from 1, if early stopping validated; else those after the
+    /// last step were.
+    #[serde(default)]
+    pub best_epoch: Option<u64>,
 }
 
 #[cfg(test)]

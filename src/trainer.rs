@@ -2,7 +2,6 @@
 //!
 //! ```
 //! use impasto::{Activation, Backend, Dataset, Initialization, Loss, Network, Trainer};
-//! use std::ops::ControlFlow;
 //!
 //! let xor = Dataset::from_rows(
 //!     &[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]],
@@ -19,7 +18,7 @@
 //!     loss: Loss::BinaryCrossEntropy,
 //!     ..Trainer::default()
 //! };
-//! trainer.fit(&engine, &mut network, &xor, |_| ControlFlow::Continue(()))?;
+//! trainer.fit(&engine, &mut network, &xor)?;
 //! let outputs = engine.predict(&network, &[0.0, 1.0, 1.0, 1.0])?;
 //! assert!(outputs[0] > 0.9 && outputs[1] < 0.1);
 //! # Ok::<(), impasto::Error>(())

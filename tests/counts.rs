@@ -10,7 +10,6 @@ use impasto::{
     Activation, Backend, Compute, Dataset, Encoding, Engine, Network, Optimizer, Plan, Resources,
     Step, Trainer,
 };
-use std::ops::ControlFlow;
 
 /// Dispatches of a step by the fused kernels.
 const FUSED: u64 = 3;
@@ -130,9 +129,8 @@ fn a_trainer_uploads_and_reads_back_once_a_submission() {
         let run = |epochs: u64| {
             asked(&engine, || {
                 let mut network = network(2, 16);
-                let summary = trainer(epochs as usize)
-                    .fit(&engine, &mut network, &dataset, |_| ControlFlow::Continue(()))
-                    .unwrap();
+                let summary =
+                    trainer(epochs as usize).fit(&engine, &mut network, &dataset).unwrap();
                 assert_eq!(summary.steps, epochs * 30);
             })
         };

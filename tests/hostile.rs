@@ -199,10 +199,10 @@ fn pictures() {
             let path = folder.join(format!("rgb.{ending}"));
             picture(3, 255).save(&path).expect("a format for RGB");
         }
-        picture(1, 255).save(&folder.join("gray.png")).expect("PNG");
-        picture(4, 255).save(&folder.join("rgba.ico")).expect("ICO");
-        picture(4, 65_535).save(&folder.join("deep.png")).expect("PNG");
-        picture(4, 65_535).save(&folder.join("deep.ff")).expect("farbfeld");
+        picture(1, 255).save(folder.join("gray.png")).expect("PNG");
+        picture(4, 255).save(folder.join("rgba.ico")).expect("ICO");
+        picture(4, 65_535).save(folder.join("deep.png")).expect("PNG");
+        picture(4, 65_535).save(folder.join("deep.ff")).expect("farbfeld");
     });
 }
 

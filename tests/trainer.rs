@@ -62,7 +62,7 @@ fn trainings_on_the_threads_of_a_pool_do_not_wait_for_each_other() {
             .build()
             .unwrap();
         let trainer = Trainer { epochs: 3, ..Trainer::default() };
-        trainer.fit(&engine, &mut network, &dataset, |_| ControlFlow::Continue(())).unwrap();
+        trainer.fit(&engine, &mut network, &dataset).unwrap();
         network.parameters().to_vec()
     };
     let together: Vec<Vec<f64>> = (0..8).into_par_iter().map(train).collect();
@@ -87,7 +87,7 @@ fn trainer(epochs: usize) -> Trainer {
 
 fn fit(trainer: &Trainer, engine: &Engine) -> (Network, Summary) {
     let mut network = network();
-    let summary = trainer.fit(engine, &mut network, hill(), |_| ControlFlow::Continue(())).unwrap();
+    let summary = trainer.fit(engine, &mut network, hill()).unwrap();
     (network, summary)
 }
 
@@ -104,7 +104,7 @@ fn a_whole_run_is_reported_and_summed_up() {
             events.push(event.clone());
             ControlFlow::Continue(())
         };
-        let summary = trainer(7).fit(&engine, &mut network, hill(), watch).unwrap();
+        let summary = trainer(7).fit_with(&engine, &mut network, hill(), watch).unwrap();
         assert_eq!((summary.ending, summary.steps, summary.samples), (Ending::Finished, 21, 280));
         assert_eq!(events[0], Event::Started { steps_per_epoch: 3, steps: 21 });
         let (mut reported, mut done) = (Vec::new(), 0);
@@ -161,6 +161,8 @@ fn the_parameters_of_the_best_epoch_are_kept() {
             summary.history.iter().map(|epoch| epoch.validation_loss.unwrap()).collect();
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
         assert_eq!(summary.ending, Ending::Converged, "{losses:?}");
+        let best = losses.iter().position(|loss| *loss == lowest).unwrap() as u64 + 1;
+        assert_eq!(summary.best_epoch, Some(best));
         assert!(losses[losses.len() - 1] > lowest, "{losses:?}");
         // 30 samples are trained on, in steps of 16 and 14.
         assert_eq!(summary.steps, 2 * losses.len() as u64);
@@ -190,7 +192,7 @@ fn a_run_that_diverges_keeps_what_it_had_before() {
         ] {
             let trainer = diverging(rate, optimizer);
             let mut broken = network();
-            let result = trainer.fit(&engine, &mut broken, hill(), |_| ControlFlow::Continue(()));
+            let result = trainer.fit(&engine, &mut broken, hill());
             let what = format!("{rate}, {optimizer:?} on {}", engine.device());
             let Err(error) = result else { panic!("{what} does not diverge") };
             let Error::Diverged { step, epoch, suggestion, .. } = error else {
@@ -216,7 +218,7 @@ fn half_an_update(engine: &Engine) -> (Network, Network) {
     let learning_rate = if engine.device().backend == Backend::Reference { 1e300 } else { 1e30 };
     let trainer = Trainer { learning_rate, optimizer: Optimizer::SGD, ..trainer(5) };
     let mut network = start.clone();
-    let fitted = trainer.fit(engine, &mut network, &dataset, |_| ControlFlow::Continue(()));
+    let fitted = trainer.fit(engine, &mut network, &dataset);
     let error = fitted.unwrap_err();
     let Error::Diverged { step, what, .. } = &error else { panic!("{error}") };
     assert_eq!((*step, *what), (1, "a parameter's update"), "on {}", engine.device());
@@ -280,7 +282,8 @@ fn settings_that_make_no_sense_are_refused() {
     for engine in engines() {
         for (named, (trainer, network)) in &cases {
             let mut trained = network.clone();
-            let result = trainer.fit(&engine, &mut trained, hill(), |_| panic!("{named} starts"));
+            let result =
+                trainer.fit_with(&engine, &mut trained, hill(), |_| panic!("{named} starts"));
             let message = match result {
                 Err(Error::Setting(message) | Error::Shape(message)) => message,
                 other => panic!("{named} on {}: {other:?}", engine.device()),
@@ -293,8 +296,7 @@ fn settings_that_make_no_sense_are_refused() {
             (Loss::SoftmaxCrossEntropy, "softmax or identity, not relu"),
         ] {
             let trainer = Trainer { loss, ..trainer(1) };
-            let fitted =
-                trainer.fit(&engine, &mut relu.clone(), hill(), |_| ControlFlow::Continue(()));
+            let fitted = trainer.fit(&engine, &mut relu.clone(), hill());
             let judged = evaluate(&engine, &relu, loss, &hill());
             for message in [fitted.unwrap_err().to_string(), judged.unwrap_err().to_string()] {
                 assert!(message.contains(needed), "{message}");
@@ -350,9 +352,7 @@ fn a_lost_device_is_an_error_with_advice() {
     for engine in gpu_engines() {
         in_time(move || {
             let trainer = trainer(3);
-            let fit = |engine: &GpuEngine| {
-                trainer.fit(engine, &mut network(), hill(), |_| ControlFlow::Continue(()))
-            };
+            let fit = |engine: &GpuEngine| trainer.fit(engine, &mut network(), hill());
             fit(&engine).unwrap();
             engine.destroy();
             assert_lost("fit", &engine, fit(&engine));
@@ -392,7 +392,7 @@ fn a_device_lost_on_the_way_ends_the_run() {
                         }
                         ControlFlow::Continue(())
                     };
-                    let result = trainer.fit(&engine, &mut trained, hill(), watch);
+                    let result = trainer.fit_with(&engine, &mut trained, hill(), watch);
                     assert_lost(when, &engine, result);
                     assert!(trained.parameters().iter().all(|p| p.is_finite()));
                 });

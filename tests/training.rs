@@ -30,7 +30,6 @@ use run::{
     F32, FEW, Run, assert_near, ends, hidden_activations, nearest_kink, optimizers, samples,
     steepness, tolerance,
 };
-use std::ops::ControlFlow;
 
 /// All engines but the reference.
 fn others() -> Vec<Engine> {
@@ -182,9 +181,7 @@ fn what_cannot_fit_is_named() {
         ] {
             let dataset = samples(4, 2, network.outputs(), 1);
             let mut trained = network.clone();
-            let fit = Trainer::default()
-                .fit(&engine, &mut trained, &dataset, |_| ControlFlow::Continue(()))
-                .map(|_| ());
+            let fit = Trainer::default().fit(&engine, &mut trained, &dataset).map(|_| ());
             for result in [fit, engine.predict(&network, &[0.1, 0.2]).map(|_| ())] {
                 let error = result.unwrap_err();
                 let Error::TooLarge { what, needed, limit, .. } = &error else {
@@ -263,7 +260,7 @@ fn a_picture_is_painted_as_well_on_every_engine() {
     let inputs: Vec<f64> = dataset.rows(0..dataset.len()).0.into_iter().map(f64::from).collect();
     let quality = |engine: &Engine| {
         let mut network = network.clone();
-        trainer.fit(engine, &mut network, &dataset, |_| ControlFlow::Continue(())).unwrap();
+        trainer.fit(engine, &mut network, &dataset).unwrap();
         let values = engine.predict(&network, &inputs).unwrap();
         psnr(&Picture::from_unit(32, 32, 3, 255, &values).unwrap(), &picture).unwrap()
     };

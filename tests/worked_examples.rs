@@ -31,7 +31,6 @@ mod xor;
 
 use common::engines;
 use impasto::{Backend, Dataset, Engine, Loss, Trainer, reference};
-use std::ops::ControlFlow;
 use std::ops::Range;
 use std::process::Command;
 
@@ -145,8 +144,7 @@ fn mean_squared_error_of_a_training_step() {
         let loss = Loss::MeanSquaredError;
         let trainer = Trainer { epochs: 1, loss, ..Trainer::default() };
         let samples = squared_error::samples().unwrap();
-        let summary =
-            trainer.fit(&engine, &mut network, &samples, |_| ControlFlow::Continue(())).unwrap();
+        let summary = trainer.fit(&engine, &mut network, &samples).unwrap();
         assert_close(&engine, summary.history[0].loss, 0.5);
     }
 }

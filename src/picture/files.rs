@@ -14,7 +14,11 @@ impl Picture {
     /// # Errors
     /// No such file, no picture, a broken one, or one of more than 67 million pixels, which is
     /// refused from its header.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::read(path.as_ref())
+    }
+
+    fn read(path: &Path) -> Result<Self> {
         let unreadable = |source| Error::File { action: "read", path: path.into(), source };
         let broken =
             |e: image::ImageError| Error::Picture { path: path.into(), reason: explain(&e) };
@@ -55,7 +59,8 @@ impl Picture {
     /// An unknown ending, a format that cannot hold the channels or bits, or a file that cannot be
     /// written.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn save(&self, path: &Path) -> Result<()> {
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
         crate::files::write(path, &self.encode(path)?)
     }
 

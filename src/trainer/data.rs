@@ -13,7 +13,6 @@ use crate::plan::check_evaluation;
 /// ```
 /// use impasto::reference::ReferenceEngine;
 /// use impasto::{Activation, Dataset, EarlyStopping, Network, Trainer};
-/// use std::ops::ControlFlow;
 ///
 /// let training = Dataset::from_rows(&[[0.0], [1.0], [2.0]], &[[1.0], [3.0], [5.0]])?;
 /// let validation = Dataset::from_rows(&[[0.5], [1.5]], &[[2.0], [4.0]])?;
@@ -24,8 +23,7 @@ use crate::plan::check_evaluation;
 ///     ..Trainer::default()
 /// };
 /// let engine = ReferenceEngine::new();
-/// let watch = |_: &_| ControlFlow::Continue(());
-/// let summary = trainer.fit(&engine, &mut network, (&training, &validation), watch)?;
+/// let summary = trainer.fit(&engine, &mut network, (&training, &validation))?;
 /// let losses: Vec<_> = summary.history.iter().map(|epoch| epoch.validation_loss).collect();
 /// assert!(losses.iter().all(Option::is_some));
 /// # Ok::<(), impasto::Error>(())

@@ -25,9 +25,8 @@ use web_time::Instant;
 
 impl Trainer {
     /// Trains `network` on `data` (a dataset, or one to train on and one to validate with; see
-    /// [`TrainingData`]) and puts what was learned into it. `watch` receives
-    /// events, and stops the run with [`ControlFlow::Break`]; what was learned until then is kept.
-    /// Blocks; see [`fit_async`](Self::fit_async).
+    /// [`TrainingData`]) and puts what was learned into it. Blocks; see
+    /// [`fit_async`](Self::fit_async).
     ///
     /// Another call continues with the parameters of `network`, a new state of the optimizer, and the
     /// samples in orders that follow those of the epochs before
@@ -43,9 +42,41 @@ impl Trainer {
         engine: impl Into<Engine>,
         network: &mut Network,
         data: impl Into<TrainingData>,
+    ) -> Result<Summary> {
+        self.fit_with(engine, network, data, |_| ControlFlow::Continue(()))
+    }
+
+    /// [`fit`](Self::fit) with a watcher, which receives events and stops the run with
+    /// [`ControlFlow::Break`]. What was learned until then is kept.
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Event, Network, Trainer};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let watch = |event: &Event| match event {
+    ///     Event::Epoch(epoch) if epoch.number == 3 => ControlFlow::Break(()),
+    ///     _ => ControlFlow::Continue(()),
+    /// };
+    /// let trainer = Trainer::default();
+    /// let summary = trainer.fit_with(ReferenceEngine::new(), &mut network, &samples, watch)?;
+    /// assert_eq!(summary.history.len(), 3);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn fit_with(
+        &self,
+        engine: impl Into<Engine>,
+        network: &mut Network,
+        data: impl Into<TrainingData>,
         watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Summary> {
-        pollster::block_on(self.fit_async(engine, network, data, watch))
+        pollster::block_on(self.fit_with_async(engine, network, data, watch))
     }
 
     /// [`fit`](Self::fit) for callers that must not block.
@@ -57,10 +88,23 @@ impl Trainer {
         engine: impl Into<Engine>,
         network: &mut Network,
         data: impl Into<TrainingData>,
+    ) -> Result<Summary> {
+        self.fit_with_async(engine, network, data, |_| ControlFlow::Continue(())).await
+    }
+
+    /// [`fit_with`](Self::fit_with) for callers that must not block.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub async fn fit_with_async(
+        &self,
+        engine: impl Into<Engine>,
+        network: &mut Network,
+        data: impl Into<TrainingData>,
         mut watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Summary> {
         let mut training = self.begin_async(engine, network, data).await?;
-        let ended = training.run_async(&mut watch).await;
+        let ended = training.run_with_async(&mut watch).await;
         // Whatever ended it, what was learned so far is kept, unless the device is gone.
         let learned = training.parameters_async().await;
         if let Ok(parameters) = &learned {
@@ -166,20 +210,30 @@ impl Training {
                 seconds: 0.0,
                 setup_seconds: setup.elapsed().as_secs_f64(),
                 history: Vec::new(),
+                best_epoch: None,
             },
         })
     }
 
-    /// Trains until all epochs are done, a rule ends the run, or `watch` or a [`StopHandle`] stops it. A
-    /// stopped run is exactly where the event was, even if the device has computed more steps. Another
-    /// call continues from there.
+    /// Trains until all epochs are done, a rule ends the run, or a [`StopHandle`] stops it. Another call
+    /// continues from there.
     ///
     /// # Errors
     /// A device that failed, or [`Error::Diverged`]. After a divergence the run is before the step that
     /// diverged; a lower [rate](Self::set_learning_rate) may get it further.
     ///
     /// [`StopHandle`]: crate::StopHandle
-    pub async fn run_async(
+    pub async fn run_async(&mut self) -> Result<Ending> {
+        self.run_until(u64::MAX, |_| ControlFlow::Continue(())).await
+    }
+
+    /// [`run_async`](Self::run_async) with a watcher, which receives events and stops the run with
+    /// [`ControlFlow::Break`]. A stopped run is exactly where the event was, even if the device has computed
+    /// more steps.
+    ///
+    /// # Errors
+    /// As [`run_async`](Self::run_async).
+    pub async fn run_with_async(
         &mut self,
         watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Ending> {
@@ -436,6 +490,7 @@ impl Training {
         let (improved, stop) = self.judge.observe(judged);
         if improved && found.loss.is_some() {
             self.judge.keep(number, self.network.parameters());
+            self.summary.best_epoch = Some(number);
         }
         self.multiplier = self.plateau.observe(self.trainer.schedule, judged);
         self.summary.history.push(epoch);

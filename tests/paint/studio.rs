@@ -39,7 +39,7 @@ impl Studio {
 
     /// Puts a picture into it.
     pub fn put(&self, name: &str, picture: &Picture) {
-        picture.save(&self.path(name)).expect("written");
+        picture.save(self.path(name)).expect("written");
     }
 
     /// Puts bytes into it.
@@ -54,7 +54,7 @@ impl Studio {
 
     /// A picture in it.
     pub fn picture(&self, name: &str) -> Picture {
-        Picture::load(&self.path(name)).expect("a picture")
+        Picture::load(self.path(name)).expect("a picture")
     }
 
     /// A JSON file in it.

@@ -66,7 +66,7 @@ fn exact_steps_follow_a_pause_with_more_under_way() {
             Event::Epoch(epoch) if epoch.number == 50 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        training.run(pause).unwrap();
+        training.run_with(pause).unwrap();
         for _ in 0..7 {
             training.step(4).unwrap();
         }
@@ -84,7 +84,7 @@ fn a_handle_stops_a_run_from_another_thread_once() {
         let mut training = begin(&forever, &engine);
         let handle = training.stop_handle();
         let run = std::thread::spawn(move || {
-            let ending = training.run(|_| ControlFlow::Continue(())).unwrap();
+            let ending = training.run().unwrap();
             (ending, training)
         });
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -119,13 +119,13 @@ fn a_run_that_diverged_continues_at_a_lower_rate() {
             training.step(2).unwrap();
             let before = training.state().unwrap();
             training.set_learning_rate(1e25).unwrap();
-            let error = training.run(|_| ControlFlow::Continue(())).unwrap_err();
+            let error = training.run().unwrap_err();
             assert!(matches!(error, Error::Diverged { .. }), "{error}");
             // What was learned before it is there.
             training.state().unwrap();
             assert!(training.parameters().unwrap().iter().all(|parameter| parameter.is_finite()));
             training.restart(&engine, &before).unwrap();
-            assert_eq!(training.run(|_| ControlFlow::Continue(())).unwrap(), Ending::Finished);
+            assert_eq!(training.run().unwrap(), Ending::Finished);
             let (whole, _) = fit(&trainer, &engine);
             let what = format!("{early_stopping:?} on {}", engine.device());
             assert_eq!(training.parameters().unwrap(), whole.parameters(), "{what}");

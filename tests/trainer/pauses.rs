@@ -64,7 +64,8 @@ fn a_stop_at_an_epoch_leaves_the_parameters_of_that_moment() {
         let trainer = Trainer { schedule: Schedule::Cosine, ..trainer(2_000) };
         for number in [1, 2, 17, 300] {
             let mut stopped = network();
-            let summary = trainer.fit(&engine, &mut stopped, hill(), at_epoch(number)).unwrap();
+            let summary =
+                trainer.fit_with(&engine, &mut stopped, hill(), at_epoch(number)).unwrap();
             let what = format!("epoch {number} on {}", engine.device());
             let (steps, samples) = (3 * number, 40 * number);
             assert_eq!(summary.ending, Ending::Stopped, "{what}");
@@ -83,7 +84,8 @@ fn a_stop_on_the_way_leaves_the_parameters_of_that_moment() {
         let trainer = trainer(100_000);
         for least in [1, 50, 500] {
             let mut stopped = network();
-            let summary = trainer.fit(&engine, &mut stopped, hill(), at_progress(least)).unwrap();
+            let summary =
+                trainer.fit_with(&engine, &mut stopped, hill(), at_progress(least)).unwrap();
             let what = format!("{} steps on {}", summary.steps, engine.device());
             assert!(summary.steps >= least && summary.history.len() as u64 == summary.steps / 3);
             let rates = vec![0.02; summary.steps as usize];
@@ -96,8 +98,9 @@ fn a_stop_on_the_way_leaves_the_parameters_of_that_moment() {
 fn a_stop_at_the_start_leaves_everything_as_it_was() {
     for engine in engines() {
         let mut untouched = network();
-        let summary =
-            trainer(9).fit(&engine, &mut untouched, hill(), |_| ControlFlow::Break(())).unwrap();
+        let summary = trainer(9)
+            .fit_with(&engine, &mut untouched, hill(), |_| ControlFlow::Break(()))
+            .unwrap();
         assert_eq!((summary.ending, summary.steps), (Ending::Stopped, 0));
         for (got, expected) in untouched.parameters().iter().zip(network().parameters()) {
             assert_eq!(*got as f32, *expected as f32);
@@ -118,7 +121,7 @@ fn a_run_that_is_paused_and_gone_on_with_learns_the_same() {
                 _ => ControlFlow::Break(()),
             };
             let mut pauses = 0;
-            while block_on(training.run_async(stop)).unwrap() == Ending::Stopped {
+            while block_on(training.run_with_async(stop)).unwrap() == Ending::Stopped {
                 pauses += 1;
                 if pauses % reads == 0 {
                     let steps = training.summary().steps as usize;
@@ -139,11 +142,11 @@ fn a_learning_rate_that_is_set_holds_from_the_next_step_on() {
     for engine in engines() {
         let trainer = trainer(1_000);
         let mut training = begin(&trainer, &engine);
-        block_on(training.run_async(at_epoch(20))).unwrap();
+        block_on(training.run_with_async(at_epoch(20))).unwrap();
         assert!(training.set_learning_rate(0.0).is_err());
         assert!(training.set_learning_rate(-1.0).is_err());
         training.set_learning_rate(0.005).unwrap();
-        block_on(training.run_async(at_epoch(30))).unwrap();
+        block_on(training.run_with_async(at_epoch(30))).unwrap();
         let rates_of_steps = [vec![0.02; 60], vec![0.005; 30]].concat();
         let expected = stepped(&trainer, &engine, &rates_of_steps);
         assert_eq!(learned(&mut training), expected, "{}", engine.device());
@@ -163,17 +166,17 @@ fn what_diverges_after_a_stop_does_not_count() {
             other => panic!("{other:?} on {}", engine.device()),
         };
         let mut whole = begin(&trainer, &engine);
-        let last = diverged(block_on(whole.run_async(|_| ControlFlow::Continue(()))));
+        let last = diverged(block_on(whole.run_async()));
         assert!(last > 10, "{last} on {}", engine.device());
         let mut training = begin(&trainer, &engine);
         let before = last - 3;
-        block_on(training.run_async(at_epoch(before))).unwrap();
+        block_on(training.run_with_async(at_epoch(before))).unwrap();
         assert_eq!(training.summary().steps, before, "{}", engine.device());
         let expected = stepped(&trainer, &engine, &vec![3.0; before as usize]);
         assert_eq!(learned(&mut training), expected, "{}", engine.device());
         // Gone on with, it diverges where it did, and stays so.
         for _ in 0..2 {
-            let result = block_on(training.run_async(|_| ControlFlow::Continue(())));
+            let result = block_on(training.run_async());
             assert_eq!(diverged(result), last, "{}", engine.device());
             assert_eq!(learned(&mut training), learned(&mut whole), "{}", engine.device());
         }
@@ -193,11 +196,11 @@ fn a_stop_is_exact_where_nothing_can_be_kept() {
         let engine = engine.with_largest_buffer(largest);
         let long = Trainer { learning_rate: 1e-3, ..trainer(10_000) };
         let mut stopped = network.clone();
-        let summary = long.fit(&engine, &mut stopped, hill(), at_epoch(9)).unwrap();
+        let summary = long.fit_with(&engine, &mut stopped, hill(), at_epoch(9)).unwrap();
         assert_eq!((summary.ending, summary.steps), (Ending::Stopped, 27), "{}", engine.device());
         let mut whole = network.clone();
         let short = Trainer { epochs: 9, ..long };
-        short.fit(&engine, &mut whole, hill(), |_| ControlFlow::Continue(())).unwrap();
+        short.fit(&engine, &mut whole, hill()).unwrap();
         assert_eq!(stopped, whole, "{}", engine.device());
     }
 }

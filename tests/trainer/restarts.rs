@@ -28,7 +28,7 @@ fn a_run_whose_engine_was_lost_goes_on_where_it_was() {
         run_to(&mut training, &engine, 6);
         block_on(training.restart_async(&engine, &state)).unwrap();
         assert_eq!(training.summary().history.len(), 4);
-        let ending = block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
+        let ending = block_on(training.run_async()).unwrap();
         let learned = block_on(training.parameters_async()).unwrap();
         assert_eq!(learned, whole.parameters(), "{}", engine.device());
         let summary = training.summary();
@@ -43,7 +43,7 @@ fn run_to(training: &mut Training, engine: &Engine, epochs: u64) {
         Event::Epoch(epoch) if epoch.number >= epochs => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    block_on(training.run_async(stop)).unwrap();
+    block_on(training.run_with_async(stop)).unwrap();
     assert_eq!(training.summary().history.len() as u64, epochs, "{}", engine.device());
 }
 
@@ -84,7 +84,7 @@ fn a_restart_forgets_all_that_came_later() {
                 "{}",
                 engine.device()
             );
-            block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
+            block_on(training.run_async()).unwrap();
             assert_eq!(
                 reproducible(training.summary()),
                 reproducible(&expected),

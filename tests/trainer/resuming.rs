@@ -52,7 +52,7 @@ fn a_saved_run_goes_on_as_if_it_had_never_stopped() {
                 let stop = |event: &Event| {
                     if stops(event) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                block_on(training.run_async(stop)).unwrap();
+                block_on(training.run_with_async(stop)).unwrap();
                 let state = block_on(training.state_async()).unwrap();
                 state.save(&path).unwrap();
                 drop(training);
@@ -62,7 +62,7 @@ fn a_saved_run_goes_on_as_if_it_had_never_stopped() {
                     block_on(Training::resume_async(&engine, &hill(), &read)).unwrap();
                 let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, state.network().parameters(), "{what}");
-                block_on(resumed.run_async(|_| ControlFlow::Continue(()))).unwrap();
+                block_on(resumed.run_async()).unwrap();
                 assert_eq!(reported(resumed.summary()), reported(&expected), "{what}");
                 let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, whole.parameters(), "{what}");
@@ -80,7 +80,7 @@ fn last_loss(training: &mut Training) -> f64 {
         }
         ControlFlow::Continue(())
     };
-    block_on(training.run_async(&mut watch)).unwrap();
+    block_on(training.run_with_async(&mut watch)).unwrap();
     last
 }
 
@@ -89,7 +89,7 @@ fn the_loss_does_not_leap_where_a_run_goes_on() {
     for engine in engines() {
         let trainer = Trainer { optimizer: Optimizer::ADAM, learning_rate: 0.05, ..trainer(200) };
         let mut training = begin(&trainer, &engine);
-        block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
+        block_on(training.run_async()).unwrap();
         let mut state = block_on(training.state_async()).unwrap();
         let before = state.summary().history.last().unwrap().loss;
         state.trainer.epochs += 1;
@@ -109,7 +109,7 @@ fn the_loss_does_not_leap_where_a_run_goes_on() {
 fn a_saved_run_is_a_saved_network_too() {
     let engine = impasto::reference::ReferenceEngine::new();
     let mut training = begin(&trainer(2), &Engine::from(&engine));
-    block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
+    block_on(training.run_async()).unwrap();
     let state = block_on(training.state_async()).unwrap();
     let (network, _) = impasto::decode(&state.encode().unwrap()).unwrap();
     let rounded: Vec<f64> =
@@ -125,7 +125,7 @@ fn a_saved_run_is_a_saved_network_too() {
 fn what_does_not_fit_a_run_is_refused() {
     let engine = impasto::reference::ReferenceEngine::new();
     let mut training = begin(&trainer(2), &Engine::from(&engine));
-    block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
+    block_on(training.run_async()).unwrap();
     let state = block_on(training.state_async()).unwrap();
     let refused = |dataset: &Dataset, state: &TrainingState| {
         block_on(Training::resume_async(&engine, dataset, state)).err().unwrap().to_string()
@@ -186,7 +186,7 @@ fn what_does_not_fit_a_run_is_refused() {
 /// Drops the future of a run after so many polls.
 fn abandon(training: &mut Training, polls: usize) {
     use std::task::{Context, Waker};
-    let mut run = Box::pin(training.run_async(|_| ControlFlow::Continue(())));
+    let mut run = Box::pin(training.run_async());
     for _ in 0..polls {
         if run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             break;
@@ -206,7 +206,7 @@ fn a_run_whose_future_was_dropped_can_be_saved_and_continued() {
                 let state = block_on(training.state_async()).unwrap();
                 let mut resumed =
                     block_on(Training::resume_async(&engine, &hill(), &state)).unwrap();
-                block_on(resumed.run_async(|_| ControlFlow::Continue(()))).unwrap();
+                block_on(resumed.run_async()).unwrap();
                 let learned = block_on(resumed.parameters_async()).unwrap();
                 assert_eq!(learned, whole.parameters(), "{what}");
             }
@@ -214,7 +214,7 @@ fn a_run_whose_future_was_dropped_can_be_saved_and_continued() {
             for polls in [1, 2, 1] {
                 abandon(&mut training, polls);
             }
-            block_on(training.run_async(|_| ControlFlow::Continue(()))).unwrap();
+            block_on(training.run_async()).unwrap();
             let learned = block_on(training.parameters_async()).unwrap();
             assert_eq!(learned, whole.parameters(), "{what}");
         }

@@ -9,7 +9,6 @@ use impasto::{
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -233,8 +232,7 @@ fn a_run_ends_and_learns_as_scikit_learn_s() {
     };
     let dataset = Dataset::from_rows(&case.x, &case.t).unwrap();
     let engine = ReferenceEngine::new();
-    let summary =
-        trainer.fit(&engine, &mut network, &dataset, |_| ControlFlow::Continue(())).unwrap();
+    let summary = trainer.fit(&engine, &mut network, &dataset).unwrap();
     assert_eq!(summary.ending, Ending::Converged);
     let losses = summary.history.iter().map(|epoch| epoch.loss / 2.0);
     // Roundings grow over the steps.

@@ -20,9 +20,7 @@ fn answer(loss: Loss, dataset: &Dataset) -> Option<String> {
     let trainer = Trainer { epochs: 1, loss, ..Trainer::default() };
     let mut answers = Vec::new();
     for engine in engines() {
-        let fitted = trainer
-            .fit(&engine, &mut network.clone(), dataset, |_| ControlFlow::Continue(()))
-            .err();
+        let fitted = trainer.fit(&engine, &mut network.clone(), dataset).err();
         let evaluated = evaluate(&engine, &network, loss, dataset).err();
         let plan = trainer.plan(dataset);
         let started = pollster::block_on(engine.start(&network, &plan, dataset)).err();
@@ -101,7 +99,7 @@ fn refused_samples_have_the_numbers_that_the_caller_knows() {
         let mut network = Network::builder(1).output(2, Activation::Identity).build().unwrap();
         let engine = impasto::cpu::CpuEngine::new(Some(1)).unwrap();
         let mut started = false;
-        let result = trainer.fit(&engine, &mut network, samples(&targets), |_| {
+        let result = trainer.fit_with(&engine, &mut network, samples(&targets), |_| {
             started = true;
             ControlFlow::Continue(())
         });

@@ -2,7 +2,6 @@
 
 use super::{fit, hill, network, trainer};
 use crate::common::engines;
-use std::ops::ControlFlow;
 use std::thread;
 
 /// Compiles only for a value that can move to another thread.
@@ -19,7 +18,7 @@ fn a_run_goes_on_on_another_thread() {
             pollster::block_on(is_send(trainer.begin_async(&engine, &network(), &hill()))).unwrap();
         let learned = thread::scope(|scope| {
             let run = scope.spawn(|| {
-                pollster::block_on(is_send(training.run_async(|_| ControlFlow::Continue(()))))?;
+                pollster::block_on(is_send(training.run_async()))?;
                 pollster::block_on(is_send(training.parameters_async()))
             });
             run.join().expect("no panic").expect("trains")

@@ -53,7 +53,7 @@ fn every_epoch_has_the_validation_loss_and_metrics_of_its_network() {
         assert_eq!(run.summary().history.len(), 5);
         // To look changes nothing.
         let (mut other, plain) = (network(), Trainer { metrics: Vec::new(), ..trainer.clone() });
-        plain.fit(&engine, &mut other, &training, |_| ControlFlow::Continue(())).unwrap();
+        plain.fit(&engine, &mut other, &training).unwrap();
         assert_eq!(run.parameters().unwrap(), other.parameters(), "{}", engine.device());
         // Without validation samples, the metrics are those of the samples trained on.
         let mut run = trainer.begin(&engine, &network(), &training).unwrap();
@@ -139,7 +139,7 @@ fn a_target_loss_ends_the_run_after_the_first_epoch_that_reaches_it() {
         let plain = Trainer { optimizer: Optimizer::ADAM, ..trainer(30) };
         let losses = |trainer: &Trainer| {
             let mut run = trainer.begin(&engine, &network(), (&training, &validation)).unwrap();
-            let ending = run.run(|_| ControlFlow::Continue(())).unwrap();
+            let ending = run.run().unwrap();
             let history = &run.summary().history;
             let losses: Vec<f64> = history.iter().filter_map(|e| e.validation_loss).collect();
             (ending, losses)
@@ -165,7 +165,7 @@ fn a_time_limit_ends_the_run_where_it_can_be_continued() {
         run.step(summary.steps).unwrap();
         assert_eq!(run.parameters().unwrap(), learned.parameters(), "{}", engine.device());
         let mut run = endless.begin(&engine, &network(), hill()).unwrap();
-        run.run(|_| ControlFlow::Continue(())).unwrap();
+        run.run().unwrap();
         assert_eq!(run.step(5).unwrap(), None);
         assert_eq!(run.summary().ending, Ending::TimeLimit);
     }
@@ -193,14 +193,14 @@ fn a_run_with_given_validation_samples_can_be_resumed() {
         let metrics = vec![Metric::R2];
         let trainer = Trainer { metrics, early_stopping, learning_rate: 0.1, ..trainer(12) };
         let mut whole = trainer.begin(&engine, &network(), data).unwrap();
-        whole.run(|_| ControlFlow::Continue(())).unwrap();
+        whole.run().unwrap();
         let mut first = trainer.begin(&engine, &network(), data).unwrap();
         first.step(7).unwrap();
         let bytes = first.state().unwrap().encode().unwrap();
         drop(first);
         let state = TrainingState::decode(&bytes).unwrap();
         let mut second = Training::resume(&engine, data, &state).unwrap();
-        second.run(|_| ControlFlow::Continue(())).unwrap();
+        second.run().unwrap();
         let history = |run: &Training| {
             let epochs = run.summary().history.iter();
             epochs.map(|e| (e.loss, e.validation_loss, e.metrics)).collect::<Vec<_>>()
@@ -220,7 +220,7 @@ fn another_fit_takes_the_samples_in_other_orders() {
     let trainer = Trainer { optimizer: Optimizer::SGD, ..trainer(3) };
     for engine in engines() {
         let train = |network: &mut Network| {
-            trainer.fit(&engine, network, hill(), |_| ControlFlow::Continue(())).unwrap();
+            trainer.fit(&engine, network, hill()).unwrap();
         };
         let (once, _) = fit(&trainer, &engine);
         assert_eq!(once.epochs_trained(), 3);

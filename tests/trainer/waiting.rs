@@ -57,7 +57,7 @@ fn a_timer_ticks_beside_a_training_run() {
                     let done = ticks.get() >= 3 || begun.elapsed() > ENOUGH;
                     if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                let mut fit = pin!(long.fit_async(&engine, &mut network, &dataset, watch));
+                let mut fit = pin!(long.fit_with_async(&engine, &mut network, &dataset, watch));
                 let both = poll_fn(|context| {
                     assert!(timer.as_mut().poll(context).is_pending());
                     fit.as_mut().poll(context)

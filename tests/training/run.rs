@@ -4,7 +4,6 @@ use impasto::reference::{self, ReferenceEngine, forward};
 use impasto::{Activation, Dataset, Engine, Loss, Network, Optimizer, Summary, Trainer, evaluate};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use std::ops::ControlFlow;
 
 /// The unit of f32.
 pub const F32: f64 = f32::EPSILON as f64;
@@ -143,7 +142,7 @@ impl Run {
         let mut network = self.network.clone();
         let summary = self
             .trainer
-            .fit(engine, &mut network, &self.dataset, |_| ControlFlow::Continue(()))
+            .fit(engine, &mut network, &self.dataset)
             .unwrap_or_else(|error| panic!("{} on {}: {error}", self.name(), engine.device()));
         (network, summary)
     }

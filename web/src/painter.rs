@@ -240,7 +240,7 @@ impl Painter {
         run.fresh = false;
         let trained = run
             .training
-            .run_async(|event| {
+            .run_with_async(|event| {
                 if let Event::Progress { steps: done, loss, .. } = event {
                     last = Some(*loss);
                     if enough(clock.elapsed(), *done - steps) {

@@ -52,8 +52,16 @@ impl Training {
     ///
     /// # Errors
     /// As [`run_async`](Self::run_async).
-    pub fn run(&mut self, watch: impl FnMut(&Event) -> ControlFlow<()>) -> Result<Ending> {
-        block_on(self.run_async(watch))
+    pub fn run(&mut self) -> Result<Ending> {
+        block_on(self.run_async())
+    }
+
+    /// Blocking form of [`run_with_async`](Self::run_with_async).
+    ///
+    /// # Errors
+    /// As [`run_async`](Self::run_async).
+    pub fn run_with(&mut self, watch: impl FnMut(&Event) -> ControlFlow<()>) -> Result<Ending> {
+        block_on(self.run_with_async(watch))
     }
 
     /// Blocking form of [`step_async`](Self::step_async).

@@ -16,14 +16,13 @@ impl Training {
     /// ```
     /// use impasto::cpu::CpuEngine;
     /// use impasto::{Activation, Dataset, Ending, Network, Trainer};
-    /// use std::ops::ControlFlow;
     ///
     /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
     /// let network = Network::builder(1).output(1, Activation::Identity).build()?;
     /// let trainer = Trainer { epochs: 1_000_000_000, ..Trainer::default() };
     /// let mut training = trainer.begin(CpuEngine::new(None)?, &network, &samples)?;
     /// let handle = training.stop_handle();
-    /// let thread = std::thread::spawn(move || training.run(|_| ControlFlow::Continue(())));
+    /// let thread = std::thread::spawn(move || training.run());
     /// handle.stop();
     /// assert_eq!(thread.join().expect("no panic")?, Ending::Stopped);
     /// # Ok::<(), impasto::Error>(())

@@ -34,16 +34,16 @@ use serde::{Deserialize, Serialize};
 ///     Event::Epoch(epoch) if epoch.number == 10 => ControlFlow::Break(()),
 ///     _ => ControlFlow::Continue(()),
 /// };
-/// training.run(half)?;
+/// training.run_with(half)?;
 /// let bytes = training.state()?.encode()?;
 ///
 /// // Later, in another process:
 /// let state = TrainingState::decode(&bytes)?;
 /// let mut resumed = Training::resume(&engine, &samples, &state)?;
-/// resumed.run(|_| ControlFlow::Continue(()))?;
+/// resumed.run()?;
 ///
 /// // As if it had never stopped.
-/// training.run(|_| ControlFlow::Continue(()))?;
+/// training.run()?;
 /// assert_eq!(resumed.parameters()?, training.parameters()?);
 /// # Ok::<(), impasto::Error>(())
 /// ```

@@ -65,7 +65,7 @@ fn train() -> Result<Network, Box<dyn Error>> {
 
     let (sender, epochs) = mpsc::channel();
     let thread = thread::spawn(move || {
-        let ending = training.run(|event| {
+        let ending = training.run_with(|event| {
             if let Event::Epoch(epoch) = event
                 && sender.send(*epoch).is_err()
             {

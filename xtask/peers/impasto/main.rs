@@ -15,7 +15,6 @@ use impasto::{
     Activation, Backend, Dataset, Engine, Initialization, Network, Options, Summary, Trainer,
 };
 use serve::{Contestant, Job, Outcome};
-use std::ops::ControlFlow;
 
 struct Impasto {
     engine: Engine,
@@ -56,9 +55,7 @@ impl Contestant for Impasto {
         // Each call shuffles anew.
         self.trainer.seed += 1;
         let start = Instant::now();
-        let summary = self
-            .trainer
-            .fit(&self.engine, &mut self.network, &self.dataset, |_| ControlFlow::Continue(()))?;
+        let summary = self.trainer.fit(&self.engine, &mut self.network, &self.dataset)?;
         let first = self.last.is_none();
         let seconds = if first { start.elapsed().as_secs_f64() } else { summary.seconds };
         self.last = Some(summary);

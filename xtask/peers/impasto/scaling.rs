@@ -40,7 +40,7 @@ fn measure(size: &Size) -> Outcome<Cost> {
     let trainer = Trainer { epochs: 1_000_000, batch_size: size.batch, ..Trainer::default() };
 
     let mut watch = Watch::new(size);
-    let summary = trainer.fit(&engine, &mut network, &dataset, |event| watch.see(event))?;
+    let summary = trainer.fit_with(&engine, &mut network, &dataset, |event| watch.see(event))?;
     let (steps, seconds) = watch.measured();
     if steps == 0 {
         return Err("no step could be measured".into());
