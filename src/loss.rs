@@ -10,6 +10,7 @@
 use crate::activation::Activation;
 use crate::error::{Result, invalid_setting, invalid_shape};
 use crate::family::{self, About, family};
+use crate::loss_fn::CustomFormula;
 use crate::number::Number;
 
 mod targets;
@@ -33,6 +34,7 @@ family! {
         poisson: Poisson as "poisson" { log_input: bool };
     }
     unlisted {
+        custom: Custom as "custom" { formula: CustomFormula };
         linear: Linear as "linear";
         zero_one: ZeroOne as "zero-one" { threshold: f64 };
     }
@@ -60,7 +62,7 @@ pub trait Formula: Copy {
 
     /// The loss of one sample, times `scale`. The gradient, times `scale`, with respect to `y`
     /// (outputs, or logits for a folded activation) goes to `delta`.
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N;
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N;
 }
 
 /// The divisor of the sum over samples and outputs.

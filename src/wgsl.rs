@@ -1,7 +1,7 @@
 //! The WGSL of activations, losses and optimizers, with their parameters in it.
 
 use crate::activation::{self, Activation, Backward};
-use crate::error::Result;
+use crate::error::{Result, unsupported};
 use crate::family;
 use crate::loss::{self, Loss};
 use crate::optimizer::{self, Optimizer};
@@ -58,6 +58,12 @@ fn polynomial(c: [f64; 3], number: impl Fn(f64) -> String) -> String {
 impl Loss {
     /// The WGSL that defines `row_loss(row, outputs, scale)`.
     pub(crate) fn wgsl(self) -> Result<String> {
+        if let Self::Custom { formula } = self {
+            return formula.wgsl().map_or_else(
+                || unsupported("the loss has no WGSL, which the GPU engine computes with: define LossFn::wgsl, or use the CPU engine"),
+                Ok,
+            );
+        }
         struct Snippet;
         impl loss::Visitor for Snippet {
             type Output = &'static str;

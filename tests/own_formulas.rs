@@ -8,8 +8,8 @@ mod common;
 use common::engines;
 use impasto::reference::{self, ReferenceEngine};
 use impasto::{
-    Activation, Backend, Dataset, Encoding, Engine, Initialization, Loss, Network, Optimizer, Plan,
-    Step, Trainer, Wrappers,
+    Activation, Backend, Dataset, Encoding, Engine, Initialization, Loss, LossFn, Network,
+    Optimizer, Plan, Step, Trainer, Wrappers,
 };
 use pollster::block_on;
 
@@ -179,6 +179,95 @@ fn updates_with_gradients_of_a_loss_are_its_training_steps() {
             assert_eq!(block_on(own.state()).unwrap().batches, 7, "{what}");
         }
     }
+}
+
+/// The mean squared error, with its WGSL or without.
+struct Squared {
+    has_wgsl: bool,
+}
+
+impl LossFn for Squared {
+    fn row(&self, outputs: &[f64], targets: &[f64], gradient: &mut [f64]) -> f64 {
+        let count = outputs.len() as f64;
+        let mut loss = 0.0;
+        for ((y, t), gradient) in outputs.iter().zip(targets).zip(gradient) {
+            loss += (y - t) * (y - t) / count;
+            *gradient = 2.0 * (y - t) / count;
+        }
+        loss
+    }
+
+    fn wgsl(&self) -> Option<String> {
+        let text = "fn row_loss(row: u32, outputs: u32, scale: f32) -> f32 {
+            var loss = 0.0;
+            for (var j = 0u; j < outputs; j++) {
+                let error = output_of(row, j) - target_of(row, j);
+                loss += scale * error * error / f32(outputs);
+                set_delta(row, j, scale * 2.0 * error / f32(outputs));
+            }
+            return loss;
+        }";
+        self.has_wgsl.then(|| text.to_string())
+    }
+}
+
+#[test]
+fn a_loss_of_the_caller_trains_as_its_twin_that_is_built_in() {
+    let dataset = Dataset::new(numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2), 3, 4).unwrap();
+    let weights: Vec<f64> = (0..SAMPLES).map(|i| f64::from(i as u32 % 4) / 2.0).collect();
+    let dataset = dataset.with_weights(&weights).unwrap();
+    let own = Loss::custom(Squared { has_wgsl: true });
+    for output in [Activation::Identity, Activation::Sigmoid, Activation::Softmax] {
+        let network = network(Activation::Tanh, output, Encoding::Identity);
+        for engine in engines() {
+            let what = format!("{output} on {}", engine.device());
+            let train = |loss| {
+                let trainer = Trainer { loss, batch_size: 5, epochs: 4, ..Trainer::default() };
+                // The fused kernels do not take it, which is an error if only they may be used.
+                trainer.begin(&engine, &network, (&dataset, &dataset)).map(|mut run| {
+                    run.run().unwrap();
+                    let losses: Vec<f64> = run
+                        .summary()
+                        .history
+                        .iter()
+                        .flat_map(|epoch| [epoch.loss, epoch.validation_loss.unwrap()])
+                        .collect();
+                    (run.parameters().unwrap(), losses)
+                })
+            };
+            let built_in = train(Loss::MeanSquaredError).unwrap();
+            let (parameters, losses) = match train(own) {
+                Ok(found) => found,
+                Err(error) => panic!("{what}: {error}"),
+            };
+            assert_near(&parameters, &built_in.0, 2e-5, &what);
+            assert_near(&losses, &built_in.1, 2e-5, &what);
+        }
+    }
+}
+
+#[test]
+fn a_loss_of_the_caller_is_refused_where_it_cannot_be() {
+    let dataset = Dataset::new(numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2), 3, 4).unwrap();
+    let network = network(Activation::Tanh, Activation::Identity, Encoding::Identity);
+    let loss = Loss::custom(Squared { has_wgsl: false });
+    let trainer = Trainer { loss, epochs: 1, ..Trainer::default() };
+    for engine in engines() {
+        let result = trainer.begin(&engine, &network, &dataset);
+        if engine.device().backend == Backend::Gpu {
+            let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains("the loss has no WGSL"), "{error}");
+        } else {
+            let mut run = result.unwrap();
+            run.run().unwrap();
+            let error = run.state().unwrap().encode().unwrap_err().to_string();
+            assert!(error.contains("a loss of the caller's cannot be written"), "{error}");
+        }
+    }
+    assert_eq!(loss.to_string(), "custom");
+    assert!(loss == loss && loss != Loss::custom(Squared { has_wgsl: false }));
+    let error = "custom".parse::<Loss>().unwrap_err().to_string();
+    assert!(error.contains("there is no loss 'custom'"), "{error}");
 }
 
 #[test]

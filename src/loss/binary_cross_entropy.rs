@@ -24,7 +24,7 @@ impl Formula for BinaryCrossEntropy {
 
     /// `max(z, 0) − z·t + ln(1 + e^−|z|)` and `σ(z) − t`: finite for every finite `z`.
     #[inline(always)]
-    fn row<N: Number>(self, z: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, z: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(z, t, scale, delta, |z, t| {
             let (zero, one) = (z.of(0.0), z.of(1.0));
             let e = (-z.abs()).exp();

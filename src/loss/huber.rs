@@ -27,7 +27,7 @@ impl Formula for Huber {
     const WGSL: &'static str = include_str!("../../shaders/losses/huber.wgsl");
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(y, t, scale, delta, |y, t| {
             let (error, bound, half) = (y - t, y.of(self.delta), y.of(0.5));
             // The error, held within the bound, is the slope.

@@ -20,7 +20,7 @@ impl Formula for L1 {
     const WGSL: &'static str = include_str!("../../shaders/losses/l1.wgsl");
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(y, t, scale, delta, |y, t| {
             let error = y - t;
             (error.abs(), error.sign())

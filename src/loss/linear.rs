@@ -19,7 +19,7 @@ impl Formula for Linear {
     const MEAN: Mean = Mean::Sum;
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(y, t, scale, delta, |y, t| (t * y, t))
     }
 }

@@ -23,7 +23,7 @@ impl Formula for LogCosh {
     /// From `m = e^−|d| − 1` with `d = y − t`, so that nothing overflows: `ln(1 + m²/(2e^−|d|))`, which is
     /// accurate near 0, and `|d| − ln 2 + ln(1 + e^−2|d|)` from 1 on; the slope is `tanh d`.
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(y, t, scale, delta, |y, t| {
             let (one, two) = (y.of(1.0), y.of(2.0));
             let error = y - t;

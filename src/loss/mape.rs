@@ -27,7 +27,7 @@ impl Formula for Mape {
     const WGSL: &'static str = include_str!("../../shaders/losses/mape.wgsl");
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(y, t, scale, delta, |y, t| {
             let error = y - t;
             let size = t.abs() + t.of(self.epsilon);

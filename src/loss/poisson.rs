@@ -29,7 +29,7 @@ impl Formula for Poisson {
     const TARGETS: Targets = Targets::NotNegative;
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(y, t, scale, delta, |y, t| {
             if self.log_input {
                 let rate = y.exp();

@@ -28,7 +28,7 @@ impl Formula for RelativeL2 {
     const WGSL: &'static str = include_str!("../../shaders/losses/relative-l2.wgsl");
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(y, t, scale, delta, |y, t| {
             let error = y - t;
             let part = error / y.times_plus(y, y.of(self.epsilon));

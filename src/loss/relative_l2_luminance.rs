@@ -32,7 +32,7 @@ impl Formula for RelativeL2Luminance {
     const LEAST_OUTPUTS: usize = 3;
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         let weights = [0.299, 0.587, 0.114, 0.299, 0.587, 0.114];
         let counted = if y.len() < 6 { 3 } else { 6 };
         let weighted = y.iter().zip(weights).take(counted);

@@ -29,7 +29,7 @@ impl Formula for Smape {
     const WGSL: &'static str = include_str!("../../shaders/losses/smape.wgsl");
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         elementwise(y, t, scale, delta, |y, t| {
             let error = y - t;
             let size = y.of(0.5) * (y.abs() + t.abs()) + y.of(self.epsilon);

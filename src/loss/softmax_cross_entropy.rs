@@ -27,7 +27,7 @@ impl Formula for SoftmaxCrossEntropy {
     /// `T·softmax(z)[j] − t[j]` with `T = Σⱼ t[j]`, which is 1 for probabilities: finite for every
     /// finite `z`.
     #[inline(always)]
-    fn row<N: Number>(self, z: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, z: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         let zero = scale.of(0.0);
         let largest = z.iter().fold(scale.of(f64::NEG_INFINITY), |m, z| m.at_least(*z));
         let sum = z.iter().fold(zero, |sum, z| sum + (*z - largest).exp());

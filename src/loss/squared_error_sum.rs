@@ -21,7 +21,7 @@ impl Formula for SquaredErrorSum {
     const MEAN: Mean = Mean::Sum;
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         MeanSquaredError.row(y, t, scale, delta)
     }
 }

@@ -5,9 +5,9 @@ use crate::family::{parameters, text_of};
 use serde_json::Value;
 
 /// The loss of one row and its gradient, not averaged.
-fn row<N: Number>(loss: Loss, y: &[N], t: &[N]) -> (N, Vec<N>) {
+fn row<N: Number + Into<f64>>(loss: Loss, y: &[N], t: &[N]) -> (N, Vec<N>) {
     struct Row<'a, N>(&'a [N], &'a [N], &'a mut [N]);
-    impl<N: Number> Visitor for Row<'_, N> {
+    impl<N: Number + Into<f64>> Visitor for Row<'_, N> {
         type Output = N;
         fn visit<F: Formula>(self, formula: F) -> N {
             formula.row(self.0, self.1, self.0[0].of(1.0), self.2)

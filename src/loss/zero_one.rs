@@ -26,7 +26,7 @@ impl Formula for ZeroOne {
     const HAS_GRADIENT: bool = false;
 
     #[inline(always)]
-    fn row<N: Number>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
+    fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         let zero = scale.of(0.0);
         delta.fill(zero);
         let off = (class(y, scale.of(self.threshold)) - class(t, scale.of(0.5))).abs();
