@@ -25,6 +25,26 @@ extern "C" {
     fn want_subgroups() -> JsValue;
 }
 
+#[wasm_bindgen(inline_js = r#"
+export function soon() {
+    return new Promise((resolve) => setTimeout(resolve, 10));
+}
+"#)]
+extern "C" {
+    fn soon() -> js_sys::Promise;
+}
+
+/// Waits until `is_known`, but for a tenth of a second at most.
+pub(super) async fn wait_until(is_known: impl Fn() -> bool) {
+    for _ in 0..10 {
+        if is_known() {
+            return;
+        }
+        // Fails only where there are no timers.
+        let _ = JsFuture::from(soon()).await;
+    }
+}
+
 /// That the device to be opened next has subgroups.
 pub(super) struct Wish(JsValue);
 

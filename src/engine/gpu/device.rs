@@ -244,6 +244,14 @@ impl Gpu {
         }
     }
 
+    /// After something failed, waits for the report that the device is lost, if that is why. A browser
+    /// reports it later than what fails for it.
+    #[allow(clippy::unused_async, reason = "only a browser must be waited for")]
+    pub(super) async fn hear_of_loss(&self) {
+        #[cfg(target_arch = "wasm32")]
+        super::browser::wait_until(|| lock(&self.failures).lost.is_some()).await;
+    }
+
     /// Runs `make` and turns whatever the driver says against it into an error that names `what`.
     pub(super) async fn guarded<T>(
         &self,

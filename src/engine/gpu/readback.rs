@@ -49,9 +49,13 @@ impl Gpu {
         Ok(async move {
             let what = format!("reading back the {what}");
             if let Some(error) = refused.await {
+                gpu.hear_of_loss().await;
                 return Err(gpu.failure(&what, &error));
             }
             let mapped = receiver.receive().await;
+            if !matches!(mapped, Some(Ok(()))) {
+                gpu.hear_of_loss().await;
+            }
             gpu.check()?;
             let failed = |reason: String| Error::Gpu { what: what.clone(), reason };
             match mapped {
