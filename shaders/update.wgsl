@@ -48,7 +48,11 @@ fn main(
     let stride = workgroups.x * workgroups.y * 256u;
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
 @if gathers
+@if frozen
+        let gathered = select(gathered_at(i), 0.0, is_frozen(i));
+@else
         let gathered = gathered_at(i);
+@end
         states[GATHERED * shape.count + i] = gathered;
         if this_step.updates == 0u { continue; }
         var g = clipped(gathered);

@@ -23,6 +23,9 @@ const KEY: &str = "impasto";
 /// The most bytes a file may have: the largest network, and room for the header.
 const MOST_BYTES: u64 = 4 * (1 << 28) + (100 << 20);
 
+/// The most epochs that a network may have been trained for.
+const MOST_EPOCHS: u64 = 1 << 53;
+
 /// The metadata's value, beside what the caller adds.
 #[derive(Serialize, Deserialize)]
 struct Description {
@@ -293,6 +296,9 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
         places_in_file(segment).zip(values(&tensor)).for_each(|(at, value)| numbers[at] = value);
     }
     network.set_parameters(&parameters).map_err(|e| e.to_string())?;
+    if description.epochs > MOST_EPOCHS {
+        return Err(format!("its 'impasto' entry counts {} epochs", description.epochs));
+    }
     network.set_epochs_trained(description.epochs);
     if !description.frozen.is_empty() && description.frozen.len() != layers {
         return Err(format!(

@@ -62,7 +62,11 @@ impl Engine {
         // one step.
         check(network, inputs, output_gradient)?;
         let [input_width, target_width] = [network.inputs(), network.outputs()];
-        let (inputs, targets) = (inputs.to_vec(), output_gradient.to_vec());
+        // Of at most 1, by a power of 2, so that the linear loss stays in the range of f32.
+        let largest = output_gradient.iter().fold(1.0_f32, |most, number| most.max(number.abs()));
+        let scale = f64::from(largest).log2().ceil().exp2();
+        let targets = output_gradient.iter().map(|number| (f64::from(*number) / scale) as f32);
+        let (inputs, targets) = (inputs.to_vec(), targets.collect());
         let dataset = Dataset::new(inputs, targets, input_width, target_width)?;
         let plan = Plan {
             loss: Loss::Linear,
@@ -83,7 +87,8 @@ impl Engine {
             return invalid_data("a gradient leaves the range of f32: scale the output gradient");
         }
         let state = session.state().await?;
-        Ok(state.vectors.into_iter().next().unwrap_or_default())
+        let gradient = state.vectors.into_iter().next().unwrap_or_default();
+        Ok(gradient.into_iter().map(|number| scale * number).collect())
     }
 
     /// Blocking form of [`parameter_gradient_async`](Self::parameter_gradient_async).
@@ -141,6 +146,11 @@ fn check(network: &Network, inputs: &[f32], output_gradient: &[f32]) -> Result<(
             output_gradient.len(),
             network.outputs()
         ));
+    }
+    for (name, numbers) in [("input", inputs), ("output gradient", output_gradient)] {
+        if let Some(place) = numbers.iter().position(|number| !number.is_finite()) {
+            return invalid_data(format!("{name} {place} is {}", numbers[place]));
+        }
     }
     Ok(())
 }

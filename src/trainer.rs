@@ -221,14 +221,16 @@ impl Trainer {
                 "a validation fraction of {fraction}: it must be above 0 and below 1"
             ));
         }
-        if self.target_loss.is_some_and(f64::is_nan) {
-            return invalid_setting("a target loss of NaN: it must be a number");
+        if let Some(loss) = self.target_loss
+            && !loss.is_finite()
+        {
+            return invalid_setting(format!("a target loss of {loss}: it must be a finite number"));
         }
         if let Some(seconds) = self.time_limit
-            && (seconds.is_nan() || seconds <= 0.0)
+            && !(seconds.is_finite() && seconds > 0.0)
         {
             return invalid_setting(format!(
-                "a time limit of {seconds} seconds: it must be above 0"
+                "a time limit of {seconds} seconds: it must be a number above 0"
             ));
         }
         Ok(())

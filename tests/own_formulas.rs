@@ -83,6 +83,18 @@ fn the_gradient_of_parameters_is_that_of_the_reference_on_every_engine() {
 }
 
 #[test]
+fn a_large_gradient_needs_no_loss_that_is_finite() {
+    let mut network = Network::builder(1).output(1, Activation::Identity).build().unwrap();
+    network.set_parameters(&[1e10, 0.0]).unwrap();
+    for engine in engines() {
+        let found = engine.parameter_gradient(&network, &[1e15], &[1e15]).unwrap();
+        for (found, expected) in found.iter().zip([1e30, 1e15]) {
+            assert!((found / expected - 1.0).abs() < 1e-6, "{found} on {}", engine.device());
+        }
+    }
+}
+
+#[test]
 fn dropout_does_not_take_part_in_a_gradient() {
     let (inputs, gradient) = (numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2));
     let builder = |rate| {
@@ -321,8 +333,12 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         assert!(refused(&[0.0; 4], &[0.0; 4]).contains("no whole samples"));
         assert!(refused(&[0.0; 3], &[0.0; 3]).contains("does not fit 1 samples of 4 outputs"));
         assert!(refused(&[], &[]).contains("no sample"));
-        assert!(refused(&[0.0; 3], &[0.0, 0.0, f32::NAN, 0.0]).contains("is NaN"));
-        assert!(engine.input_gradient(&network, &[0.0; 3], &[0.0; 3]).is_err());
+        assert!(
+            refused(&[0.0; 3], &[0.0, 0.0, f32::NAN, 0.0]).contains("output gradient 2 is NaN")
+        );
+        for (inputs, gradient) in [([0.0; 3], &[0.0; 3][..]), ([f32::NAN; 3], &[0.0; 4])] {
+            assert!(engine.input_gradient(&network, &inputs, gradient).is_err());
+        }
         if engine.device().backend == Backend::Reference {
             continue;
         }
@@ -332,6 +348,15 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
             assert!(error.contains("not finite"), "{}: {error}", engine.device());
         }
         assert_eq!(block_on(session.parameters()).unwrap(), before.parameters);
+        // Nor a step, whatever its number is.
+        for number in [1, 2, 9] {
+            let step = Step { number, epoch: 1, first: 0, count: SAMPLES, learning_rate: 0.01 };
+            let outcome = block_on(session.train(&[step]).unwrap()).unwrap();
+            assert!(outcome.losses.is_empty(), "{}: {outcome:?}", engine.device());
+            assert!(outcome.diverged.is_some_and(|diverged| !diverged.in_loss));
+        }
+        assert_eq!(block_on(session.parameters()).unwrap(), before.parameters);
+        assert!(block_on(session.state()).is_err());
         block_on(session.restore(&before)).unwrap();
         block_on(session.apply(&fine, 0.1)).unwrap();
         assert_ne!(block_on(session.parameters()).unwrap(), before.parameters);

@@ -354,16 +354,9 @@ fn every_engine_refuses_the_same_steps() {
             let gap = [Step { number, ..step }, Step { number: next, ..step }];
             assert!(session.train(&gap).is_err(), "{}: {number}, {next}", engine.device());
         }
-        if engine.device().backend == Backend::Gpu {
-            // The first of them could be taken, and must not be.
-            let last = u64::from(u32::MAX) - 1;
-            let beyond = [Step { number: last, ..step }, Step { number: last + 1, ..step }];
-            let error = session.train(&beyond).err().map(|e| e.to_string()).unwrap_or_default();
-            assert!(error.contains("at most 4294967294 steps"), "{error:?}");
-        }
         assert_eq!(pollster::block_on(session.parameters()).unwrap(), before);
-        // What is left at the end of an epoch is a step.
-        let rest = Step { first: 8, count: 2, ..step };
+        // What is left at the end of an epoch is a step. Its number may be large.
+        let rest = Step { first: 8, count: 2, number: u64::from(u32::MAX) + 7, ..step };
         let outcome = pollster::block_on(session.train(&[rest]).unwrap()).unwrap();
         assert_eq!((outcome.losses.len(), outcome.diverged), (1, None), "{}", engine.device());
     }

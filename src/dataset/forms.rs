@@ -1,7 +1,7 @@
 //! Datasets from rows and labels.
 
 use super::{Dataset, to_single};
-use crate::error::{Result, invalid_data, invalid_shape};
+use crate::error::{Error, Result, invalid_data, invalid_shape};
 
 impl Dataset {
     /// From one row of numbers for each sample, of widths that need not be known when the program is
@@ -61,10 +61,14 @@ impl Dataset {
         if classes < 2 {
             return invalid_shape(format!("{classes} classes: there must be at least 2"));
         }
-        let Some(numbers) = labels.len().checked_mul(classes) else {
-            return invalid_shape(format!("{} samples of {classes} classes", labels.len()));
-        };
-        let mut targets = vec![0.0; numbers];
+        let numbers = labels.len().saturating_mul(classes);
+        let mut targets = Vec::new();
+        targets.try_reserve_exact(numbers).map_err(|_| Error::OutOfMemory {
+            what: format!("{} samples of {classes} classes", labels.len()),
+            needed: (numbers as u64).saturating_mul(4),
+            advice: "take fewer samples or classes".into(),
+        })?;
+        targets.resize(numbers, 0.0);
         for (sample, (row, label)) in targets.chunks_exact_mut(classes).zip(labels).enumerate() {
             let Some(target) = row.get_mut(*label) else {
                 return invalid_data(format!(
@@ -146,6 +150,8 @@ mod tests {
         );
         assert!(message(&[0, 0], 1).contains("at least 2"));
         assert!(message(&[0, 0, 0], 2).contains("not the same number"));
-        assert!(message(&[0; 3], usize::MAX).contains("3 samples of"));
+        for classes in [usize::MAX, 1 << 60] {
+            assert!(message(&[0; 3], classes).contains("3 samples of"), "{classes}");
+        }
     }
 }

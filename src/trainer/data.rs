@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use crate::dataset::Dataset;
-use crate::error::{Result, invalid_setting};
+use crate::error::{Result, invalid_data, invalid_setting};
 use crate::network::Network;
 use crate::plan::check_evaluation;
 
@@ -57,12 +57,14 @@ impl TrainingData {
             )),
             (Some(validation), None) => {
                 check_evaluation(network, trainer.loss, &validation)?;
+                check_weights(&validation)?;
                 Ok(Self { training, validation: Some(validation) })
             }
             (None, Some(fraction)) => {
                 // Before the split, which gives samples other numbers.
                 trainer.loss.check_targets(&training)?;
                 let (training, validation) = training.split(fraction, trainer.seed)?;
+                check_weights(&validation)?;
                 Ok(Self { training, validation: Some(validation) })
             }
             (None, None) => Ok(Self { training, validation: None }),
@@ -73,6 +75,14 @@ impl TrainingData {
     pub(super) fn len(&self) -> usize {
         self.training.len() + self.validation.as_ref().map_or(0, Dataset::len)
     }
+}
+
+/// An error if no sample counts.
+fn check_weights(validation: &Dataset) -> Result<()> {
+    if (0..validation.len()).any(|sample| validation.weight(sample) > 0.0) {
+        return Ok(());
+    }
+    invalid_data("the validation samples all have weight 0, so they validate nothing")
 }
 
 impl From<Dataset> for TrainingData {

@@ -26,7 +26,7 @@ impl Judge {
     /// Takes in the loss of an epoch: (whether it is the best yet, whether to stop).
     pub(super) fn observe(&mut self, loss: f64) -> (bool, bool) {
         let Some(rule) = self.rule else { return (false, false) };
-        if loss > self.lowest - rule.tolerance {
+        if loss > self.lowest - rule.tolerance || !loss.is_finite() {
             self.waited += 1;
         } else {
             self.waited = 0;
@@ -83,6 +83,13 @@ mod tests {
         losses: Vec<f64>,
         stops_after: Option<usize>,
         best: Option<usize>,
+    }
+
+    #[test]
+    fn losses_that_are_not_finite_are_no_improvement() {
+        let mut judge = Judge::new(Some(EarlyStopping { tolerance: 0.0, patience: 2 }));
+        let stops: Vec<bool> = (0..3).map(|_| judge.observe(f64::INFINITY).1).collect();
+        assert_eq!(stops, [false, false, true]);
     }
 
     #[test]

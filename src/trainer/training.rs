@@ -260,10 +260,11 @@ impl Training {
     /// # Errors
     /// A device that failed.
     pub async fn parameters_async(&mut self) -> Result<Vec<f64>> {
-        match self.judge.best() {
-            Some(best) => Ok(best.parameters.clone()),
-            None => self.pipeline.parameters().await,
+        if let Some(best) = self.judge.best() {
+            return Ok(best.parameters.clone());
         }
+        self.catch_up().await?;
+        self.pipeline.parameters().await
     }
 
     /// The network with the parameters learned so far; see [`parameters_async`](Self::parameters_async).
@@ -320,6 +321,7 @@ impl Training {
         }
         let waits = self.looks_at_epochs() || self.pipeline.waits();
         if self.stale {
+            self.catch_up().await?;
             self.pipeline.settle().await?;
             self.stale = false;
         }
@@ -356,6 +358,31 @@ impl Training {
         }
         let left = self.summary.steps < self.timetable.steps;
         Ok(if left { Ending::Stopped } else { Ending::Finished })
+    }
+
+    /// Takes in the steps that are under way in a session that cannot go back to before them. A run whose
+    /// future was dropped may have some.
+    pub(super) async fn catch_up(&mut self) -> Result<()> {
+        if !self.pipeline.waits() {
+            return Ok(());
+        }
+        let mut turns = Turns::new();
+        while !self.pipeline.is_empty() {
+            if let Some(seconds) = self.pipeline.finish_first(&mut turns).await? {
+                self.summary.seconds += seconds;
+            }
+            let Some(done) = self.pipeline.first() else { break };
+            let mut watch = |_: &Event| ControlFlow::Continue(());
+            let ended = self.digest(done, self.timetable.steps, &mut watch).await;
+            if matches!(ended, Ok(Some(Ending::Stopped))) {
+                self.stop.stop();
+            }
+            if let Err(error) = ended {
+                // What is before the step that diverged can still be read.
+                return if matches!(error, Error::Diverged { .. }) { Ok(()) } else { Err(error) };
+            }
+        }
+        Ok(())
     }
 
     /// The number of the next step to submit.
@@ -426,11 +453,13 @@ impl Training {
             loss: done.loss,
             samples_per_second: done.samples as f64 / done.seconds.max(1e-9),
         };
-        let stopped = watch(&event).is_break() || self.stop.take();
+        // A request to stop is kept for later if this is the end in any case.
+        let stops_anyway = self.summary.steps == until;
+        let stopped = watch(&event).is_break() || (!stops_anyway && self.stop.take());
         if self.is_out_of_time() && self.summary.steps < self.timetable.steps {
             ending = ending.or(Some(Ending::TimeLimit));
         }
-        if stopped || self.summary.steps == until {
+        if stopped || stops_anyway {
             ending = ending.or(Some(Ending::Stopped));
         }
         Ok(ending)

@@ -124,6 +124,9 @@ fn validation_samples_that_make_no_sense_are_refused() {
         let both = Trainer { validation_fraction: Some(0.2), ..trainer(1) };
         let error = refused(&both, (&training, &validation));
         assert!(error.contains("a fraction of 0.2 is to be split off"), "{error}");
+        let weightless = validation.with_weights(&vec![0.0; validation.len()]).unwrap();
+        let error = refused(&trainer(1), (&training, &weightless));
+        assert!(error.contains("all have weight 0"), "{error}");
         let positive = Trainer { loss: Loss::Poisson { log_input: true }, ..trainer(1) };
         let negative = Dataset::from_rows([[0.0; 2]], [[-1.0]]).unwrap();
         let fine = Dataset::from_rows([[0.0; 2]], [[1.0]]).unwrap();
@@ -175,6 +178,8 @@ fn a_time_limit_ends_the_run_where_it_can_be_continued() {
 fn rules_that_make_no_sense_are_refused() {
     for (named, changed) in [
         ("target loss of NaN", Trainer { target_loss: Some(f64::NAN), ..trainer(1) }),
+        ("target loss of inf", Trainer { target_loss: Some(f64::INFINITY), ..trainer(1) }),
+        ("time limit of inf", Trainer { time_limit: Some(f64::INFINITY), ..trainer(1) }),
         ("time limit of 0", Trainer { time_limit: Some(0.0), ..trainer(1) }),
         ("time limit of NaN", Trainer { time_limit: Some(f64::NAN), ..trainer(1) }),
         ("validation fraction of 0", Trainer { validation_fraction: Some(0.0), ..trainer(1) }),
@@ -211,6 +216,28 @@ fn a_run_with_given_validation_samples_can_be_resumed() {
         assert_eq!((whole.epochs_trained(), second.epochs_trained()), (12, 12));
         let error = Training::resume(&engine, data.0, &state).unwrap_err().to_string();
         assert!(error.contains("begun with 40 samples cannot go on with 28"), "{error}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_without_the_rule_that_it_was_begun_with() {
+    let data = sides();
+    let data = (&data.0, &data.1);
+    for engine in engines() {
+        let early_stopping = Some(EarlyStopping { tolerance: 0.0, patience: 50 });
+        let trainer = Trainer { early_stopping, ..trainer(12) };
+        let mut first = trainer.begin(&engine, &network(), data).unwrap();
+        first.step(6).unwrap();
+        let mut state = first.state().unwrap();
+        assert!(state.summary().best_epoch.is_some());
+        state.trainer.early_stopping = None;
+        let mut second = Training::resume(&engine, data, &state).unwrap();
+        second.run().unwrap();
+        assert_eq!(second.summary().best_epoch, None);
+        let plain = Trainer { early_stopping: None, ..trainer };
+        let mut whole = plain.begin(&engine, &network(), data).unwrap();
+        whole.run().unwrap();
+        assert_eq!(second.network().unwrap(), whole.network().unwrap(), "{}", engine.device());
     }
 }
 

@@ -93,6 +93,31 @@ fn frozen_layers_stay_and_the_others_learn_as_on_the_reference() {
 }
 
 #[test]
+fn the_state_of_frozen_layers_is_the_same_on_every_engine() {
+    let mut network = small(Activation::Tanh, Activation::Identity, 2);
+    network.freeze(0..1).unwrap();
+    let frozen = 3 * 9 + 9;
+    let dataset = samples(10, 3, 2, 1);
+    for plan in plans() {
+        for engine in engines() {
+            let mut session = block_on(engine.start(&network, &plan, &dataset)).unwrap();
+            let initial = block_on(session.state()).unwrap();
+            // With accumulation, the last is only gathered.
+            block_on(session.train(&[step(1), step(2), step(3)]).unwrap()).unwrap();
+            let state = block_on(session.state()).unwrap();
+            let average = plan.wrappers.ema.map(|_| state.vectors.len() - 1);
+            for (place, (now, before)) in state.vectors.iter().zip(&initial.vectors).enumerate() {
+                if Some(place) == average {
+                    continue;
+                }
+                let what = format!("{} on {}: {place}", plan.optimizer, engine.device());
+                assert_eq!(now[..frozen], before[..frozen], "{what}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_norm_that_clips_is_that_of_the_layers_that_learn() {
     // With the first layer, whose gradient is large, the step of the last would be shorter.
     let clip = Wrappers::new(["clip-norm:limit=0.001".parse().unwrap()]).unwrap();

@@ -47,7 +47,7 @@ impl GpuSession {
         for number in 1..=2 * STEPS as u64 {
             let first = (number as usize - 1) * count % (self.samples - count + 1);
             let step = Step { number, epoch: 1, first, count, learning_rate: 1e-4 };
-            gpu.write(&self.steps, bytemuck::bytes_of(&self.data(0, &step, number)));
+            gpu.write(&self.steps, bytemuck::bytes_of(&self.data(0, &step, number, number)));
             let mut encoder = gpu.encoder("timed step");
             play_timed(gpu, &mut encoder, &self.step_group, 0, dispatches, &times);
             encoder.resolve_query_set(&times, 0..queries, &resolved, 0);

@@ -18,7 +18,7 @@ use super::task::{Lowering, Training, TrainingTask};
 use crate::dataset::Dataset;
 use crate::dropout::Masks;
 use crate::engine::{
-    KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation,
+    Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation,
     check_gradient, no_place, ready,
 };
 use crate::error::{Result, internal, unsupported};
@@ -39,7 +39,8 @@ struct Kept {
     states: wgpu::Buffer,
     status: wgpu::Buffer,
     batches: u64,
-    last: u64,
+    started: u64,
+    numbers: Vec<(u64, u64)>,
 }
 
 impl Kept {
@@ -51,7 +52,8 @@ impl Kept {
             states: gpu.storage("kept optimizer state", numbers(&state.states)).await?,
             status: gpu.storage("kept status", numbers(&state.status)).await?,
             batches: 0,
-            last: 0,
+            started: 0,
+            numbers: Vec::new(),
         })
     }
 
@@ -70,6 +72,15 @@ impl Kept {
 struct Copy {
     from: wgpu::Buffer,
     to: wgpu::Buffer,
+}
+
+/// The number of the step that the kernels count as `count`, from where numbers begin anew.
+fn number_of(numbers: &[(u64, u64)], count: u64) -> u64 {
+    let before = numbers.partition_point(|(first, _)| *first <= count);
+    let Some((first, number)) = before.checked_sub(1).map(|place| numbers[place]) else {
+        return count;
+    };
+    number.saturating_add(count - first)
 }
 
 /// A list of commands that begins with these copies.
@@ -105,8 +116,11 @@ pub(super) struct GpuSession {
     passes: Vec<Pass>,
     /// Batches of the steps started so far, if none diverges.
     batches: u64,
-    /// The number of the last of these steps.
-    last: u64,
+    /// Steps and other updates started so far. The kernels count by it, whatever the numbers of the steps
+    /// are, so that nothing is taken after one that diverged.
+    started: u64,
+    /// Where the numbers of steps begin anew: how many were started before, and the number of the next.
+    numbers: Vec<(u64, u64)>,
     kept: [Option<Kept>; KEPT],
     learned: Learned,
     /// An update with a gradient of the caller's, and the buffer that it is written to.
@@ -154,10 +168,20 @@ impl GpuSession {
             step_group,
             passes,
             batches: 0,
-            last: 0,
+            started: 0,
+            numbers: Vec::new(),
             kept: [None, None],
             copies: Vec::new(),
         })
+    }
+
+    /// The number that the kernels count the next step by.
+    fn next_count(&self, steps: usize) -> Result<u64> {
+        let next = self.started + 1;
+        if next + steps as u64 > u64::from(NEVER) {
+            return unsupported(format!("a run on a GPU has at most {} steps", NEVER - 1));
+        }
+        Ok(next)
     }
 
     /// Starts up to `slots` steps.
@@ -165,6 +189,12 @@ impl GpuSession {
         &mut self,
         steps: &[Step],
     ) -> Result<impl Future<Output = Result<Outcome>> + 'static + use<>> {
+        let Some(first) = steps.first().map(|step| step.number) else {
+            return internal("no step was to be started");
+        };
+        let count = self.next_count(steps.len())?;
+        self.number(count, first);
+        let numbers = self.numbers.clone();
         let mut played = Vec::with_capacity(steps.len());
         for step in steps {
             let Some(plan) = self.passes.iter().find(|plan| plan.count == step.count) else {
@@ -172,8 +202,8 @@ impl GpuSession {
             };
             played.push(plan.dispatches.as_slice());
         }
-        let data: Vec<StepData> = (steps.iter().enumerate())
-            .map(|(slot, step)| self.data(slot, step, self.batches + 1 + slot as u64))
+        let data: Vec<StepData> = (steps.iter().zip(0..))
+            .map(|(step, slot)| self.data(slot, step, self.batches + 1 + slot, count + slot))
             .collect();
         self.gpu.write(&self.steps, bytemuck::cast_slice(&data));
         let mut encoder = encoder_after(&mut self.copies, &self.gpu, "training steps");
@@ -182,17 +212,24 @@ impl GpuSession {
         let sources = [(&self.state.status, 0..8), (&self.state.sums, sums)];
         let read = self.gpu.read(encoder, &sources, "losses of the steps")?;
         self.batches += steps.len() as u64;
-        self.last = steps.last().map_or(self.last, |step| step.number);
-        let first = steps.first().map_or(1, |step| step.number);
+        self.started += steps.len() as u64;
         Ok(async move {
             let bytes = read.await?;
             let (status, sums) = bytes.split_at(8);
             let diverged = divergence(bytemuck::pod_read_unaligned(status));
             // Those after the step that diverged are of no step that was taken.
-            let taken = diverged.map_or(u64::MAX, |d| (d.step + 1).saturating_sub(first));
+            let taken = diverged.map_or(u64::MAX, |d| (d.step + 1).saturating_sub(count));
             let losses = floats(sums).map(f64::from).take(taken as usize).collect();
+            let diverged = diverged.map(|d| Divergence { step: number_of(&numbers, d.step), ..d });
             Ok(Outcome { losses, diverged })
         })
+    }
+
+    /// Notes the number of the step that the kernels count as `count`.
+    fn number(&mut self, count: u64, number: u64) {
+        if self.numbers.is_empty() || number_of(&self.numbers, count) != number {
+            self.numbers.push((count, number));
+        }
     }
 
     /// Makes the copies that are due.
@@ -208,8 +245,9 @@ impl GpuSession {
         (self.passes[0].count, &self.passes[0].dispatches)
     }
 
-    /// What a step is given, in a slot of a submission, for a batch of the run, counted from 1.
-    pub(super) fn data(&self, slot: usize, step: &Step, batch: u64) -> StepData {
+    /// What a step is given, in a slot of a submission, for a batch of the run, counted from 1. The kernels
+    /// count it as `count`.
+    pub(super) fn data(&self, slot: u64, step: &Step, batch: u64, count: u64) -> StepData {
         let numbers = self.plan.wrappers.at(batch);
         let Numbers { t, gather, clip_value, clip_norm, alpha, share } = numbers;
         let constants = self.plan.optimizer.constants(step.learning_rate, t);
@@ -218,7 +256,7 @@ impl GpuSession {
             part: self.dataset.part().order.words(),
             first: step.first as u32,
             slot: slot as u32,
-            number: step.number as u32,
+            number: count as u32,
             count: step.count as u32,
             constants: bytemuck::cast(constants.map(|c| c as f32)),
             loss_scale: self.plan.loss.scale(step.count, self.network.outputs()) as f32,
@@ -240,13 +278,8 @@ impl GpuSession {
 impl Session for GpuSession {
     fn train(&mut self, steps: &[Step]) -> Result<Pending<'static, Outcome>> {
         self.plan.check_steps(steps, self.samples)?;
-        if let Some(step) = steps.iter().find(|step| step.number >= u64::from(NEVER)) {
-            return unsupported(format!(
-                "step {}: a run on a GPU has at most {} steps",
-                step.number,
-                NEVER - 1
-            ));
-        }
+        // Before the first submission, so that none of them is taken if all cannot be.
+        self.next_count(steps.len())?;
         let mut submissions = Vec::new();
         for some in steps.chunks(self.slots) {
             submissions.push(self.submit(some)?);
@@ -293,7 +326,8 @@ impl Session for GpuSession {
             let copies = kept.pairs(&self.state);
             self.copies
                 .extend(copies.map(|(kept, now)| Copy { from: now.clone(), to: kept.clone() }));
-            (kept.batches, kept.last) = (self.batches, self.last);
+            (kept.batches, kept.started) = (self.batches, self.started);
+            kept.numbers.clone_from(&self.numbers);
             self.kept[place] = Some(kept);
             Ok(())
         })
@@ -303,7 +337,8 @@ impl Session for GpuSession {
         let Some(Some(kept)) = self.kept.get(place) else { return ready(no_place(place)) };
         let copies = kept.pairs(&self.state);
         self.copies.extend(copies.map(|(kept, now)| Copy { from: kept.clone(), to: now.clone() }));
-        (self.batches, self.last) = (kept.batches, kept.last);
+        (self.batches, self.started) = (kept.batches, kept.started);
+        self.numbers.clone_from(&kept.numbers);
         ready(Ok(()))
     }
 

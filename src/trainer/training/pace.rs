@@ -63,6 +63,7 @@ impl Training {
     /// Inputs that are no whole samples, or a device that failed.
     pub async fn predict_async(&mut self, inputs: &[f32]) -> Result<Vec<f32>> {
         let inputs: Vec<f64> = inputs.iter().map(|input| f64::from(*input)).collect();
+        self.catch_up().await?;
         let outputs = self.pipeline.predict(&inputs).await?;
         Ok(outputs.into_iter().map(|output| output as f32).collect())
     }
@@ -72,6 +73,7 @@ impl Training {
     /// # Errors
     /// Samples that do not fit the network or the loss, or a device that failed.
     pub async fn evaluate_async(&mut self, dataset: &Dataset) -> Result<f64> {
+        self.catch_up().await?;
         self.pipeline.evaluate_now(dataset, self.trainer.loss).await
     }
 
@@ -86,6 +88,7 @@ impl Training {
     ) -> Result<Metrics> {
         let output = self.network.output_layer().activation;
         let measure = Measure::new(metrics, self.trainer.loss, output, dataset);
+        self.catch_up().await?;
         let mut values = Vec::new();
         for loss in measure.losses() {
             values.push((loss, self.pipeline.evaluate_now(dataset, loss).await?));

@@ -102,6 +102,7 @@ impl Training {
     /// A device that failed, or a run that diverged and whose session cannot go back to the step before
     /// ([`Session::can_keep`](crate::Session::can_keep)).
     pub async fn state_async(&mut self) -> Result<TrainingState> {
+        self.catch_up().await?;
         let session = self.pipeline.state().await?;
         let mut network = self.network.clone();
         let averages = self.trainer.wrappers.ema.is_some();
@@ -190,11 +191,11 @@ impl Training {
             || best.is_some_and(|best| best > summary.history.len() as u64)
         {
             return invalid_format(
-                "a saved run whose numbers contradict each other: it is damaged, or another program \
-                 wrote it",
+                "a saved run whose numbers contradict each other or the samples: it was begun with other \
+                 samples to train on and to validate with, it is damaged, or another program wrote it",
             );
         }
-        let judged = data.validation.is_some();
+        let judged = data.validation.is_some() && trainer.early_stopping.is_some();
         let mut begun = network.clone();
         begun.set_epochs_trained(epochs_before.unwrap_or_default());
         let mut training = Self::start(trainer.clone(), engine, &begun, data).await?;
@@ -209,7 +210,8 @@ impl Training {
         }
         training.epoch = *epoch;
         let setup_seconds = training.summary.setup_seconds;
-        training.summary = Summary { setup_seconds, ..summary.clone() };
+        let best_epoch = summary.best_epoch.filter(|_| judged);
+        training.summary = Summary { setup_seconds, best_epoch, ..summary.clone() };
         Ok(training)
     }
 }

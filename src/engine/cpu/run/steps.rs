@@ -220,6 +220,9 @@ impl Worker<'_> {
         let run = self.run;
         let (Some(around), Some(place)) = (terms.around, run.gathered) else { return true };
         for b in &run.owned[self.thread] {
+            if self.is_frozen(*b) {
+                continue;
+            }
             let gradients = gradients(shares, *b);
             let block = &mut *write(&run.blocks[*b]);
             let mut gathered = std::mem::take(&mut block.states[place]);

@@ -9,7 +9,7 @@ use crate::state::{State, no_state};
 use std::ops::Range;
 
 impl GpuSession {
-    /// The moment at which the run diverged, after all steps started so far.
+    /// The moment at which the run diverged, after all steps started so far, by the count of the kernels.
     pub(super) async fn diverged(&mut self) -> Result<Option<Divergence>> {
         let what = "status of the run";
         let encoder = encoder_after(&mut self.copies, &self.gpu, what);
@@ -37,7 +37,7 @@ impl GpuSession {
 
     /// The batches so far. The step that diverged and those after it have had no effect.
     fn effective_batches(&self, diverged: Option<Divergence>) -> u64 {
-        let left_out = diverged.map_or(0, |diverged| (self.last + 1).saturating_sub(diverged.step));
+        let left_out = diverged.map_or(0, |diverged| self.started + 1 - diverged.step);
         self.batches.saturating_sub(left_out)
     }
 
@@ -69,6 +69,7 @@ impl GpuSession {
         }
         self.gpu.write(&self.state.status, bytemuck::bytes_of(&[NEVER; 2]));
         self.batches = state.batches;
+        (self.started, self.numbers) = (0, Vec::new());
         self.gpu.check()
     }
 
