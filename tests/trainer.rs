@@ -22,6 +22,8 @@ mod threads;
 mod validation;
 #[path = "trainer/waiting.rs"]
 mod waiting;
+#[path = "trainer/without_keeping.rs"]
+mod without_keeping;
 
 use common::{adapters, engines, gpu_engines};
 use impasto::cpu::CpuEngine;
