@@ -135,7 +135,7 @@ impl Grid {
         Self { width, scale, origin: if centred { -1.0 } else { 0.0 } }
     }
 
-    /// Where the centre of `pixel` stands.
+    /// The place of the centre of `pixel`.
     fn place(self, pixel: usize) -> [f32; 2] {
         let place = |index: usize, scale: f32| (2 * index + 1) as f32 * scale + self.origin;
         [place(pixel % self.width, self.scale[0]), place(pixel / self.width, self.scale[1])]

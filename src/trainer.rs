@@ -133,7 +133,7 @@ impl Default for EarlyStopping {
     }
 }
 
-/// What a watcher is told.
+/// What a watcher receives.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

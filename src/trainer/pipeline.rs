@@ -161,7 +161,7 @@ impl Pipeline {
         self.clock = Instant::now();
         let samples = first.samples();
         if first.paused {
-            // Nobody looked when it was finished.
+            // Its end was not observed.
             first.seconds = took.max(self.pace * samples as f64);
         } else {
             first.seconds = took;

@@ -9,7 +9,7 @@ use std::thread;
 const SPINS: u32 = 4_000;
 
 /// A meeting point of a fixed number of threads, which they use again and again. They spin, since
-/// they all come within microseconds, unless another program has taken somebody's core: then they
+/// they all come within microseconds, unless another program has taken the core of one: then they
 /// sleep, and a sleeper is woken at once, where one that gives its core away waits until it is its
 /// turn again.
 pub(super) struct Barrier {
@@ -24,7 +24,7 @@ pub(super) struct Barrier {
     bell: Condvar,
 }
 
-/// A thread panicked or could not be started, so that nobody should wait for it.
+/// A thread panicked or could not be started, so that no thread should wait for it.
 #[derive(Debug)]
 pub(super) struct Abandoned;
 
@@ -47,7 +47,7 @@ impl Barrier {
         if self.threads == 1 {
             return Ok(());
         }
-        // Read before arriving: nobody can end this meeting before.
+        // Read before arriving: no thread can end this meeting before.
         let meeting = self.meetings.load(Ordering::Relaxed);
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
             // Those who wait look at the other number only, which publishes this one.
@@ -66,7 +66,7 @@ impl Barrier {
             }
             spin_loop();
         }
-        // In one order for all: whoever ends the meeting after this sees the sleeper, and after the
+        // In one order for all: the thread that ends the meeting after this sees the sleeper, and after the
         // end of a meeting that did not see it, the sleeper sees the end.
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +78,7 @@ impl Barrier {
         if met() { Ok(()) } else { Err(Abandoned) }
     }
 
-    /// Wakes whoever sleeps, after something changed that they wait for.
+    /// Wakes the threads that sleep, after something changed that they wait for.
     fn wake(&self) {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             // A sleeper that has looked before the change sleeps once this is to be had.
@@ -87,13 +87,13 @@ impl Barrier {
         }
     }
 
-    /// Sends everybody home who waits or will wait.
+    /// Releases every thread that waits or will wait.
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::SeqCst);
         self.wake();
     }
 
-    /// Something whose end by a panic sends everybody home who waits or will wait.
+    /// A guard whose end by a panic releases every thread that waits or will wait.
     pub(super) fn guard(&self) -> Guard<'_> {
         Guard(self)
     }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_ahead_of_the_others() {
+    fn no_thread_is_ahead_of_the_others() {
         for threads in [1, 2, 3, 7] {
             let barrier = Barrier::new(threads);
             let counts: Vec<AtomicUsize> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
@@ -125,11 +125,11 @@ mod tests {
                     scope.spawn(move || {
                         for round in 0..if cfg!(miri) { 20 } else { 2_000 } {
                             counts[own].store(round, Ordering::Relaxed);
-                            barrier.wait().expect("nobody panics");
+                            barrier.wait().expect("no thread panics");
                             for count in counts {
                                 assert_eq!(count.load(Ordering::Relaxed), round);
                             }
-                            barrier.wait().expect("nobody panics");
+                            barrier.wait().expect("no thread panics");
                         }
                     });
                 }

@@ -18,7 +18,7 @@ pub(super) enum Before {
     Nothing,
     /// The same row to every row of the tile; the tile is overwritten.
     Row(*const f32),
-    /// What stands in the tile.
+    /// The contents of the tile.
     Tile,
 }
 
@@ -59,7 +59,7 @@ impl Beside {
     }
 }
 
-/// Where the operands of a tile stand: `A(m, k) = a[m·a_row + k·a_column]`,
+/// The places of the operands of a tile: `A(m, k) = a[m·a_row + k·a_column]`,
 /// `B(k, n) = b[k·b_row + n]`, `C(m, n) = c[m·c_row + n]`.
 #[derive(Clone, Copy)]
 pub(super) struct Operands {
@@ -185,7 +185,7 @@ pub(super) const FOUR: usize = 4;
 
 /// As [`tile`], of `M` rows and at most [`FOUR`] columns, where a number of A times a vector would
 /// leave most of the vector unused: vectors go along the depth instead, and are added up in the end.
-/// Row `n` of B's transpose stands at `turned[n]`, zeros behind it up to a whole vector.
+/// Row `n` of B's transpose is at `turned[n]`, zeros behind it up to a whole vector.
 ///
 /// # Safety
 /// As [`tile`] for one vector of columns, but of B; A's rows must have their numbers side by side
@@ -203,7 +203,7 @@ pub(super) unsafe fn narrow_tile<S: Simd, const M: usize>(
     let mut parts = [[zero; FOUR]; M];
     let whole = at.depth / S::F32_LANES;
     let rest = at.depth % S::F32_LANES;
-    // Behind A's last number may stand anything.
+    // Behind A's last number may be anything.
     let mask = simd.mask_between_m32s(0, rest as u32).mask();
     for v in 0..whole + usize::from(rest > 0) {
         let mut values = [zero; M];
@@ -306,7 +306,7 @@ fn vector<S: Simd>(four: [f32; FOUR]) -> S::f32s {
     bytemuck::pod_read_unaligned(bytemuck::cast_slice(&fours[..S::F32_LANES / FOUR]))
 }
 
-/// The sum of `rows` rows of `N` vectors, `stride` from row to row, added to what stands in `sums`,
+/// The sum of `rows` rows of `N` vectors, `stride` from row to row, added to the contents of `sums`,
 /// or not.
 ///
 /// # Safety

@@ -2,7 +2,7 @@
 //!
 //! A block is a range of the rows of a layer's weights `[fan_in, fan_out]`; the last one of a
 //! layer has its biases as one more row, if the layer has any. Rows are as wide as whole cache lines, and whatever
-//! stands beyond the layer's width is zero. Most layers are one block; some are cut, so that the
+//! is beyond the layer's width is zero. Most layers are one block; some are cut, so that the
 //! threads share the update evenly. A block carries all that the update of its parameters needs.
 
 use super::kernel::FOUR;
@@ -29,7 +29,7 @@ pub(super) struct Block {
     pub(super) stride: usize,
     /// `[inputs (+ 1), width]`.
     pub(super) values: Lines,
-    /// The weights as `[width, inputs]`; nothing where nobody asks for it.
+    /// The weights as `[width, inputs]`; nothing where no product needs it.
     pub(super) transposed: Lines,
     /// From row to row of `transposed`.
     pub(super) transposed_stride: usize,
@@ -188,7 +188,7 @@ impl WithSimd for Transpose<'_> {
     }
 }
 
-/// What the blocks are for, and so what stands in them beside the parameters.
+/// What the blocks are for, and so what they contain beside the parameters.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Purpose {
     Training,
@@ -255,7 +255,7 @@ impl Layout {
         (inputs.len() + usize::from(self.has_biases(block))) * stride(*width)
     }
 
-    /// Numbers of a block's transposed weights. Nobody asks for the gradient of the network's
+    /// Numbers of a block's transposed weights. No product needs the gradient of the network's
     /// inputs, so the first layer has none.
     fn transposed_size(&self, block: usize) -> usize {
         let (layer, inputs, width) = &self.cuts[block];

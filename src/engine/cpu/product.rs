@@ -41,7 +41,7 @@ impl<'a> Left<'a> {
     }
 }
 
-/// The right operand: rows of `stride` from one to the next, and its transpose where somebody has it,
+/// The right operand: rows of `stride` from one to the next, and its transpose where there is one,
 /// with zeros behind its rows up to whole lines.
 #[derive(Clone, Copy)]
 pub(super) struct Right<'a> {
@@ -50,7 +50,7 @@ pub(super) struct Right<'a> {
     pub(super) turned: Option<(&'a [f32], usize)>,
 }
 
-/// What stands in `c` afterwards.
+/// The contents of `c` afterwards.
 #[derive(Clone, Copy)]
 pub(super) struct Rule<'a> {
     pub(super) before: Before<'a>,
@@ -64,7 +64,7 @@ pub(super) enum Before<'a> {
     Nothing,
     /// The same row to each row.
     Row(&'a [f32]),
-    /// What stands there.
+    /// What is there.
     There,
 }
 
@@ -246,7 +246,7 @@ impl Job {
 enum Narrow {
     /// Vectors along the rows of A, which is turned.
     Turned,
-    /// Vectors along the depth: where the transpose of B stands, and from row to row.
+    /// Vectors along the depth: where the transpose of B is, and from row to row.
     Along(*const f32, usize),
 }
 

@@ -84,7 +84,7 @@ pub(super) struct Dropout {
 }
 
 /// The values of up to `rows` samples in every layer, and the deltas of two neighbours. Rows are
-/// padded to whole cache lines; what stands in the padding means nothing.
+/// padded to whole cache lines; the contents of the padding mean nothing.
 pub(super) struct Tile {
     rows: usize,
     /// Before the encoding, where there is one.

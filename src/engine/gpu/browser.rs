@@ -61,7 +61,7 @@ impl Wish {
 }
 
 /// The description of the browser's adapter, or where it has none its vendor and architecture:
-/// `nvidia ampere`, `google swiftshader`. Empty where the browser tells nothing.
+/// `nvidia ampere`, `google swiftshader`. Empty where the browser reports nothing.
 pub(super) async fn adapter_name() -> String {
     let Ok(info) = adapter_info().await else { return String::new() };
     let text =

@@ -45,7 +45,7 @@ impl Cache {
         Self { folder: None }
     }
 
-    /// What stands in a file, if it is one and no larger than any that is written here.
+    /// The contents of a file, if it is one and no larger than any that is written here.
     pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.folder.as_ref()?.join(name);
         let known = std::fs::metadata(&path).ok()?;
@@ -63,7 +63,7 @@ impl Cache {
             && std::fs::create_dir_all(folder).is_ok()
         {
             let path = folder.join(name);
-            // Whoever put a pipe there would have this wait for a reader.
+            // Writing to a named pipe would block.
             if !files::is_stream(&path) {
                 let _ = files::write(&path, bytes);
             }

@@ -98,7 +98,7 @@ impl Kernel {
 
 impl Source {
     fn module(&self, device: &wgpu::Device, mut text: String) -> wgpu::ShaderModule {
-        // A browser wants to be told; naga must not be.
+        // A browser needs the directive; naga must not see it.
         if cfg!(target_arch = "wasm32") && text.contains("subgroupBroadcast") {
             text.insert_str(0, "enable subgroups;\n");
         }

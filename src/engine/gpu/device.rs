@@ -116,9 +116,9 @@ impl Gpu {
         let subgroups = features.contains(wgpu::Features::SUBGROUP);
         let width = adapter.get_info().subgroup_min_size;
         let broadcast = if subgroups { width.min(8) } else { 0 };
-        // What tells nothing is llvmpipe through OpenGL, for which 4 would be wgpu's guess.
-        let told = subgroups || info.api == Some(Api::WebGpu);
-        let vector = if told && (4..8).contains(&width) { width } else { 8 };
+        // An adapter that reports nothing is llvmpipe through OpenGL, for which 4 would be wgpu's guess.
+        let is_reported = subgroups || info.api == Some(Api::WebGpu);
+        let vector = if is_reported && (4..8).contains(&width) { width } else { 8 };
         let failures = Arc::new(Mutex::new(Failures::default()));
         let noted = Arc::clone(&failures);
         device.set_device_lost_callback(move |_, reason| {
@@ -224,7 +224,7 @@ impl Gpu {
     pub(super) fn check(&self) -> Result<()> {
         if lock(&self.failures).error.is_some() {
             // What was refused may have been refused because the device is gone, of which wgpu
-            // tells when it is polled.
+            // reports when it is polled.
             let _ = self.device.poll(wgpu::PollType::Poll);
         }
         let failures = lock(&self.failures);

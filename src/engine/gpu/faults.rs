@@ -129,7 +129,7 @@ fn a_shape_that_the_driver_refuses_is_passed_over() {
         let (network, ..) = task(&HIDDEN, 1);
         gpu.candidates(&Layout::new(&network, SAMPLES))[0]
     };
-    // Of each kernel the shape that is taken unmeasured, told by its rows and columns.
+    // Of each kernel the shape that is taken unmeasured, known by its rows and columns.
     let refuses = |gpu: &Gpu| {
         let Shapes { step, gradients, .. } = usual(gpu);
         let lines = [("fused_step", step), ("weight_gradients", gradients)].map(|(name, shape)| {

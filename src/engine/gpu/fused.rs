@@ -236,7 +236,7 @@ pub(super) fn slices(layout: &Layout, shapes: Shapes) -> usize {
     layout.rows.div_ceil(shapes.slice as usize)
 }
 
-/// Where a batch's samples stand: the buffers of bindings 2 and 3.
+/// The places of a batch's samples: the buffers of bindings 2 and 3.
 #[derive(Clone)]
 pub(super) struct Source {
     pub(super) samples: Samples,

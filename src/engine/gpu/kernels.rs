@@ -41,7 +41,7 @@ pub(super) enum Needs {
     Specialisation,
 }
 
-/// A kernel as it stands in its file.
+/// A kernel as it is in its file.
 pub(super) struct Source {
     pub(super) name: &'static str,
     text: &'static str,
@@ -107,7 +107,7 @@ pub(super) fn fingerprint() -> u64 {
     fnv(texts.iter().flat_map(|text| text.bytes()))
 }
 
-/// FNV-1a of some bytes: tells texts and files apart, not whoever wants to deceive.
+/// FNV-1a of some bytes. It distinguishes texts and files, but is no protection against deception.
 pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -248,7 +248,7 @@ impl KernelKey {
         self.source().map_or(String::new(), |source| source.text(&self))
     }
 
-    /// Whether wgpu is told to leave its checks out.
+    /// Whether wgpu leaves its checks out.
     pub(super) fn is_trusted(&self) -> bool {
         self.source().is_some_and(|source| source.needs == Needs::Specialisation)
     }
@@ -319,7 +319,7 @@ impl Source {
         imported(&[&shared[..], &[self.text]].concat().join("\n"))
     }
 
-    /// The file as it stands.
+    /// The file as it is.
     pub(super) fn file(name: &str) -> &'static str {
         SOURCES.iter().find(|source| source.name == name).map_or("", |source| source.text)
     }

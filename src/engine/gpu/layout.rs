@@ -8,7 +8,7 @@ use std::ops::Range;
 /// Numbers between two rows are a multiple of this: whole vectors, on every device.
 pub(super) const ALIGNMENT: usize = 8;
 
-/// Where everything stands on the device, for one network and so many rows of a batch.
+/// Where everything is on the device, for one network and so many rows of a batch.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) rows: usize,

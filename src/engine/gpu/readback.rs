@@ -40,7 +40,7 @@ impl Gpu {
         });
         let (sender, receiver) = oneshot_channel();
         staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
-            // Nobody listens any more if the future was dropped.
+            // Fails if the future was dropped.
             let _ = sender.send(mapped);
         });
         let refused = scopes.pop();

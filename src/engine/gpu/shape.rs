@@ -18,7 +18,7 @@ pub(super) struct Shape {
     /// Columns of an invocation, a multiple of 4.
     pub(super) columns: u32,
     /// Over how many lanes of a subgroup the common operand is read, to be broadcast; 0 if every
-    /// invocation reads it as it stands.
+    /// invocation reads it as it is.
     pub(super) broadcast: u32,
 }
 

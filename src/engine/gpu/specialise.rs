@@ -276,7 +276,7 @@ fn constants(layout: &Layout, shape: Shape) -> String {
             fn loss_scale() -> f32 { return this_step.loss_scale; }\n"
 }
 
-/// The functions that tell sizes and places of a layer or level.
+/// The functions of the sizes and places of a layer or level.
 fn tables(layout: &Layout) -> String {
     let layers = layout.layers();
     let depths: Vec<usize> = (0..layers).map(|layer| layout.depth(layer)).collect();
@@ -330,7 +330,7 @@ fn table(name: &str, numbers: &[usize]) -> String {
     text + "}\n"
 }
 
-/// The functions that tell a block's layer, and a layer's first block.
+/// The functions of a block's layer, and a layer's first block.
 fn block_table(blocks: &[usize]) -> String {
     let starts: Vec<usize> = blocks
         .iter()
@@ -357,7 +357,7 @@ fn block_table(blocks: &[usize]) -> String {
     text + "}\n"
 }
 
-/// The functions that tell a layer's rate of dropout.
+/// The functions of a layer's rate of dropout.
 fn rates(network: &Network) -> String {
     let of_layers = |head: &str, value: &dyn Fn(f64) -> String| {
         let mut text = format!("fn {head} {{\n");

@@ -206,7 +206,7 @@ async fn measure(gpu: &Arc<Gpu>, shapes: Shapes, trial: &Trial<'_>) -> Result<f6
         gpu.read(encoder, &[(&sums, 0..4)], "losses of the steps")?.await?;
         Ok(begun.elapsed().as_secs_f64())
     };
-    // The first is compiled on the way, the second tells how many are worth measuring.
+    // The first is compiled on the way, the second shows how many are worth measuring.
     run(1).await?;
     let once = run(1).await?.max(1e-6);
     let repeats = (MEASURED.as_secs_f64() / 3.0 / once).ceil().min(1000.0) as usize;

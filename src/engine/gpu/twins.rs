@@ -216,11 +216,7 @@ fn matmul_tn_adds_or_overwrites() {
                     step: None,
                 },
             );
-            assert_eq!(
-                got[2][..offset],
-                before[..offset],
-                "what stands before the layer is untouched"
-            );
+            assert_eq!(got[2][..offset], before[..offset], "what is before the layer is untouched");
             assert_near("matmul_tn", &got[2][offset..], &expected, &sizes, batch as f64 + 1.0);
         }
     });

@@ -43,7 +43,7 @@ fn all_shapes(gpu: &Gpu, layout: &Layout) -> Vec<Shapes> {
     all
 }
 
-/// A pass over `count` samples of `dataset` from position `first` of `order`: what stands in the
+/// A pass over `count` samples of `dataset` from position `first` of `order`: the contents of the
 /// buffer of results (for a prediction), or the gradient in the network's order and the loss.
 struct Pass<'a> {
     gpu: &'a Arc<Gpu>,
