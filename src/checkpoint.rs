@@ -344,6 +344,19 @@ mod tests {
     }
 
     #[test]
+    fn more_epochs_than_there_can_be_are_refused() {
+        let read = |epochs| {
+            let mut network = network();
+            network.set_epochs_trained(epochs);
+            let bytes = to_bytes(&network, &HashMap::new(), &[]).expect("written");
+            from_bytes(&bytes).map(|(network, _)| network.epochs_trained())
+        };
+        assert_eq!(read(MOST_EPOCHS), Ok(MOST_EPOCHS));
+        let error = read(u64::MAX).expect_err("refused");
+        assert!(error.contains("counts 18446744073709551615 epochs"), "{error}");
+    }
+
+    #[test]
     fn a_network_comes_back_as_it_was_to_single_precision() {
         let network = network();
         let extra = HashMap::from([("picture".to_string(), "of a duck".to_string())]);
