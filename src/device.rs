@@ -1,6 +1,7 @@
 //! What an engine runs on.
 
-use crate::error::{Error, Result, invalid_setting};
+use crate::error::{Error, Result};
+use crate::family;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -44,16 +45,7 @@ impl fmt::Display for Backend {
 impl std::str::FromStr for Backend {
     type Err = Error;
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.iter().copied().find(|backend| backend.name() == name).map_or_else(
-            || {
-                let names: Vec<&str> = Self::ALL.iter().map(|backend| backend.name()).collect();
-                invalid_setting(format!(
-                    "there is no backend '{name}': choose one of {}",
-                    names.join(", ")
-                ))
-            },
-            Ok,
-        )
+        family::by_name("backend", Self::ALL, Self::name, name)
     }
 }
 

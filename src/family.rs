@@ -132,6 +132,20 @@ pub(crate) fn check_single(name: &str, component: &impl Serialize) -> Result<()>
     Ok(())
 }
 
+/// The one of `all` with this name. `what` is what one of them is called.
+pub(crate) fn by_name<T: Copy>(
+    what: &str,
+    all: &[T],
+    name_of: impl Fn(T) -> &'static str,
+    name: &str,
+) -> Result<T> {
+    if let Some(found) = all.iter().copied().find(|one| name_of(*one) == name) {
+        return Ok(found);
+    }
+    let names: Vec<&str> = all.iter().map(|one| name_of(*one)).collect();
+    invalid_setting(format!("there is no {what} '{name}': choose one of {}", names.join(", ")))
+}
+
 /// The component that `text` names, as `name` or `name:parameter=value,parameter=value`.
 /// Parameters that are not named have their defaults.
 pub(crate) fn parse<T>(
@@ -144,13 +158,7 @@ where
     T: Copy + Serialize + DeserializeOwned,
 {
     let (name, settings) = text.split_once(':').unwrap_or((text, ""));
-    let Some(default) = all.iter().copied().find(|component| name_of(*component) == name) else {
-        let names: Vec<&str> = all.iter().map(|component| name_of(*component)).collect();
-        return invalid_setting(format!(
-            "there is no {family} '{name}': choose one of {}",
-            names.join(", ")
-        ));
-    };
+    let default = by_name(family, all, name_of, name)?;
     let mut values = parameters(&default);
     for assignment in settings.split(',').filter(|text| !text.is_empty()) {
         let Some((key, value)) = assignment.split_once('=') else {

@@ -3,7 +3,8 @@
 use super::{Metric, Metrics};
 use crate::activation::Activation;
 use crate::dataset::Dataset;
-use crate::error::{Error, Result, invalid_setting};
+use crate::error::{Error, Result};
+use crate::family;
 use crate::loss::Loss;
 
 impl Metric {
@@ -34,16 +35,7 @@ impl Metric {
 impl std::str::FromStr for Metric {
     type Err = Error;
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.iter().copied().find(|metric| metric.name() == name).map_or_else(
-            || {
-                let names: Vec<&str> = Self::ALL.iter().map(|metric| metric.name()).collect();
-                invalid_setting(format!(
-                    "there is no metric '{name}': choose one of {}",
-                    names.join(", ")
-                ))
-            },
-            Ok,
-        )
+        family::by_name("metric", Self::ALL, Self::name, name)
     }
 }
 
