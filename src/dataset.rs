@@ -128,14 +128,14 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// Pixel centres in [0, 1], or in [-1, 1] if `centred`.
-    fn new(width: usize, height: usize, centred: bool) -> Self {
-        let half = if centred { 1.0 } else { 0.5 };
+    /// Pixel centers in [0, 1], or in [-1, 1] if `centered`.
+    fn new(width: usize, height: usize, centered: bool) -> Self {
+        let half = if centered { 1.0 } else { 0.5 };
         let scale = [width, height].map(|size| (half / size as f64) as f32);
-        Self { width, scale, origin: if centred { -1.0 } else { 0.0 } }
+        Self { width, scale, origin: if centered { -1.0 } else { 0.0 } }
     }
 
-    /// The place of the centre of `pixel`.
+    /// The place of the center of `pixel`.
     fn place(self, pixel: usize) -> [f32; 2] {
         let place = |index: usize, scale: f32| (2 * index + 1) as f32 * scale + self.origin;
         [place(pixel % self.width, self.scale[0]), place(pixel / self.width, self.scale[1])]
@@ -247,7 +247,7 @@ impl Dataset {
         height: usize,
         targets: impl IntoIterator<Item = u8>,
         target_width: usize,
-        centred: bool,
+        centered: bool,
     ) -> Result<Self> {
         if !(1..=4).contains(&target_width) {
             return invalid_shape(format!("pixels of {target_width} targets: they have 1 to 4"));
@@ -275,7 +275,7 @@ impl Dataset {
         if targets.next().is_some() {
             return invalid_shape(format!("more targets than {width}×{height} pixels have"));
         }
-        let grid = Grid::new(width, height, centred);
+        let grid = Grid::new(width, height, centered);
         let samples = Samples::Pixels(Pixels { grid, channels: target_width, words });
         Ok(Self::whole(samples, pixels))
     }
@@ -465,12 +465,12 @@ mod tests {
     #[test]
     fn pixels_are_places_and_channels() {
         let bytes = [0, 255, 51, 102, 1, 2, 3, 4, 5, 6, 7, 8];
-        for centred in [true, false] {
-            let dataset = Dataset::from_pixels(3, 2, bytes, 2, centred).expect("six pixels");
+        for centered in [true, false] {
+            let dataset = Dataset::from_pixels(3, 2, bytes, 2, centered).expect("six pixels");
             assert_eq!((dataset.len(), dataset.input_width(), dataset.target_width()), (6, 2, 2));
             for pixel in 0..6 {
                 let (place, channels) = dataset.rows(pixel..pixel + 1);
-                let expected = crate::Picture::coordinates(pixel, 3, 2, centred);
+                let expected = crate::Picture::coordinates(pixel, 3, 2, centered);
                 for (place, expected) in place.iter().zip(expected) {
                     assert!((f64::from(*place) - expected).abs() < 1e-6, "{place} {expected}");
                 }

@@ -95,27 +95,27 @@ impl Picture {
     ///
     /// # Errors
     /// None for a picture; the type is that of [`Dataset::new`].
-    pub fn to_dataset(&self, centred: bool) -> Result<Dataset> {
+    pub fn to_dataset(&self, centered: bool) -> Result<Dataset> {
         if self.maximum == 255 {
             // `new` saw to it that no value is above the maximum.
             let bytes = self.values.iter().map(|v| *v as u8);
-            return Dataset::from_pixels(self.width, self.height, bytes, self.channels, centred);
+            return Dataset::from_pixels(self.width, self.height, bytes, self.channels, centered);
         }
         let maximum = f32::from(self.maximum);
         let targets = self.values.iter().map(|v| f32::from(*v) / maximum).collect();
         let inputs = (0..self.width * self.height)
-            .flat_map(|pixel| Self::coordinates(pixel, self.width, self.height, centred))
+            .flat_map(|pixel| Self::coordinates(pixel, self.width, self.height, centered))
             .map(|c| c as f32)
             .collect();
         Dataset::new(inputs, targets, 2, self.channels)
     }
 
     /// The center of a pixel, x to the right and y down: in [0, 1], or in [-1, 1] if
-    /// `centred` (for a network without an encoding).
-    pub fn coordinates(pixel: usize, width: usize, height: usize, centred: bool) -> [f64; 2] {
+    /// `centered` (for a network without an encoding).
+    pub fn coordinates(pixel: usize, width: usize, height: usize, centered: bool) -> [f64; 2] {
         let place = |index: usize, size: usize| {
             let unit = (index as f64 + 0.5) / size as f64;
-            if centred { 2.0 * unit - 1.0 } else { unit }
+            if centered { 2.0 * unit - 1.0 } else { unit }
         };
         [place(pixel % width, width), place(pixel / width, height)]
     }
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn coordinates_are_pixel_centres() {
+    fn coordinates_are_pixel_centers() {
         assert_eq!(Picture::coordinates(0, 2, 1, false), [0.25, 0.5]);
         assert_eq!(Picture::coordinates(5, 4, 2, true), [-0.25, 0.5]);
     }

@@ -30,7 +30,7 @@ impl Picture {
         engine: impl Into<Engine>,
         network: &Network,
         (width, height): (usize, usize),
-        centred: bool,
+        centered: bool,
         mut watch: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Vec<f64>>> {
         let engine = engine.into();
@@ -46,7 +46,7 @@ impl Picture {
         for first in (0..pixels).step_by(BAND) {
             let end = pixels.min(first + BAND);
             let inputs: Vec<f64> = (first..end)
-                .flat_map(|pixel| Self::coordinates(pixel, width, height, centred))
+                .flat_map(|pixel| Self::coordinates(pixel, width, height, centered))
                 .collect();
             outputs.extend(engine.forward(network, &inputs, Output::Activated).await?);
             if watch(end).is_break() && end < pixels {
@@ -108,11 +108,11 @@ impl Subject {
     /// None for a picture; the type is that of [`Dataset::new`].
     pub fn dataset(&self, picture: &Picture) -> Result<Dataset> {
         if !self.classify {
-            return picture.to_dataset(self.centred);
+            return picture.to_dataset(self.centered);
         }
         // One-hot: 255 means 1.
         let targets = picture.ink().flat_map(|ink| if ink { [255, 0] } else { [0, 255] });
-        Dataset::from_pixels(picture.width, picture.height, targets, 2, self.centred)
+        Dataset::from_pixels(picture.width, picture.height, targets, 2, self.centered)
     }
 
     /// The painting of `picture` by a network without any error: the picture itself, or its classes, ink
@@ -153,7 +153,7 @@ impl Subject {
             ));
         }
         let size = (width, height);
-        let values = Picture::sample(engine, network, size, self.centred, watch).await?;
+        let values = Picture::sample(engine, network, size, self.centered, watch).await?;
         let Some(values) = values else { return Ok(None) };
         let picture = if self.classify {
             let ink = values.as_chunks().0.iter().map(|[ink, paper]| ink > paper);

@@ -23,7 +23,8 @@ pub struct Subject {
     /// The value of white, 255 or 65,535.
     pub maximum: u16,
     /// Whether places run over [-1, 1] instead of [0, 1].
-    pub centred: bool,
+    #[serde(alias = "centred")]
+    pub centered: bool,
     /// Whether the network classifies ink and paper instead of painting colors.
     pub classify: bool,
 }
@@ -36,7 +37,7 @@ impl Subject {
             height: picture.height(),
             channels: picture.channels(),
             maximum: picture.maximum(),
-            centred: encoding == Encoding::Identity,
+            centered: encoding == Encoding::Identity,
             classify,
         }
     }
@@ -87,5 +88,24 @@ impl Subject {
             return invalid_format("the network does not fit the picture it is said to paint");
         }
         Ok(subject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_the_name_centred_are_read() {
+        let network = Network::builder(2).output(3, Activation::Identity).build();
+        let network = network.expect("a network");
+        let picture = Picture::new(1, 1, 3, 255, vec![0; 3]).expect("a pixel");
+        let subject = Subject::new(&picture, Encoding::Identity, false);
+        assert!(subject.centered);
+        let mut texts = subject.to_metadata().expect("JSON");
+        let text = texts.get_mut(KEY).expect("a subject");
+        assert!(text.contains(r#""centered":true"#), "{text}");
+        *text = text.replace("centered", "centred");
+        assert_eq!(Subject::from_metadata(&network, &texts).expect("an old file"), subject);
     }
 }

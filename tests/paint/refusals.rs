@@ -278,19 +278,19 @@ fn saved_networks_that_cannot_be_used() {
     impasto::save(&studio.path("plain"), &network, &HashMap::new()).unwrap();
     for (subject, name) in [
         (
-            r#"{"width":2,"height":2,"channels":4,"maximum":255,"centred":true,"classify":false}"#,
+            r#"{"width":2,"height":2,"channels":4,"maximum":255,"centered":true,"classify":false}"#,
             "unfit",
         ),
         (
-            r#"{"width":2,"height":2,"channels":3,"maximum":7,"centred":true,"classify":false}"#,
+            r#"{"width":2,"height":2,"channels":3,"maximum":7,"centered":true,"classify":false}"#,
             "maximum",
         ),
         (
-            r#"{"width":0,"height":2,"channels":3,"maximum":255,"centred":true,"classify":false}"#,
+            r#"{"width":0,"height":2,"channels":3,"maximum":255,"centered":true,"classify":false}"#,
             "0×2",
         ),
         (
-            r#"{"width":9000000000000000000,"height":9000000000000000000,"channels":3,"maximum":255,"centred":true,"classify":false}"#,
+            r#"{"width":9000000000000000000,"height":9000000000000000000,"channels":3,"maximum":255,"centered":true,"classify":false}"#,
             "endless",
         ),
         ("{}", "blank"),

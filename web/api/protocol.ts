@@ -59,7 +59,7 @@ export interface Subject {
   /** The value of white: 255 or 65,535. */
   maximum: number;
   /** Whether places run over [-1, 1] instead of [0, 1]. */
-  centred: boolean;
+  centered: boolean;
   /** Whether it classifies ink and paper instead of painting colors (`paint --classify`). */
   classify: boolean;
 }

@@ -349,8 +349,8 @@ impl Painter {
                 part.outputs()
             )));
         }
-        let (engine, centred) = (CpuEngine::new(None)?, self.subject.centred);
-        let sampled = Picture::sample(engine, &part, (size, size), centred, go_on).await?;
+        let (engine, centered) = (CpuEngine::new(None)?, self.subject.centered);
+        let sampled = Picture::sample(engine, &part, (size, size), centered, go_on).await?;
         let values = sampled.unwrap_or_default();
         let neurons = part.outputs();
         let mut images = vec![0; values.len()];

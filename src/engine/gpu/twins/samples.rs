@@ -81,9 +81,9 @@ pub(super) fn gather_pixels_across_segments() {
         let channels = (seed % 4 + 1) as usize;
         let bytes = random(seed, width * height * channels);
         let bytes = bytes.into_iter().map(|v| (v * 60.0 + 128.0) as u8);
-        let centred = seed % 8 < 4;
+        let centered = seed % 8 < 4;
         let dataset =
-            Dataset::from_pixels(width, height, bytes, channels, centred).expect("pixels");
+            Dataset::from_pixels(width, height, bytes, channels, centered).expect("pixels");
         let Samples::Pixels(pixels) = dataset.samples() else { unreachable!("made of pixels") };
         let batch = batch.min(dataset.len());
         let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
