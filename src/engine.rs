@@ -5,7 +5,7 @@
 //! Parameters, optimizer state and samples stay where the engine computes until a caller reads them.
 //!
 //! What waits for a device is a future ([`Pending`]), since a browser must not block. The
-//! blocking forms ([`open`](crate::open), [`Engine::predict`]) are for native callers.
+//! blocking forms ([`Engine::open`], [`Engine::predict`]) are for native callers.
 
 mod choice;
 pub mod cpu;
@@ -48,7 +48,7 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 /// use impasto::{Backend, Engine};
 ///
 /// // The best that is there, or one that you choose.
-/// let best = impasto::open(Backend::Auto, None)?;
+/// let best = Engine::open(Backend::Auto)?;
 /// let one_thread = Engine::from(CpuEngine::new(Some(1))?);
 /// println!("{} or {}", best.device(), one_thread.device());
 /// # Ok::<(), impasto::Error>(())

@@ -123,8 +123,6 @@ pub use model::Model;
 pub use network::Network;
 pub use network::builder::Builder;
 pub use opening::Options;
-#[cfg(not(target_arch = "wasm32"))]
-pub use opening::open;
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
 #[cfg(feature = "pictures")]

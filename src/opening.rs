@@ -1,10 +1,18 @@
-//! `Options` and `open`: how an engine is chosen and opened.
+//! `Engine::open` and `Options`: how an engine is chosen and opened.
 
 use crate::device::Backend;
 use crate::engine::{Engine, cpu, gpu, reference};
 use crate::error::{Result, invalid_setting};
 
-/// Which engine is wanted, and how it should work.
+/// Which engine is wanted, and how it should work. [`Engine::open`] is enough where only the backend is chosen.
+///
+/// ```
+/// use impasto::{Backend, Options};
+///
+/// let engine = Options { backend: Backend::Cpu, ..Options::default() }.open()?;
+/// println!("{}", engine.device());
+/// # Ok::<(), impasto::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Where to compute.
@@ -93,13 +101,4 @@ impl Engine {
     pub fn open(backend: Backend) -> Result<Self> {
         Options { backend, ..Options::default() }.open()
     }
-}
-
-/// Opens an engine, with [`Options`] as they are by default but for the adapter.
-///
-/// # Errors
-/// As [`Options::open`].
-#[cfg(not(target_arch = "wasm32"))]
-pub fn open(backend: Backend, adapter: Option<&str>) -> Result<Engine> {
-    Options { backend, adapter: adapter.map(str::to_string), ..Options::default() }.open()
 }

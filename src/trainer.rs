@@ -1,7 +1,7 @@
 //! `Trainer`: epochs, batches, stopping rules and events.
 //!
 //! ```
-//! use impasto::{Activation, Backend, Dataset, Initialization, Loss, Network, Trainer};
+//! use impasto::{Activation, Backend, Dataset, Engine, Loss, Network, Trainer};
 //!
 //! let xor = Dataset::from_rows(
 //!     &[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]],
@@ -11,7 +11,7 @@
 //!     .hidden(&[8], Activation::Tanh)
 //!     .output(1, Activation::Sigmoid)
 //!     .build()?;
-//! let engine = impasto::open(Backend::Cpu, None)?;
+//! let engine = Engine::open(Backend::Cpu)?;
 //! let trainer = Trainer {
 //!     epochs: 500,
 //!     learning_rate: 0.02,

@@ -28,7 +28,7 @@ pub fn run(about: &'static str, show: fn(&Engine) -> Result<()>) -> ExitCode {
     environment::prepare();
     let matches = Options::command().about(about).get_matches();
     let options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let shown = impasto::open(options.backend, None).and_then(|engine| {
+    let shown = Engine::open(options.backend).and_then(|engine| {
         introduce(&engine);
         show(&engine)
     });

@@ -18,12 +18,12 @@ impl Trainer {
     /// [`run`](Training::run).
     ///
     /// ```
-    /// use impasto::{Activation, Backend, Dataset, Network, Trainer};
+    /// use impasto::{Activation, Backend, Dataset, Engine, Network, Trainer};
     ///
     /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
     /// let network = Network::builder(1).hidden(&[8], Activation::Tanh);
     /// let network = network.output(1, Activation::Identity).build()?;
-    /// let engine = impasto::open(Backend::Cpu, None)?;
+    /// let engine = Engine::open(Backend::Cpu)?;
     /// let mut training = Trainer::default().begin(&engine, &network, &samples)?;
     /// let loss = training.step(100)?;
     /// training.set_learning_rate(1e-4)?;
