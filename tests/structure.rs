@@ -1,4 +1,4 @@
-//! Tests that imports form no cycle and that no file is too long.
+//! Tests that imports form no cycle, that no file is too long, and that what waits has a blocking form.
 
 #![allow(clippy::expect_used, missing_docs, reason = "tests")]
 
@@ -87,6 +87,26 @@ fn unsafe_code_is_only_in_the_modules_that_are_listed() {
     for name in manifests {
         let text = read(&root.join(name));
         assert!(text.contains("[lints]\nworkspace = true"), "{name}");
+    }
+}
+
+#[test]
+fn every_public_async_function_has_a_blocking_form() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let texts: Vec<String> = files(&folder, &["rs"]).iter().map(|path| read(path)).collect();
+    let named = |text: &str| {
+        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').expect("an end");
+        text[..end].to_string()
+    };
+    let functions = |start: &str| -> Vec<String> {
+        let functions = texts.iter().flat_map(|text| text.split(start).skip(1).map(named));
+        functions.collect()
+    };
+    let (waiting, blocking) = (functions("pub async fn "), functions("pub fn "));
+    assert!(waiting.contains(&"fit_async".into()), "they are found");
+    for name in waiting {
+        let form = name.strip_suffix("_async").map(str::to_string);
+        assert!(form.is_some_and(|form| blocking.contains(&form)), "{name}");
     }
 }
 

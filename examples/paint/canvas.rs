@@ -24,7 +24,7 @@ pub fn paint(
 ) -> Result<Option<Picture>> {
     let Subject { width, height, .. } = subject;
     let watch = |done| brush.watch(done, width * height);
-    let painted = pollster::block_on(subject.paint(engine, network, (width, height), watch));
+    let painted = subject.paint(engine, network, (width, height), watch);
     brush.finish();
     painted
 }

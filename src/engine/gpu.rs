@@ -80,15 +80,15 @@ pub(crate) fn named_adapter() -> Option<String> {
     std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty())
 }
 
-/// Opens the best adapter, or that of this name; see [`GpuEngine::open`].
+/// Opens the best adapter, or that of this name; see [`GpuEngine::open_async`].
 pub(crate) async fn open(name: Option<&str>, kernels: Kernels, tune: bool) -> Result<Engine> {
-    let opened = GpuEngine::open(name).await?;
+    let opened = GpuEngine::open_async(name).await?;
     Ok(opened.with_kernels(kernels).with_tuning(tune).into())
 }
 
-/// Opens the best real GPU; see [`GpuEngine::open_real_gpu`].
+/// Opens the best real GPU; see [`GpuEngine::open_real_gpu_async`].
 pub(crate) async fn open_real_gpu(kernels: Kernels, tune: bool) -> Result<Engine> {
-    let opened = GpuEngine::open_real_gpu().await?;
+    let opened = GpuEngine::open_real_gpu_async().await?;
     Ok(opened.with_kernels(kernels).with_tuning(tune).into())
 }
 
@@ -127,9 +127,18 @@ impl GpuEngine {
     ///
     /// # Errors
     /// There is no such adapter (the message lists those there are), or it cannot be opened.
-    pub async fn open(name: Option<&str>) -> Result<Self> {
+    pub async fn open_async(name: Option<&str>) -> Result<Self> {
         let candidate = adapter::choose(name).await?;
         Ok(Self { gpu: Arc::new(Gpu::open(candidate).await?), choice: Choice::default() })
+    }
+
+    /// Blocking form of [`open_async`](Self::open_async).
+    ///
+    /// # Errors
+    /// As [`open_async`](Self::open_async).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(name: Option<&str>) -> Result<Self> {
+        pollster::block_on(Self::open_async(name))
     }
 
     /// Opens the best real GPU that works.
@@ -137,13 +146,22 @@ impl GpuEngine {
     /// # Errors
     /// There is no adapter but software ones, or none of the real ones can be opened; the message
     /// says why.
-    pub async fn open_real_gpu() -> Result<Self> {
+    pub async fn open_real_gpu_async() -> Result<Self> {
         let found = adapter::find().await;
         let (gpu, refused) = adapter::open_first(found, Gpu::open).await?;
         for reason in refused {
             gpu.note(reason);
         }
         Ok(Self { gpu: Arc::new(gpu), choice: Choice::default() })
+    }
+
+    /// Blocking form of [`open_real_gpu_async`](Self::open_real_gpu_async).
+    ///
+    /// # Errors
+    /// As [`open_real_gpu_async`](Self::open_real_gpu_async).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_real_gpu() -> Result<Self> {
+        pollster::block_on(Self::open_real_gpu_async())
     }
 
     /// The same engine with no buffer larger than `bytes`, as a small device would have it. Large

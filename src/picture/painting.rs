@@ -22,11 +22,39 @@ const INK: f64 = 600.0;
 impl Picture {
     /// Runs `network` at every pixel of a picture of that size: `[height, width, outputs]`, the
     /// network's outputs unchanged. `watch` receives the number of finished pixels after every ten
-    /// thousand or so. If it breaks, the result is `None`.
+    /// thousand or so. If it breaks, the result is `None`. Blocks; see
+    /// [`sample_async`](Self::sample_async).
+    ///
+    /// ```
+    /// use impasto::{Activation, Backend, Engine, Network, Picture};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let network = Network::builder(2).output(3, Activation::Sigmoid).build()?;
+    /// let engine = Engine::open(Backend::Cpu)?;
+    /// let go_on = |_| ControlFlow::Continue(());
+    /// let colors = Picture::sample(&engine, &network, (5, 4), true, go_on)?;
+    /// assert_eq!(colors.map(|colors| colors.len()), Some(5 * 4 * 3));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A size out of range, a network that does not take two inputs, or a device that failed.
-    pub async fn sample(
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn sample(
+        engine: impl Into<Engine>,
+        network: &Network,
+        size: (usize, usize),
+        centered: bool,
+        watch: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f64>>> {
+        pollster::block_on(Self::sample_async(engine, network, size, centered, watch))
+    }
+
+    /// `Picture::sample` for callers that must not block.
+    ///
+    /// # Errors
+    /// A size out of range, a network that does not take two inputs, or a device that failed.
+    pub async fn sample_async(
         engine: impl Into<Engine>,
         network: &Network,
         (width, height): (usize, usize),
@@ -133,12 +161,28 @@ impl Subject {
         if self.classify { (1, 255) } else { (self.channels, self.maximum) }
     }
 
-    /// Paints with `network` at any size, `(width, height)`. For `watch` see [`Picture::sample`]; if it
-    /// stops the painting, there is no picture.
+    /// Paints with `network` at any size, `(width, height)`. `watch` receives the number of finished pixels
+    /// after every ten thousand or so. If it breaks, there is no picture. Blocks; see
+    /// [`paint_async`](Self::paint_async).
     ///
     /// # Errors
     /// A size out of range, a network that does not paint this, or a device that failed.
-    pub async fn paint(
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn paint(
+        &self,
+        engine: impl Into<Engine>,
+        network: &Network,
+        size: (usize, usize),
+        watch: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Picture>> {
+        pollster::block_on(self.paint_async(engine, network, size, watch))
+    }
+
+    /// `Subject::paint` for callers that must not block.
+    ///
+    /// # Errors
+    /// A size out of range, a network that does not paint this, or a device that failed.
+    pub async fn paint_async(
         &self,
         engine: impl Into<Engine>,
         network: &Network,
@@ -153,7 +197,7 @@ impl Subject {
             ));
         }
         let size = (width, height);
-        let values = Picture::sample(engine, network, size, self.centered, watch).await?;
+        let values = Picture::sample_async(engine, network, size, self.centered, watch).await?;
         let Some(values) = values else { return Ok(None) };
         let picture = if self.classify {
             let ink = values.as_chunks().0.iter().map(|[ink, paper]| ink > paper);
@@ -181,7 +225,7 @@ mod tests {
                 if done == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let sampled = Picture::sample(&engine, &network, size, false, watch);
-            pollster::block_on(sampled).expect("no device to fail").map(|values| values.len())
+            sampled.expect("no device to fail").map(|values| values.len())
         };
         assert_eq!(sample(0), Some(2 * BAND));
         assert_eq!(sample(BAND), None);
@@ -208,7 +252,7 @@ mod tests {
         let engine = crate::cpu::CpuEngine::new(Some(1)).expect("a thread");
         let paint = |subject: Subject| {
             let go_on = |_| ControlFlow::Continue(());
-            pollster::block_on(subject.paint(&engine, &network, (5, 2), go_on))
+            subject.paint(&engine, &network, (5, 2), go_on)
         };
         let painted = paint(subject).expect("paints").expect("was not stopped");
         assert_eq!((painted.width(), painted.height(), painted.channels()), (5, 2, 2));

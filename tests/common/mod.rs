@@ -41,7 +41,7 @@ pub fn adapters() -> Vec<Device> {
 
 /// Opens an adapter by its whole description.
 pub fn open(adapter: &Device) -> GpuEngine {
-    pollster::block_on(GpuEngine::open(Some(&adapter.description()))).expect("the adapter opens")
+    GpuEngine::open(Some(&adapter.description())).expect("the adapter opens")
 }
 
 /// A built example: tests run from `target/<profile>/deps`, examples are in

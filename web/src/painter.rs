@@ -81,8 +81,8 @@ impl Open {
             return Ok(Self { engine: wanted.open_async().await?, gpu: None });
         }
         let opened = match wanted.backend {
-            Backend::Auto => GpuEngine::open_real_gpu().await.ok(),
-            _ => Some(GpuEngine::open(None).await?),
+            Backend::Auto => GpuEngine::open_real_gpu_async().await.ok(),
+            _ => Some(GpuEngine::open_async(None).await?),
         };
         let gpu = opened.map(|gpu| gpu.with_kernels(wanted.kernels).with_tuning(wanted.tune));
         let engine = match &gpu {
@@ -306,7 +306,7 @@ impl Painter {
         }
         self.refresh().await?;
         let engine = self.engine.engine();
-        let painting = self.subject.paint(engine, &self.network, (width, height), go_on);
+        let painting = self.subject.paint_async(engine, &self.network, (width, height), go_on);
         let Some(painted) = painting.await? else {
             return Err(Error::Unsupported("the painting was stopped".into()));
         };
@@ -350,7 +350,7 @@ impl Painter {
             )));
         }
         let (engine, centered) = (CpuEngine::new(None)?, self.subject.centered);
-        let sampled = Picture::sample(engine, &part, (size, size), centered, go_on).await?;
+        let sampled = Picture::sample_async(engine, &part, (size, size), centered, go_on).await?;
         let values = sampled.unwrap_or_default();
         let neurons = part.outputs();
         let mut images = vec![0; values.len()];
