@@ -197,7 +197,7 @@ fn predictions(criterion: &mut Criterion, place: &Place) {
             |engine| {
                 let (network, inputs) = (&network, &inputs);
                 move || {
-                    black_box(engine.predict(network, inputs).expect("outputs"));
+                    black_box(engine.predict_f64(network, inputs).expect("outputs"));
                 }
             },
         );
@@ -239,7 +239,7 @@ fn models(criterion: &mut Criterion, place: &Place) {
         });
         place.time(criterion, "model", &name("engine, f64"), samples, |engine| {
             move || {
-                black_box(engine.predict(network, black_box(double)).expect("outputs"));
+                black_box(engine.predict_f64(network, black_box(double)).expect("outputs"));
             }
         });
     }

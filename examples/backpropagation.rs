@@ -79,7 +79,7 @@ pub(crate) fn backward(network: &Network, outputs: &[Vec<f64>]) -> Vec<f64> {
 
 /// The same by the engine, from the derivative of the loss with respect to the output.
 pub(crate) fn by_engine(engine: &Engine, network: &Network) -> Result<Vec<f64>> {
-    let output = engine.predict(network, &INPUT)?[0];
+    let output = engine.predict_f64(network, &INPUT)?[0];
     let slope = 2.0 * (output - TARGET);
     engine.parameter_gradient(network, &INPUT.map(|x| x as f32), &[slope as f32])
 }

@@ -40,13 +40,13 @@ pub(crate) fn hidden(engine: &Engine, network: &Network) -> Result<Vec<f64>> {
     let mut first = Network::builder(2).output(2, Activation::Sigmoid).build()?;
     first.weights_mut(0).copy_from_slice(network.weights(0));
     first.biases_mut(0).copy_from_slice(network.biases(0));
-    engine.predict(&first, &INPUT)
+    engine.predict_f64(&first, &INPUT)
 }
 
 fn show(engine: &Engine) -> Result<()> {
     let network = network()?;
     let hidden = hidden(engine, &network)?;
-    let output = engine.predict(&network, &INPUT)?[0];
+    let output = engine.predict_f64(&network, &INPUT)?[0];
     say!("inputs          {}, {}", INPUT[0], INPUT[1]);
     say!("hidden outputs  {}, {}", hidden[0], hidden[1]);
     say!("output          {output}");

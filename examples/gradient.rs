@@ -55,7 +55,7 @@ pub(crate) fn network() -> Result<Network> {
 pub(crate) fn hidden(engine: &Engine) -> Result<f64> {
     let mut neuron = Network::builder(2).output(1, Activation::Sigmoid).build()?;
     neuron.weights_mut(0).fill(1.0);
-    Ok(engine.predict(&neuron, &INPUT)?[0])
+    Ok(engine.predict_f64(&neuron, &INPUT)?[0])
 }
 
 /// One step of plain gradient descent on the loss (truth − output)²: the loss before it, and the
@@ -79,13 +79,13 @@ pub(crate) fn step(engine: &Engine, network: &mut Network) -> Result<(f64, Vec<f
 fn show(engine: &Engine) -> Result<()> {
     let mut network = network()?;
     say!("hidden output   {}, twice", hidden(engine)?);
-    say!("network output  {}", engine.predict(&network, &INPUT)?[0]);
+    say!("network output  {}", engine.predict_f64(&network, &INPUT)?[0]);
     let (loss, gradient) = step(engine, &mut network)?;
     say!("loss            {loss}\n");
     for (name, position) in PARAMETERS {
         say!("∂L/∂{name}          {:+.15}", gradient[position]);
     }
-    let output = engine.predict(&network, &INPUT)?[0];
+    let output = engine.predict_f64(&network, &INPUT)?[0];
     say!("\nafter one step against the gradient, at a learning rate of 1:");
     say!("network output  {output}");
     say!("loss            {}", (TRUTH - output).powi(2));

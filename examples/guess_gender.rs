@@ -70,7 +70,7 @@ fn show(engine: &Engine) -> Result<()> {
     }
     say!();
     for (name, person) in [("Emily", EMILY), ("Frank", FRANK)] {
-        let output = engine.predict(&network, &person)?[0];
+        let output = engine.predict_f64(&network, &person)?[0];
         let guess = if output > 0.5 { "a woman" } else { "a man" };
         say!("{name}  {output:.3}  {guess}");
     }

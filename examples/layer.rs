@@ -48,7 +48,7 @@ pub(crate) fn by_hand(layer: &Network) -> (Vec<f64>, Vec<f64>) {
 fn show(engine: &Engine) -> Result<()> {
     let layer = layer()?;
     let (sums, outputs) = by_hand(&layer);
-    let computed = engine.predict(&layer, &INPUT)?;
+    let computed = engine.predict_f64(&layer, &INPUT)?;
     say!("inputs  {}, {}\n", INPUT[0], INPUT[1]);
     say!("neuron  weights     bias  weighted sum  output  by the engine");
     for neuron in 0..layer.outputs() {

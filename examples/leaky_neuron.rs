@@ -30,8 +30,8 @@ pub(crate) fn neuron() -> Result<Network> {
 
 /// The weighted sum, bias included, and the leaky ReLU of it.
 pub(crate) fn feed(engine: &Engine, neuron: &Network) -> Result<(f64, f64)> {
-    let sums = engine.logits(neuron, &INPUTS)?;
-    let outputs = engine.predict(neuron, &INPUTS)?;
+    let sums = engine.logits_f64(neuron, &INPUTS)?;
+    let outputs = engine.predict_f64(neuron, &INPUTS)?;
     Ok((sums[0], outputs[0]))
 }
 

@@ -29,8 +29,8 @@ pub(crate) fn neuron() -> Result<Network> {
 
 /// The weighted sum, bias included, and the sigmoid of it.
 pub(crate) fn feed(engine: &Engine, neuron: &Network) -> Result<(f64, f64)> {
-    let sums = engine.logits(neuron, &INPUT)?;
-    let outputs = engine.predict(neuron, &INPUT)?;
+    let sums = engine.logits_f64(neuron, &INPUT)?;
+    let outputs = engine.predict_f64(neuron, &INPUT)?;
     Ok((sums[0], outputs[0]))
 }
 

@@ -58,7 +58,7 @@ fn epoch(engine: &Engine, neuron: &mut Network, samples: &[Sample]) -> Result<u3
     let mut changed = 0;
     for (input, truth) in samples {
         let x = input.map(f64::from);
-        let error = f64::from(*truth) - engine.predict(neuron, &x)?[0];
+        let error = f64::from(*truth) - engine.predict_f64(neuron, &x)?[0];
         if error != 0.0 {
             for (weight, x) in neuron.weights_mut(0).iter_mut().zip(x) {
                 *weight += RATE * error * x;

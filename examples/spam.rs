@@ -95,7 +95,7 @@ fn show(engine: &Engine) -> Result<()> {
 
     say!("\n  !  free  links  known  truth  probability of spam");
     let mut right = 0;
-    let probabilities = engine.predict(&neuron, inputs.as_flattened())?;
+    let probabilities = engine.predict_f64(&neuron, inputs.as_flattened())?;
     for ((email, [truth]), probability) in inputs.iter().zip(&truths).zip(probabilities) {
         let [exclamation_marks, free, links, known] = email;
         let [truth, decision] = [*truth, probability].map(|p| if p > 0.5 { "spam" } else { "ham" });

@@ -75,7 +75,7 @@ fn show(engine: &Engine) -> Result<()> {
 
     let places = places();
     let truth: Vec<f64> = places.iter().map(|place| ring(*place)).collect();
-    let painted = engine.predict(&network, places.as_flattened())?;
+    let painted = engine.predict_f64(&network, places.as_flattened())?;
     say!("\n{:34}painted", "expected");
     for (truth, painted) in truth.chunks_exact(SIZE).zip(painted.chunks_exact(SIZE)) {
         say!("{}  {}", text(truth), text(painted));

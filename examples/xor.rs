@@ -58,7 +58,7 @@ fn show(engine: &Engine) -> Result<()> {
         say!("epoch {:5}  loss {:.4}", epoch.number, epoch.loss);
     }
     say!();
-    let outputs = engine.predict(&network, INPUTS.as_flattened())?;
+    let outputs = engine.predict_f64(&network, INPUTS.as_flattened())?;
     for ([a, b], output) in INPUTS.into_iter().zip(outputs) {
         say!("{a} xor {b}  {output:.3}  {}", u8::from(output > 0.5));
     }

@@ -23,8 +23,6 @@ use crate::loss::Loss;
 use crate::network::Network;
 pub use crate::plan::{Plan, Step};
 pub(crate) use crate::plan::{check_evaluation, check_gradient, not_finite};
-#[cfg(not(target_arch = "wasm32"))]
-use crate::real::{Real, Slice};
 use crate::resources::Resources;
 use crate::state::State;
 use crate::threads::{MaybeSend, MaybeSync};
@@ -105,56 +103,75 @@ impl Engine {
         self.0.profile(network, plan, dataset)
     }
 
-    /// The network's outputs for `inputs`, both f32 or both f64; see [`forward`](Self::forward). Blocks.
+    /// The network's outputs for `inputs`, `[samples, network.inputs()]`, as
+    /// `[samples, network.outputs()]`. No sample gives no output. Blocks; see [`forward`](Self::forward).
     /// A [`Model`](crate::Model) answers many calls with the same parameters faster.
+    ///
+    /// ```
+    /// use impasto::{Activation, Engine, Network, cpu::CpuEngine};
+    ///
+    /// let engine = Engine::from(CpuEngine::new(Some(1))?);
+    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+    /// let output = engine.predict(&network, &[0.5, -1.0])?[0];
+    /// assert!(output > 0.0 && output < 1.0);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Inputs that are no whole samples, or a device that failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn predict(&self, network: &Network, inputs: &[f32]) -> Result<Vec<f32>> {
+        pollster::block_on(self.0.forward_f32(network, inputs, Output::Activated))
+    }
+
+    /// The network's logits, the last layer's weighted sums, for `inputs`; see
+    /// [`predict`](Self::predict).
     ///
     /// ```
     /// use impasto::{Activation, Engine, Network, cpu::CpuEngine};
     ///
     /// let engine = Engine::from(CpuEngine::new(Some(1))?);
     /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
-    /// let outputs: Vec<f32> = engine.predict(&network, &[0.5_f32, -1.0])?;
-    /// assert_eq!(outputs.len(), 1);
+    /// let logit = engine.logits(&network, &[0.5, -1.0])?[0];
+    /// let output = engine.predict(&network, &[0.5, -1.0])?[0];
+    /// assert!((output - 1.0 / (1.0 + (-logit).exp())).abs() < 1e-6);
     /// # Ok::<(), impasto::Error>(())
     /// ```
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn predict<R: Real>(&self, network: &Network, inputs: &[R]) -> Result<Vec<R>> {
-        self.outputs(network, inputs, Output::Activated)
-    }
-
-    /// The network's logits, the last layer's weighted sums, for `inputs`, both f32 or both f64; see
-    /// [`forward`](Self::forward). Blocks.
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
-    ///
-    /// ```
-    /// use impasto::{Activation, Engine, Network, cpu::CpuEngine};
-    ///
-    /// let engine = Engine::from(CpuEngine::new(Some(1))?);
-    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
-    /// let logits: Vec<f32> = engine.logits(&network, &[0.5_f32, -1.0])?;
-    /// assert_eq!(logits.len(), 1);
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn logits<R: Real>(&self, network: &Network, inputs: &[R]) -> Result<Vec<R>> {
-        self.outputs(network, inputs, Output::Logits)
+    pub fn logits(&self, network: &Network, inputs: &[f32]) -> Result<Vec<f32>> {
+        pollster::block_on(self.0.forward_f32(network, inputs, Output::Logits))
     }
 
+    /// [`predict`](Self::predict) in f64. The reference computes in f64; the other engines round `inputs` to
+    /// f32.
+    ///
+    /// ```
+    /// use impasto::{Activation, Engine, Network, reference::ReferenceEngine};
+    ///
+    /// let engine = Engine::from(ReferenceEngine::new());
+    /// let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// network.set_parameters(&[0.1, 0.2])?;
+    /// assert_eq!(engine.predict_f64(&network, &[1.0])?, [0.1 + 0.2]);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
     #[cfg(not(target_arch = "wasm32"))]
-    fn outputs<R: Real>(&self, network: &Network, inputs: &[R], output: Output) -> Result<Vec<R>> {
-        match R::slice(inputs) {
-            Slice::Single(inputs) => {
-                pollster::block_on(self.0.forward_f32(network, inputs, output)).map(R::of_single)
-            }
-            Slice::Double(inputs) => {
-                pollster::block_on(self.0.forward(network, inputs, output)).map(R::of_double)
-            }
-        }
+    pub fn predict_f64(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
+        pollster::block_on(self.0.forward(network, inputs, Output::Activated))
+    }
+
+    /// [`logits`](Self::logits) in f64; see [`predict_f64`](Self::predict_f64).
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn logits_f64(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
+        pollster::block_on(self.0.forward(network, inputs, Output::Logits))
     }
 
     /// What the handle is to.
@@ -272,25 +289,6 @@ pub trait Compute: MaybeSend + MaybeSync {
             "only the GPU engine can time its kernels, not the {} engine",
             self.device().backend
         )))
-    }
-
-    /// The network's outputs for `inputs`; see [`forward`](Self::forward). Blocks.
-    ///
-    /// # Errors
-    /// Inputs that are no whole samples, or a device that failed.
-    #[cfg(not(target_arch = "wasm32"))]
-    fn predict(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
-        pollster::block_on(self.forward(network, inputs, Output::Activated))
-    }
-
-    /// The network's logits, the last layer's weighted sums, for `inputs`; see
-    /// [`forward`](Self::forward). Blocks.
-    ///
-    /// # Errors
-    /// As [`predict`](Self::predict).
-    #[cfg(not(target_arch = "wasm32"))]
-    fn logits(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
-        pollster::block_on(self.forward(network, inputs, Output::Logits))
     }
 }
 

@@ -42,7 +42,7 @@ impl Engine {
     ///     session.apply(&gradient, 0.05).await?;
     ///     network.set_parameters(&session.parameters().await?)?;
     /// }
-    /// let quantile: f64 = engine.predict(&network, &[0.5])?[0];
+    /// let quantile = engine.predict(&network, &[0.5])?[0];
     /// assert!((quantile - 8.0).abs() < 0.3, "{quantile}");
     /// # Ok(())
     /// # })

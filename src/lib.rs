@@ -131,7 +131,6 @@ pub use picture::{
     quality::{pixel_accuracy, psnr, ssim},
     subject::Subject,
 };
-pub use real::Real;
 pub use resources::Resources;
 pub use schedule::Schedule;
 pub use schedule::plateau::Plateau;

@@ -52,7 +52,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// };
 /// let engine = Engine::from(CpuEngine::new(None)?);
 /// trainer.fit(&engine, &mut network, &samples)?;
-/// let quantile: f32 = engine.predict(&network, &[1.0])?[0];
+/// let quantile = engine.predict(&network, &[1.0])?[0];
 /// assert!((quantile - 8.0).abs() < 0.5, "{quantile}");
 /// # Ok::<(), impasto::Error>(())
 /// ```

@@ -23,7 +23,7 @@ use crate::network::Network;
 /// let samples = standardizer.apply(&raw)?;
 /// trainer.fit(&engine, &mut network, &samples)?;
 /// standardizer.fold_into(&mut network)?;
-/// let output: f64 = engine.predict(&network, &[1995.0])?[0];
+/// let output = engine.predict(&network, &[1995.0])?[0];
 /// assert!((output - 0.25).abs() < 1e-2);
 /// # Ok::<(), impasto::Error>(())
 /// ```
@@ -189,9 +189,9 @@ mod tests {
         let raw: Vec<f64> = samples().rows(0..3).0.into_iter().map(f64::from).collect();
         let applied = standardizer.apply(&samples()).expect("it fits");
         let inputs: Vec<f64> = applied.rows(0..3).0.into_iter().map(f64::from).collect();
-        let expected = engine.predict(&network, &inputs).expect("three samples");
+        let expected = engine.predict_f64(&network, &inputs).expect("three samples");
         standardizer.fold_into(&mut network).expect("it fits");
-        let outputs = engine.predict(&network, &raw).expect("three samples");
+        let outputs = engine.predict_f64(&network, &raw).expect("three samples");
         for (output, expected) in outputs.iter().zip(&expected) {
             assert!((output - expected).abs() < 1e-6, "{output} {expected}");
         }

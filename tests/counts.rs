@@ -163,8 +163,9 @@ fn a_prediction_is_one_dispatch() {
         let engine = common::open(&adapter).with_kernels(Kernels::Fused);
         for samples in [1, 200, 8_192] {
             let inputs = vec![0.5; 2 * samples];
+            let handle = Engine::from(&engine);
             let counts = asked(&engine, || {
-                assert_eq!(engine.predict(&network, &inputs).unwrap().len(), 3 * samples);
+                assert_eq!(handle.predict(&network, &inputs).unwrap().len(), 3 * samples);
             });
             let Counts { dispatches, submissions, readbacks, .. } = counts;
             assert_eq!((dispatches, submissions, readbacks), (1, 1, 1), "{samples} samples");
@@ -182,7 +183,8 @@ fn a_further_part_of_a_prediction_is_one_upload_and_one_submission() {
         for (engine, rows) in [(fused, 8_192), (layerwise.with_largest_buffer(1 << 14), 256)] {
             let predict = |parts: usize| {
                 let inputs = vec![0.5; 2 * (parts * rows + 1)];
-                asked(&engine, || drop(engine.predict(&network, &inputs).unwrap()))
+                let handle = Engine::from(&engine);
+                asked(&engine, || drop(handle.predict(&network, &inputs).unwrap()))
             };
             let (few, many) = (predict(2), predict(5));
             let what = format!("{few:?}, then {many:?} on {}", engine.device());

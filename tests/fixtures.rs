@@ -103,7 +103,7 @@ fn activations_agree_with_their_tables() {
         let mut network = Network::builder(1).output(1, f).build().expect("one neuron");
         network.set_parameters(&[1.0, 0.0]).expect("a weight and a bias");
         for (device, engine) in &engines {
-            let got = engine.predict(&network, &table.z).expect("predicts");
+            let got = engine.predict_f64(&network, &table.z).expect("predicts");
             for (i, got) in got.iter().enumerate() {
                 let (z, value, slope) = (table.z[i], table.value[i], table.slope[i]);
                 // The rounding of z or of a multiple of it, that of the value, and that of a formula
@@ -208,7 +208,8 @@ fn other_engines_agree_with_pytorch() {
     for (device, engine) in other_engines() {
         for case in &cases {
             let (what, steepness) = (format!("{} on {device}", case.name), case.steepness());
-            let predictions = engine.predict(&case.network(), &case.x.concat()).expect("predicts");
+            let predictions =
+                engine.predict_f64(&case.network(), &case.x.concat()).expect("predicts");
             // Three layers of at most eight terms each.
             let tolerance = 3.0 * 8.0 * F32 * steepness;
             assert_near(&what, &predictions, &case.predictions.concat(), tolerance);

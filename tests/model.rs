@@ -80,10 +80,10 @@ fn compare(engine: &Engine, network: &Network, samples: usize, seed: u64, logits
     let tolerance = tolerance(network, 1, 1) * steepness(network, &exact);
     let model = engine.prepare(network).unwrap();
     for _ in 0..2 {
-        let expected = reference.predict(network, &exact).unwrap();
+        let expected = reference.predict_f64(network, &exact).unwrap();
         assert_near(&what, &wide(&model.predict(&inputs).unwrap()), &expected, tolerance);
         if logits {
-            let expected = reference.logits(network, &exact).unwrap();
+            let expected = reference.logits_f64(network, &exact).unwrap();
             assert_near(&what, &wide(&model.logits(&inputs).unwrap()), &expected, tolerance);
         }
     }
@@ -138,7 +138,7 @@ fn a_sample_has_the_same_outputs_whatever_is_beside_it_on_the_cpu() {
                     assert_eq!(bits(&got), bits(expected), "{widths:?} {samples}");
                 }
                 let single = engine.predict(&network, &inputs).unwrap();
-                let double = engine.predict(&network, &wide(&inputs)).unwrap();
+                let double = engine.predict_f64(&network, &wide(&inputs)).unwrap();
                 assert_eq!(bits(&single), bits(&expected));
                 assert_eq!(double, wide(&expected));
             }
@@ -151,7 +151,8 @@ fn many_samples_take_several_passes() {
     let network = build(3, &[7, 2], Activation::Tanh, Activation::Softmax);
     // More than the largest pass of a GPU takes twice.
     let inputs = inputs(3 * 17_000, 4);
-    let expected = Engine::from(ReferenceEngine::new()).predict(&network, &wide(&inputs)).unwrap();
+    let expected =
+        Engine::from(ReferenceEngine::new()).predict_f64(&network, &wide(&inputs)).unwrap();
     let limited = gpu_engines().into_iter().map(|gpu| gpu.with_largest_buffer(4096).into());
     for engine in engines().into_iter().chain(limited) {
         let model = engine.prepare(&network).unwrap();
@@ -218,7 +219,7 @@ fn wrong_lengths_are_refused_and_no_sample_is_fine() {
             block_on(model.predict_async(&[1.0; 5])),
             block_on(model.logits_async(&[1.0; 1])),
             model.predict_classes(&[1.0; 4]).map(|_| Vec::new()),
-            engine.predict(&network, &[1.0_f32; 4]),
+            engine.predict(&network, &[1.0; 4]),
         ] {
             let error = result.unwrap_err();
             assert!(matches!(error, Error::Shape(_)), "{error}");
@@ -245,7 +246,7 @@ fn wrong_lengths_are_refused_and_no_sample_is_fine() {
         assert!(model.logits(&[]).unwrap().is_empty());
         assert!(model.predict_classes(&[]).unwrap().is_empty());
         model.predict_into(&[], &mut []).unwrap();
-        assert!(engine.predict::<f32>(&network, &[]).unwrap().is_empty());
+        assert!(engine.predict(&network, &[]).unwrap().is_empty());
     }
 }
 
@@ -354,7 +355,7 @@ fn an_engine_of_another_crate_needs_nothing_more() {
     let (foreign, reference) =
         (Engine::new(Foreign(ReferenceEngine::new())), Engine::from(ReferenceEngine::new()));
     let inputs = inputs(3 * 4, 8);
-    let expected = reference.predict(&network, &wide(&inputs)).unwrap();
+    let expected = reference.predict_f64(&network, &wide(&inputs)).unwrap();
     let model = foreign.prepare(&network).unwrap();
     let rounding = F32 * FEW;
     assert_near("a model", &wide(&model.predict(&inputs).unwrap()), &expected, rounding);

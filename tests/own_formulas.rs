@@ -116,7 +116,7 @@ fn the_gradient_of_inputs_agrees_with_central_differences() {
     for network in networks() {
         let found = engine.input_gradient(&network, &inputs, &gradient).unwrap();
         let loss = |inputs: &[f64]| -> f64 {
-            let outputs = engine.predict(&network, inputs).unwrap();
+            let outputs = engine.predict_f64(&network, inputs).unwrap();
             outputs.iter().zip(&gradient).map(|(y, g)| y * f64::from(*g)).sum()
         };
         let h = 1e-6;
@@ -168,7 +168,7 @@ fn updates_with_gradients_of_a_loss_are_its_training_steps() {
             let mut now = network.clone();
             for number in 1..=6 {
                 // The mean squared error by hand.
-                let outputs = engine.predict(&now, &double(&inputs)).unwrap();
+                let outputs = engine.predict_f64(&now, &double(&inputs)).unwrap();
                 let slope = |(y, t): (&f64, &f32)| {
                     (2.0 * (y - f64::from(*t)) / (4 * SAMPLES) as f64) as f32
                 };

@@ -304,7 +304,7 @@ fn settings_that_make_no_sense_are_refused() {
                 assert!(message.contains(needed), "{message}");
             }
         }
-        let message = engine.predict(&network(), &[1.0; 3]).unwrap_err().to_string();
+        let message = engine.predict_f64(&network(), &[1.0; 3]).unwrap_err().to_string();
         assert!(message.contains("whole samples"), "{message}");
         // One that is wider than the samples, one that two samples would fill, two outputs.
         let narrow = Network::builder(1).output(1, Activation::Identity).build().unwrap();
@@ -358,7 +358,7 @@ fn a_lost_device_is_an_error_with_advice() {
             fit(&engine).unwrap();
             engine.destroy();
             assert_lost("fit", &engine, fit(&engine));
-            assert_lost("predict", &engine, engine.predict(&network(), &[0.1, 0.2]));
+            assert_lost("predict", &engine, Engine::from(&engine).predict(&network(), &[0.1, 0.2]));
             let loss = evaluate(&engine, &network(), Loss::MeanSquaredError, &hill());
             assert_lost("evaluate", &engine, loss);
             // A second time is no different.
@@ -409,8 +409,8 @@ fn other_engines_work_on_when_one_device_is_lost() {
         let (lost, fine) = (common::open(&adapter), common::open(&adapter));
         lost.destroy();
         fit(&trainer(2), &Engine::from(&fine));
-        assert!(lost.predict(&network(), &[0.1, 0.2]).is_err());
-        assert_eq!(fine.predict(&network(), &[0.1, 0.2]).unwrap().len(), 1);
+        assert!(Engine::from(&lost).predict(&network(), &[0.1, 0.2]).is_err());
+        assert_eq!(Engine::from(&fine).predict(&network(), &[0.1, 0.2]).unwrap().len(), 1);
     }
 }
 

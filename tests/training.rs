@@ -114,7 +114,7 @@ fn a_seed_repeats_to_the_bit() {
             run.trainer.seed = seed;
             let (network, summary) = run.train(&engine);
             let losses: Vec<f64> = summary.history.iter().map(|epoch| epoch.loss).collect();
-            let outputs = engine.predict(&network, &run.inputs()).unwrap();
+            let outputs = engine.predict_f64(&network, &run.inputs()).unwrap();
             results.push((bits(network.parameters()), bits(&losses), bits(&outputs)));
         }
         assert!(results[0] == results[1], "the same seed differs on {}", engine.device());
@@ -153,18 +153,18 @@ fn split_predictions_are_those_of_whole_ones() {
     let network = small(Activation::Tanh, Activation::Softmax, 2);
     let inputs: Vec<f64> =
         samples(701, 3, 2, 9).rows(0..701).0.into_iter().map(f64::from).collect();
-    let expected = ReferenceEngine::new().predict(&network, &inputs).unwrap();
-    for (small, whole) in gpu_engines().into_iter().zip(gpu_engines()) {
+    let expected = Engine::from(ReferenceEngine::new()).predict_f64(&network, &inputs).unwrap();
+    for (mut small, whole) in gpu_engines().into_iter().zip(gpu_engines()) {
         // 113 and 28 samples a part.
-        let whole = whole.predict(&network, &inputs).unwrap();
+        let whole = Engine::from(whole).predict_f64(&network, &inputs).unwrap();
         assert_near("whole", &whole, &expected, tolerance(&network, 1, 1));
-        let mut engine = small;
         for bytes in [4096, 1024] {
-            engine = engine.with_largest_buffer(bytes);
-            let got = engine.predict(&network, &inputs).unwrap();
+            small = small.with_largest_buffer(bytes);
+            let engine = Engine::from(&small);
+            let got = engine.predict_f64(&network, &inputs).unwrap();
             assert_near("in parts", &got, &expected, tolerance(&network, 1, 1));
-            assert!(engine.predict(&network, &[]).unwrap().is_empty());
-            assert_eq!(engine.predict(&network, &inputs[..3]).unwrap(), got[..2]);
+            assert!(engine.predict_f64(&network, &[]).unwrap().is_empty());
+            assert_eq!(engine.predict_f64(&network, &inputs[..3]).unwrap(), got[..2]);
         }
     }
 }
@@ -174,7 +174,7 @@ fn what_cannot_fit_is_named() {
     let network =
         |widths: &[usize]| Network::builder(2).hidden(widths, Activation::Relu).build().unwrap();
     for engine in gpu_engines() {
-        let engine = engine.with_largest_buffer(SMALL);
+        let engine = Engine::from(engine.with_largest_buffer(SMALL));
         for (network, named) in [
             (network(&[300, 300, 2]), "parameters"),
             (network(&[70_000, 1]), "one sample in the widest layer"),
@@ -182,7 +182,7 @@ fn what_cannot_fit_is_named() {
             let dataset = samples(4, 2, network.outputs(), 1);
             let mut trained = network.clone();
             let fit = Trainer::default().fit(&engine, &mut trained, &dataset).map(|_| ());
-            for result in [fit, engine.predict(&network, &[0.1, 0.2]).map(|_| ())] {
+            for result in [fit, engine.predict_f64(&network, &[0.1, 0.2]).map(|_| ())] {
                 let error = result.unwrap_err();
                 let Error::TooLarge { what, needed, limit, .. } = &error else {
                     panic!("{error}");
@@ -194,7 +194,7 @@ fn what_cannot_fit_is_named() {
         }
         // The engine is as good as before.
         let network = small(Activation::Relu, Activation::Identity, 2);
-        assert_eq!(engine.predict(&network, &[0.1, 0.2, 0.3]).unwrap().len(), 2);
+        assert_eq!(engine.predict_f64(&network, &[0.1, 0.2, 0.3]).unwrap().len(), 2);
     }
 }
 
@@ -261,7 +261,7 @@ fn a_picture_is_painted_as_well_on_every_engine() {
     let quality = |engine: &Engine| {
         let mut network = network.clone();
         trainer.fit(engine, &mut network, &dataset).unwrap();
-        let values = engine.predict(&network, &inputs).unwrap();
+        let values = engine.predict_f64(&network, &inputs).unwrap();
         psnr(&Picture::from_unit(32, 32, 3, 255, &values).unwrap(), &picture).unwrap()
     };
     let expected = quality(&CpuEngine::new(None).unwrap().into());
@@ -296,7 +296,7 @@ fn extreme_inputs_and_certainty_stay_finite() {
             run.trainer.epochs = 4;
             let (network, summary) = run.train(&engine);
             let what = format!("{} on {}", run.name(), engine.device());
-            let outputs = engine.predict(&network, &run.inputs()).unwrap();
+            let outputs = engine.predict_f64(&network, &run.inputs()).unwrap();
             assert!(summary.history.iter().all(|e| e.loss.is_finite()), "{what}");
             assert!(outputs.iter().all(|y| y.is_finite()), "{what}: {outputs:?}");
             if output == Activation::Softmax {
@@ -472,7 +472,7 @@ fn a_network_of_many_layers_learns_as_on_the_reference() {
     };
     let plan = trainer.plan(&dataset);
     let run = |engine: &Engine| {
-        let outputs = engine.predict(&network, &[0.3, -0.6]).unwrap();
+        let outputs = engine.predict_f64(&network, &[0.3, -0.6]).unwrap();
         let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
         let step = Step { number: 1, epoch: 1, first: 0, count: 1, learning_rate: 1.0 };
         pollster::block_on(session.train(&[step]).unwrap()).unwrap();

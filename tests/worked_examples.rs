@@ -81,7 +81,7 @@ fn a_layer_of_three_neurons() {
         let layer = layer::layer().unwrap();
         let (sums, outputs) = layer::by_hand(&layer);
         assert_eq!((sums, &outputs), (vec![3.5, 1.5, -1.0], &vec![3.5, 1.5, 0.0]));
-        assert_eq!(engine.predict(&layer, &layer::INPUT).unwrap(), outputs);
+        assert_eq!(engine.predict_f64(&layer, &layer::INPUT).unwrap(), outputs);
     }
 }
 
@@ -90,7 +90,7 @@ fn feedforward_through_three_neurons() {
     for engine in engines() {
         let network = feedforward::network().unwrap();
         let hidden = feedforward::hidden(&engine, &network).unwrap();
-        let output = engine.predict(&network, &feedforward::INPUT).unwrap();
+        let output = engine.predict_f64(&network, &feedforward::INPUT).unwrap();
         assert_eq!((hidden.len(), output.len()), (2, 1));
         assert_close(&engine, hidden[0], 0.952_574_126_822_433_4);
         assert_close(&engine, hidden[1], 0.952_574_126_822_433_4);
@@ -156,7 +156,7 @@ fn gradient_of_three_neurons() {
     let (_, expected) = reference::loss_and_gradient(&start, Loss::SquaredErrorSum, &input, &truth);
     for engine in engines() {
         let mut network = start.clone();
-        let output = engine.predict(&network, &input).unwrap()[0];
+        let output = engine.predict_f64(&network, &input).unwrap()[0];
         let (loss, gradient) = gradient::step(&engine, &mut network).unwrap();
         assert_close(&engine, gradient::hidden(&engine).unwrap(), 0.047_425_873_177_566_78);
         assert_close(&engine, output, 0.523_695_174_083_999_7);
@@ -174,7 +174,7 @@ fn guess_the_gender() {
     for engine in engines() {
         for seed in seeds(&engine) {
             let (network, history) = guess_gender::train(&engine, seed).unwrap();
-            let output = |person| engine.predict(&network, person).unwrap()[0];
+            let output = |person| engine.predict_f64(&network, person).unwrap()[0];
             // 0.946…0.972 and 0.037…0.040, which are rounded.
             assert_within(&engine, seed, output(&guess_gender::EMILY), &(0.9455..0.9725));
             assert_within(&engine, seed, output(&guess_gender::FRANK), &(0.0365..0.0405));
@@ -191,7 +191,7 @@ fn exclusive_or() {
         let mut means = [0.0; 4];
         for seed in seeds.clone() {
             let (network, _) = xor::train(&engine, seed).unwrap();
-            let outputs = engine.predict(&network, xor::INPUTS.as_flattened()).unwrap();
+            let outputs = engine.predict_f64(&network, xor::INPUTS.as_flattened()).unwrap();
             assert_eq!(outputs.len(), 4);
             for ((output, expected), mean) in outputs.iter().zip(expected).zip(&mut means) {
                 assert_within(&engine, seed, *output, &(expected - 0.04..expected + 0.04));
@@ -223,7 +223,7 @@ fn perceptron_separates_what_can_be_separated() {
         // All sums are exact, so every engine takes the same way.
         assert_eq!(changes, [2, 3, 3, 2, 1, 0], "{}", engine.device());
         for (input, truth) in perceptron::AND {
-            let output = engine.predict(&neuron, &input.map(f64::from)).unwrap();
+            let output = engine.predict_f64(&neuron, &input.map(f64::from)).unwrap();
             assert_eq!(output, [f64::from(truth)], "{input:?} on {}", engine.device());
         }
     }
@@ -247,7 +247,7 @@ fn spam_and_ham_are_classified() {
             let (neuron, history) = spam::train(&engine, &emails, seed).unwrap();
             // A coin's loss is ln 2 = 0.69.
             assert_within(&engine, seed, history[history.len() - 1].loss, &(0.0..0.1));
-            let probabilities = engine.predict(&neuron, inputs.as_flattened()).unwrap();
+            let probabilities = engine.predict_f64(&neuron, inputs.as_flattened()).unwrap();
             for (probability, [truth]) in probabilities.into_iter().zip(&truths) {
                 assert_within(&engine, seed, (probability - truth).abs(), &(0.0..0.5));
             }

@@ -5,7 +5,8 @@ use crate::error::{Error, Result, invalid_data, invalid_shape};
 
 impl Dataset {
     /// From one row of numbers for each sample, of widths that need not be known when the program is
-    /// compiled: `&[[f64; N]]`, `Vec<Vec<f64>>`, `&[Vec<f64>]` or any iterator of rows.
+    /// compiled: `&[[f64; N]]`, `Vec<Vec<f32>>`, `&[Vec<f64>]` or any iterator of rows. The numbers may be of any
+    /// type that f64 can hold.
     ///
     /// ```
     /// let xor = impasto::Dataset::from_rows(
@@ -28,12 +29,12 @@ impl Dataset {
     /// # Errors
     /// Rows of different widths, and as [`new`](Self::new), or a number outside the range of f32.
     pub fn from_rows<I, T>(
-        inputs: impl IntoIterator<Item = I>,
-        targets: impl IntoIterator<Item = T>,
+        inputs: impl IntoIterator<Item = impl AsRef<[I]>>,
+        targets: impl IntoIterator<Item = impl AsRef<[T]>>,
     ) -> Result<Self>
     where
-        I: AsRef<[f64]>,
-        T: AsRef<[f64]>,
+        I: Copy + Into<f64>,
+        T: Copy + Into<f64>,
     {
         let (inputs, input_width) = flat("input", inputs)?;
         let (targets, target_width) = flat("target", targets)?;
@@ -82,9 +83,9 @@ impl Dataset {
 }
 
 /// The numbers of all rows in f32, and the width of a row. `name` is what one number is called.
-fn flat<R: AsRef<[f64]>>(
+fn flat<N: Copy + Into<f64>>(
     name: &str,
-    rows: impl IntoIterator<Item = R>,
+    rows: impl IntoIterator<Item = impl AsRef<[N]>>,
 ) -> Result<(Vec<f32>, usize)> {
     let mut numbers = Vec::new();
     let mut width = None;
@@ -97,7 +98,7 @@ fn flat<R: AsRef<[f64]>>(
                 row.len()
             ));
         }
-        numbers.extend_from_slice(row);
+        numbers.extend(row.iter().map(|number| -> f64 { (*number).into() }));
     }
     // Without a sample there is no width, and the dataset is refused for that.
     let width = width.unwrap_or(1);
@@ -115,7 +116,8 @@ mod tests {
         let vectors = (vec![vec![1.0, 2.0], vec![3.0, 4.0]], vec![vec![5.0], vec![6.0]]);
         let borrowed = Dataset::from_rows(&vectors.0, &vectors.1);
         let owned = Dataset::from_rows(vectors.0, vectors.1);
-        for dataset in [arrays, borrowed, owned] {
+        let single = Dataset::from_rows([[1.0_f32, 2.0], [3.0, 4.0]], [[5_u8], [6]]);
+        for dataset in [arrays, borrowed, owned, single] {
             assert_eq!(dataset.expect("two samples").rows(0..2), expected);
         }
     }

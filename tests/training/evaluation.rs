@@ -142,14 +142,8 @@ fn the_zero_one_loss_is_the_share_of_samples_of_a_wrong_class() {
         let targets: Vec<f32> = (0..301 * outputs).map(target).collect();
         let dataset = Dataset::new(inputs.clone(), targets.clone(), 3, outputs).unwrap();
         let network = small(Activation::Tanh, Activation::Identity, outputs);
-        let inputs: Vec<f64> = inputs.into_iter().map(f64::from).collect();
         for engine in engines() {
-            let found: Vec<f32> = engine
-                .predict(&network, &inputs)
-                .unwrap()
-                .into_iter()
-                .map(|output| output as f32)
-                .collect();
+            let found = engine.predict(&network, &inputs).unwrap();
             let wrong = found
                 .chunks(outputs)
                 .zip(targets.chunks(outputs))

@@ -190,8 +190,8 @@ impl Run {
             // The same network on both, so that only the forward pass counts.
             let inputs = self.inputs();
             for (got, expected) in [
-                (engine.predict(&expected, &inputs), reference.predict(&expected, &inputs)),
-                (engine.logits(&expected, &inputs), reference.logits(&expected, &inputs)),
+                (engine.predict_f64(&expected, &inputs), reference.predict_f64(&expected, &inputs)),
+                (engine.logits_f64(&expected, &inputs), reference.logits_f64(&expected, &inputs)),
             ] {
                 assert_near(&what, &got.unwrap(), &expected.unwrap(), tolerance);
             }

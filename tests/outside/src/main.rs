@@ -14,7 +14,7 @@ use impasto::{
 };
 
 /// Temperature in °C and hours of light a day of the plants whose height is predicted.
-const PLANTS: [[f64; 2]; 3] = [[12.0, 9.0], [18.5, 14.0], [24.0, 11.5]];
+const PLANTS: [[f32; 2]; 3] = [[12.0, 9.0], [18.5, 14.0], [24.0, 11.5]];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -99,7 +99,7 @@ fn predict(network: &Network) -> Result<(), Box<dyn Error>> {
     let heights = engine.predict(network, PLANTS.as_flattened())?;
     for ([warmth, light], height) in PLANTS.iter().zip(heights) {
         println!(
-            "{warmth} °C, {light} h: {:.1} cm, bits {:016x}",
+            "{warmth} °C, {light} h: {:.1} cm, bits {:08x}",
             100.0 * height,
             height.to_bits()
         );
