@@ -14,7 +14,7 @@ family! {
     Activation, "activation" {
         identity: Identity as "identity";
         relu: Relu as "relu";
-        leaky_relu: LeakyRelu as "leaky-relu" { slope: f64 };
+        leaky_relu: LeakyRelu as "leaky-relu" { slope: f64 } = LEAKY_RELU;
         sigmoid: Sigmoid as "sigmoid";
         tanh: Tanh as "tanh";
         softmax: Softmax as "softmax";
@@ -22,14 +22,14 @@ family! {
         silu: Silu as "silu";
         gelu: Gelu as "gelu";
         gelu_tanh: GeluTanh as "gelu-tanh";
-        elu: Elu as "elu" { alpha: f64 };
+        elu: Elu as "elu" { alpha: f64 } = ELU;
         mish: Mish as "mish";
-        softplus: Softplus as "softplus" { beta: f64 };
-        squareplus: Squareplus as "squareplus" { b: f64 };
+        softplus: Softplus as "softplus" { beta: f64 } = SOFTPLUS;
+        squareplus: Squareplus as "squareplus" { b: f64 } = SQUAREPLUS;
         exponential: Exponential as "exponential";
-        sine: Sine as "sine" { omega: f64 };
-        finer: Finer as "finer" { omega: f64 };
-        gaussian: Gaussian as "gaussian" { sigma: f64 };
+        sine: Sine as "sine" { omega: f64 } = SINE;
+        finer: Finer as "finer" { omega: f64 } = FINER;
+        gaussian: Gaussian as "gaussian" { sigma: f64 } = GAUSSIAN;
     }
 }
 
@@ -106,9 +106,6 @@ pub(crate) trait Visitor {
 }
 
 impl Activation {
-    /// Leaky ReLU with the usual slope of 0.01.
-    pub const LEAKY_RELU: Self = Self::LeakyRelu { slope: 0.01 };
-
     /// `f(z)` of one neuron. Softmax works on whole rows instead
     /// ([`softmax`](crate::reference::softmax)); here it is the identity.
     pub fn value(self, z: f64) -> f64 {

@@ -15,8 +15,8 @@ family! {
     /// How a network's inputs are turned into those of its first layer.
     Encoding, "encoding" {
         identity: Identity as "identity";
-        frequency: Frequency as "frequency" { octaves: usize };
-        fourier: Fourier as "fourier" { features: usize, scale: f64, seed: u64 };
+        frequency: Frequency as "frequency" { octaves: usize } = FREQUENCY;
+        fourier: Fourier as "fourier" { features: usize, scale: f64, seed: u64 } = FOURIER;
     }
 }
 

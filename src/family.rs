@@ -222,14 +222,15 @@ pub(crate) fn write(
 
 /// Defines a family: its modules, its enum, the list of all, names, parsing and the dispatch to the
 /// formulas. Each line is `module: Type as "name";` or
-/// `module: Type as "name" { parameter: kind, … };`, where
-/// `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it. Those in
+/// `module: Type as "name" { parameter: kind, … } = CONSTANT;`, where
+/// `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it. `CONSTANT` is
+/// the name in capitals: a macro cannot write it. Those in
 /// `unlisted { }` are variants that are not in the list and that no text names.
 macro_rules! family {
     (
         $(#[$meta:meta])*
         $Family:ident, $family:literal {
-            $($module:ident: $Type:ident as $name:literal $({ $($field:ident: $kind:ty),+ })?;)+
+            $($module:ident: $Type:ident as $name:literal $({ $($field:ident: $kind:ty),+ } = $CONSTANT:ident)?;)+
         }
         $(unlisted {
             $($module2:ident: $Type2:ident as $name2:literal $({ $($field2:ident: $kind2:ty),+ })?;)+
@@ -261,6 +262,17 @@ macro_rules! family {
         }
 
         impl $Family {
+            $($(
+                #[doc = concat!("[`", stringify!($Type), "`](", stringify!($module), "::", stringify!($Type), ") with its default parameters.")]
+                pub const $CONSTANT: Self =
+                    Self::$Type { $($field: <$module::$Type as Formula>::DEFAULT.$field),+ };
+            )?)+
+
+            /// The constants by their names.
+            #[cfg(test)]
+            pub(crate) const CONSTANTS: &'static [(&'static str, Self)] =
+                &[$($((stringify!($CONSTANT), Self::$CONSTANT),)?)+];
+
             #[doc = concat!("Every ", $family, ", with its default parameters.")]
             pub const ALL: &'static [Self] = &[
                 $(Self::$Type $({ $($field: <$module::$Type as Formula>::DEFAULT.$field),+ })?),+
@@ -337,7 +349,7 @@ pub(crate) fn text_of(component: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, Encoding, Loss, Optimizer, Schedule};
+    use crate::{Activation, Encoding, Loss, Optimizer, Schedule, Wrapper};
     use serde::Serialize;
     use std::fmt::Display;
 
@@ -353,6 +365,30 @@ mod tests {
             let json = serde_json::to_string(&component).expect("components are plain data");
             assert!(json.contains(&format!("\"{}\"", name(component))), "{json}");
         }
+    }
+
+    #[test]
+    fn every_component_with_parameters_has_a_constant() {
+        fn check<T>(all: &[T], constants: &[(&str, T)], name: impl Fn(T) -> &'static str)
+        where
+            T: Copy + PartialEq + std::fmt::Debug + Serialize,
+        {
+            let mut left = constants.iter();
+            for component in all.iter().copied() {
+                if !super::parameters(&component).is_empty() {
+                    let constant = name(component).to_uppercase().replace('-', "_");
+                    assert_eq!(left.next(), Some(&(&*constant, component)));
+                }
+            }
+            assert_eq!(left.next(), None);
+        }
+        check(Activation::ALL, Activation::CONSTANTS, Activation::name);
+        check(Loss::ALL, Loss::CONSTANTS, Loss::name);
+        check(Optimizer::ALL, Optimizer::CONSTANTS, Optimizer::name);
+        check(Schedule::ALL, Schedule::CONSTANTS, Schedule::name);
+        check(Encoding::ALL, Encoding::CONSTANTS, Encoding::name);
+        check(Wrapper::ALL, Wrapper::CONSTANTS, Wrapper::name);
+        assert_eq!(Optimizer::SGD, Optimizer::Sgd { momentum: 0.0, nesterov: false });
     }
 
     #[test]

@@ -23,15 +23,15 @@ family! {
         squared_error_sum: SquaredErrorSum as "squared-error-sum";
         binary_cross_entropy: BinaryCrossEntropy as "binary-cross-entropy";
         softmax_cross_entropy: SoftmaxCrossEntropy as "softmax-cross-entropy";
-        huber: Huber as "huber" { delta: f64 };
+        huber: Huber as "huber" { delta: f64 } = HUBER;
         l1: L1 as "l1";
         log_cosh: LogCosh as "log-cosh";
-        relative_l1: RelativeL1 as "relative-l1" { epsilon: f64 };
-        relative_l2: RelativeL2 as "relative-l2" { epsilon: f64 };
-        relative_l2_luminance: RelativeL2Luminance as "relative-l2-luminance" { epsilon: f64 };
-        mape: Mape as "mape" { epsilon: f64 };
-        smape: Smape as "smape" { epsilon: f64 };
-        poisson: Poisson as "poisson" { log_input: bool };
+        relative_l1: RelativeL1 as "relative-l1" { epsilon: f64 } = RELATIVE_L1;
+        relative_l2: RelativeL2 as "relative-l2" { epsilon: f64 } = RELATIVE_L2;
+        relative_l2_luminance: RelativeL2Luminance as "relative-l2-luminance" { epsilon: f64 } = RELATIVE_L2_LUMINANCE;
+        mape: Mape as "mape" { epsilon: f64 } = MAPE;
+        smape: Smape as "smape" { epsilon: f64 } = SMAPE;
+        poisson: Poisson as "poisson" { log_input: bool } = POISSON;
     }
     unlisted {
         custom: Custom as "custom" { formula: CustomFormula };

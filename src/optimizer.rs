@@ -11,16 +11,16 @@ use crate::number::Number;
 family! {
     /// How a gradient becomes an update.
     Optimizer, "optimizer" {
-        sgd: Sgd as "sgd" { momentum: f64, nesterov: bool };
-        adam: Adam as "adam" { beta1: f64, beta2: f64, epsilon: f64 };
-        adamw: AdamW as "adamw" { beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 };
-        rmsprop: RmsProp as "rmsprop" { alpha: f64, epsilon: f64, momentum: f64, centered: bool };
-        adagrad: Adagrad as "adagrad" { epsilon: f64, initial_accumulator: f64 };
-        nadam: NAdam as "nadam" { beta1: f64, beta2: f64, epsilon: f64, momentum_decay: f64 };
-        lion: Lion as "lion" { beta1: f64, beta2: f64, weight_decay: f64 };
-        amsgrad: AmsGrad as "amsgrad" { beta1: f64, beta2: f64, epsilon: f64 };
-        adabound: AdaBound as "adabound" { beta1: f64, beta2: f64, epsilon: f64, final_rate: f64, gamma: f64 };
-        novograd: Novograd as "novograd" { beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64, averaging: bool };
+        sgd: Sgd as "sgd" { momentum: f64, nesterov: bool } = SGD;
+        adam: Adam as "adam" { beta1: f64, beta2: f64, epsilon: f64 } = ADAM;
+        adamw: AdamW as "adamw" { beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 } = ADAMW;
+        rmsprop: RmsProp as "rmsprop" { alpha: f64, epsilon: f64, momentum: f64, centered: bool } = RMSPROP;
+        adagrad: Adagrad as "adagrad" { epsilon: f64, initial_accumulator: f64 } = ADAGRAD;
+        nadam: NAdam as "nadam" { beta1: f64, beta2: f64, epsilon: f64, momentum_decay: f64 } = NADAM;
+        lion: Lion as "lion" { beta1: f64, beta2: f64, weight_decay: f64 } = LION;
+        amsgrad: AmsGrad as "amsgrad" { beta1: f64, beta2: f64, epsilon: f64 } = AMSGRAD;
+        adabound: AdaBound as "adabound" { beta1: f64, beta2: f64, epsilon: f64, final_rate: f64, gamma: f64 } = ADABOUND;
+        novograd: Novograd as "novograd" { beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64, averaging: bool } = NOVOGRAD;
     }
 }
 
@@ -90,14 +90,6 @@ fn constants<const COUNT: usize>(values: [f64; COUNT]) -> Constants<f64> {
 }
 
 impl Optimizer {
-    /// Plain stochastic gradient descent.
-    pub const SGD: Self = Self::Sgd { momentum: 0.0, nesterov: false };
-    /// Adam with the paper's constants: 0.9, 0.999, 1e-8.
-    pub const ADAM: Self = Self::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    /// AdamW with PyTorch's defaults: Adam's constants and a weight decay of 0.01.
-    pub const ADAMW: Self =
-        Self::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
-
     /// Numbers of state for each parameter.
     pub fn states(self) -> usize {
         struct States;

@@ -11,12 +11,12 @@ family! {
     Schedule, "schedule" {
         constant: Constant as "constant";
         cosine: Cosine as "cosine";
-        step: Step as "step" { every: usize, factor: f64 };
-        inverse: InverseScaling as "inverse" { power: f64 };
-        plateau: ReduceOnPlateau as "plateau" { factor: f64, patience: usize, threshold: f64 };
-        exponential: Exponential as "exponential" { factor: f64 };
-        exponential_steps: ExponentialSteps as "exponential-steps" { factor: f64, start: u64, end: u64, interval: u64 };
-        one_cycle: OneCycle as "one-cycle" { pct_start: f64, div_factor: f64, final_div_factor: f64 };
+        step: Step as "step" { every: usize, factor: f64 } = STEP;
+        inverse: InverseScaling as "inverse" { power: f64 } = INVERSE;
+        plateau: ReduceOnPlateau as "plateau" { factor: f64, patience: usize, threshold: f64 } = PLATEAU;
+        exponential: Exponential as "exponential" { factor: f64 } = EXPONENTIAL;
+        exponential_steps: ExponentialSteps as "exponential-steps" { factor: f64, start: u64, end: u64, interval: u64 } = EXPONENTIAL_STEPS;
+        one_cycle: OneCycle as "one-cycle" { pct_start: f64, div_factor: f64, final_div_factor: f64 } = ONE_CYCLE;
     }
 }
 

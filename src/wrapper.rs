@@ -12,11 +12,11 @@ use crate::family::{self, About, family};
 family! {
     /// A wrapper of an optimizer.
     Wrapper, "wrapper" {
-        accumulate: Accumulate as "accumulate" { batches: u64 };
-        clip_value: ClipValue as "clip-value" { limit: f64 };
-        clip_norm: ClipNorm as "clip-norm" { limit: f64 };
-        lookahead: Lookahead as "lookahead" { alpha: f64, every: u64 };
-        ema: Ema as "ema" { decay: f64, bias_correction: bool };
+        accumulate: Accumulate as "accumulate" { batches: u64 } = ACCUMULATE;
+        clip_value: ClipValue as "clip-value" { limit: f64 } = CLIP_VALUE;
+        clip_norm: ClipNorm as "clip-norm" { limit: f64 } = CLIP_NORM;
+        lookahead: Lookahead as "lookahead" { alpha: f64, every: u64 } = LOOKAHEAD;
+        ema: Ema as "ema" { decay: f64, bias_correction: bool } = EMA;
     }
 }
 
