@@ -88,6 +88,7 @@ mod random;
 mod real;
 mod resources;
 pub mod schedule;
+mod schedule_fn;
 mod segment;
 mod standardizer;
 mod state;
@@ -134,6 +135,7 @@ pub use picture::{
 pub use resources::Resources;
 pub use schedule::Schedule;
 pub use schedule::plateau::Plateau;
+pub use schedule_fn::CustomSchedule;
 pub use segment::{Segment, SegmentKind};
 pub use standardizer::Standardizer;
 pub use state::State;

@@ -5,6 +5,7 @@
 
 use crate::error::{Result, invalid_setting};
 use crate::family::{self, About, family};
+use crate::schedule_fn::CustomSchedule;
 
 family! {
     /// How the learning rate changes during training.
@@ -17,6 +18,9 @@ family! {
         exponential: Exponential as "exponential" { factor: f64 } = EXPONENTIAL;
         exponential_steps: ExponentialSteps as "exponential-steps" { factor: f64, start: u64, end: u64, interval: u64 } = EXPONENTIAL_STEPS;
         one_cycle: OneCycle as "one-cycle" { pct_start: f64, div_factor: f64, final_div_factor: f64 } = ONE_CYCLE;
+    }
+    unlisted {
+        custom: Custom as "custom" { function: CustomSchedule };
     }
 }
 

@@ -1,4 +1,4 @@
-//! Gradients as values, and updates with them: what losses of the caller's are built from.
+//! Losses and schedules of the caller's, and gradients as values, which other losses are built from.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared module has more than this file needs")]
@@ -9,7 +9,7 @@ use common::engines;
 use impasto::reference::{self, ReferenceEngine};
 use impasto::{
     Activation, Backend, Dataset, Encoding, Engine, Initialization, Loss, LossFn, Network,
-    Optimizer, Plan, Step, Trainer, Wrappers,
+    Optimizer, Plan, Schedule, Step, Trainer, Wrappers,
 };
 use pollster::block_on;
 
@@ -280,6 +280,54 @@ fn a_loss_of_the_caller_is_refused_where_it_cannot_be() {
     assert!(loss == loss && loss != Loss::custom(Squared { has_wgsl: false }));
     let error = "custom".parse::<Loss>().unwrap_err().to_string();
     assert!(error.contains("there is no loss 'custom'"), "{error}");
+}
+
+#[test]
+fn a_schedule_of_the_caller_trains_as_its_twin_that_is_built_in() {
+    let dataset = Dataset::new(numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2), 3, 4).unwrap();
+    let network = network(Activation::Tanh, Activation::Identity, Encoding::Identity);
+    let own = Schedule::custom(|step, steps| Schedule::Cosine.multiplier(step, steps, 1));
+    for engine in engines() {
+        let train = |schedule| {
+            let trainer =
+                Trainer { schedule, warm_up: 3, batch_size: 5, epochs: 4, ..Trainer::default() };
+            let mut trained = network.clone();
+            trainer.fit(&engine, &mut trained, &dataset).unwrap();
+            trained
+        };
+        assert_eq!(train(own), train(Schedule::Cosine), "{}", engine.device());
+    }
+}
+
+#[test]
+fn a_schedule_of_the_caller_is_refused_where_it_cannot_be() {
+    let dataset = Dataset::new(numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2), 3, 4).unwrap();
+    let network = network(Activation::Tanh, Activation::Identity, Encoding::Identity);
+    let begin = |engine: &Engine, schedule| {
+        let trainer = Trainer { schedule, batch_size: 5, epochs: 2, ..Trainer::default() };
+        trainer.begin(engine, &network, &dataset).unwrap()
+    };
+    for engine in engines() {
+        for factor in [f64::NAN, f64::INFINITY, -0.5] {
+            let schedule = Schedule::custom(move |step, _| if step < 4 { 1.0 } else { factor });
+            let mut run = begin(&engine, schedule);
+            let error = run.run().unwrap_err().to_string();
+            assert!(error.contains("step 4 has a learning rate of"), "{error}");
+        }
+        // A factor of 0 is a step that changes almost nothing.
+        let mut run = begin(&engine, Schedule::custom(|_, _| 0.0));
+        run.run().unwrap();
+        let error = run.state().unwrap().encode().unwrap_err().to_string();
+        assert!(error.contains("a schedule of the caller's cannot be written"), "{error}");
+    }
+    let schedule = Schedule::custom(|_, _| 1.0);
+    assert_eq!(schedule.to_string(), "custom");
+    assert!(schedule == schedule && schedule != Schedule::custom(|_, _| 1.0));
+    let error = "custom".parse::<Schedule>().unwrap_err().to_string();
+    assert!(error.contains("there is no schedule 'custom'"), "{error}");
+    let read = serde_json::from_str::<Schedule>(r#"{"custom":{"function":0}}"#);
+    let error = read.unwrap_err().to_string();
+    assert!(error.contains("a schedule of the caller's cannot be written or read"), "{error}");
 }
 
 #[test]
