@@ -255,7 +255,8 @@ impl Training {
     }
 
     /// The parameters learned so far, in the order of [`Network::parameters`]: those of the best epoch
-    /// where early stopping validates.
+    /// where early stopping validates, which [`Trainer::fit_async`] results in. For the last step, see
+    /// [`predict_async`](Self::predict_async).
     ///
     /// # Errors
     /// A device that failed.

@@ -59,6 +59,9 @@ impl Training {
     /// The outputs of the network as it is after the last step, `[samples, outputs]`, for `inputs`,
     /// `[samples, inputs]`. The device computes them where it trains; nothing else is uploaded.
     ///
+    /// They follow the course of the run, from step to step. Where early stopping keeps the best epoch,
+    /// [`network_async`](Self::network_async) gives the network of that epoch instead, as `fit` does.
+    ///
     /// # Errors
     /// Inputs that are no whole samples, or a device that failed.
     pub async fn predict_async(&mut self, inputs: &[f32]) -> Result<Vec<f32>> {
@@ -68,7 +71,8 @@ impl Training {
         Ok(outputs.into_iter().map(|output| output as f32).collect())
     }
 
-    /// The loss that is trained, of `dataset`, for the network as it is after the last step.
+    /// The loss that is trained, of `dataset`, for the network as it is after the last step, not that of the
+    /// best epoch; see [`predict_async`](Self::predict_async).
     ///
     /// # Errors
     /// Samples that do not fit the network or the loss, or a device that failed.
@@ -77,7 +81,8 @@ impl Training {
         self.pipeline.evaluate_now(dataset, self.trainer.loss).await
     }
 
-    /// The `metrics` of `dataset` for the network as it is after the last step.
+    /// The `metrics` of `dataset` for the network as it is after the last step, not that of the best epoch; see
+    /// [`predict_async`](Self::predict_async).
     ///
     /// # Errors
     /// As [`evaluate_async`](Self::evaluate_async).
