@@ -14,7 +14,6 @@ use crate::segment::{self, Segment};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::path::Path;
 
 /// The metadata's key.
@@ -50,8 +49,7 @@ fn is_zero(epochs: &u64) -> bool {
 }
 
 impl Network {
-    /// Writes the network to a file, whole or not at all. PyTorch reads it too; see [`save`], which also takes
-    /// texts for the file's metadata.
+    /// Writes the network to a file, whole or not at all. PyTorch reads it too.
     ///
     /// ```
     /// use impasto::{Activation, Network};
@@ -65,10 +63,10 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, or a parameter is outside the range of f32.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        save(path.as_ref(), self, &HashMap::<String, String>::new())
+        crate::files::write(path.as_ref(), &self.encode()?)
     }
 
     /// Reads a network that [`save`](Self::save) or the example `paint` wrote. Its parameters are
@@ -77,31 +75,87 @@ impl Network {
     /// # Errors
     /// The file cannot be read, or contains no such network.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(load(path.as_ref())?.0)
+        Ok(Self::load_with(path)?.0)
+    }
+
+    /// [`save`](Self::save) with texts of the caller's, each under a key, in the metadata of the file.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Tanh).build()?;
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("network.safetensors");
+    /// network.save_with(&path, [("inputs", "warmth in °C, light in hours")])?;
+    /// let (network, texts) = Network::load_with(&path)?;
+    /// assert_eq!(texts["inputs"], "warmth in °C, light in hours");
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), or a text has the key `impasto`, which describes the network.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save_with(
+        &self,
+        path: impl AsRef<Path>,
+        texts: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Result<()> {
+        crate::files::write(path.as_ref(), &self.encode_with(texts)?)
+    }
+
+    /// [`load`](Self::load) with the texts that were saved with the network.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(path: impl AsRef<Path>) -> Result<(Self, HashMap<String, String>)> {
+        let path = path.as_ref();
+        let bytes = read_file(path, MOST_BYTES)?;
+        from_bytes(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+    }
+
+    /// The bytes of a file that [`save`](Self::save) would write.
+    ///
+    /// # Errors
+    /// The network is too large for the format, or a parameter is outside the range of f32.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        encoded(self, &HashMap::new())
+    }
+
+    /// The network in the bytes of a file that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// It is no such network.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        Ok(Self::decode_with(bytes)?.0)
+    }
+
+    /// The bytes of a file that [`save_with`](Self::save_with) would write.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), or a text has the key `impasto`, which describes the network.
+    pub fn encode_with(
+        &self,
+        texts: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Result<Vec<u8>> {
+        let texts = texts.into_iter();
+        let texts = texts.map(|(key, text)| (key.as_ref().to_string(), text.as_ref().to_string()));
+        encoded(self, &texts.collect())
+    }
+
+    /// [`decode`](Self::decode) with the texts that were saved with the network.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_with(bytes: &[u8]) -> Result<(Self, HashMap<String, String>)> {
+        from_bytes(bytes)
+            .map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
     }
 }
 
-/// Writes `network` to `path`, whole or not at all. `extra` are further texts for the metadata.
-///
-/// # Errors
-/// The file cannot be written, or a text has the key `impasto`, which describes the network.
-#[cfg(not(target_arch = "wasm32"))]
-pub fn save<S: BuildHasher>(
-    path: &Path,
-    network: &Network,
-    extra: &HashMap<String, String, S>,
-) -> Result<()> {
-    crate::files::write(path, &encode(network, extra)?)
-}
-
-/// Reads a network that [`save`] wrote, and the texts that were saved with it.
-///
-/// # Errors
-/// The file cannot be read, or is no such network.
-pub fn load(path: impl AsRef<Path>) -> Result<(Network, HashMap<String, String>)> {
-    let path = path.as_ref();
-    let bytes = read_file(path, MOST_BYTES)?;
-    from_bytes(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+/// The bytes of a network's file with these texts.
+fn encoded(network: &Network, texts: &HashMap<String, String>) -> Result<Vec<u8>> {
+    to_bytes(network, texts, &[])
+        .map_err(|reason| Error::Format(format!("the network cannot be saved: {reason}")))
 }
 
 /// The bytes of a regular file of at most so many.
@@ -122,27 +176,6 @@ fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
         });
     }
     std::fs::read(path).map_err(unreadable)
-}
-
-/// The bytes of a file that [`save`] would write.
-///
-/// # Errors
-/// A text has the key `impasto`, or the network is too large for the format.
-pub fn encode<S: BuildHasher>(
-    network: &Network,
-    extra: &HashMap<String, String, S>,
-) -> Result<Vec<u8>> {
-    let extra = extra.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
-    to_bytes(network, &extra, &[])
-        .map_err(|reason| Error::Format(format!("the network cannot be saved: {reason}")))
-}
-
-/// The network in the bytes of a file that [`save`] wrote, and the texts that were saved with it.
-///
-/// # Errors
-/// It is no such network.
-pub fn decode(bytes: &[u8]) -> Result<(Network, HashMap<String, String>)> {
-    from_bytes(bytes).map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
 }
 
 /// The file's bytes, or why there are none.
@@ -380,16 +413,15 @@ mod tests {
     #[test]
     fn dropout_is_saved_where_there_is_any() {
         let builder = || Network::builder(2).hidden(&[3, 4], Activation::Relu);
-        let none = HashMap::<String, String>::new();
         let network = |builder: crate::Builder| {
             builder.output(1, Activation::Identity).build().expect("a network")
         };
         let dropping = network(builder().dropout(0.25));
-        let bytes = encode(&dropping, &none).expect("encodes");
-        assert_eq!(decode(&bytes).expect("decodes").0.layers(), dropping.layers());
+        let bytes = dropping.encode().expect("encodes");
+        assert_eq!(Network::decode(&bytes).expect("decodes").layers(), dropping.layers());
         let header = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(header(&bytes).contains("[0.25,0.25,0.0]"));
-        let bytes = encode(&network(builder()), &none).expect("encodes");
+        let bytes = network(builder()).encode().expect("encodes");
         assert!(!header(&bytes).contains("dropout"));
     }
 
@@ -402,13 +434,13 @@ mod tests {
             .biases(Initialization::Uniform { low: -1.0, high: 1.0 })
             .build()
             .expect("a small network");
-        let bytes = encode(&network, &HashMap::new()).expect("written");
+        let bytes = network.encode().expect("written");
         let tensors = SafeTensors::deserialize(&bytes).expect("read");
         let mut names = tensors.names();
         names.sort_unstable();
         let weights = ["layers.0.weight", "layers.1.weight", "layers.2.weight"];
         assert_eq!(names, [weights[0], "layers.1.bias", weights[1], weights[2]]);
-        let (back, _) = decode(&bytes).expect("read");
+        let back = Network::decode(&bytes).expect("read");
         assert_eq!(back.layers(), network.layers());
         let rounded: Vec<f64> = network.parameters().iter().map(|p| f64::from(*p as f32)).collect();
         assert_eq!(back.parameters(), rounded);
@@ -417,11 +449,11 @@ mod tests {
     #[test]
     fn metadata_under_the_key_of_the_description_is_refused() {
         let extra = HashMap::from([(KEY.to_string(), "of a duck".to_string())]);
-        let message = encode(&network(), &extra).expect_err("refused").to_string();
+        let message = network().encode_with(&extra).expect_err("refused").to_string();
         assert!(message.contains("the key 'impasto'") && message.contains("another"), "{message}");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("duck.safetensors");
-        let refused = save(&path, &network(), &extra).expect_err("refused");
+        let refused = network().save_with(&path, &extra).expect_err("refused");
         assert_eq!(refused.to_string(), message);
         assert!(!path.exists());
     }

@@ -31,7 +31,7 @@
 //! |---|---|---|---|
 //! | `gpu` | the GPU engine | `wgpu`, `futures-intrusive`, `dirs`, `tempfile` | [`Backend::Auto`] opens the CPU engine, and [`Backend::Gpu`] is an error |
 //! | `pictures` | [`Picture`], [`Subject`] and painting, [`psnr`] and [`ssim`] | `image`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
-//! | `safetensors` | [`Network::save`] and [`load`](Network::load), [`encode`] and [`decode`], [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
+//! | `safetensors` | [`Network::save`], [`load`](Network::load), [`encode`](Network::encode) and [`decode`](Network::decode), [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
 //! | `threads` | training and prediction on all cores, and training beside the caller | `rayon`, `futures-intrusive` | the CPU engine works on the calling thread |
 //! | `ndarray` (off) | `Dataset::from_arrays` | `ndarray` | slices and vectors |
 //! | `relaxed-simd` (off) | in WebAssembly, a product and an addition in one instruction | | two instructions |
@@ -103,10 +103,6 @@ pub mod wrapper;
 mod wrappers;
 
 pub use activation::Activation;
-#[cfg(all(feature = "safetensors", not(target_arch = "wasm32")))]
-pub use checkpoint::save;
-#[cfg(feature = "safetensors")]
-pub use checkpoint::{decode, encode, load};
 pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};
 pub use encoding::Encoding;

@@ -18,7 +18,6 @@ use impasto::{
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -137,23 +136,21 @@ fn check(target: &str, accepts: fn(&[u8]) -> bool, write_seeds: fn()) {
 #[test]
 fn saved_networks() {
     check("network", targets::network, || {
-        let none = HashMap::<String, String>::new();
-        let encode = |network: &Network, texts: &HashMap<String, String>| {
-            impasto::encode(network, texts).expect("a small network")
-        };
+        let encode = |network: &Network| network.encode().expect("a small network");
         let builder = Network::builder(2).encoding(Encoding::Frequency { octaves: 2 });
         let encoded = builder.hidden(&[3], Activation::LeakyRelu { slope: 0.25 });
         let encoded = encoded.output(2, Activation::Identity).build().expect("a network");
-        put("network", "encoded.safetensors", &encode(&encoded, &none));
+        put("network", "encoded.safetensors", &encode(&encoded));
         let dropping = Network::builder(2).hidden(&[3], Activation::Tanh).dropout(0.25);
         let dropping = dropping.layer(3, Activation::Softmax, false).build().expect("a network");
-        put("network", "dropping.safetensors", &encode(&dropping, &none));
+        put("network", "dropping.safetensors", &encode(&dropping));
         let painting = Network::builder(2).output(3, Activation::Sigmoid).build();
         let painting = painting.expect("a network");
         let picture = Picture::new(5, 4, 3, 255, vec![9; 60]).expect("5×4");
         let subject = Subject::new(&picture, Encoding::Identity, false);
         let texts = subject.to_metadata().expect("texts");
-        put("network", "painting.safetensors", &encode(&painting, &texts));
+        let bytes = painting.encode_with(&texts).expect("a small network");
+        put("network", "painting.safetensors", &bytes);
     });
 }
 

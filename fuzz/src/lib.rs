@@ -21,9 +21,9 @@ const MOST_SAMPLES: usize = 64;
 
 /// A saved network. It survives another round through a file, and predicts.
 pub fn network(bytes: &[u8]) -> bool {
-    let Ok((network, texts)) = impasto::decode(bytes) else { return false };
-    let again = impasto::encode(&network, &texts).expect("what was read can be written");
-    let (read, texts_read) = impasto::decode(&again).expect("what was written can be read");
+    let Ok((network, texts)) = Network::decode_with(bytes) else { return false };
+    let again = network.encode_with(&texts).expect("what was read can be written");
+    let (read, texts_read) = Network::decode_with(&again).expect("what was written can be read");
     assert_eq!((read.layers(), read.encoding()), (network.layers(), network.encoding()));
     assert_eq!((read.parameters(), texts_read), (network.parameters(), texts.clone()));
     // Saved by `paint`, or not.

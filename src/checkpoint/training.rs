@@ -1,6 +1,6 @@
 //! Training runs in files: a saved network with the state of its training.
 //!
-//! A saved run is a saved network with more tensors and metadata. [`load`](crate::load) reads what was learned
+//! A saved run is a saved network with more tensors and metadata. [`Network::load`] reads what was learned
 //! so far from it. The names of the other tensors are those of the segments behind a prefix:
 //!
 //! | prefix | contents |

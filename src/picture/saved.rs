@@ -12,7 +12,7 @@ impl Subject {
     /// The file cannot be read, or contains no network or no subject.
     pub fn load(path: impl AsRef<Path>) -> Result<(Network, Self)> {
         let path = path.as_ref();
-        let (network, texts) = crate::checkpoint::load(path)?;
+        let (network, texts) = Network::load_with(path)?;
         let subject = Self::from_metadata(&network, &texts).map_err(|error| match error {
             Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
             other => other,
@@ -25,7 +25,7 @@ impl Subject {
     /// # Errors
     /// They contain no network or no subject.
     pub fn decode(bytes: &[u8]) -> Result<(Network, Self)> {
-        let (network, texts) = crate::checkpoint::decode(bytes)?;
+        let (network, texts) = Network::decode_with(bytes)?;
         let subject = Self::from_metadata(&network, &texts)?;
         Ok((network, subject))
     }
@@ -37,7 +37,7 @@ impl Subject {
     /// The file cannot be written.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<Path>, network: &Network) -> Result<()> {
-        crate::checkpoint::save(path.as_ref(), network, &self.to_metadata()?)
+        network.save_with(path, &self.to_metadata()?)
     }
 
     /// The bytes of a file that [`save`](Self::save) would write.
@@ -45,6 +45,6 @@ impl Subject {
     /// # Errors
     /// The network is too large for the format.
     pub fn encode(&self, network: &Network) -> Result<Vec<u8>> {
-        crate::checkpoint::encode(network, &self.to_metadata()?)
+        network.encode_with(&self.to_metadata()?)
     }
 }

@@ -52,7 +52,7 @@ impl Subject {
         if self.classify { Activation::Softmax } else { Activation::Identity }
     }
 
-    /// The texts to save with the network ([`encode`](crate::encode), [`save`](crate::save)).
+    /// The texts to save with the network (`Network::save_with`).
     ///
     /// # Errors
     /// None; the type is that of the JSON library.

@@ -3,7 +3,6 @@
 use crate::common;
 use crate::pictures;
 use crate::studio::{Run, Studio};
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// So many epochs that a test would notice if training started.
@@ -275,7 +274,7 @@ fn saved_networks_that_cannot_be_used() {
     studio.put_bytes("foreign", &foreign);
     let network =
         impasto::Network::builder(2).output(3, impasto::Activation::Identity).build().unwrap();
-    impasto::save(&studio.path("plain"), &network, &HashMap::new()).unwrap();
+    network.save(studio.path("plain")).unwrap();
     for (subject, name) in [
         (
             r#"{"width":2,"height":2,"channels":4,"maximum":255,"centered":true,"classify":false}"#,
@@ -295,8 +294,7 @@ fn saved_networks_that_cannot_be_used() {
         ),
         ("{}", "blank"),
     ] {
-        let extra = HashMap::from([("picture".to_string(), subject.to_string())]);
-        impasto::save(&studio.path(name), &network, &extra).unwrap();
+        network.save_with(studio.path(name), [("picture", subject)]).unwrap();
     }
     for (name, words) in [
         ("missing", &["missing"][..]),

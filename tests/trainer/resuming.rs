@@ -3,8 +3,8 @@
 use super::common::engines;
 use super::{fit, hill, network, trainer};
 use impasto::{
-    Dataset, EarlyStopping, Ema, Engine, Error, Event, Optimizer, Schedule, Summary, Trainer,
-    Training, TrainingState, Wrappers,
+    Dataset, EarlyStopping, Ema, Engine, Error, Event, Network, Optimizer, Schedule, Summary,
+    Trainer, Training, TrainingState, Wrappers,
 };
 use pollster::block_on;
 use std::ops::ControlFlow;
@@ -111,13 +111,12 @@ fn a_saved_run_is_a_saved_network_too() {
     let mut training = begin(&trainer(2), &Engine::from(&engine));
     block_on(training.run_async()).unwrap();
     let state = block_on(training.state_async()).unwrap();
-    let (network, _) = impasto::decode(&state.encode().unwrap()).unwrap();
+    let network = Network::decode(&state.encode().unwrap()).unwrap();
     let rounded: Vec<f64> =
         state.network().parameters().iter().map(|p| f64::from(*p as f32)).collect();
     assert_eq!(network.parameters(), rounded);
     // But a saved network is no run.
-    let none = std::collections::HashMap::<String, String>::new();
-    let error = TrainingState::decode(&impasto::encode(&network, &none).unwrap()).unwrap_err();
+    let error = TrainingState::decode(&network.encode().unwrap()).unwrap_err();
     assert!(error.to_string().contains("no run that could go on"), "{error}");
 }
 
@@ -227,7 +226,6 @@ fn parameters_beyond_single_precision_are_not_saved() {
     let mut parameters = network.parameters().to_vec();
     parameters[1] = 1e39;
     network.set_parameters(&parameters).unwrap();
-    let none = std::collections::HashMap::<String, String>::new();
-    let error = impasto::encode(&network, &none).unwrap_err().to_string();
+    let error = network.encode().unwrap_err().to_string();
     assert!(error.contains("parameter 1 is 1e39, outside the range of f32"), "{error}");
 }

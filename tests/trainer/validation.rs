@@ -260,8 +260,8 @@ fn another_fit_takes_the_samples_in_other_orders() {
         assert_eq!(twice.epochs_trained(), 6);
         // A saved network goes on as the network itself, but for the rounding of the reference.
         if engine.device().backend != Backend::Reference {
-            let bytes = impasto::encode(&once, &std::collections::HashMap::<_, String>::new());
-            let (mut loaded, _) = impasto::decode(&bytes.unwrap()).unwrap();
+            let bytes = once.encode();
+            let mut loaded = Network::decode(&bytes.unwrap()).unwrap();
             train(&mut loaded);
             assert_eq!(loaded, twice, "{}", engine.device());
         }

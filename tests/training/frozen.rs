@@ -5,7 +5,6 @@ use crate::{batches_of_four, engines, small};
 use impasto::reference::ReferenceEngine;
 use impasto::{Activation, Engine, Network, Optimizer, Plan, Step, Wrappers};
 use pollster::block_on;
-use std::collections::HashMap;
 
 /// Plans whose updates change parameters in every way there is.
 fn plans() -> Vec<Plan> {
@@ -140,8 +139,8 @@ fn files_contain_which_layers_are_frozen() {
     let mut network = small(Activation::Tanh, Activation::Identity, 2);
     network.freeze(0..1).unwrap();
     network.freeze(2..3).unwrap();
-    let bytes = impasto::encode(&network, &HashMap::<String, String>::new()).unwrap();
-    let (mut back, _) = impasto::decode(&bytes).unwrap();
+    let bytes = network.encode().unwrap();
+    let mut back = Network::decode(&bytes).unwrap();
     assert_eq!(back.layers(), network.layers());
     back.unfreeze(0..3).unwrap();
     assert!(back.layers().iter().all(|layer| !layer.frozen));

@@ -481,7 +481,7 @@ mod tests {
         let network =
             Network::builder(2).output(2, Activation::Softmax).build().expect("a network");
         let subject = Subject::new(&ghost, network.encoding(), true);
-        let saved = impasto::encode(&network, &subject.to_metadata().expect("a text"));
+        let saved = network.encode_with(&subject.to_metadata().expect("a text"));
         let saved = saved.expect("a file");
         assert!(block_on(Painter::open(options(), &saved)).is_ok());
         assert!(block_on(Painter::create(options(), ghost, Some(&saved))).is_err());
@@ -525,7 +525,7 @@ mod tests {
             Subject { maximum: 7, ..subject },
         ] {
             let texts = subject.to_metadata().expect("a text");
-            let saved = impasto::encode(&painter.network, &texts).expect("a file");
+            let saved = painter.network.encode_with(&texts).expect("a file");
             assert!(block_on(Painter::open(options(), &saved)).is_err(), "{subject:?}");
         }
     }
