@@ -46,6 +46,8 @@ struct Description {
     trainer: Trainer,
     course: Course,
     samples: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    validating: Option<usize>,
     batches: u64,
     vectors: usize,
     best: Option<u64>,
@@ -93,12 +95,23 @@ impl TrainingState {
 }
 
 fn run_to_bytes(run: &TrainingState) -> std::result::Result<Vec<u8>, String> {
-    let TrainingState { trainer, network, session, best, course, samples, epoch, summary } = run;
+    let TrainingState {
+        trainer,
+        network,
+        session,
+        best,
+        course,
+        samples,
+        validating,
+        epoch,
+        summary,
+    } = run;
     let description = Description {
         format: 1,
         trainer: trainer.clone(),
         course: *course,
         samples: *samples,
+        validating: *validating,
         batches: session.batches,
         vectors: session.vectors.len(),
         best: *best,
@@ -135,8 +148,18 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
     let text = metadata.get(KEY).ok_or(
         "it contains a network, but no run that could go on: train it with a warm-up instead",
     )?;
-    let Description { format, trainer, course, samples, batches, vectors, best, epoch, summary } =
-        serde_json::from_str(text).map_err(|e| format!("its '{KEY}' entry: {e}"))?;
+    let Description {
+        format,
+        trainer,
+        course,
+        samples,
+        validating,
+        batches,
+        vectors,
+        best,
+        epoch,
+        summary,
+    } = serde_json::from_str(text).map_err(|e| format!("its '{KEY}' entry: {e}"))?;
     if format != 1 {
         return Err(format!("its run has format {format}, and this version reads format 1"));
     }
@@ -164,7 +187,17 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
         all.push(found.ok_or(format!("it lacks vector {place} of the optimizer's state"))?);
     }
     let session = State { parameters, vectors: all, batches };
-    Ok(TrainingState { trainer, network, session, best, course, samples, epoch, summary })
+    Ok(TrainingState {
+        trainer,
+        network,
+        session,
+        best,
+        course,
+        samples,
+        validating,
+        epoch,
+        summary,
+    })
 }
 
 /// The vector whose tensors have a prefix, in the network's order, if they are in the file.

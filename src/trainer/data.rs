@@ -73,7 +73,12 @@ impl TrainingData {
 
     /// How many samples there are, those to validate with among them.
     pub(super) fn len(&self) -> usize {
-        self.training.len() + self.validation.as_ref().map_or(0, Dataset::len)
+        self.training.len() + self.validating()
+    }
+
+    /// How many samples validate.
+    pub(super) fn validating(&self) -> usize {
+        self.validation.as_ref().map_or(0, Dataset::len)
     }
 }
 

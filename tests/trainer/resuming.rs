@@ -121,6 +121,22 @@ fn a_saved_run_is_a_saved_network_too() {
 }
 
 #[test]
+fn validation_samples_stay_what_they_are_from_the_first_step_on() {
+    let (training, validation) = hill().split(0.25, 3).unwrap();
+    let engine = impasto::reference::ReferenceEngine::new();
+    let both = (&training, &validation);
+    let mut run = trainer(2).begin(&engine, &network(), both).unwrap();
+    let state = TrainingState::decode(&run.state().unwrap().encode().unwrap()).unwrap();
+    assert!(Training::resume(&engine, both, &state).is_ok());
+    let all = hill();
+    let error = Training::resume(&engine, &all, &state).unwrap_err().to_string();
+    assert!(error.contains("20 samples to validate with cannot go on with 0"), "{error}");
+    let (training, validation) = all.split(0.5, 3).unwrap();
+    let error = Training::resume(&engine, (&training, &validation), &state).unwrap_err();
+    assert!(error.to_string().contains("cannot go on with 40"), "{error}");
+}
+
+#[test]
 fn what_does_not_fit_a_run_is_refused() {
     let engine = impasto::reference::ReferenceEngine::new();
     let mut training = begin(&trainer(2), &Engine::from(&engine));

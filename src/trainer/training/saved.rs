@@ -62,6 +62,8 @@ pub struct TrainingState {
     pub(crate) course: Course,
     /// How many samples there are, those to validate with among them.
     pub(crate) samples: usize,
+    /// How many of them validate; `None` in a file that does not say so.
+    pub(crate) validating: Option<usize>,
     pub(crate) epoch: OpenEpoch,
     pub(crate) summary: Summary,
 }
@@ -119,6 +121,7 @@ impl Training {
             best: self.judge.best().map(|best| best.epoch),
             course: Course::of(&self.trainer),
             samples: self.data.len(),
+            validating: Some(self.data.validating()),
             epoch: self.epoch,
             summary: self.summary.clone(),
         })
@@ -128,7 +131,7 @@ impl Training {
     /// engine. `data` must contain the samples that the run was begun with, in their order.
     ///
     /// # Errors
-    /// Another number of samples or other widths than the run was begun with, settings that
+    /// Another number of samples, to train on or to validate with, or other widths than the run was begun with, settings that
     /// do not fit the state, or a device that failed.
     pub async fn resume_async(
         engine: impl Into<Engine>,
@@ -178,6 +181,14 @@ impl Training {
     async fn from_state(engine: Engine, data: TrainingData, state: &TrainingState) -> Result<Self> {
         let TrainingState { trainer, network, session, best, epoch, summary, course, .. } = state;
         trainer.check(network)?;
+        if let Some(validating) = state.validating
+            && validating != data.validating()
+        {
+            return invalid_shape(format!(
+                "a run that was begun with {validating} samples to validate with cannot go on with {}",
+                data.validating()
+            ));
+        }
         if *course != Course::of(trainer) {
             return invalid_setting(
                 "a run cannot go on with another batch size, seed, order of the samples or validation \
