@@ -1,36 +1,122 @@
-//! Standardization of inputs: means of 0 and standard deviations of 1.
+//! Standardization of inputs and targets: means of 0 and standard deviations of 1.
 
 use crate::dataset::Dataset;
 use crate::encoding::Encoding;
-use crate::error::{Result, invalid_setting, invalid_shape};
+use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
 use crate::network::Network;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// Shifts and scales each input so that it has mean 0 and standard deviation 1 over the samples that it was
-/// fitted to. Networks learn faster from such inputs.
+/// Shifts and scales each input, or each target, so that it has mean 0 and standard deviation 1 over the samples
+/// that it was fitted to. Networks learn faster from such inputs, and a regression from such targets.
 ///
-/// After training, [`fold_into`](Self::fold_into) makes it a part of the network, which then takes inputs as
-/// they were before, and is saved that way.
+/// After training, [`fold_into`](Self::fold_into) makes it a part of the network, which then takes inputs, or
+/// gives outputs, in their own units, and is saved that way:
 ///
 /// ```
 /// use impasto::reference::ReferenceEngine;
 /// use impasto::{Activation, Dataset, Engine, Network, Standardizer, Trainer};
 ///
-/// let raw = Dataset::from_rows(&[[1950.0], [1980.0], [2010.0]], &[[0.1], [0.2], [0.3]])?;
-/// let standardizer = Standardizer::fit(&raw);
+/// // The price of a house by its year.
+/// let raw = Dataset::from_rows(&[[1950.0], [1980.0], [2010.0]], &[[1e5], [2e5], [3e5]])?;
+/// let (inputs, targets) = (Standardizer::fit(&raw), Standardizer::fit_targets(&raw));
+/// let samples = targets.apply(&inputs.apply(&raw)?)?;
+///
 /// let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
 /// let trainer = Trainer { epochs: 300, learning_rate: 0.02, ..Trainer::default() };
 /// let engine = Engine::from(ReferenceEngine::new());
-/// let samples = standardizer.apply(&raw)?;
 /// trainer.fit(&engine, &mut network, &samples)?;
-/// standardizer.fold_into(&mut network)?;
-/// let output = engine.predict(&network, &[1995.0])?[0];
-/// assert!((output - 0.25).abs() < 1e-2);
+///
+/// inputs.fold_into(&mut network)?;
+/// targets.fold_into(&mut network)?;
+/// let price = engine.predict(&network, &[1995.0])?[0];
+/// assert!((price - 2.5e5).abs() < 1e4);
 /// # Ok::<(), impasto::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Not every network can take it. Then it can be written as JSON, beside the network in the same file:
+///
+#[cfg_attr(feature = "safetensors", doc = "```")]
+#[cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
+/// use impasto::{Activation, Dataset, Encoding, Network, Standardizer};
+///
+/// let raw = Dataset::from_rows(&[[1950.0], [1980.0], [2010.0]], &[[1e5], [2e5], [3e5]])?;
+/// let standardizers = (Standardizer::fit(&raw), Standardizer::fit_targets(&raw));
+/// // The encoding is before the first layer.
+/// let builder = Network::builder(1).encoding(Encoding::FREQUENCY);
+/// let network = builder.output(1, Activation::Identity).build()?;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("prices.safetensors");
+/// let text = serde_json::to_string(&standardizers)?;
+/// network.save_with(&path, [("standardizers", text)])?;
+///
+/// // Later, in another program:
+/// let (network, texts) = Network::load_with(&path)?;
+/// let (inputs, targets): (Standardizer, Standardizer) =
+///     serde_json::from_str(&texts["standardizers"])?;
+/// assert_eq!((&inputs, &targets), (&standardizers.0, &standardizers.1));
+///
+/// let engine = impasto::Engine::open(impasto::Backend::Cpu)?;
+/// let mut numbers = [1995.0];
+/// inputs.apply_to(&mut numbers)?;
+/// let mut prices = engine.predict(&network, &numbers)?;
+/// targets.invert(&mut prices)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Standardizer {
+    of: Side,
     means: Vec<f64>,
     deviations: Vec<f64>,
+}
+
+/// What a standardizer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Side {
+    Inputs,
+    Targets,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inputs => "inputs",
+            Self::Targets => "targets",
+        })
+    }
+}
+
+/// What was read, before it is checked.
+#[derive(Deserialize)]
+struct Unchecked {
+    of: Side,
+    means: Vec<f64>,
+    deviations: Vec<f64>,
+}
+
+impl TryFrom<Unchecked> for Standardizer {
+    type Error = String;
+    fn try_from(read: Unchecked) -> std::result::Result<Self, String> {
+        let Unchecked { of, means, deviations } = read;
+        if means.is_empty() || means.len() != deviations.len() {
+            return Err(format!(
+                "a standardizer has as many means as deviations, at least 1, not {} and {}",
+                means.len(),
+                deviations.len()
+            ));
+        }
+        if let Some(mean) = means.iter().find(|mean| !mean.is_finite()) {
+            return Err(format!("a mean of a standardizer is {mean}"));
+        }
+        if let Some(deviation) = deviations.iter().find(|d| !(d.is_finite() && **d > 0.0)) {
+            return Err(format!(
+                "a deviation of a standardizer is {deviation}: it must be above 0"
+            ));
+        }
+        Ok(Self { of, means, deviations })
+    }
 }
 
 impl Standardizer {
@@ -38,47 +124,69 @@ impl Standardizer {
     /// without the weights of samples, divided by the number of samples, and 1 for an input that is
     /// constant.
     pub fn fit(dataset: &Dataset) -> Self {
-        let width = dataset.input_width();
-        let (mut inputs, mut targets) = (vec![0.0; width], vec![0.0; dataset.target_width()]);
+        Self::of(Side::Inputs, dataset)
+    }
+
+    /// [`fit`](Self::fit) for the targets.
+    pub fn fit_targets(dataset: &Dataset) -> Self {
+        Self::of(Side::Targets, dataset)
+    }
+
+    fn of(of: Side, dataset: &Dataset) -> Self {
+        let (mut inputs, mut targets) =
+            (vec![0.0; dataset.input_width()], vec![0.0; dataset.target_width()]);
+        let width = match of {
+            Side::Inputs => inputs.len(),
+            Side::Targets => targets.len(),
+        };
         let mut mean_of = |term: &dyn Fn(usize, f64) -> f64| {
             let mut sums = vec![0.0; width];
             for sample in 0..dataset.len() {
                 dataset.read(sample, &mut inputs, &mut targets);
-                for (place, (sum, input)) in sums.iter_mut().zip(&inputs).enumerate() {
-                    *sum += term(place, f64::from(*input));
+                let row = match of {
+                    Side::Inputs => &inputs,
+                    Side::Targets => &targets,
+                };
+                for (place, (sum, number)) in sums.iter_mut().zip(row).enumerate() {
+                    *sum += term(place, f64::from(*number));
                 }
             }
             sums.iter().map(|sum| sum / dataset.len() as f64).collect::<Vec<_>>()
         };
-        let means = mean_of(&|_, input| input);
-        let squares = mean_of(&|place, input| (input - means[place]).powi(2));
+        let means = mean_of(&|_, number| number);
+        let squares = mean_of(&|place, number| (number - means[place]).powi(2));
         let deviations = squares.into_iter().zip(&means).map(|(square, mean)| {
             let deviation = square.sqrt();
-            // What is left of a constant input after its mean was rounded.
+            // What is left of a constant after its mean was rounded.
             if deviation <= 10.0 * f64::EPSILON * mean.abs() { 1.0 } else { deviation }
         });
         let deviations = deviations.collect();
-        Self { means, deviations }
+        Self { of, means, deviations }
     }
 
-    /// The mean of each input.
+    /// The mean of each input, or of each target.
     pub fn means(&self) -> &[f64] {
         &self.means
     }
 
-    /// The standard deviation of each input, above 0.
+    /// The standard deviation of each input, or of each target, above 0.
     pub fn deviations(&self) -> &[f64] {
         &self.deviations
     }
 
-    /// The same samples with standardized inputs, in memory of their own. Weights are kept.
+    /// The same samples with standardized inputs, or standardized targets, in memory of their own. Weights are
+    /// kept.
     ///
     /// # Errors
     /// Samples of another width, or a number that leaves the range of f32.
     pub fn apply(&self, dataset: &Dataset) -> Result<Dataset> {
-        self.check(dataset.input_width())?;
-        let (mut inputs, targets) = dataset.rows(0..dataset.len());
-        self.apply_to(&mut inputs)?;
+        let (mut inputs, mut targets) = dataset.rows(0..dataset.len());
+        let (width, numbers) = match self.of {
+            Side::Inputs => (dataset.input_width(), &mut inputs),
+            Side::Targets => (dataset.target_width(), &mut targets),
+        };
+        self.check(width)?;
+        self.apply_to(numbers)?;
         let applied = Dataset::new(inputs, targets, dataset.input_width(), dataset.target_width())?;
         if !dataset.has_weights() {
             return Ok(applied);
@@ -87,35 +195,98 @@ impl Standardizer {
         applied.with_weights(&weights.into_iter().map(f64::from).collect::<Vec<_>>())
     }
 
-    /// Standardizes `inputs`, `[samples, width]`, in place.
+    /// Standardizes `numbers`, `[samples, width]`, in place.
     ///
     /// # Errors
-    /// Inputs that are no whole samples.
-    pub fn apply_to(&self, inputs: &mut [f32]) -> Result<()> {
+    /// Numbers that are no whole samples, or one that is not in the range of f32 afterwards. Nothing is changed
+    /// then.
+    pub fn apply_to(&self, numbers: &mut [f32]) -> Result<()> {
+        self.change(numbers, |number, mean, deviation| (number - mean) / deviation)
+    }
+
+    /// Gives standardized `numbers`, `[samples, width]`, their own units again, in place: the outputs of a network
+    /// that was trained on standardized targets.
+    ///
+    /// # Errors
+    /// As [`apply_to`](Self::apply_to).
+    pub fn invert(&self, numbers: &mut [f32]) -> Result<()> {
+        self.change(numbers, |number, mean, deviation| number * deviation + mean)
+    }
+
+    /// Changes each number with its mean and deviation, if all stay in the range of f32.
+    fn change(&self, numbers: &mut [f32], to: impl Fn(f64, f64, f64) -> f64) -> Result<()> {
         let width = self.means.len();
-        if !inputs.len().is_multiple_of(width) {
+        if !numbers.len().is_multiple_of(width) {
             return invalid_shape(format!(
-                "{} numbers are no whole samples of {width} inputs",
-                inputs.len()
+                "{} numbers are no whole samples of {width} {}",
+                numbers.len(),
+                self.of
             ));
         }
-        for row in inputs.chunks_exact_mut(width) {
-            for (input, (mean, deviation)) in
-                row.iter_mut().zip(self.means.iter().zip(&self.deviations))
-            {
-                *input = ((f64::from(*input) - mean) / deviation) as f32;
+        let changed = |place: usize, number: f32| {
+            to(f64::from(number), self.means[place % width], self.deviations[place % width]) as f32
+        };
+        for (place, number) in numbers.iter().enumerate() {
+            let found = changed(place, *number);
+            if !found.is_finite() {
+                return invalid_data(format!(
+                    "number {place} of the {} is {number}, and would become {found}",
+                    self.of
+                ));
             }
+        }
+        for (place, number) in numbers.iter_mut().enumerate() {
+            *number = changed(place, *number);
         }
         Ok(())
     }
 
-    /// Changes the first layer of `network`, which was trained on standardized inputs, so that it takes inputs
-    /// as they were before and computes the same.
+    /// Makes the standardizer a part of `network`, computed in f64.
+    ///
+    /// With one of inputs, the first layer of a network that was trained on standardized inputs changes, so that it
+    /// takes them in their own units. With one of targets, the last layer of a network that was trained on
+    /// standardized targets changes, so that its outputs have their own units. The network computes the same
+    /// otherwise.
+    ///
+    /// Engines compute in f32. Where a mean is larger than its deviation by many orders of magnitude, as in
+    /// the seconds since 1970, f32 loses those digits: keep the standardizer beside the network then.
     ///
     /// # Errors
-    /// A network of other inputs, with an encoding, or without biases in its first layer. Nothing is changed
-    /// then.
+    /// - A network of other inputs, or of another number of outputs.
+    /// - For inputs: an encoding, or a first layer without biases.
+    /// - For targets: an output activation other than identity, or an output layer without biases.
+    /// - A parameter that leaves the range of f32.
+    ///
+    /// Nothing is changed then.
     pub fn fold_into(&self, network: &mut Network) -> Result<()> {
+        let mut folded = network.clone();
+        match self.of {
+            Side::Inputs => self.fold_into_first(&mut folded)?,
+            Side::Targets => self.fold_into_last(&mut folded)?,
+        }
+        for (place, (before, after)) in
+            network.parameters().iter().zip(folded.parameters()).enumerate()
+        {
+            // A GPU may take numbers below the smallest normal one as 0.
+            let vanishes = after.abs() < f64::from(f32::MIN_POSITIVE);
+            if !(*after as f32).is_finite()
+                || (before != after
+                    && vanishes
+                    && before.abs() >= f64::from(f32::EPSILON)
+                    && *after != 0.0)
+            {
+                return invalid_data(format!(
+                    "parameter {place} would become {after:e}, outside the range of f32: use other units \
+                     of the {}",
+                    self.of
+                ));
+            }
+        }
+        *network = folded;
+        Ok(())
+    }
+
+    fn fold_into_first(&self, network: &mut Network) -> Result<()> {
         self.check(network.inputs())?;
         if network.encoding() != Encoding::Identity {
             return invalid_setting(format!(
@@ -130,89 +301,56 @@ impl Standardizer {
                 "a standardizer cannot become part of a network whose first layer has no biases",
             );
         }
-        let mut parameters = network.parameters().to_vec();
-        let (weights, rest) = parameters.split_at_mut(layer.fan_in * layer.fan_out);
-        let biases = &mut rest[..layer.fan_out];
-        let rows = weights.chunks_exact_mut(layer.fan_out);
+        let mut biases = network.biases(0).to_vec();
+        let rows = network.weights_mut(0).chunks_exact_mut(layer.fan_out);
         for (row, (mean, deviation)) in rows.zip(self.means.iter().zip(&self.deviations)) {
-            for (weight, bias) in row.iter_mut().zip(biases.iter_mut()) {
+            for (weight, bias) in row.iter_mut().zip(&mut biases) {
                 *weight /= deviation;
                 *bias -= *weight * mean;
             }
         }
-        network.set_parameters(&parameters)
+        network.biases_mut(0).copy_from_slice(&biases);
+        Ok(())
+    }
+
+    fn fold_into_last(&self, network: &mut Network) -> Result<()> {
+        self.check(network.outputs())?;
+        let (last, layer) = (network.layers().len() - 1, network.output_layer());
+        if !layer.activation.is_identity() {
+            return invalid_setting(format!(
+                "a standardizer of targets cannot become part of a network whose output activation is {}: \
+                 it must be identity",
+                layer.activation
+            ));
+        }
+        if !layer.bias {
+            return invalid_setting(
+                "a standardizer of targets cannot become part of a network whose output layer has no biases",
+            );
+        }
+        for row in network.weights_mut(last).chunks_exact_mut(layer.fan_out) {
+            for (weight, deviation) in row.iter_mut().zip(&self.deviations) {
+                *weight *= deviation;
+            }
+        }
+        let scales = self.means.iter().zip(&self.deviations);
+        for (bias, (mean, deviation)) in network.biases_mut(last).iter_mut().zip(scales) {
+            *bias = *bias * deviation + mean;
+        }
+        Ok(())
     }
 
     fn check(&self, width: usize) -> Result<()> {
         if width == self.means.len() {
             return Ok(());
         }
-        invalid_shape(format!("a standardizer of {} inputs does not fit {width}", self.means.len()))
+        invalid_shape(format!(
+            "a standardizer of {} {} does not fit {width}",
+            self.means.len(),
+            self.of
+        ))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::activation::Activation;
-    use crate::engine::Engine;
-    use crate::engine::reference::ReferenceEngine;
-
-    fn samples() -> Dataset {
-        let inputs = vec![100.0, 5.0, 1.0, 300.0, 5.0, 2.0, 200.0, 5.0, 6.0];
-        let samples = Dataset::new(inputs, vec![1.0, 2.0, 3.0], 3, 1).expect("three samples");
-        samples.with_weights(&[1.0, 2.0, 3.0]).expect("three weights")
-    }
-
-    #[test]
-    fn inputs_have_mean_0_and_deviation_1() {
-        let standardizer = Standardizer::fit(&samples());
-        assert_eq!(standardizer.means(), [200.0, 5.0, 3.0]);
-        assert_eq!(standardizer.deviations()[1], 1.0);
-        let applied = standardizer.apply(&samples()).expect("it fits");
-        let again = Standardizer::fit(&applied);
-        assert!(again.means().iter().all(|mean| mean.abs() < 1e-6), "{again:?}");
-        assert!(again.deviations().iter().all(|d| (d - 1.0).abs() < 1e-6), "{again:?}");
-        assert_eq!(applied.weights(0..3), [1.0, 2.0, 3.0]);
-        assert_eq!(applied.rows(0..3).1, [1.0, 2.0, 3.0]);
-    }
-
-    #[test]
-    fn a_folded_network_computes_the_same_from_raw_inputs() {
-        let network = || {
-            let network = Network::builder(3).hidden(&[4], Activation::Tanh);
-            network.output(2, Activation::Identity).seed(3)
-        };
-        let mut network = network().build().expect("a network");
-        let standardizer = Standardizer::fit(&samples());
-        let engine = Engine::from(ReferenceEngine::new());
-        let raw: Vec<f64> = samples().rows(0..3).0.into_iter().map(f64::from).collect();
-        let applied = standardizer.apply(&samples()).expect("it fits");
-        let inputs: Vec<f64> = applied.rows(0..3).0.into_iter().map(f64::from).collect();
-        let expected = engine.predict_f64(&network, &inputs).expect("three samples");
-        standardizer.fold_into(&mut network).expect("it fits");
-        let outputs = engine.predict_f64(&network, &raw).expect("three samples");
-        for (output, expected) in outputs.iter().zip(&expected) {
-            assert!((output - expected).abs() < 1e-6, "{output} {expected}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let standardizer = Standardizer::fit(&samples());
-        let refused = |network: crate::Builder| {
-            let mut network = network.build().expect("a network");
-            let before = network.clone();
-            let error = standardizer.fold_into(&mut network).expect_err("unfit").to_string();
-            assert_eq!(network, before);
-            error
-        };
-        let output = Activation::Identity;
-        assert!(refused(Network::builder(2).output(1, output)).contains("3 inputs does not fit 2"));
-        let encoded = Network::builder(3).encoding(Encoding::Frequency { octaves: 2 });
-        assert!(refused(encoded.output(1, output)).contains("with the frequency"));
-        let unbiased = Network::builder(3).without_biases().output(1, output);
-        assert!(refused(unbiased).contains("no biases"));
-        assert!(standardizer.apply_to(&mut [0.0; 4]).is_err());
-    }
-}
+mod tests;

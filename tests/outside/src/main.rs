@@ -41,11 +41,10 @@ fn measurements() -> (Vec<[f64; 2]>, Vec<[f64; 1]>) {
 /// Trains on four fifths of the measurements, and stops when the loss of the rest does not fall any more.
 fn train() -> Result<Network, Box<dyn Error>> {
     let (inputs, heights) = measurements();
-    // Heights in meters, so that the targets are about 0 to 1.
-    let targets = heights.iter().map(|[height]| [height / 100.0]);
-    let (training, validation) = Dataset::from_rows(&inputs, targets)?.split(0.2, 1)?;
-    let standardizer = Standardizer::fit(&training);
-    let data = (standardizer.apply(&training)?, standardizer.apply(&validation)?);
+    let (training, validation) = Dataset::from_rows(&inputs, &heights)?.split(0.2, 1)?;
+    let (inputs, targets) = (Standardizer::fit(&training), Standardizer::fit_targets(&training));
+    let standardized = |samples| targets.apply(&inputs.apply(samples)?);
+    let data = (standardized(&training)?, standardized(&validation)?);
 
     let network = Network::builder(2)
         .hidden(&[16, 16], Activation::Tanh)
@@ -89,7 +88,8 @@ fn train() -> Result<Network, Box<dyn Error>> {
     let validation_loss = last.validation_loss.ok_or("no validation loss")?;
     println!("{ending:?} after {} epochs: validation loss {validation_loss:.6}", last.number);
     println!("R2 {r2:.4}");
-    standardizer.fold_into(&mut network)?;
+    inputs.fold_into(&mut network)?;
+    targets.fold_into(&mut network)?;
     Ok(network)
 }
 
@@ -100,7 +100,7 @@ fn predict(network: &Network) -> Result<(), Box<dyn Error>> {
     for ([warmth, light], height) in PLANTS.iter().zip(heights) {
         println!(
             "{warmth} °C, {light} h: {:.1} cm, bits {:08x}",
-            100.0 * height,
+            height,
             height.to_bits()
         );
     }
