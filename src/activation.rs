@@ -11,6 +11,18 @@ use crate::number::Number;
 
 family! {
     /// The function that a layer applies to its weighted sums `z`.
+    ///
+    /// ```
+    /// use impasto::Activation;
+    ///
+    /// let leaky = Activation::from_name("leaky-relu:slope=0.1")?;
+    /// assert_eq!(leaky, Activation::LeakyRelu { slope: 0.1 });
+    /// assert_eq!((leaky.value(-2.0), leaky.slope(-2.0)), (-0.2, 0.1));
+    /// for activation in Activation::ALL {
+    ///     println!("{}: {}", activation.name(), activation.about().formula);
+    /// }
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     Activation, "activation" {
         identity: Identity as "identity";
         relu: Relu as "relu";
@@ -145,8 +157,17 @@ impl Activation {
         self.visit(Needs)
     }
 
-    /// The initial weights and biases of a layer of `fan_in` inputs with this activation, if it wants
-    /// others than any layer; `first` says whether it is the network's first.
+    /// The initial weights and biases of a layer of `fan_in` inputs with this activation. `first` says
+    /// whether it is the network's first layer. `None` for an activation that needs no special ones.
+    ///
+    /// ```
+    /// use impasto::{Activation, Initialization};
+    ///
+    /// assert_eq!(Activation::Relu.initialization(100, false), None);
+    /// let sine = Activation::Sine { omega: 30.0 };
+    /// let (weights, _) = sine.initialization(4, true).expect("waves have their own");
+    /// assert_eq!(weights, Initialization::Uniform { low: -0.25, high: 0.25 });
+    /// ```
     pub fn initialization(
         self,
         fan_in: usize,

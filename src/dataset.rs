@@ -155,8 +155,8 @@ impl Dataset {
     /// `[samples, target_width]`.
     ///
     /// # Errors
-    /// A width of 0, lengths that are no whole samples or differ, no sample at all, or a number
-    /// that is not finite.
+    /// A width of 0, lengths that are no whole samples, inputs and targets of different numbers of samples, no
+    /// sample, more than 2³² − 1 samples, or a number that is not finite.
     pub fn new(
         inputs: Vec<f32>,
         targets: Vec<f32>,
@@ -166,7 +166,7 @@ impl Dataset {
         Self::from_storage(inputs, targets, input_width, target_width)
     }
 
-    /// The same for numbers that other parts of the program use, too. They are not copied.
+    /// Like [`new`](Self::new), for numbers that other parts of the program use, too. They are not copied.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -235,13 +235,20 @@ impl Dataset {
         Ok(Self::whole(Samples::Table(table), samples))
     }
 
-    /// One sample a pixel, row by row: its place, as
-    /// [`Picture::coordinates`](crate::Picture::coordinates) has it, and 1 to 4 numbers, which
-    /// `targets` holds as bytes, 0 for 0 and 255 for 1, `[height, width, target_width]`. Takes 4 bytes
-    /// a pixel.
+    /// One sample for each pixel, row by row. Its inputs are the center of the pixel, x to the right and y
+    /// down, in [0, 1], or in [-1, 1] if `centred`. Its targets are 1 to 4 numbers in [0, 1], which `targets`
+    /// contains as bytes, 0 for 0 and 255 for 1, `[height, width, target_width]`. The dataset takes 4 bytes a
+    /// pixel.
+    ///
+    /// ```
+    /// // Two gray pixels beside each other: black and white.
+    /// let dataset = impasto::Dataset::from_pixels(2, 1, [0, 255], 1, false)?;
+    /// assert_eq!(dataset.rows(0..2), (vec![0.25, 0.5, 0.75, 0.5], vec![0.0, 1.0]));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// No pixel, other than 1 to 4 targets a pixel, or a length that does not fit.
+    /// No pixel, more than 2³² − 1 pixels, other than 1 to 4 targets a pixel, or another number of bytes.
     pub fn from_pixels(
         width: usize,
         height: usize,

@@ -122,7 +122,7 @@ impl fmt::Display for Api {
     }
 }
 
-/// What an engine runs on.
+/// The device that an engine runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Device {
@@ -139,7 +139,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// A processor, without a driver or an interface.
+    /// A processor, without a driver or an interface. See [`Compute`](crate::Compute) for an example.
     pub fn processor(backend: Backend, name: impl Into<String>) -> Self {
         Self {
             backend,
@@ -150,7 +150,7 @@ impl Device {
         }
     }
 
-    /// The adapter with what is known of it: `llvmpipe (software adapter, not a GPU, Vulkan, …)`.
+    /// The adapter with its kind, interface and driver: `llvmpipe (software adapter, not a GPU, Vulkan, …)`.
     pub fn description(&self) -> String {
         let kind = match self.device_type {
             DeviceType::Software => "software adapter, not a GPU",

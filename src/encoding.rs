@@ -13,6 +13,18 @@ use crate::family::{self, About, family};
 
 family! {
     /// How a network's inputs are turned into those of its first layer.
+    ///
+    /// ```
+    /// use impasto::Encoding;
+    ///
+    /// // A sine and a cosine for each of 2 inputs and 6 octaves.
+    /// let encoding = Encoding::from_name("frequency:octaves=6")?;
+    /// assert_eq!(encoding.outputs(2), 24);
+    /// let matrix = encoding.frequencies(2).expect("waves");
+    /// assert_eq!(matrix.len(), 12 * 2);
+    /// println!("{}", encoding.about().formula);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     Encoding, "encoding" {
         identity: Identity as "identity";
         frequency: Frequency as "frequency" { octaves: usize } = FREQUENCY;

@@ -55,7 +55,8 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 pub struct Engine(Arc<dyn Compute>);
 
 impl Engine {
-    /// A handle to an engine of another crate. The engines of this crate convert by `From`.
+    /// A handle to an engine of another crate. The engines of this crate convert by `From`. See [`Compute`]
+    /// for an example.
     pub fn new(engine: impl Compute + 'static) -> Self {
         Self(Arc::new(engine))
     }
@@ -65,7 +66,10 @@ impl Engine {
         self.0.device()
     }
 
-    /// Loads a network and its samples, ready to train; see [`Compute::start`].
+    /// Loads a network and its samples, ready to train; see [`Compute::start`]. [`Session`] has an example.
+    ///
+    /// # Errors
+    /// A plan that does not fit the network or the samples, or a device that cannot hold them.
     pub fn start<'a>(
         &'a self,
         network: &'a Network,
@@ -76,8 +80,10 @@ impl Engine {
     }
 
     /// The outputs (or logits) of `inputs`, `[samples, network.inputs()]`, as
-    /// `[samples, network.outputs()]`. No sample gives no output. Fails on inputs that are no whole
-    /// samples, and on a device that failed.
+    /// `[samples, network.outputs()]`. No sample gives no output. See [`predict`](Self::predict) for an example.
+    ///
+    /// # Errors
+    /// Inputs that are no whole samples, or a device that failed.
     pub fn forward<'a>(
         &'a self,
         network: &'a Network,
@@ -88,12 +94,16 @@ impl Engine {
     }
 
     /// What the user should know of choices that were made for them so far: why no GPU is used, or
-    /// which kernels a driver refused and what is used in their place.
+    /// which kernels a driver refused and what is used in their place. One sentence each.
     pub fn notes(&self) -> Vec<String> {
         self.0.notes()
     }
 
     /// How long each kernel of a full training step takes on the device; see [`Compute::profile`].
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and an engine other than the GPU engine, or a device whose clock cannot
+    /// time kernels.
     pub fn profile<'a>(
         &'a self,
         network: &'a Network,
@@ -212,6 +222,46 @@ macro_rules! handles {
 pub(crate) use handles;
 
 /// The interface that every engine implements. Users call it through an [`Engine`].
+///
+/// An engine of another crate implements it, too. This one is the CPU engine under another name:
+///
+/// ```
+/// use impasto::{Activation, Backend, Compute, Dataset, Device, Engine, Network};
+/// use impasto::{Output, Pending, Plan, Session, cpu::CpuEngine};
+///
+/// struct Named(Device, CpuEngine);
+///
+/// impl Compute for Named {
+///     fn device(&self) -> &Device {
+///         &self.0
+///     }
+///
+///     fn start<'a>(
+///         &'a self,
+///         network: &'a Network,
+///         plan: &'a Plan,
+///         dataset: &'a Dataset,
+///     ) -> Pending<'a, Box<dyn Session>> {
+///         self.1.start(network, plan, dataset)
+///     }
+///
+///     fn forward<'a>(
+///         &'a self,
+///         network: &'a Network,
+///         inputs: &'a [f64],
+///         output: Output,
+///     ) -> Pending<'a, Vec<f64>> {
+///         self.1.forward(network, inputs, output)
+///     }
+/// }
+///
+/// let device = Device::processor(Backend::Cpu, "one core");
+/// let engine = Engine::new(Named(device, CpuEngine::new(Some(1))?));
+/// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
+/// let outputs: Vec<f64> = engine.predict(&network, &[0.5, -1.0])?;
+/// assert_eq!(engine.device().adapter, "one core");
+/// # Ok::<(), impasto::Error>(())
+/// ```
 pub trait Compute: MaybeSend + MaybeSync {
     /// What it runs on.
     fn device(&self) -> &Device;
@@ -270,7 +320,7 @@ pub trait Compute: MaybeSend + MaybeSync {
     }
 
     /// What the user should know of choices that were made for them so far: why no GPU is used, or
-    /// which kernels a driver refused and what is used in their place.
+    /// which kernels a driver refused and what is used in their place. Nothing by default.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
@@ -278,7 +328,8 @@ pub trait Compute: MaybeSend + MaybeSync {
     /// How long each kernel of a full training step takes on the device; nothing of the network is
     /// changed.
     ///
-    /// Fails on an engine whose kernels no device's clock can time.
+    /// Fails on an engine other than the GPU engine, and on a device whose clock cannot time kernels. See
+    /// [`Engine::profile`] for an example.
     fn profile<'a>(
         &'a self,
         _network: &'a Network,
@@ -345,7 +396,7 @@ pub(crate) fn no_place<T>(place: usize) -> Result<T> {
 ///
 /// ```
 /// use impasto::reference::ReferenceEngine;
-/// use impasto::{Activation, Dataset, Engine, Network, Step, Trainer};
+/// use impasto::{Activation, Dataset, Engine, Network, Output, Step, Trainer};
 ///
 /// # fn main() -> Result<(), impasto::Error> {
 /// # pollster::block_on(async {
@@ -360,6 +411,22 @@ pub(crate) fn no_place<T>(place: usize) -> Result<T> {
 /// let outcome = session.train(&[step(1), step(2)])?.await?;
 /// assert_eq!((outcome.losses.len(), outcome.diverged), (2, None));
 /// assert!(session.evaluate(&samples, plan.loss).await? < before);
+///
+/// // A new session continues where this one is.
+/// let state = session.state().await?;
+/// let mut other = engine.start(&network, &plan, &samples).await?;
+/// other.restore(&state).await?;
+/// assert_eq!(other.parameters().await?, session.parameters().await?);
+///
+/// // A step that is taken back, and an update with a gradient of the caller's.
+/// if other.can_keep() {
+///     other.keep(0).await?;
+///     other.train(&[step(3)])?.await?;
+///     other.go_back(0).await?;
+/// }
+/// other.apply(&[0.5, -0.5], 0.01).await?;
+/// let outputs = other.predict(&[0.0, 1.0], Output::Activated).await?;
+/// println!("{outputs:?} with {} bytes", other.resources().total());
 /// # Ok(())
 /// # })
 /// # }
@@ -447,7 +514,7 @@ pub trait Session: MaybeSend {
     fn resources(&self) -> Resources;
 }
 
-/// What one kernel takes of a training step.
+/// The time and the work of one kernel in a training step.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct KernelTime {
@@ -455,15 +522,15 @@ pub struct KernelTime {
     pub kernel: &'static str,
     /// Its dispatches in a step.
     pub dispatches: usize,
-    /// Seconds that they take on the device, the median of some steps.
+    /// Seconds that its dispatches take on the device in one step, the median of some steps.
     pub seconds: f64,
     /// Operations, a product with its addition counted as two; 0 if they are not counted.
     pub operations: f64,
-    /// Bytes of all numbers it has to read and write, each counted once.
+    /// Bytes of all numbers that it has to read and write, each counted once.
     pub bytes: f64,
 }
 
-/// Which of the last layer's numbers are wanted.
+/// Which numbers of the last layer a prediction returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// After the output activation.
@@ -472,18 +539,18 @@ pub enum Output {
     Logits,
 }
 
-/// What came of some steps.
+/// The result of some steps.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The loss of each step's samples before its update. The step that diverged is the last that has
-    /// one, since no step after it is taken.
+    /// The loss of each step's samples before its update. If a step diverged, it is the last one here, since
+    /// no step after it is taken.
     pub losses: Vec<f64>,
-    /// The first step after which training no longer makes sense.
+    /// The step that diverged, if one did.
     pub diverged: Option<Divergence>,
 }
 
-/// The moment at which training went out of bounds.
+/// The step at which a number was no longer finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Divergence {

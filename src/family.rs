@@ -13,6 +13,7 @@ use std::fmt;
 
 /// The entry of a component in the reference page.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct About {
     /// The formula.
     pub formula: &'static str,

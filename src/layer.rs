@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Layer {
     /// Its inputs.
     pub fan_in: usize,
-    /// Its neurons, and so its outputs.
+    /// Its neurons, which is also the number of its outputs.
     pub fan_out: usize,
     /// The function applied to the weighted sums.
     pub activation: Activation,
@@ -43,7 +43,7 @@ impl Layer {
         self.backward() == Backward::Slope
     }
 
-    /// Weights and biases together.
+    /// The number of its weights and biases.
     pub fn parameters(self) -> usize {
         self.fan_in * self.fan_out + if self.bias { self.fan_out } else { 0 }
     }

@@ -18,6 +18,17 @@ mod targets;
 family! {
     /// What training makes small. `y` are the outputs, `z` the logits, `t` the targets, all
     /// `[batch, outputs]`.
+    ///
+    /// ```
+    /// use impasto::{Activation, Loss};
+    ///
+    /// assert_eq!(Loss::from_name("huber:delta=0.5")?, Loss::Huber { delta: 0.5 });
+    /// let loss = Loss::SoftmaxCrossEntropy;
+    /// assert_eq!(loss.folded_activation(), Some(Activation::Softmax));
+    /// assert_eq!((loss.has_gradient(), loss.least_outputs()), (true, 1));
+    /// println!("{}: {}", loss.name(), loss.about().formula);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     Loss, "loss" {
         mean_squared_error: MeanSquaredError as "mean-squared-error";
         squared_error_sum: SquaredErrorSum as "squared-error-sum";

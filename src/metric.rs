@@ -53,7 +53,7 @@ impl Metric {
     pub const ALL: &'static [Self] =
         &[Self::Accuracy, Self::MeanAbsoluteError, Self::R2, Self::Psnr];
 
-    /// Its name: `accuracy`, `mean-absolute-error`, `r2` or `psnr`.
+    /// Its name: `accuracy`, `mean-absolute-error`, `r2` or `psnr`. See [`Metrics::iter`] for an example.
     pub fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
@@ -95,7 +95,21 @@ impl Metrics {
         }
     }
 
-    /// Those that were computed, with their values.
+    /// The metrics that were computed, with their values, in the order of [`Metric::ALL`].
+    ///
+    /// ```
+    /// # use impasto::reference::ReferenceEngine;
+    /// # use impasto::{Activation, Dataset, Metric, Network, Trainer};
+    /// # let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// # let network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// # let mut training = Trainer::default().begin(ReferenceEngine::new(), &network, &samples)?;
+    /// let metrics = training.metrics(&samples, &[Metric::R2, Metric::MeanAbsoluteError])?;
+    /// for (metric, value) in metrics.iter() {
+    ///     println!("{}: {value:.3}", metric.name());
+    /// }
+    /// assert_eq!(metrics.get(Metric::Accuracy), None);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (Metric, f64)> + '_ {
         Metric::ALL.iter().filter_map(|metric| Some((*metric, self.get(*metric)?)))
     }

@@ -43,12 +43,12 @@ impl PartialEq for Network {
 }
 
 impl Network {
-    /// Numbers for each sample, before the encoding.
+    /// Numbers in the input of each sample, before the encoding.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Numbers that come out for each sample.
+    /// Numbers in the output of each sample.
     pub fn outputs(&self) -> usize {
         self.output_layer().fan_out
     }
@@ -76,6 +76,17 @@ impl Network {
 
     /// The network of the first `count` layers, at least 1. Its outputs are those of the last of these
     /// layers.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2).hidden(&[16, 8], Activation::Relu);
+    /// let network = network.output(3, Activation::Softmax).build()?;
+    /// // What the last hidden layer makes of a sample.
+    /// let features = network.first_layers(2)?;
+    /// assert_eq!(features.widths(), [2, 16, 8]);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     ///
     /// # Errors
     /// No layer, or more than there are.
@@ -154,6 +165,16 @@ impl Network {
 
     /// Lets training change these layers again; see [`freeze`](Self::freeze).
     ///
+    /// ```
+    /// # use impasto::{Activation, Network};
+    /// # let network = Network::builder(1).hidden(&[8], Activation::Tanh);
+    /// # let mut network = network.output(1, Activation::Identity).build()?;
+    /// network.freeze(0..1)?;
+    /// network.unfreeze(0..1)?;
+    /// assert!(!network.layers()[0].frozen);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Layers that there are not.
     pub fn unfreeze(&mut self, layers: Range<usize>) -> Result<()> {
@@ -184,6 +205,19 @@ impl Network {
 
     /// Epochs that the network was trained for, in all runs. The next run takes the samples in other orders
     /// than those epochs did. Files contain it.
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Network, Trainer};
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let trainer = Trainer { epochs: 5, ..Trainer::default() };
+    /// trainer.fit(ReferenceEngine::new(), &mut network, &samples)?;
+    /// trainer.fit(ReferenceEngine::new(), &mut network, &samples)?;
+    /// assert_eq!(network.epochs_trained(), 10);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     pub fn epochs_trained(&self) -> u64 {
         self.epochs_trained
     }

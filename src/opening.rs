@@ -4,7 +4,7 @@ use crate::device::Backend;
 use crate::engine::{Engine, cpu, gpu, reference};
 use crate::error::{Result, invalid_setting};
 
-/// Which engine is wanted, and how it should work. [`Engine::open`] is enough where only the backend is chosen.
+/// Which engine to open, and how it works. [`Engine::open`] is enough where only the backend is chosen.
 ///
 /// ```
 /// use impasto::{Backend, Options};
@@ -30,18 +30,20 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// A GPU where there is a real one, else the CPU; with a search.
+    /// A real GPU if there is one, else the CPU, with the search for the fastest shapes.
     fn default() -> Self {
         Self { backend: Backend::Auto, adapter: None, kernels: gpu::Kernels::Auto, tune: true }
     }
 }
 
 impl Options {
-    /// Opens the engine.
+    /// Opens the engine. See [`open`](Self::open) for an example.
     ///
     /// # Errors
-    /// The GPU engine was asked for and the feature `gpu` is off, there is no adapter (of that name), or it
-    /// cannot be opened; or an adapter or kernels were named for an engine that has none.
+    /// - The GPU engine was asked for and the feature `gpu` is off, there is no adapter (of that name), or it
+    ///   cannot be opened.
+    /// - An adapter or kernels were named for an engine that has none.
+    /// - The operating system did not start the threads of the CPU engine.
     pub async fn open_async(&self) -> Result<Engine> {
         let named = gpu::named_adapter();
         let adapter = match self.backend {
@@ -76,7 +78,15 @@ impl Options {
         }
     }
 
-    /// [`open_async`](Self::open_async) for callers that may block.
+    /// Opens the engine. Blocks.
+    ///
+    /// ```
+    /// use impasto::{Backend, Options};
+    ///
+    /// let engine = Options { backend: Backend::Cpu, ..Options::default() }.open()?;
+    /// assert_eq!(engine.device().backend, Backend::Cpu);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`open_async`](Self::open_async).

@@ -10,6 +10,19 @@ use crate::number::Number;
 
 family! {
     /// How a gradient becomes an update.
+    ///
+    /// ```
+    /// use impasto::Optimizer;
+    ///
+    /// let optimizer = Optimizer::from_name("sgd:momentum=0.9")?;
+    /// assert_eq!(optimizer, Optimizer::Sgd { momentum: 0.9, nesterov: false });
+    /// // A velocity for each parameter, which starts at 0.
+    /// assert_eq!((optimizer.states(), optimizer.initial()), (1, vec![0.0]));
+    /// for optimizer in Optimizer::ALL {
+    ///     println!("{}: {}", optimizer.name(), optimizer.about().formula);
+    /// }
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     Optimizer, "optimizer" {
         sgd: Sgd as "sgd" { momentum: f64, nesterov: bool } = SGD;
         adam: Adam as "adam" { beta1: f64, beta2: f64, epsilon: f64 } = ADAM;
@@ -128,7 +141,14 @@ impl Optimizer {
     }
 
     /// The constants of update `t`, counted from 1, at a learning rate. One that is the norm of a
-    /// gradient is 0.
+    /// gradient is 0. [`reference::update`](crate::reference::update) takes them.
+    ///
+    /// ```
+    /// use impasto::Optimizer;
+    ///
+    /// // The learning rate is the first constant of gradient descent.
+    /// assert_eq!(Optimizer::SGD.constants(0.1, 1)[0], 0.1);
+    /// ```
     pub fn constants(self, rate: f64, t: u64) -> Constants<f64> {
         struct At(f64, u64);
         impl Visitor for At {

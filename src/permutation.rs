@@ -7,9 +7,10 @@ const ROUNDS: u32 = 6;
 /// prefers some orders.
 const FEW: u32 = 16;
 
-/// The order of an epoch's samples: a keyed permutation of `0..len`, computed position by
-/// position, so that it is neither stored nor uploaded. A function of (len, seed, epoch) alone,
-/// the same on every engine.
+/// The order of the samples in an epoch: a keyed permutation of `0..len`.
+///
+/// It is computed position by position, and neither stored nor uploaded. It is a function of the number of
+/// samples, the seed and the epoch, the same on every engine.
 ///
 /// Up to 16 samples are shuffled by exchanges (Durstenfeld 1964, "Algorithm 235: random
 /// permutation"), each position followed through them.
@@ -20,6 +21,16 @@ const FEW: u32 = 16;
 /// samples are exchanged at last.
 ///
 /// Its twin on the GPU is in `shaders/shared/permutation.wgsl`.
+///
+/// ```
+/// use impasto::Permutation;
+///
+/// let order = Permutation::new(5, 42, 1);
+/// let mut samples: Vec<usize> = (0..5).map(|position| order.index(position)).collect();
+/// samples.sort();
+/// assert_eq!(samples, [0, 1, 2, 3, 4]);
+/// assert_eq!(Permutation::identity(5).index(3), 3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permutation {
     len: u32,

@@ -13,7 +13,18 @@ use crate::error::{Error, Result, invalid_shape};
 /// The most pixels a picture may have: 8,192 × 8,192.
 const MOST_PIXELS: u64 = 1 << 26;
 
-/// A picture of 1 to 4 channels (grey, grey and alpha, RGB, RGBA) and 8 or 16 bits each.
+/// A picture of 1 to 4 channels (gray, gray and alpha, RGB, RGBA) and 8 or 16 bits each.
+///
+/// ```
+/// use impasto::Picture;
+///
+/// // A red and a white pixel.
+/// let picture = Picture::new(2, 1, 3, 255, vec![255, 0, 0, 255, 255, 255])?;
+/// assert_eq!(picture.maximum(), 255);
+/// let white = picture.pixels().filter(|pixel| pixel.iter().all(|value| *value == 255)).count();
+/// assert_eq!((white, picture.values().len()), (1, 6));
+/// # Ok::<(), impasto::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     width: usize,
@@ -24,11 +35,12 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// From values row by row, `[height, width, channels]`, each at most `maximum`, which is 255
+    /// A picture from its values row by row, `[height, width, channels]`, each at most `maximum`, which is 255
     /// or 65,535.
     ///
     /// # Errors
-    /// No pixel, too many, other than 1 to 4 channels, or values of another number or range.
+    /// No pixel, more than 67 million (8,192 × 8,192), other than 1 to 4 channels, another maximum, another
+    /// number of values, or a value above `maximum`.
     pub fn new(
         width: usize,
         height: usize,
@@ -55,7 +67,7 @@ impl Picture {
     /// Whether a picture may have this size.
     ///
     /// # Errors
-    /// No pixel, or more than 67 million.
+    /// No pixel, or more than 67 million (8,192 × 8,192).
     pub fn check_size(width: usize, height: usize) -> Result<()> {
         check_size("the picture", width as u64, height as u64)
     }
@@ -80,7 +92,7 @@ impl Picture {
         self.maximum
     }
 
-    /// Row by row, `[height, width, channels]`.
+    /// The values row by row, `[height, width, channels]`.
     pub fn values(&self) -> &[u16] {
         &self.values
     }
@@ -90,8 +102,9 @@ impl Picture {
         self.values.chunks_exact(self.channels)
     }
 
-    /// One sample a pixel: its place ([`coordinates`](Self::coordinates)) and its channels in
-    /// [0, 1]. With 8 bits a channel, it takes 4 bytes a pixel.
+    /// A dataset of one sample for each pixel. Its inputs are its place
+    /// ([`coordinates`](Self::coordinates)), its targets are its channels in [0, 1]. With 8 bits a channel,
+    /// it takes 4 bytes a pixel.
     ///
     /// # Errors
     /// None for a picture; the type is that of [`Dataset::new`].
@@ -120,7 +133,8 @@ impl Picture {
         [place(pixel % width, width), place(pixel / width, height)]
     }
 
-    /// The picture with the channels `values`, in [0, 1]. Values outside are clamped.
+    /// The picture with the channels `values`, `[height, width, channels]`, in [0, 1]. Values outside are
+    /// clamped.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -170,8 +184,8 @@ impl Picture {
         Ok(Self { width, height, channels, maximum, values })
     }
 
-    /// `|self − other|·factor`, channel by channel; an alpha channel is made opaque, or nothing
-    /// would be seen.
+    /// `|self − other|·factor`, channel by channel, at most white. An alpha channel becomes opaque, so that the
+    /// difference is visible.
     ///
     /// # Errors
     /// Pictures of different shapes.

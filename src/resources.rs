@@ -1,7 +1,8 @@
 //! `Resources`: the memory that a session uses, by kind.
 
-/// Memory that a session holds, in bytes: on its device, or in the host's memory for engines that compute
-/// there. Not included: kernels, buffers of results on their way to the host, and on a GPU what a prediction
+/// Memory that a session holds, in bytes.
+///
+/// It is memory of the device, or of the host for engines that compute there. Not included: kernels, buffers of results on their way to the host, and on a GPU what a prediction
 /// or an evaluation keeps for the next one.
 ///
 /// ```
@@ -15,7 +16,9 @@
 /// let engine = Engine::from(ReferenceEngine::new());
 /// let session = engine.start(&network, &Trainer::default().plan(&samples), &samples).await?;
 /// // Two parameters in f64.
-/// assert_eq!(session.resources().parameters, 2 * 8);
+/// let resources = session.resources();
+/// assert_eq!(resources.parameters, 2 * 8);
+/// println!("{} bytes in all", resources.total());
 /// # Ok(())
 /// # })
 /// # }

@@ -9,6 +9,18 @@ use crate::schedule_fn::CustomSchedule;
 
 family! {
     /// How the learning rate changes during training.
+    ///
+    /// ```
+    /// use impasto::Schedule;
+    ///
+    /// let halved = Schedule::from_name("step:every=10,factor=0.5")?;
+    /// println!("{}", halved.about().formula);
+    /// // In a run of 100 steps, 4 in an epoch: the factor at steps 40 and 41, in epochs 10 and 11.
+    /// assert_eq!((halved.multiplier(40, 100, 10), halved.multiplier(41, 100, 11)), (1.0, 0.5));
+    /// // With a warm-up of 8 steps, step 4 has half of the first rate.
+    /// assert_eq!(halved.after_warm_up(8, 4, 100, 1), 0.5);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     Schedule, "schedule" {
         constant: Constant as "constant";
         cosine: Cosine as "cosine";

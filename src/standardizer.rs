@@ -197,6 +197,18 @@ impl Standardizer {
 
     /// Standardizes `numbers`, `[samples, width]`, in place.
     ///
+    /// ```
+    /// use impasto::{Dataset, Standardizer};
+    ///
+    /// let raw = Dataset::from_rows(&[[10.0], [30.0]], &[[0.0], [1.0]])?;
+    /// let standardizer = Standardizer::fit(&raw);
+    /// assert_eq!((standardizer.means(), standardizer.deviations()), (&[20.0][..], &[10.0][..]));
+    /// let mut inputs = [40.0];
+    /// standardizer.apply_to(&mut inputs)?;
+    /// assert_eq!(inputs, [2.0]);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Numbers that are no whole samples, or one that is not in the range of f32 afterwards. Nothing is changed
     /// then.

@@ -44,7 +44,25 @@ use crate::summary::{Ending, Epoch, Summary};
 use crate::wrappers::Wrappers;
 use serde::{Deserialize, Serialize};
 
-/// How to train. `Trainer::default()` is Adam on the mean squared error.
+/// The settings of training. `Trainer::default()` is Adam on the mean squared error for 200 epochs.
+///
+/// ```
+/// use impasto::{Activation, Backend, Dataset, Engine, Network, Schedule, Trainer};
+///
+/// let samples = Dataset::from_rows(&[[0.0], [0.5], [1.0]], &[[1.0], [0.0], [1.0]])?;
+/// let network = Network::builder(1).hidden(&[16], Activation::Tanh);
+/// let mut network = network.output(1, Activation::Identity).build()?;
+/// let trainer = Trainer {
+///     epochs: 100,
+///     learning_rate: 0.01,
+///     schedule: Schedule::Cosine,
+///     ..Trainer::default()
+/// };
+/// trainer.check(&network)?;
+/// let summary = trainer.fit(Engine::open(Backend::Cpu)?, &mut network, &samples)?;
+/// assert_eq!(summary.history.len(), 100);
+/// # Ok::<(), impasto::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trainer {
@@ -61,12 +79,12 @@ pub struct Trainer {
     /// warm-up, by default. See [`Schedule::after_warm_up`]. For a network that was trained before, take
     /// [`warm_up_again`](Self::warm_up_again).
     pub warm_up: u64,
-    /// What is made small; [`Loss::MeanSquaredError`] by default.
+    /// The loss that training minimizes; [`Loss::MeanSquaredError`] by default.
     pub loss: Loss,
     /// How gradients become updates; [`Optimizer::ADAM`] by default.
     pub optimizer: Optimizer,
-    /// What surrounds the optimizer: clipping, lookahead, a moving average; nothing by default. With an
-    /// average, that is what is learned, and what is validated.
+    /// The wrappers of the optimizer: clipping, lookahead, a moving average; none by default. With a moving
+    /// average, the run results in the average, which is also what is validated.
     pub wrappers: Wrappers,
     /// L2 penalty: `l2·w` is added to the gradient of every parameter; 0 by default. The reported
     /// losses do not contain it.
@@ -121,9 +139,10 @@ impl Default for Trainer {
 /// validation samples, the network gets the parameters of the best epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
-    /// The improvement that counts, 0 or more; scikit-learn's `tol` is 1e-4.
+    /// The improvement that counts, 0 or more; 1e-4 by default, as scikit-learn's `tol`.
     pub tolerance: f64,
-    /// Epochs without it that are let pass; scikit-learn's `n_iter_no_change` is 10.
+    /// Epochs without such an improvement that do not end the run; 10 by default, as scikit-learn's
+    /// `n_iter_no_change`.
     pub patience: usize,
 }
 
@@ -133,18 +152,18 @@ impl Default for EarlyStopping {
     }
 }
 
-/// What a watcher receives.
+/// An event of a training run, which a watcher receives; see [`Trainer::fit_with`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The device is loaded and the first step about to start.
+    /// The network and the samples are on the device, and the first step starts.
     Started {
         /// Steps in an epoch.
         steps_per_epoch: u64,
         /// Steps in all, if nothing stops them.
         steps: u64,
     },
-    /// Some steps are done. Comes about twenty times a second.
+    /// Some steps are done. This event comes about twenty times a second.
     Progress {
         /// Steps done so far.
         steps: u64,
@@ -158,10 +177,20 @@ pub enum Event {
 }
 
 impl Trainer {
-    /// How long to [warm up](Self::warm_up) for a network that was trained before, whose optimizer
-    /// state is not there any more: 2,000 steps, or a fifth of the run if that is less. At the full rate
-    /// an optimizer that knows nothing of the gradients yet would undo much of what was learned.
-    /// Ma & Yarats 2021, which takes 2/(1 − β₂) steps for Adam.
+    /// Steps of [warm-up](Self::warm_up) for a network that was trained before and whose optimizer state was
+    /// not kept: 2,000 steps, or a fifth of the run if that is less. Without a warm-up, the first steps of
+    /// the new optimizer would undo much of what was learned. Ma & Yarats 2021, who take 2/(1 − β₂) steps for
+    /// Adam.
+    ///
+    /// ```
+    /// use impasto::{Dataset, Trainer};
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let trainer = Trainer { epochs: 50, ..Trainer::default() };
+    /// let trainer = Trainer { warm_up: trainer.warm_up_again(&samples), ..trainer };
+    /// assert_eq!(trainer.warm_up, 10);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     pub fn warm_up_again(&self, dataset: &Dataset) -> u64 {
         let steps = dataset.len().div_ceil(self.batch_size.max(1)).saturating_mul(self.epochs);
         (steps as u64 / 5).min(2_000)
@@ -191,7 +220,7 @@ impl Trainer {
     /// Whether these settings make sense and can train `network`; [`fit`](Self::fit) asks it too.
     ///
     /// # Errors
-    /// One that says which setting is wrong.
+    /// A setting out of its range, or a loss or a network that cannot be trained with these settings.
     pub fn check(&self, network: &Network) -> Result<()> {
         if self.epochs == 0 {
             return invalid_setting("0 epochs: training needs at least 1");
@@ -240,10 +269,12 @@ impl Trainer {
 /// Samples whose loss is computed at once.
 const EVALUATED: usize = 1 << 16;
 
-/// The loss of `network` on all of `dataset`, on any engine.
+/// The loss of `network` on all of `dataset`, on any engine. Weights of samples count. See [`evaluate`] for an
+/// example.
 ///
 /// # Errors
-/// A dataset that does not fit the network, or a device that failed.
+/// Samples that do not fit the network or the loss, a loss that does not fit the network's outputs, or a
+/// device that failed.
 pub async fn evaluate_async(
     engine: impl Into<Engine>,
     network: &Network,
@@ -273,7 +304,19 @@ pub async fn evaluate_async(
     Ok(sum)
 }
 
-/// [`evaluate_async`] for callers that may block.
+/// The loss of `network` on all of `dataset`, on any engine. Weights of samples count. Blocks.
+///
+/// ```
+/// use impasto::reference::ReferenceEngine;
+/// use impasto::{Activation, Dataset, Loss, Network, evaluate};
+///
+/// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [3.0]])?;
+/// let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
+/// network.set_parameters(&[2.0, 1.0])?; // y = 2x + 1
+/// let engine = ReferenceEngine::new();
+/// assert_eq!(evaluate(&engine, &network, Loss::MeanSquaredError, &samples)?, 0.0);
+/// # Ok::<(), impasto::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`evaluate_async`].

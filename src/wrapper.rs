@@ -11,6 +11,16 @@ use crate::family::{self, About, family};
 
 family! {
     /// A wrapper of an optimizer.
+    ///
+    /// ```
+    /// use impasto::Wrapper;
+    ///
+    /// assert_eq!(Wrapper::from_name("clip-norm:limit=1")?, Wrapper::ClipNorm { limit: 1.0 });
+    /// for wrapper in Wrapper::ALL {
+    ///     println!("{}: {}", wrapper.name(), wrapper.about().formula);
+    /// }
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     Wrapper, "wrapper" {
         accumulate: Accumulate as "accumulate" { batches: u64 } = ACCUMULATE;
         clip_value: ClipValue as "clip-value" { limit: f64 } = CLIP_VALUE;

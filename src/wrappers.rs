@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 /// let wrappers = Wrappers { ema: Some(Ema { decay: 0.99, bias_correction: false }), ..Wrappers::default() };
 /// let trainer = Trainer { wrappers, ..Trainer::default() };
 /// assert_eq!(wrappers, Wrappers::new(["ema:decay=0.99".parse()?])?);
+/// assert!(!wrappers.is_empty());
+/// for wrapper in wrappers.iter() {
+///     println!("{wrapper}");
+/// }
 /// # Ok::<(), impasto::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,10 +39,11 @@ pub struct Wrappers {
 }
 
 impl Wrappers {
-    /// These wrappers, whose order does not matter.
+    /// These wrappers. Their order does not matter, since they are always applied in the order of the
+    /// [module](crate::wrapper).
     ///
     /// # Errors
-    /// One that is there twice, or a parameter out of its range.
+    /// A wrapper that is there twice, or a parameter out of its range.
     pub fn new(all: impl IntoIterator<Item = Wrapper>) -> Result<Self> {
         let mut wrappers = Self::default();
         for wrapper in all {

@@ -53,7 +53,7 @@ impl Entry {
     }
 
     fn write(&self, page: &mut String) {
-        let About { formula, source, pytorch, parameters } = self.about;
+        let About { formula, source, pytorch, parameters, .. } = self.about;
         let formula = in_lines(formula);
         write!(page, "### `{}`\n\n```text\n{formula}\n```\n\n", self.name).unwrap();
         write!(page, "{}.", escaped(source)).unwrap();

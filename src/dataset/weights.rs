@@ -55,6 +55,7 @@ impl Dataset {
     /// // Twice as many samples of class 0: each counts half as much.
     /// let balanced = dataset.with_class_weights(&[0.5, 1.0])?;
     /// assert_eq!(balanced.weights(0..3), [0.5, 0.5, 1.0]);
+    /// assert!(balanced.has_weights() && !dataset.has_weights());
     /// # Ok::<(), impasto::Error>(())
     /// ```
     ///

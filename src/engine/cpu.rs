@@ -47,6 +47,16 @@ use crate::network::Network;
 use crate::real::Real;
 
 /// The CPU as an engine. A clone shares its threads.
+///
+/// ```
+/// use impasto::Engine;
+/// use impasto::cpu::CpuEngine;
+///
+/// // On one thread, the results do not depend on the number of cores.
+/// let engine = Engine::from(CpuEngine::new(Some(1))?);
+/// println!("{}", engine.device());
+/// # Ok::<(), impasto::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CpuEngine {
     device: Device,
@@ -55,11 +65,11 @@ pub struct CpuEngine {
 }
 
 impl CpuEngine {
-    /// An engine of so many threads; `None` takes one for each core that the process may use. Without the
-    /// feature `threads` there is one, the caller's.
+    /// An engine with this number of threads. `None` takes one thread for each core that the process may use.
+    /// Without the feature `threads` there is one thread, that of the caller.
     ///
     /// # Errors
-    /// The operating system refused to start the threads, or there are to be several without the feature
+    /// The operating system refused to start the threads, or more than one thread without the feature
     /// `threads`.
     pub fn new(threads: Option<usize>) -> Result<Self> {
         let pool = Pool::new(threads)?;

@@ -93,6 +93,24 @@ pub(crate) async fn open_real_gpu(kernels: Kernels, tune: bool) -> Result<Engine
 }
 
 /// A GPU (or a software adapter) as an engine. A clone is on the same device.
+///
+/// Most programs open it through [`Engine::open`] or [`Options`](crate::Options). Both search for the fastest
+/// kernels, which an engine from here does only [`with_tuning`](Self::with_tuning).
+///
+/// ```no_run
+/// use impasto::Engine;
+/// use impasto::gpu::{GpuEngine, Kernels};
+///
+/// # async fn example() -> Result<(), impasto::Error> {
+/// let gpu = match GpuEngine::open_real_gpu().await {
+///     Ok(gpu) => gpu,
+///     Err(_) => GpuEngine::open(Some("llvmpipe")).await?,
+/// };
+/// let engine = Engine::from(gpu.clone().with_kernels(Kernels::Layerwise).with_tuning(true));
+/// println!("{}: {} submissions so far", engine.device(), gpu.counts().submissions);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
@@ -110,23 +128,29 @@ impl fmt::Debug for GpuEngine {
 }
 
 /// The adapters that this engine can run on, best first. Blocks.
+///
+/// ```
+/// for device in impasto::gpu::adapters() {
+///     println!("{}", device.description());
+/// }
+/// ```
 #[cfg(not(target_arch = "wasm32"))]
 pub fn adapters() -> Vec<Device> {
     pollster::block_on(adapters_async())
 }
 
-/// The adapters that this engine can run on, best first.
+/// The adapters that this engine can run on, best first. See [`adapters`] for an example.
 pub async fn adapters_async() -> Vec<Device> {
     let found = adapter::find().await;
     found.into_iter().map(|candidate| candidate.device).collect()
 }
 
 impl GpuEngine {
-    /// Opens the best adapter whose description contains `name`, in any case; without a name the
-    /// best there is, a software adapter if there is no other.
+    /// Opens the best adapter whose description contains `name`, in upper or lower case. Without a name, it
+    /// opens the best adapter, which is a software adapter if there is no other.
     ///
     /// # Errors
-    /// There is no such adapter (the message lists those there are), or it cannot be opened.
+    /// There is no such adapter (the message lists the adapters that exist), or it cannot be opened.
     pub async fn open_async(name: Option<&str>) -> Result<Self> {
         let candidate = adapter::choose(name).await?;
         Ok(Self { gpu: Arc::new(Gpu::open(candidate).await?), choice: Choice::default() })
@@ -144,8 +168,7 @@ impl GpuEngine {
     /// Opens the best real GPU that works.
     ///
     /// # Errors
-    /// There is no adapter but software ones, or none of the real ones can be opened; the message
-    /// says why.
+    /// There are only software adapters, or no real one can be opened. The message says why.
     pub async fn open_real_gpu_async() -> Result<Self> {
         let found = adapter::find().await;
         let (gpu, refused) = adapter::open_first(found, Gpu::open).await?;
@@ -164,15 +187,15 @@ impl GpuEngine {
         pollster::block_on(Self::open_real_gpu_async())
     }
 
-    /// The same engine with no buffer larger than `bytes`, as a small device would have it. Large
-    /// batches and datasets are then cut into more parts.
+    /// The same engine with no buffer larger than `bytes`, as on a small device. Large batches and datasets
+    /// are then divided into more parts. It is for tests of programs that must run on such devices.
     #[must_use]
     pub fn with_largest_buffer(self, bytes: u64) -> Self {
         self.gpu.limit_buffers(bytes);
         self
     }
 
-    /// What has been asked of the device so far, by this engine and the sessions on it.
+    /// The number of commands to the device so far, by this engine, its clones and the sessions on it.
     pub fn counts(&self) -> Counts {
         self.gpu.counts()
     }
@@ -183,18 +206,20 @@ impl GpuEngine {
         Self { choice: Choice { kernels, ..self.choice }, ..self }
     }
 
-    /// The same engine, which looks for the fastest shapes of its fused kernels when it first trains a
-    /// network of some widths and batch size, or not (as it is opened). The search takes some seconds
-    /// at most, and what it finds is remembered in the user's cache folder, or in the folder that the
-    /// environment variable `IMPASTO_CACHE` names. It changes the speed of a run, and the last bits of
-    /// its results as any other choice of kernels does.
+    /// The same engine, which searches for the fastest shapes of its fused kernels if `tune` is true; false
+    /// when it is opened here.
+    ///
+    /// The search is done once for each set of widths and batch size, takes at most nine seconds, and is
+    /// remembered in the user's cache folder, or in the folder that the environment variable `IMPASTO_CACHE`
+    /// names. Like any other choice of kernels, it changes the speed of a run and the last bits of its
+    /// results.
     #[must_use]
     pub fn with_tuning(self, tune: bool) -> Self {
         Self { choice: Choice { tune, ..self.choice }, ..self }
     }
 
-    /// Gives the device up, as a driver reset would: whatever is asked of it afterwards is an
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost).
+    /// Gives the device up, as a reset of the driver does. Every later use of it is an
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost). It is for tests of what a program does then.
     pub fn destroy(&self) {
         self.gpu.destroy();
     }

@@ -1,8 +1,30 @@
 //! The f64 reference that the other engines are tested against.
 //!
-//! Runs on one thread, in plain loops, nothing clever. Each function is a formula; the GPU's
-//! kernel of the same name in `shaders/` computes the same from the same operands. Matrices are
-//! row-major, batches sample-major.
+//! It runs on one thread, in plain loops. Each function is a formula. The GPU's kernel of the same name in
+//! `shaders/` computes the same from the same operands. Matrices are row-major, batches are sample-major.
+//! Lengths that do not fit each other are a panic.
+//!
+//! ```
+//! use impasto::{Activation, Loss, Network, reference};
+//!
+//! let network = Network::builder(2).hidden(&[4], Activation::Tanh);
+//! let mut network = network.output(1, Activation::Identity).build()?;
+//! let (inputs, targets) = ([0.5, -1.0], [0.25]);
+//! let loss = Loss::MeanSquaredError;
+//! let (before, gradient) = reference::loss_and_gradient(&network, loss, &inputs, &targets);
+//!
+//! // The same in three parts: forward pass, loss, backward pass.
+//! let trace = reference::forward(&network, &inputs);
+//! let (losses, delta) = reference::loss_gradient(&network, loss, &trace, &targets, &[1.0]);
+//! assert_eq!(losses, [before]);
+//! assert_eq!(reference::backward(&network, &trace, delta), gradient);
+//!
+//! // The slope by the first parameter, from a small change.
+//! network.weights_mut(0)[0] += 1e-6;
+//! let (after, _) = reference::loss_and_gradient(&network, loss, &inputs, &targets);
+//! assert!(((after - before) / 1e-6 - gradient[0]).abs() < 1e-5);
+//! # Ok::<(), impasto::Error>(())
+//! ```
 
 mod elementwise;
 mod encoding;
@@ -38,16 +60,16 @@ use crate::permutation::Permutation;
 use crate::resources::Resources;
 use crate::state::{State, no_state};
 
-/// What a forward pass keeps: the encoded inputs, the outputs of each layer with the slopes of its
-/// activation, and the last layer's logits.
+/// The values of a forward pass that the backward pass needs.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Trace {
-    /// `values[0]` is what the first layer was given, `values[l + 1]` what layer `l` put out.
+    /// `values[0]` are the encoded inputs, `[batch, layers[0].fan_in]`, and `values[l + 1]` the outputs of
+    /// layer `l`, `[batch, fan_out]`.
     pub values: Vec<Vec<f64>>,
-    /// `slopes[l]` is `f′` of layer `l`'s weighted sums.
+    /// `slopes[l]` is `f′` of layer `l`'s weighted sums, `[batch, fan_out]`.
     pub slopes: Vec<Vec<f64>>,
-    /// The last layer's weighted sums.
+    /// The last layer's weighted sums, `[batch, network.outputs()]`.
     pub logits: Vec<f64>,
 }
 
@@ -228,7 +250,7 @@ pub struct ReferenceEngine {
 }
 
 impl ReferenceEngine {
-    /// The reference needs nothing.
+    /// The reference as an engine. It computes in f64 on the calling thread.
     pub fn new() -> Self {
         Self { device: Device::processor(Backend::Reference, "CPU, 1 thread, f64") }
     }

@@ -7,7 +7,7 @@ use crate::number::Number;
 
 impl Loss {
     /// A loss of the caller's. It is kept for the life of the program, so make it once. A training run with it
-    /// cannot be written to a file; its network can.
+    /// cannot be written to a file; its network can. See [`LossFn`] for an example.
     pub fn custom(formula: impl LossFn) -> Self {
         Self::Custom { formula: CustomFormula::new(formula) }
     }

@@ -67,19 +67,31 @@ impl Builder {
         self
     }
 
-    /// Adds hidden layers of these widths.
+    /// Adds hidden layers of these widths, each at least 1.
     #[must_use]
     pub fn hidden(self, widths: &[usize], activation: Activation) -> Self {
         self.add(widths, activation, true)
     }
 
-    /// Adds the output layer.
+    /// Adds the output layer, of at least 1 neuron.
     #[must_use]
     pub fn output(self, width: usize, activation: Activation) -> Self {
         self.hidden(&[width], activation)
     }
 
     /// Adds one layer, hidden or the output, with biases or without.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2)
+    ///     .layer(16, Activation::Relu, false)
+    ///     .layer(1, Activation::Identity, true)
+    ///     .build()?;
+    /// assert_eq!(network.layers()[0].parameters(), 2 * 16);
+    /// assert_eq!(network.layers()[1].parameters(), 16 + 1);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     #[must_use]
     pub fn layer(self, width: usize, activation: Activation, bias: bool) -> Self {
         self.add(&[width], activation, bias)
@@ -139,16 +151,16 @@ impl Builder {
         self
     }
 
-    /// Where the initial weights come from. By default, [`Activation::initialization`] says so for the
-    /// layers of an activation that wants weights of its own, and is [`Initialization::Glorot`] for others.
+    /// The distribution of the initial weights of all layers. By default, it is that of
+    /// [`Activation::initialization`] for an activation that has one, else [`Initialization::Glorot`].
     #[must_use]
     pub fn weights(mut self, initialization: Initialization) -> Self {
         self.weights = Some(initialization);
         self
     }
 
-    /// Where the initial biases come from. By default, [`Activation::initialization`] says so for the
-    /// layers of an activation that wants biases of its own, and they are zeros for others.
+    /// The distribution of the initial biases of all layers. By default, it is that of
+    /// [`Activation::initialization`] for an activation that has one, else [`Initialization::Zeros`].
     #[must_use]
     pub fn biases(mut self, initialization: Initialization) -> Self {
         self.biases = Some(initialization);
@@ -177,8 +189,9 @@ impl Builder {
     /// The network, with its parameters drawn.
     ///
     /// # Errors
-    /// No inputs, no layer, a layer of width 0, softmax anywhere but in the output layer,
-    /// dropout after it, more than 2²⁸ parameters, or constants out of range.
+    /// No inputs, no layer, a layer of width 0, softmax anywhere but in the output layer, dropout after the
+    /// output layer, more than 2²⁸ parameters, or a parameter of an activation, an encoding or an
+    /// initialization that is out of its range.
     pub fn build(self) -> Result<Network> {
         if self.inputs == 0 {
             return invalid_setting("a network needs at least 1 input");

@@ -156,7 +156,7 @@ impl Subject {
         }
     }
 
-    /// Channels and largest value of a painting.
+    /// The channels of a painting, and its largest value: 255 or 65,535.
     pub fn painted_kind(&self) -> (usize, u16) {
         if self.classify { (1, 255) } else { (self.channels, self.maximum) }
     }

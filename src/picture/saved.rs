@@ -42,6 +42,18 @@ impl Subject {
 
     /// The bytes of a file that [`save`](Self::save) would write.
     ///
+    /// ```
+    /// use impasto::{Activation, Encoding, Loss, Picture, Subject};
+    ///
+    /// let picture = Picture::new(1, 1, 1, 255, vec![0])?;
+    /// let subject = Subject::new(&picture, Encoding::Identity, false);
+    /// let loss = Loss::MeanSquaredError;
+    /// let network = subject.builder(Encoding::Identity, &[8], Activation::Relu, loss).build()?;
+    /// let (_, decoded) = Subject::decode(&subject.encode(&network)?)?;
+    /// assert_eq!(decoded, subject);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The network is too large for the format.
     pub fn encode(&self, network: &Network) -> Result<Vec<u8>> {

@@ -11,7 +11,26 @@ use std::collections::HashMap;
 /// The metadata's key under which a saved network carries its [`Subject`].
 const KEY: &str = "picture";
 
-/// All that painting needs to know beside the network.
+/// What a network paints: size, channels and range of a picture, and the kind of the network's inputs and
+/// outputs.
+///
+/// ```
+/// use impasto::{Activation, Encoding, Loss, Picture, Subject};
+///
+/// let picture = Picture::new(2, 1, 3, 255, vec![255, 0, 0, 255, 255, 255])?;
+/// let encoding = Encoding::Frequency { octaves: 4 };
+/// let subject = Subject::new(&picture, encoding, false);
+/// assert_eq!((subject.outputs(), subject.output_activation()), (3, Activation::Identity));
+///
+/// let loss = Loss::MeanSquaredError;
+/// let network = subject.builder(encoding, &[16, 16], Activation::Relu, loss).build()?;
+/// assert_eq!(subject.dataset(&picture)?.len(), 2);
+///
+/// // Texts for the file of the network, from which the subject can be read again.
+/// let texts = subject.to_metadata()?;
+/// assert_eq!(Subject::from_metadata(&network, &texts)?, subject);
+/// # Ok::<(), impasto::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// Pixels in a row.
@@ -30,7 +49,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// `picture`, for a network whose first layer sees places through `encoding`.
+    /// `picture`, for a network with this encoding. Without an encoding, places are in [-1, 1].
     pub fn new(picture: &Picture, encoding: Encoding, classify: bool) -> Self {
         Self {
             width: picture.width(),
@@ -42,12 +61,12 @@ impl Subject {
         }
     }
 
-    /// Numbers that the network puts out.
+    /// Outputs of the network: 2 classes, or a number for each channel.
     pub fn outputs(&self) -> usize {
         if self.classify { 2 } else { self.channels }
     }
 
-    /// What its output layer ends in.
+    /// The activation of its output layer.
     pub fn output_activation(&self) -> Activation {
         if self.classify { Activation::Softmax } else { Activation::Identity }
     }

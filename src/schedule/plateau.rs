@@ -44,7 +44,17 @@ impl Formula for ReduceOnPlateau {
     }
 }
 
-/// The memory of [`Schedule::ReduceOnPlateau`].
+/// The memory of [`Schedule::ReduceOnPlateau`], for loops of training of the caller's. A
+/// [`Trainer`](crate::Trainer) has its own.
+///
+/// ```
+/// use impasto::{Plateau, Schedule};
+///
+/// let schedule = Schedule::ReduceOnPlateau { factor: 0.5, patience: 1, threshold: 1e-4 };
+/// let mut plateau = Plateau::default();
+/// let multipliers = [0.9, 0.8, 0.8, 0.8].map(|loss| plateau.observe(schedule, loss));
+/// assert_eq!(multipliers, [1.0, 1.0, 1.0, 0.5]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Plateau {
     multiplier: f64,
@@ -59,8 +69,8 @@ impl Default for Plateau {
 }
 
 impl Plateau {
-    /// Takes in an epoch's loss and gives the multiplier for the next epoch; 1 for ever under
-    /// any other schedule.
+    /// Takes in the loss of an epoch and returns the factor of the learning rate for the next epoch. It is
+    /// always 1 with any other schedule.
     pub fn observe(&mut self, schedule: Schedule, loss: f64) -> f64 {
         if let Schedule::ReduceOnPlateau { factor, patience, threshold } = schedule {
             if loss < self.best * (1.0 - threshold) {

@@ -12,7 +12,7 @@ use crate::plan::check_evaluation;
 ///
 /// ```
 /// use impasto::reference::ReferenceEngine;
-/// use impasto::{Activation, Dataset, EarlyStopping, Network, Trainer};
+/// use impasto::{Activation, Dataset, EarlyStopping, Network, Trainer, TrainingData};
 ///
 /// let training = Dataset::from_rows(&[[0.0], [1.0], [2.0]], &[[1.0], [3.0], [5.0]])?;
 /// let validation = Dataset::from_rows(&[[0.5], [1.5]], &[[2.0], [4.0]])?;
@@ -26,6 +26,10 @@ use crate::plan::check_evaluation;
 /// let summary = trainer.fit(&engine, &mut network, (&training, &validation))?;
 /// let losses: Vec<_> = summary.history.iter().map(|epoch| epoch.validation_loss).collect();
 /// assert!(losses.iter().all(Option::is_some));
+///
+/// // The pair is short for this.
+/// let data = TrainingData::new(training).with_validation(validation);
+/// trainer.fit(&engine, &mut network, data)?;
 /// # Ok::<(), impasto::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -35,8 +39,8 @@ pub struct TrainingData {
 }
 
 impl TrainingData {
-    /// Samples to train on. Some of them validate if
-    /// [`Trainer::validation_fraction`] says so.
+    /// Samples to train on. [`Trainer::validation_fraction`] of them are split off to validate with, if it is
+    /// set.
     pub fn new(training: Dataset) -> Self {
         Self { training, validation: None }
     }

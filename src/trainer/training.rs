@@ -79,7 +79,7 @@ impl Trainer {
         pollster::block_on(self.fit_with_async(engine, network, data, watch))
     }
 
-    /// [`fit`](Self::fit) for callers that must not block.
+    /// [`fit`](Self::fit) for callers that must not block. See [`fit`](Self::fit) for an example.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -92,7 +92,8 @@ impl Trainer {
         self.fit_with_async(engine, network, data, |_| ControlFlow::Continue(())).await
     }
 
-    /// [`fit_with`](Self::fit_with) for callers that must not block.
+    /// [`fit_with`](Self::fit_with) for callers that must not block. See [`fit_with`](Self::fit_with) for an
+    /// example.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -118,7 +119,7 @@ impl Trainer {
 
     /// Loads `network` and `data` into an engine, ready to train, for callers that do things between the
     /// steps and must not block. [`fit_async`](Self::fit_async) is this with one
-    /// [`run_async`](Training::run_async).
+    /// [`run_async`](Training::run_async). See [`begin`](Self::begin) for an example.
     ///
     /// # Errors
     /// Settings that make no sense or do not fit the network, or a device that failed.
@@ -132,11 +133,35 @@ impl Trainer {
     }
 }
 
-/// A training run that can be paused, inspected and continued. `Trainer::begin` or
-/// [`Trainer::begin_async`] starts it. WebAssembly has only the functions whose names end in `_async`.
+/// A training run that can be paused, inspected and continued.
 ///
-/// Parameters, samples and the optimizer's state stay on the device. It owns a handle to its engine, and
-/// can move to another thread.
+/// `Trainer::begin` or [`Trainer::begin_async`] starts it. WebAssembly has only the functions whose names end in
+/// `_async`. Parameters, samples and the optimizer's state stay on the device. The run owns a handle to its
+/// engine, and can move to another thread.
+///
+/// ```
+/// use impasto::reference::ReferenceEngine;
+/// use impasto::{Activation, Dataset, Metric, Network, Trainer};
+///
+/// let samples = Dataset::from_rows(&[[0.0], [0.5], [1.0]], &[[1.0], [0.0], [1.0]])?;
+/// let network = Network::builder(1).hidden(&[8], Activation::Tanh);
+/// let network = network.output(1, Activation::Identity).build()?;
+/// let trainer = Trainer { learning_rate: 0.02, ..Trainer::default() };
+/// let mut training = trainer.begin(ReferenceEngine::new(), &network, &samples)?;
+/// println!("on {}", training.engine().device());
+///
+/// let first = training.step(1)?.expect("a step was left");
+/// training.step(99)?;
+/// assert!(training.evaluate(&samples)? < first);
+/// let metrics = training.metrics(&samples, &[Metric::R2])?;
+/// println!("R² is {:?} after {} steps", metrics.get(Metric::R2), training.summary().steps);
+///
+/// // What was learned so far. The run goes on.
+/// let network = training.network()?;
+/// assert_eq!(network.parameters(), training.parameters()?);
+/// training.run()?;
+/// # Ok::<(), impasto::Error>(())
+/// ```
 pub struct Training {
     trainer: Trainer,
     engine: Engine,
@@ -216,7 +241,7 @@ impl Training {
     }
 
     /// Trains until all epochs are done, a rule ends the run, or a [`StopHandle`] stops it. Another call
-    /// continues from there.
+    /// continues from there. See [`run`](Self::run) for an example.
     ///
     /// # Errors
     /// A device that failed, or [`Error::Diverged`]. After a divergence the run is before the step that
@@ -229,7 +254,7 @@ impl Training {
 
     /// [`run_async`](Self::run_async) with a watcher, which receives events and stops the run with
     /// [`ControlFlow::Break`]. A stopped run is exactly where the event was, even if the device has computed
-    /// more steps.
+    /// more steps. See [`run_with`](Self::run_with) for an example.
     ///
     /// # Errors
     /// As [`run_async`](Self::run_async).
@@ -256,7 +281,8 @@ impl Training {
 
     /// The parameters learned so far, in the order of [`Network::parameters`]: those of the best epoch
     /// where early stopping validates, which [`Trainer::fit_async`] results in. For the last step, see
-    /// [`predict_async`](Self::predict_async).
+    /// [`predict_async`](Self::predict_async). See [`parameters`](Self::parameters)
+    /// for an example.
     ///
     /// # Errors
     /// A device that failed.
@@ -268,7 +294,8 @@ impl Training {
         self.pipeline.parameters().await
     }
 
-    /// The network with the parameters learned so far; see [`parameters_async`](Self::parameters_async).
+    /// The network with the parameters learned so far; see [`parameters_async`](Self::parameters_async). See
+    /// [`network`](Self::network) for an example.
     ///
     /// # Errors
     /// A device that failed.
@@ -288,7 +315,7 @@ impl Training {
     /// Sets the learning rate, before the schedule, of the steps to come.
     ///
     /// # Errors
-    /// A rate that is not above 0.
+    /// A rate that is not a finite number above 0.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         let changed = Trainer { learning_rate: rate, ..self.trainer.clone() };
         changed.check(&self.network)?;
@@ -302,7 +329,7 @@ impl Training {
         &self.engine
     }
 
-    /// What came of it so far.
+    /// The epochs, steps and seconds so far.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }

@@ -30,7 +30,7 @@ struct Failures {
     error: Option<String>,
 }
 
-/// What an engine has asked of its device so far.
+/// The number of commands that an engine has sent to its device so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Dispatches of kernels.

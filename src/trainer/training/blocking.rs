@@ -14,7 +14,7 @@ use pollster::block_on;
 use std::ops::ControlFlow;
 
 impl Trainer {
-    /// Loads `network` and `data` into an engine, ready to train. [`fit`](Self::fit) is this with one
+    /// Loads `network` and `data` into an engine, ready to train. [`fit`](Self::fit) calls this and
     /// [`run`](Training::run).
     ///
     /// ```
@@ -185,6 +185,22 @@ impl Training {
     }
 
     /// Blocking form of [`restart_async`](Self::restart_async).
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Network, Trainer, cpu::CpuEngine};
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let mut training = Trainer::default().begin(CpuEngine::new(None)?, &network, &samples)?;
+    /// training.step(10)?;
+    /// let state = training.state()?;
+    /// training.step(10)?;
+    /// // As if the first engine were lost.
+    /// training.restart(ReferenceEngine::new(), &state)?;
+    /// assert_eq!((training.summary().steps, &training.network()?), (10, state.network()));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`restart_async`](Self::restart_async).

@@ -11,7 +11,7 @@ use crate::trainer::stop::StopHandle;
 use std::ops::ControlFlow;
 
 impl Training {
-    /// A handle that stops this run.
+    /// A handle that stops this run from elsewhere, such as another thread.
     ///
     /// ```
     /// use impasto::cpu::CpuEngine;
@@ -33,7 +33,7 @@ impl Training {
 
     /// Takes exactly `count` steps, or those that are left, without events. Returns the loss of the last
     /// of them before its update; `None` if no step was left. A [`StopHandle`] or a stopping rule can end it
-    /// before.
+    /// before. See [`step`](Self::step) for an example.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -44,7 +44,7 @@ impl Training {
     }
 
     /// Trains to the end of the current epoch, without events. Returns that epoch; `None` if no step was
-    /// left, or if a [`StopHandle`] ended it before.
+    /// left, or if a [`StopHandle`] ended it before. See [`epoch`](Self::epoch) for an example.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -57,7 +57,8 @@ impl Training {
     }
 
     /// The outputs of the network as it is after the last step, `[samples, outputs]`, for `inputs`,
-    /// `[samples, inputs]`. The device computes them where it trains; nothing else is uploaded.
+    /// `[samples, inputs]`. The device computes them where it trains; nothing else is uploaded. See
+    /// [`predict`](Self::predict) for an example.
     ///
     /// They follow the course of the run, from step to step. Where early stopping keeps the best epoch,
     /// [`network_async`](Self::network_async) gives the network of that epoch instead, as `fit` does.
@@ -71,8 +72,9 @@ impl Training {
         Ok(outputs.into_iter().map(|output| output as f32).collect())
     }
 
-    /// The loss that is trained, of `dataset`, for the network as it is after the last step, not that of the
-    /// best epoch; see [`predict_async`](Self::predict_async).
+    /// The loss of the [trainer](crate::Trainer::loss) on `dataset`, for the network as it is after the last step, not
+    /// that of the best epoch (see [`predict_async`](Self::predict_async)). See [`evaluate`](Self::evaluate) for an
+    /// example.
     ///
     /// # Errors
     /// Samples that do not fit the network or the loss, or a device that failed.
@@ -81,8 +83,8 @@ impl Training {
         self.pipeline.evaluate_now(dataset, self.trainer.loss).await
     }
 
-    /// The `metrics` of `dataset` for the network as it is after the last step, not that of the best epoch; see
-    /// [`predict_async`](Self::predict_async).
+    /// The `metrics` of `dataset` for the network as it is after the last step, not that of the best epoch (see
+    /// [`predict_async`](Self::predict_async)). See [`metrics`](Self::metrics) for an example.
     ///
     /// # Errors
     /// As [`evaluate_async`](Self::evaluate_async).

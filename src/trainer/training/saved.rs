@@ -86,19 +86,21 @@ impl Course {
 
 impl TrainingState {
     /// The network with what was learned so far: the parameters of the best epoch where early
-    /// stopping validates, or the moving average where there is one.
+    /// stopping validates, or the moving average where there is one. See
+    /// [`Training::restart`](crate::Training::restart) for an example.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// What came of the run so far.
+    /// The epochs, steps and seconds of the run so far.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
 }
 
 impl Training {
-    /// The state of the run after the last step that an event reported. The run itself can continue, too.
+    /// The state of the run after the last step that an event reported. The run itself can continue, too. See
+    /// [`state`](Self::state) for an example.
     ///
     /// # Errors
     /// A device that failed, or a run that diverged and whose session cannot go back to the step before
@@ -128,7 +130,8 @@ impl Training {
     }
 
     /// Continues a run from its state, in a new session, as if it had never stopped; to the bit on the same
-    /// engine. `data` must contain the samples that the run was begun with, in their order.
+    /// engine. `data` must contain the samples that the run was begun with, in their order. See
+    /// [`resume`](Self::resume) for an example.
     ///
     /// # Errors
     /// Another number of samples, to train on or to validate with, or other widths than the run was begun with, settings that
@@ -152,7 +155,7 @@ impl Training {
     }
 
     /// Continues from an earlier state of this run on another engine, after the device of the first was lost.
-    /// The steps after the state are forgotten.
+    /// The steps after the state are forgotten. See [`restart`](Self::restart) for an example.
     ///
     /// # Errors
     /// A state with another number of samples than this run, settings that do not fit the state, or a device
