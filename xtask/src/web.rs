@@ -108,7 +108,8 @@ impl Web {
         }
         npm_packages(&self.folder)?;
         self.node(&["node_modules/typescript/bin/tsc", "--noEmit"], &[])?;
-        self.node(&["build.mjs"], &[])
+        self.node(&["build.mjs"], &[])?;
+        self.node(&["pack.mjs"], &[]).context("the npm package is not complete")
     }
 
     /// The engine as a module of WebAssembly; where it lies.
@@ -178,8 +179,11 @@ impl Web {
         execute(build.args(["build", "--release", "--example", "paint"]))?;
         let variables =
             [("IMPASTO_CHROMIUM", chromium.as_os_str()), ("IMPASTO_PAINT", paint.as_os_str())];
-        self.node(&["--test", "--test-reporter=spec", "tests/page.test.mjs"], &variables)
-            .context("the page's tests")
+        // One file after the other, since the tests of the page need the processor.
+        let options = ["--test", "--test-reporter=spec", "--test-concurrency=1"];
+        let files = ["tests/package.test.mjs", "tests/page.test.mjs"];
+        self.node(&[&options[..], &files].concat(), &variables)
+            .context("the tests of the package and the page")
     }
 
     fn speed(&self) -> Result<()> {
