@@ -1,8 +1,9 @@
-//! Activations, one file each.
+//! Activations, the functions of layers, one file each.
 //!
-//! To add one: a file with its formula and its [`About`], a line in the
-//! `family!` below, and `shaders/activations/NAME.wgsl`, the same in WGSL. The tests walk
-//! [`Activation::ALL`].
+//! Users name them by [`Activation`]. The modules describe their formulas and parameters.
+
+// To add one: a file with its formula and its `About`, a line in the `family!` below, and
+// `shaders/activations/NAME.wgsl`, the same in WGSL. The tests walk `Activation::ALL`.
 
 use crate::error::Result;
 use crate::family::{self, About, family};

@@ -14,8 +14,23 @@ use std::sync::Arc;
 /// The most samples: their numbers stay within 32 bits on every device.
 const MOST_SAMPLES: usize = u32::MAX as usize;
 
-/// Inputs and targets, sample by sample: rows of numbers, or the pixels of a picture, which take 4
-/// bytes each. A clone or a [`split`](Self::split) shares the samples.
+/// Inputs and targets, sample by sample.
+///
+/// Samples are rows of numbers ([`from_rows`](Self::from_rows), [`new`](Self::new),
+/// [`from_labels`](Self::from_labels)), or the pixels of a picture, which take 4 bytes each
+/// ([`from_pixels`](Self::from_pixels)). A clone or a [`split`](Self::split) shares the samples.
+///
+/// ```
+/// use impasto::Dataset;
+///
+/// // 10 samples of 2 inputs and 1 target.
+/// let inputs: Vec<f32> = (0..20).map(|i| i as f32 / 20.0).collect();
+/// let targets: Vec<f32> = inputs.chunks(2).map(|pair| pair[0] * pair[1]).collect();
+/// let dataset = Dataset::new(inputs, targets, 2, 1)?;
+/// let (training, validation) = dataset.split(0.2, 1)?;
+/// assert_eq!((training.len(), validation.len()), (8, 2));
+/// # Ok::<(), impasto::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     samples: Arc<Samples>,
@@ -62,8 +77,10 @@ impl Samples {
     }
 }
 
-/// Numbers that a [`Dataset`] can keep without a copy: a `Vec<f32>`, an `Arc<[f32]>`, a `&'static [f32]`, or
-/// a type of the caller's, such as one around a file in memory.
+/// Numbers that a [`Dataset`] can keep without a copy.
+///
+/// They are a `Vec<f32>`, an `Arc<[f32]>`, a `&'static [f32]`, or a type of the caller's, such as one around a
+/// file in memory. See [`Dataset::from_storage`].
 pub trait Storage: AsRef<[f32]> + Send + Sync + 'static {}
 impl<T: AsRef<[f32]> + Send + Sync + 'static> Storage for T {}
 

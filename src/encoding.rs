@@ -1,12 +1,11 @@
 //! Input encodings, one file each.
 //!
-//! Every encoding so far is a set of waves over the inputs, so all of them are one matrix of
-//! frequencies, in turns (full periods) for each unit of input, and one kernel:
-//! `out[2f] = sin(2π Σᵢ B[f, i]·xᵢ)`, `out[2f + 1] = cos(…)`. See
+//! Users name them by [`Encoding`]. Every encoding so far is a set of waves over the inputs. So all of them are
+//! one matrix of frequencies `B`, in turns (full periods) for each unit of input, and one kernel:
+//! `out[2f] = sin(2π Σᵢ B[f, i]·xᵢ)`, `out[2f + 1] = cos(2π Σᵢ B[f, i]·xᵢ)`. See
 //! [`reference::fourier_encoding`](crate::reference::fourier_encoding).
-//!
-//! To add one: a file with its formula and its [`About`], and a line in the
-//! `family!` below.
+
+// To add one: a file with its formula and its `About`, and a line in the `family!` below.
 
 use crate::error::Result;
 use crate::family::{self, About, family};

@@ -38,8 +38,10 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 #[cfg(target_arch = "wasm32")]
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
-/// A handle to an engine, where networks are trained and run. A clone is another handle to the same
-/// engine and costs nothing. Except on WebAssembly, threads can share it.
+/// A handle to an engine, which trains and runs networks.
+///
+/// A clone is another handle to the same engine and costs nothing. Except on WebAssembly, threads can share
+/// it.
 ///
 /// ```
 /// use impasto::cpu::CpuEngine;
@@ -61,7 +63,7 @@ impl Engine {
         Self(Arc::new(engine))
     }
 
-    /// What it runs on.
+    /// The device that it runs on.
     pub fn device(&self) -> &Device {
         self.0.device()
     }
@@ -263,7 +265,7 @@ pub(crate) use handles;
 /// # Ok::<(), impasto::Error>(())
 /// ```
 pub trait Compute: MaybeSend + MaybeSync {
-    /// What it runs on.
+    /// The device that it runs on.
     fn device(&self) -> &Device;
 
     /// Loads a network and its samples, ready to train. The session shares the samples and borrows

@@ -5,10 +5,10 @@
 use crate::summary::Summary;
 use std::path::PathBuf;
 
-/// What every fallible function of this crate returns.
+/// The result of a function that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Anything that can go wrong, in the words a user is shown.
+/// The errors of this crate. A message is one line for the user: what was wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -142,9 +142,9 @@ pub enum Error {
         step: u64,
         /// The epoch, from 1.
         epoch: u64,
-        /// A tenth of the learning rate in force.
+        /// A tenth of the learning rate of that step.
         suggestion: f64,
-        /// What came of training until then.
+        /// The epochs and steps until then.
         summary: Box<Summary>,
     },
 }

@@ -1,9 +1,12 @@
-//! The macro `family!`, which declares a family of formulas, and the types that describe them.
+//! Descriptions of activations, losses and other formulas, and the macro that declares a family of them.
 //!
-//! A family is a folder with one file for each formula, and one line for each in the `family!` of
-//! the folder's module. The macro writes the enum, its list and the dispatch. Names, parameters and
-//! their ranges come from the formula's own file ([`About`]); parsing and checking go through
-//! serde, so that the command line, files and messages agree.
+//! [`Activation::about`](crate::Activation::about) and the functions of the same name of the other families
+//! return an [`About`].
+
+// A family is a folder with one file for each formula, and one line for each in the `family!` of
+// the folder's module. The macro writes the enum, its list and the dispatch. Names, parameters and
+// their ranges come from the formula's own file (`About`); parsing and checking go through serde, so
+// that the command line, files and messages agree.
 
 use crate::error::{Error, Result, invalid_setting};
 use serde::Serialize;

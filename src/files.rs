@@ -55,8 +55,8 @@ pub fn check_writable(path: &Path) -> Result<()> {
     temporary_beside(&target).map(drop).map_err(error)
 }
 
-/// Whether `path` is something that bytes run through instead of staying in: a pipe, a device, or
-/// one of the process's own streams, such as `/dev/stdout`, redirected or not.
+/// Whether `path` is a stream: a pipe, a device, or one of the process's own streams, such as `/dev/stdout`,
+/// redirected or not.
 pub fn is_stream(path: &Path) -> bool {
     let own = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
     own.iter().any(|stream| path.starts_with(stream))

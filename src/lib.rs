@@ -1,7 +1,7 @@
 //! Impasto trains multilayer perceptrons on a GPU through wgpu and WGSL, or on the CPU.
 //!
-//! A [`Network`] is layer sizes and parameters, a [`Dataset`] its samples, an [`Engine`] the place
-//! where it computes, and a [`Trainer`] what drives them:
+//! A [`Network`] contains layers and their parameters. A [`Dataset`] contains the samples that it learns from. An
+//! [`Engine`] computes, on a GPU or on the CPU. A [`Trainer`] contains the settings of training, and trains:
 //!
 //! ```
 //! use impasto::{Activation, Backend, Dataset, Engine, Network, Trainer};
@@ -9,8 +9,10 @@
 //! let circle = [[0.0, 0.0], [0.9, 0.1], [0.2, -0.3], [-0.8, 0.7]];
 //! let inside = [[1.0], [0.0], [1.0], [0.0]];
 //! let dataset = Dataset::from_rows(&circle, &inside)?;
-//! let mut network =
-//!     Network::builder(2).hidden(&[16, 16], Activation::Relu).output(1, Activation::Identity).build()?;
+//! let mut network = Network::builder(2)
+//!     .hidden(&[16, 16], Activation::Relu)
+//!     .output(1, Activation::Identity)
+//!     .build()?;
 //! let engine = Engine::open(Backend::Auto)?;
 //! let summary = Trainer::default().fit(&engine, &mut network, &dataset)?;
 //! if let Some(epoch) = summary.history.last() {
@@ -24,8 +26,8 @@
 //!
 //! # Features
 //!
-//! All of them but the last two are on by default. With `default-features = false` the crate trains on the CPU, on one
-//! thread, and has few dependencies.
+//! The first four are on by default. With `default-features = false` the crate trains on the CPU, on one thread, and
+//! has few dependencies.
 //!
 //! | feature | what it adds | dependencies | without it |
 //! |---|---|---|---|
@@ -102,9 +104,11 @@ mod wgsl;
 pub mod wrapper;
 mod wrappers;
 
+#[doc(inline)]
 pub use activation::Activation;
 pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};
+#[doc(inline)]
 pub use encoding::Encoding;
 pub use engine::{
     Compute, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Prepared,
@@ -113,6 +117,7 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use initialization::Initialization;
 pub use layer::Layer;
+#[doc(inline)]
 pub use loss::Loss;
 pub use loss_fn::{CustomFormula, LossFn};
 pub use metric::{Metric, Metrics};
@@ -120,6 +125,7 @@ pub use model::Model;
 pub use network::Network;
 pub use network::builder::Builder;
 pub use opening::Options;
+#[doc(inline)]
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
 #[cfg(feature = "pictures")]
@@ -129,7 +135,9 @@ pub use picture::{
     subject::Subject,
 };
 pub use resources::Resources;
+#[doc(inline)]
 pub use schedule::Schedule;
+#[doc(inline)]
 pub use schedule::plateau::Plateau;
 pub use schedule_fn::CustomSchedule;
 pub use segment::{Segment, SegmentKind};
@@ -143,11 +151,17 @@ pub use trainer::stop::StopHandle;
 pub use trainer::training::Training;
 pub use trainer::training::saved::TrainingState;
 pub use trainer::{EarlyStopping, Event, Trainer, evaluate_async};
+#[doc(inline)]
 pub use wrapper::Wrapper;
+#[doc(inline)]
 pub use wrapper::accumulate::Accumulate;
+#[doc(inline)]
 pub use wrapper::clip_norm::ClipNorm;
+#[doc(inline)]
 pub use wrapper::clip_value::ClipValue;
+#[doc(inline)]
 pub use wrapper::ema::Ema;
+#[doc(inline)]
 pub use wrapper::lookahead::Lookahead;
 pub use wrappers::Wrappers;
 

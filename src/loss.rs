@@ -1,11 +1,11 @@
-//! Losses, one file each: the loss of a row and its gradient.
+//! Losses, one file each: the loss of a sample and its gradient.
 //!
-//! The cross-entropies are computed from the last layer's weighted sums (its *logits*), so that
-//! they and their gradients stay finite however sure the network is; the network's own output
-//! activation then only matters for prediction. The others are computed from its outputs.
-//!
-//! To add one: a file with its formula and its [`About`], a line in the
-//! `family!` below, and `shaders/losses/NAME.wgsl`, the same in WGSL. The tests walk [`Loss::ALL`].
+//! Users name them by [`Loss`]. The cross-entropies are computed from the last layer's weighted sums (its
+//! *logits*), so that they and their gradients stay finite however sure the network is. The network's output
+//! activation then matters only for predictions. The other losses are computed from its outputs.
+
+// To add one: a file with its formula and its `About`, a line in the `family!` below, and
+// `shaders/losses/NAME.wgsl`, the same in WGSL. The tests walk `Loss::ALL`.
 
 use crate::activation::Activation;
 use crate::error::{Result, invalid_setting, invalid_shape};

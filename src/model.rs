@@ -8,9 +8,10 @@ use crate::network::{Network, whole_samples};
 use std::fmt;
 use std::sync::Arc;
 
-/// A network that an engine has prepared for many predictions: its parameters are where the engine
-/// computes, in the engine's order, and what a prediction needs is kept from one to the next. It owns all
-/// of that. Later changes of the network do not change it.
+/// A network that an engine has prepared for many predictions.
+///
+/// Its parameters are where the engine computes, in the engine's order, and the memory of a prediction is kept
+/// for the next one. It owns all of that. Later changes of the network do not change it.
 ///
 /// Inputs are f32, `[samples, inputs()]`, one sample after the other. Outputs are f32,
 /// `[samples, outputs()]`. Nothing is dropped, whatever the layers' [`dropout`](crate::Layer::dropout).
@@ -114,7 +115,7 @@ impl Model {
         self.0.outputs
     }
 
-    /// What it runs on.
+    /// The device that it runs on.
     ///
     /// ```
     /// # use impasto::{Activation, Backend, Engine, Network, cpu::CpuEngine};

@@ -1,16 +1,4 @@
 //! `Network`: layers, and all parameters in one flat vector.
-//!
-//! ```
-//! use impasto::{Activation, Network};
-//!
-//! // 2 inputs, ten hidden layers of 100, 3 outputs.
-//! let network = Network::builder(2)
-//!     .hidden(&[100; 10], Activation::Relu)
-//!     .output(3, Activation::Identity)
-//!     .build()?;
-//! assert_eq!(network.parameters().len(), 91_503); // 90,500 weights and 1,003 biases
-//! # Ok::<(), impasto::Error>(())
-//! ```
 
 pub(crate) mod builder;
 
@@ -22,6 +10,19 @@ use crate::segment::{Segment, SegmentTable};
 use std::ops::Range;
 
 /// A multilayer perceptron and its parameters.
+///
+/// ```
+/// use impasto::{Activation, Network};
+///
+/// // 2 inputs, ten hidden layers of 100, 3 outputs.
+/// let network = Network::builder(2)
+///     .hidden(&[100; 10], Activation::Relu)
+///     .output(3, Activation::Identity)
+///     .build()?;
+/// assert_eq!((network.inputs(), network.outputs(), network.layers().len()), (2, 3, 11));
+/// assert_eq!(network.parameters().len(), 91_503); // 90,500 weights and 1,003 biases
+/// # Ok::<(), impasto::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Network {
     inputs: usize,

@@ -1,8 +1,9 @@
 //! Optimizers, one file each: the update of one parameter.
 //!
-//! To add one: a file with its formula and its [`About`], a line in the
-//! `family!` below, and `shaders/optimizers/NAME.wgsl`, the same in WGSL. The tests walk
-//! [`Optimizer::ALL`].
+//! Users name them by [`Optimizer`]. The modules describe their formulas and parameters.
+
+// To add one: a file with its formula and its `About`, a line in the `family!` below, and
+// `shaders/optimizers/NAME.wgsl`, the same in WGSL. The tests walk `Optimizer::ALL`.
 
 use crate::error::Result;
 use crate::family::{self, About, family};

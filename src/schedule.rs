@@ -1,7 +1,8 @@
 //! Learning-rate schedules, one file each.
 //!
-//! To add one: a file with its formula and its [`About`], and a line in the
-//! `family!` below. Steps and epochs are counted from 1.
+//! Users name them by [`Schedule`]. Steps and epochs are counted from 1.
+
+// To add one: a file with its formula and its `About`, and a line in the `family!` below.
 
 use crate::error::{Result, invalid_setting};
 use crate::family::{self, About, family};

@@ -7,9 +7,9 @@ use crate::network::Network;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Shifts and scales each input, or each target, so that it has mean 0 and standard deviation 1 over the samples
-/// that it was fitted to. Networks learn faster from such inputs, and a regression from such targets.
+/// Shifts and scales each input, or each target, to mean 0 and standard deviation 1 over some samples.
 ///
+/// Networks learn faster from such inputs, and a regression from such targets.
 /// After training, [`fold_into`](Self::fold_into) makes it a part of the network, which then takes inputs, or
 /// gives outputs, in their own units, and is saved that way:
 ///

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 /// The most batches of a run: more than any takes, and exact in JSON.
 const MOST_BATCHES: u64 = 1 << 53;
 
-/// Everything that the steps of a session change. A new session with the same network, plan and samples that
-/// is [restored](crate::Session::restore) to it computes the same next steps as the old session, to the bit
-/// on the same engine.
+/// Everything that the steps of a [`Session`](crate::Session) change.
+///
+/// A new session with the same network, plan and samples that is [restored](crate::Session::restore) to it
+/// computes the same next steps as the old session, to the bit on the same engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The parameters, in the order of [`Network::parameters`](crate::Network::parameters); not their

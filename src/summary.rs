@@ -16,7 +16,7 @@ pub enum Ending {
     TargetLoss,
     /// The time of [`Trainer::time_limit`](crate::Trainer::time_limit) is over.
     TimeLimit,
-    /// The watcher said stop.
+    /// A watcher or a [`StopHandle`](crate::StopHandle) stopped it, or it is not at its end yet.
     Stopped,
     /// The loss or an update was no longer finite: [`Error::Diverged`](crate::Error::Diverged).
     Diverged,
@@ -38,7 +38,7 @@ pub struct Epoch {
     pub metrics: Metrics,
     /// The learning rate of its last step.
     pub learning_rate: f64,
-    /// Seconds it took. Short epochs are timed together and share the time.
+    /// Seconds that it took. Short epochs are timed together and share the time.
     pub seconds: f64,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct OpenEpoch {
     pub(crate) learning_rate: f64,
 }
 
-/// What came of training.
+/// The result of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Summary {
@@ -66,16 +66,16 @@ pub struct Summary {
     pub ending: Ending,
     /// Steps done.
     pub steps: u64,
-    /// Samples that those steps took.
+    /// Samples in those steps, each counted as often as it was taken.
     pub samples: u64,
     /// Seconds from the first step to the last one finished.
     pub seconds: f64,
-    /// Seconds of loading the device before.
+    /// Seconds that loading the network and the samples into the engine took before.
     pub setup_seconds: f64,
     /// The epochs that were finished.
     pub history: Vec<Epoch>,
-    /// The epoch whose parameters were learned, from 1, if early stopping validated; else those after the
-    /// last step were.
+    /// The number of the epoch, from 1, whose parameters are the result, if early stopping validated. Otherwise
+    /// the result is the parameters after the last step.
     #[serde(default)]
     pub best_epoch: Option<u64>,
 }

@@ -1,28 +1,4 @@
 //! `Trainer`: epochs, batches, stopping rules and events.
-//!
-//! ```
-//! use impasto::{Activation, Backend, Dataset, Engine, Loss, Network, Trainer};
-//!
-//! let xor = Dataset::from_rows(
-//!     &[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]],
-//!     &[[0.0], [1.0], [1.0], [0.0]],
-//! )?;
-//! let mut network = Network::builder(2)
-//!     .hidden(&[8], Activation::Tanh)
-//!     .output(1, Activation::Sigmoid)
-//!     .build()?;
-//! let engine = Engine::open(Backend::Cpu)?;
-//! let trainer = Trainer {
-//!     epochs: 500,
-//!     learning_rate: 0.02,
-//!     loss: Loss::BinaryCrossEntropy,
-//!     ..Trainer::default()
-//! };
-//! trainer.fit(&engine, &mut network, &xor)?;
-//! let outputs = engine.predict(&network, &[0.0, 1.0, 1.0, 1.0])?;
-//! assert!(outputs[0] > 0.9 && outputs[1] < 0.1);
-//! # Ok::<(), impasto::Error>(())
-//! ```
 
 pub(crate) mod data;
 mod judge;
@@ -47,20 +23,27 @@ use serde::{Deserialize, Serialize};
 /// The settings of training. `Trainer::default()` is Adam on the mean squared error for 200 epochs.
 ///
 /// ```
-/// use impasto::{Activation, Backend, Dataset, Engine, Network, Schedule, Trainer};
+/// use impasto::{Activation, Backend, Dataset, Engine, Loss, Network, Trainer};
 ///
-/// let samples = Dataset::from_rows(&[[0.0], [0.5], [1.0]], &[[1.0], [0.0], [1.0]])?;
-/// let network = Network::builder(1).hidden(&[16], Activation::Tanh);
-/// let mut network = network.output(1, Activation::Identity).build()?;
+/// let xor = Dataset::from_rows(
+///     &[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]],
+///     &[[0.0], [1.0], [1.0], [0.0]],
+/// )?;
+/// let mut network = Network::builder(2)
+///     .hidden(&[8], Activation::Tanh)
+///     .output(1, Activation::Sigmoid)
+///     .build()?;
+/// let engine = Engine::open(Backend::Cpu)?;
 /// let trainer = Trainer {
-///     epochs: 100,
-///     learning_rate: 0.01,
-///     schedule: Schedule::Cosine,
+///     epochs: 500,
+///     learning_rate: 0.02,
+///     loss: Loss::BinaryCrossEntropy,
 ///     ..Trainer::default()
 /// };
-/// trainer.check(&network)?;
-/// let summary = trainer.fit(Engine::open(Backend::Cpu)?, &mut network, &samples)?;
-/// assert_eq!(summary.history.len(), 100);
+/// trainer.check(&network)?; // `fit` checks the settings, too.
+/// trainer.fit(&engine, &mut network, &xor)?;
+/// let outputs = engine.predict(&network, &[0.0, 1.0, 1.0, 1.0])?;
+/// assert!(outputs[0] > 0.9 && outputs[1] < 0.1);
 /// # Ok::<(), impasto::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,8 +115,10 @@ impl Default for Trainer {
     }
 }
 
-/// Stops when the loss no longer falls, as scikit-learn's `MLPRegressor` does: after more than
-/// `patience` epochs in a row that did not beat the best loss by more than `tolerance`.
+/// Stops a run when the loss no longer falls, as scikit-learn's `MLPRegressor` does.
+///
+/// The run ends after more than `patience` epochs in a row whose loss was not below the best loss by more than
+/// `tolerance`.
 ///
 /// The loss is the validation loss where there are validation samples, else the training loss. With
 /// validation samples, the network gets the parameters of the best epoch.

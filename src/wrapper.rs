@@ -1,5 +1,4 @@
-//! Wrappers of an optimizer, one file each: what is done to gradients and parameters around an
-//! update.
+//! Wrappers of an optimizer, one file each: changes of gradients and parameters around an update.
 //!
 //! Each wrapper can be used once, around any optimizer. They are applied in this order:
 //! [`Accumulate`](accumulate::Accumulate), [`ClipValue`](clip_value::ClipValue),

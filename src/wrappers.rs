@@ -9,7 +9,7 @@ use crate::wrapper::ema::Ema;
 use crate::wrapper::lookahead::{Lookahead, towards};
 use serde::{Deserialize, Serialize};
 
-/// All that surrounds an optimizer; nothing by default.
+/// The wrappers of an optimizer; none by default.
 ///
 /// ```
 /// use impasto::{Ema, Trainer, Wrappers};
@@ -28,9 +28,9 @@ use serde::{Deserialize, Serialize};
 pub struct Wrappers {
     /// One update for several batches.
     pub accumulate: Option<Accumulate>,
-    /// Clamps each number of the gradient.
+    /// Clamps each number of the gradient to a limit.
     pub clip_value: Option<ClipValue>,
-    /// Scales a gradient that is too long.
+    /// Scales a gradient whose norm is above a limit.
     pub clip_norm: Option<ClipNorm>,
     /// Slow parameters, to which the others return.
     pub lookahead: Option<Lookahead>,
@@ -72,7 +72,7 @@ impl Wrappers {
         Ok(wrappers)
     }
 
-    /// Those that are there, in the order in which they are applied.
+    /// The wrappers that are set, in the order in which they are applied.
     pub fn iter(&self) -> impl Iterator<Item = Wrapper> + use<> {
         let Self { accumulate, clip_value, clip_norm, lookahead, ema } = *self;
         [

@@ -4,8 +4,10 @@ use super::{Formula, Targets, elementwise};
 use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 
-/// `eʸ − t·y` for outputs that are logarithms of rates, else `y − t·ln(y + 1e-8)` for outputs above 0,
-/// averaged over samples and outputs: PyTorch's `PoissonNLLLoss`. Targets are counts, 0 or more.
+/// `eʸ − t·y` or `y − t·ln(y + 1e-8)`, averaged over samples and outputs: PyTorch's `PoissonNLLLoss`.
+///
+/// The first is for outputs that are logarithms of rates, the second for outputs above 0. Targets are counts, 0
+/// or more.
 #[derive(Clone, Copy, Debug)]
 pub struct Poisson {
     /// Whether the outputs are logarithms; true by default. If not, they must be above 0, as those of

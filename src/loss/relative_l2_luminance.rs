@@ -4,10 +4,11 @@ use super::Formula;
 use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 
-/// `(y − t)² / (L² + epsilon)`, averaged over samples and outputs, with the luminance
-/// `L = 0.299y₁ + 0.587y₂ + 0.114y₃` of the first three outputs, plus that of the next three where there are
-/// six or more. The gradient takes the denominator as constant, as that of tiny-cuda-nn's
-/// `RelativeL2Luminance` does. Müller 2021.
+/// `(y − t)² / (L² + epsilon)`, averaged over samples and outputs, with the luminance `L`. Müller 2021.
+///
+/// `L = 0.299y₁ + 0.587y₂ + 0.114y₃` is that of the first three outputs, plus that of the next three where there
+/// are six or more. The gradient takes the denominator as constant, as that of tiny-cuda-nn's
+/// `RelativeL2Luminance` does.
 #[derive(Clone, Copy, Debug)]
 pub struct RelativeL2Luminance {
     /// What keeps the denominator from 0, above 0; 0.01 by default.

@@ -5,8 +5,9 @@ use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 
 /// `|y − t| / ((|y| + |t|)/2 + epsilon)`, averaged over samples and outputs: as a fraction, not in
-/// percent. The gradient takes the denominator as constant, as that of tiny-cuda-nn's `SMAPE` does.
-/// Makridakis 1993.
+/// percent. Makridakis 1993.
+///
+/// The gradient takes the denominator as constant, as that of tiny-cuda-nn's `SMAPE` does.
 #[derive(Clone, Copy, Debug)]
 pub struct Smape {
     /// What keeps the denominator from 0, above 0; 0.01 by default.

@@ -4,7 +4,9 @@ use super::{Formula, Mean};
 use crate::family::About;
 use crate::number::Number;
 
-/// `Σ [class(y) ≠ class(t)] / batch`: scikit-learn's `zero_one_loss`. The class of several numbers is
+/// `Σ [class(y) ≠ class(t)] / batch`: scikit-learn's `zero_one_loss`.
+///
+/// The class of several numbers is
 /// the position of the first largest. A single output is of class 1 above `threshold`, a single target
 /// above 0.5.
 #[derive(Clone, Copy, Debug)]

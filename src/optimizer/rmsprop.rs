@@ -6,8 +6,10 @@ use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 
 /// RMSprop: `v ← αv + (1 − α)g²`, `b ← momentum·b + g / (√v + ε)`, `w ← w − rate·b`. Tieleman &
-/// Hinton 2012, lecture 6.5. Centered: with `m ← αm + (1 − α)g`, the variance `v − m²` takes the
-/// place of `v` under the root. Graves 2013, eqs. 38 to 45.
+/// Hinton 2012, lecture 6.5.
+///
+/// If it is centered, `m ← αm + (1 − α)g`, and the variance `v − m²` replaces `v` under the root. Graves
+/// 2013, eqs. 38 to 45.
 #[derive(Clone, Copy, Debug)]
 pub struct RmsProp {
     /// Decay of the mean square, in [0, 1); 0.99 by default.

@@ -21,9 +21,10 @@ pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
     Ok(10.0 * (f64::from(a.maximum).powi(2) / mean).log10())
 }
 
-/// Structural similarity, 1 for equal pictures: Wang et al. 2004, eq. 13, with a Gaussian window
-/// of 11×11 pixels and σ = 1.5, averaged over the pixels whose window lies within the picture and
-/// over the channels. scikit-image's `structural_similarity` with `gaussian_weights=True,
+/// Structural similarity (SSIM), 1 for equal pictures. Wang et al. 2004, eq. 13.
+///
+/// It has a Gaussian window of 11×11 pixels and σ = 1.5, and is averaged over the channels and over the pixels
+/// whose window lies within the picture. It is scikit-image's `structural_similarity` with `gaussian_weights=True,
 /// sigma=1.5, use_sample_covariance=False`. In a picture smaller than the window the window
 /// shrinks to the largest odd size that fits.
 ///

@@ -5,8 +5,9 @@ use crate::family::{About, Parameter, Range};
 use std::f64::consts::PI;
 
 /// From `rate/div_factor` up to `rate` in the first part of all steps, then down to
-/// `rate/(div_factor·final_div_factor)`, each along half a cosine. Smith & Topin 2018, as PyTorch's
-/// `OneCycleLR` in two phases; the momentum stays as it is.
+/// `rate/(div_factor·final_div_factor)`, each along half a cosine.
+///
+/// Smith & Topin 2018, as PyTorch's `OneCycleLR` in two phases. The momentum stays as it is.
 #[derive(Clone, Copy, Debug)]
 pub struct OneCycle {
     /// The part of the steps in which the rate rises, in [0, 1]; 0.3 by default.

@@ -4,8 +4,9 @@ use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
 use serde::{Deserialize, Serialize};
 
-/// Gradient accumulation: one update with the mean gradient of several batches, as if they were one large
-/// batch. Batches before the last of them change no parameter. The batches of an update may belong to two
+/// Gradient accumulation: one update with the mean gradient of several batches, as if they were one large batch.
+///
+/// Batches before the last of them change no parameter. The batches of an update may belong to two
 /// epochs. Batches after the last update of a run have no effect. Every batch counts the same, also a shorter
 /// one at the end of an epoch. Ott et al. 2018.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

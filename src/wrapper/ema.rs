@@ -4,8 +4,9 @@ use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
 use serde::{Deserialize, Serialize};
 
-/// A moving average of the parameters after each update. The run results in the average, and training
-/// continues with the parameters themselves. `average ← decay·average + (1 − decay)·w`, from the
+/// A moving average of the parameters after each update, in which the run results.
+///
+/// Training continues with the parameters themselves. `average ← decay·average + (1 − decay)·w`, from the
 /// parameters after the first update on. With `bias_correction` from 0 on, divided by `1 − decayᵗ`.
 /// Ruppert 1988; Polyak & Juditsky 1992; Kingma & Ba 2015, section 7.2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

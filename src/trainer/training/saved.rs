@@ -13,9 +13,10 @@ use crate::trainer::judge::Best;
 use crate::trainer::timetable::Timetable;
 use serde::{Deserialize, Serialize};
 
-/// A training run at some moment, with everything it needs to continue: settings, parameters, the
-/// optimizer's state, and the losses so far, from which the schedule and the stopping rule resume. The
-/// samples are not part of it.
+/// A training run at some moment, with everything that it needs to continue, except for the samples.
+///
+/// That is settings, parameters, the optimizer's state, and the losses so far, from which the schedule and the
+/// stopping rule resume.
 ///
 #[cfg_attr(feature = "safetensors", doc = "```")]
 #[cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
