@@ -323,9 +323,14 @@ fn narrow_turned<S: Simd>(simd: S, job: Job, column: usize) {
                 ..job.at
             };
             let (before, beside) = job.rule_at(row, column);
-            row += if left > 3 * S::F32_LANES {
+            row += if left > 3 * S::F32_LANES && registers::<S>() >= 32 {
                 let rows = left.min(4 * S::F32_LANES);
                 kernel::narrow_turned_tile::<S, 4>(simd, at, rows, before, job.after, beside);
+                rows
+            } else if left > S::F32_LANES && registers::<S>() < 32 {
+                // As many sums as registers hold beside the factors.
+                let rows = left.min(2 * S::F32_LANES);
+                kernel::narrow_turned_tile::<S, 2>(simd, at, rows, before, job.after, beside);
                 rows
             } else {
                 let rows = left.min(S::F32_LANES);
@@ -351,9 +356,13 @@ fn narrow_along<S: Simd>(simd: S, job: Job, column: usize, turned: [*const f32; 
                 ..job.at
             };
             let (before, beside) = job.rule_at(row, column);
-            row += if job.rows - row >= 4 {
+            let left = job.rows - row;
+            row += if left >= 4 && registers::<S>() >= 32 {
                 kernel::narrow_tile::<S, 4>(simd, at, turned, before, job.after, beside);
                 4
+            } else if left >= 2 && registers::<S>() < 32 {
+                kernel::narrow_tile::<S, 2>(simd, at, turned, before, job.after, beside);
+                2
             } else {
                 kernel::narrow_tile::<S, 1>(simd, at, turned, before, job.after, beside);
                 1
