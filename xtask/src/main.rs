@@ -13,6 +13,7 @@ mod guide;
 mod install;
 mod isa;
 mod logo;
+mod loops;
 mod nightly;
 mod outline;
 mod peers;
@@ -76,6 +77,8 @@ enum Chore {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+    /// Read the machine code of the CPU engine's products, and fail where a sum leaves its register
+    Loops,
     /// Run the tests of the CPU engine's unsafe code in Miri, where it is installed
     Miri,
     /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Chore::Guide => guide::run().map(|()| ExitCode::SUCCESS),
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
+        Chore::Loops => loops::run(),
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
         Chore::Sanitize => nightly::sanitize().map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
