@@ -19,6 +19,7 @@ pub mod reference;
 use crate::dataset::Dataset;
 pub use crate::device::Device;
 use crate::error::{Result, invalid_setting, unsupported};
+use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
 use crate::network::Network;
 pub use crate::plan::{Plan, Step};
@@ -321,6 +322,34 @@ pub trait Compute: MaybeSend + MaybeSync {
         ready(Ok(None))
     }
 
+    /// Backpropagation from a gradient with respect to the outputs; see
+    /// [`Engine::backward_async`]. The gradients that are not wanted are empty. `None`, without an
+    /// implementation: an [`Engine`] then has the f64 reference compute them.
+    ///
+    /// Fails on lengths that do not fit the network or each other, a number that is not finite, an activation
+    /// without a gradient, a gradient that leaves the range of f32, and on a device that failed.
+    ///
+    /// ```
+    /// use impasto::{Activation, Compute, Network, Wanted, reference::ReferenceEngine};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Identity).build()?;
+    /// let engine = ReferenceEngine::new();
+    /// let gradients = engine.backward(&network, &[0.5, -1.0], &[1.0], Wanted::Parameters);
+    /// let gradients = pollster::block_on(gradients)?.expect("the reference implements it");
+    /// assert_eq!(gradients.parameters, [0.5, -1.0, 1.0]);
+    /// assert!(gradients.inputs.is_empty());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    fn backward<'a>(
+        &'a self,
+        _network: &'a Network,
+        _inputs: &'a [f32],
+        _output_gradient: &'a [f32],
+        _wanted: Wanted,
+    ) -> Pending<'a, Option<Gradients>> {
+        ready(Ok(None))
+    }
+
     /// What the user should know of choices that were made for them so far: why no GPU is used, or
     /// which kernels a driver refused and what is used in their place. Nothing by default.
     fn notes(&self) -> Vec<String> {
@@ -510,6 +539,56 @@ pub trait Session: MaybeSend {
     /// finite, after which the session takes no further step or update, and on a device that failed.
     fn apply<'a>(&'a mut self, _gradient: &'a [f64], _learning_rate: f64) -> Pending<'a, ()> {
         ready(unsupported("this session cannot apply a gradient of the caller's"))
+    }
+
+    /// Backpropagation through the network with the parameters that the next update changes, from a gradient
+    /// of the caller's: the gradients that [`Engine::backward_async`] computes, without a copy of the
+    /// parameters to the caller. The gradients that are not wanted are empty.
+    ///
+    /// [`predict`](Self::predict) computes outputs with the same parameters, unless the plan has an
+    /// [`Ema`](crate::Ema): then it computes with their moving average.
+    ///
+    /// A whole run, with the loss of a quantile:
+    ///
+    /// ```
+    /// use impasto::cpu::CpuEngine;
+    /// use impasto::{Activation, Dataset, Engine, Network, Optimizer, Output, Trainer, Wanted};
+    ///
+    /// # fn main() -> Result<(), impasto::Error> {
+    /// # pollster::block_on(async {
+    /// // Of the targets of each input, nine in ten are below 9.
+    /// let inputs = vec![0.5_f32; 100];
+    /// let targets: Vec<f32> = (0..100).map(|i| (i % 10) as f32).collect();
+    /// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+    ///
+    /// let engine = Engine::from(CpuEngine::new(None)?);
+    /// let dataset = Dataset::new(inputs.clone(), targets.clone(), 1, 1)?;
+    /// let plan = Trainer { optimizer: Optimizer::ADAM, ..Trainer::default() }.plan(&dataset);
+    /// let mut session = engine.start(&network, &plan, &dataset).await?;
+    /// let double: Vec<f64> = inputs.iter().map(|input| f64::from(*input)).collect();
+    /// for _ in 0..500 {
+    ///     let outputs = session.predict(&double, Output::Activated).await?;
+    ///     let slope = |(y, t): (f64, &f32)| if y < f64::from(*t) { -0.85 } else { 0.15 } / 100.0;
+    ///     let output_gradient: Vec<f32> =
+    ///         outputs.into_iter().zip(&targets).map(|pair| slope(pair) as f32).collect();
+    ///     let gradients = session.backward(&inputs, &output_gradient, Wanted::Parameters).await?;
+    ///     session.apply(&gradients.parameters, 0.05).await?;
+    /// }
+    /// let quantile: f64 = session.predict(&[0.5], Output::Activated).await?[0];
+    /// assert!((quantile - 8.0).abs() < 0.3, "{quantile}");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// Fails as [`Engine::backward_async`] does, and after an update that was not finite.
+    fn backward<'a>(
+        &'a mut self,
+        _inputs: &'a [f32],
+        _output_gradient: &'a [f32],
+        _wanted: Wanted,
+    ) -> Pending<'a, Gradients> {
+        ready(unsupported("this session cannot compute gradients from one of the caller's"))
     }
 
     /// The memory that the session holds.

@@ -43,6 +43,11 @@ impl Layer {
         self.backward() == Backward::Slope
     }
 
+    /// The same layer without dropout, not frozen.
+    pub(crate) fn plain(self) -> Self {
+        Self { dropout: 0.0, frozen: false, ..self }
+    }
+
     /// The number of its weights and biases.
     pub fn parameters(self) -> usize {
         self.fan_in * self.fan_out + if self.bias { self.fan_out } else { 0 }

@@ -49,6 +49,7 @@
 
 pub mod activation;
 mod any_number;
+mod backpropagation;
 #[cfg(feature = "safetensors")]
 mod checkpoint;
 mod dataset;
@@ -115,6 +116,7 @@ pub use engine::{
     Session, Step, cpu, gpu, reference,
 };
 pub use error::{Error, Result};
+pub use gradients::{Gradients, Wanted};
 pub use initialization::Initialization;
 pub use layer::Layer;
 #[doc(inline)]

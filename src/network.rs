@@ -228,6 +228,12 @@ impl Network {
         self.epochs_trained = epochs;
     }
 
+    /// The number of its parameters, also of its [`shape`](Self::shape).
+    #[cfg(feature = "gpu")]
+    pub(crate) fn count(&self) -> usize {
+        self.segments.len()
+    }
+
     /// The parts of [`parameters`](Self::parameters) by name, in their order.
     ///
     /// ```
@@ -307,7 +313,7 @@ impl Network {
     pub(crate) fn plain(&self) -> Self {
         let mut network = self.clone();
         for layer in &mut network.layers {
-            (layer.dropout, layer.frozen) = (0.0, false);
+            *layer = layer.plain();
         }
         network
     }
@@ -319,6 +325,11 @@ impl Network {
                 "every layer is frozen, so there is nothing to train: unfreeze one",
             );
         }
+        self.check_differentiable()
+    }
+
+    /// An error if an activation of the network has no gradient.
+    pub(crate) fn check_differentiable(&self) -> Result<()> {
         match self.layers.iter().position(|l| l.activation.backward() == Backward::None) {
             Some(layer) => invalid_setting(format!(
                 "layer {} uses the {} activation, which has no gradient to train with: use \

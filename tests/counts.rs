@@ -8,7 +8,7 @@ mod common;
 use impasto::gpu::{Counts, GpuEngine, Kernels};
 use impasto::{
     Activation, Backend, Compute, Dataset, Encoding, Engine, Network, Optimizer, Plan, Resources,
-    Step, Trainer,
+    Step, Trainer, Wanted,
 };
 
 /// Dispatches of a step by the fused kernels.
@@ -170,6 +170,77 @@ fn a_prediction_is_one_dispatch() {
             let Counts { dispatches, submissions, readbacks, .. } = counts;
             assert_eq!((dispatches, submissions, readbacks), (1, 1, 1), "{samples} samples");
         }
+    }
+}
+
+#[test]
+fn a_second_backward_pass_is_one_submission() {
+    let network = network(4, 24);
+    let (inputs, slopes) = (vec![0.5; 2 * 200], vec![0.1; 3 * 200]);
+    for adapter in common::adapters() {
+        // Five layers of a product, a bias and (but the last) an activation; back with three, and (but the
+        // first) an activation.
+        let layers = (5 * 3 - 1) + (5 * 4 - 1);
+        for (kernels, of_parameters) in [
+            // The slices of the gradient are added up, where a step updates.
+            (Kernels::Fused, FUSED),
+            // Without the product that the gradient of the inputs takes.
+            (Kernels::Layerwise, layers - 1),
+        ] {
+            let engine = common::open(&adapter).with_kernels(kernels);
+            let handle = Engine::from(&engine);
+            let all = || drop(handle.backward(&network, &inputs, &slopes).unwrap());
+            let parameters =
+                || drop(handle.parameter_gradient(&network, &inputs, &slopes).unwrap());
+            all();
+            parameters();
+            // Parameters, inputs and their slopes go up.
+            let expected =
+                |dispatches| Counts { dispatches, submissions: 1, uploads: 3, readbacks: 1 };
+            assert_eq!(asked(&engine, all), expected(layers), "{}", engine.device());
+            let counts = asked(&engine, parameters);
+            assert_eq!(counts, expected(of_parameters), "{}", engine.device());
+        }
+    }
+}
+
+#[test]
+fn a_backward_pass_of_a_session_uploads_no_parameters() {
+    let dataset = picture(30, 20);
+    let network = network(4, 24);
+    let (inputs, slopes) = (vec![0.5; 2 * 200], vec![0.1; 3 * 200]);
+    for engine in common::gpu_engines() {
+        let plan = plan(&dataset, 100);
+        let mut session = pollster::block_on(engine.start(&network, &plan, &dataset)).unwrap();
+        let mut call = || {
+            let gradients = session.backward(&inputs, &slopes, Wanted::Parameters);
+            pollster::block_on(gradients).unwrap();
+        };
+        call();
+        let Counts { submissions, uploads, readbacks, .. } = asked(&engine, call);
+        assert_eq!((submissions, uploads, readbacks), (1, 2, 1), "{}", engine.device());
+    }
+}
+
+#[test]
+fn frozen_layers_take_no_dispatch_back() {
+    let dataset = picture(30, 20);
+    for adapter in common::adapters() {
+        let engine = common::open(&adapter).with_kernels(Kernels::Layerwise);
+        let dispatches = |frozen: &[usize]| {
+            let mut network = network(4, 24);
+            for layer in frozen {
+                network.freeze(*layer..layer + 1).unwrap();
+            }
+            let counts = asked_for_an_epoch(&engine, &network, &plan(&dataset, 600), &dataset);
+            counts.dispatches
+        };
+        let all = dispatches(&[]);
+        // The gradients of weights and of biases.
+        assert_eq!(dispatches(&[2]), all - 2);
+        // Those of two layers, and a product and an activation on the way to each of them but the first.
+        assert_eq!(dispatches(&[0, 1]), all - 2 * 2 - 2 * 2);
+        assert_eq!(dispatches(&[0, 1, 2, 3]), all - 4 * 2 - 4 * 2);
     }
 }
 

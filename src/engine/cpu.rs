@@ -9,6 +9,7 @@
 // Loops over indices of arrays are what the compiler unrolls into registers.
 #![allow(clippy::needless_range_loop)]
 
+mod backward;
 mod barrier;
 mod elementwise;
 mod gradient;
@@ -36,6 +37,7 @@ mod tile;
 mod update;
 mod vectors;
 
+use self::backward::Kept;
 use self::pool::Pool;
 use self::predictor::Predictor;
 use self::session::CpuSession;
@@ -43,6 +45,7 @@ use super::{Compute, Output, Pending, Plan, Prepared, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
 use crate::error::Result;
+use crate::gradients::{Gradients, Wanted};
 use crate::network::Network;
 use crate::real::Real;
 
@@ -61,6 +64,7 @@ use crate::real::Real;
 pub struct CpuEngine {
     device: Device,
     pool: Pool,
+    kept: Kept,
     notes: Vec<String>,
 }
 
@@ -77,7 +81,7 @@ impl CpuEngine {
         let plural = if threads == 1 { "" } else { "s" };
         let name = format!("CPU, {threads} thread{plural}{}", vectors::name());
         let device = Device::processor(Backend::Cpu, name);
-        Ok(Self { device, pool, notes: Vec::new() })
+        Ok(Self { device, pool, kept: Kept::default(), notes: Vec::new() })
     }
 }
 
@@ -139,6 +143,17 @@ impl Compute for CpuEngine {
         output: Output,
     ) -> Pending<'a, Vec<f32>> {
         ready(self.outputs(network, inputs, output))
+    }
+
+    fn backward<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f32],
+        output_gradient: &'a [f32],
+        wanted: Wanted,
+    ) -> Pending<'a, Option<Gradients>> {
+        let Self { pool, kept, .. } = self;
+        ready(kept.gradients(pool, network, inputs, output_gradient, wanted).map(Some))
     }
 
     fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {

@@ -7,6 +7,8 @@
 
 mod adapter;
 mod arguments;
+mod backpropagation;
+mod backward;
 #[cfg(target_arch = "wasm32")]
 mod browser;
 mod cache;
@@ -57,6 +59,7 @@ pub use listing::{Dispatch, Listing, listings, other_listings};
 #[doc(hidden)]
 pub use tuning::remembered_shapes;
 
+use self::backward::{Call, Kept};
 use self::choice::Choice;
 use self::device::Gpu;
 use self::predictor::Predictor;
@@ -67,6 +70,7 @@ use super::{
 };
 use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::gradients::{Gradients, Wanted};
 use crate::network::Network;
 use crate::real::Real;
 use std::fmt;
@@ -115,6 +119,8 @@ pub(crate) async fn open_real_gpu(kernels: Kernels, tune: bool) -> Result<Engine
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
     choice: Choice,
+    /// The backward passes of earlier calls.
+    kept: Kept,
 }
 
 impl fmt::Debug for GpuEngine {
@@ -153,7 +159,8 @@ impl GpuEngine {
     /// There is no such adapter (the message lists the adapters that exist), or it cannot be opened.
     pub async fn open_async(name: Option<&str>) -> Result<Self> {
         let candidate = adapter::choose(name).await?;
-        Ok(Self { gpu: Arc::new(Gpu::open(candidate).await?), choice: Choice::default() })
+        let gpu = Arc::new(Gpu::open(candidate).await?);
+        Ok(Self { gpu, choice: Choice::default(), kept: Kept::default() })
     }
 
     /// Blocking form of [`open_async`](Self::open_async).
@@ -175,7 +182,7 @@ impl GpuEngine {
         for reason in refused {
             gpu.note(reason);
         }
-        Ok(Self { gpu: Arc::new(gpu), choice: Choice::default() })
+        Ok(Self { gpu: Arc::new(gpu), choice: Choice::default(), kept: Kept::default() })
     }
 
     /// Blocking form of [`open_real_gpu_async`](Self::open_real_gpu_async).
@@ -296,6 +303,20 @@ impl Compute for GpuEngine {
         output: Output,
     ) -> Pending<'a, Vec<f32>> {
         Box::pin(self.forward_in_parts(network, inputs, output))
+    }
+
+    fn backward<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f32],
+        output_gradient: &'a [f32],
+        wanted: Wanted,
+    ) -> Pending<'a, Option<Gradients>> {
+        Box::pin(async move {
+            let Self { gpu, choice, kept } = self;
+            let task = Call { gpu, kernels: choice.kernels, network, wanted };
+            kept.gradients(&task, inputs, output_gradient).await.map(Some)
+        })
     }
 
     fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {

@@ -31,8 +31,10 @@ mod encoding;
 mod linear;
 mod losses;
 mod optimizers;
+mod passes;
 mod wrappers;
 
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use elementwise::dropout;
 pub use elementwise::{
     activation, activation_gradient, activation_slopes, softmax, softmax_gradient,
@@ -41,6 +43,8 @@ pub use encoding::{fourier_encoding, fourier_encoding_gradient, gather, gather_w
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{gradient_norms, initial_states, update};
+use passes::forward_with;
+pub use passes::{Trace, backward, forward, gradients, input_gradient, loss_gradient};
 pub(crate) use wrappers::Surrounded;
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use wrappers::gather_gradients;
@@ -54,155 +58,12 @@ use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
 use crate::dropout::Masks;
 use crate::error::Result;
+use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::permutation::Permutation;
 use crate::resources::Resources;
 use crate::state::{State, no_state};
-
-/// The values of a forward pass that the backward pass needs.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Trace {
-    /// `values[0]` are the encoded inputs, `[batch, layers[0].fan_in]`, and `values[l + 1]` the outputs of
-    /// layer `l`, `[batch, fan_out]`.
-    pub values: Vec<Vec<f64>>,
-    /// `slopes[l]` is `f′` of layer `l`'s weighted sums, `[batch, fan_out]`.
-    pub slopes: Vec<Vec<f64>>,
-    /// The last layer's weighted sums, `[batch, network.outputs()]`.
-    pub logits: Vec<f64>,
-}
-
-/// Forward pass: `y₀ = encoding(x)`, `yₗ₊₁ = fₗ(yₗ·Wₗ + bₗ)`, without `bₗ` where a layer has no
-/// biases. Nothing is dropped, as in a prediction.
-///
-/// `inputs` is `[batch, network.inputs()]`.
-pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
-    forward_with(network, inputs, None)
-}
-
-/// The same with [`dropout`](Layer::dropout) by these masks.
-///
-/// [`Layer::dropout`]: crate::Layer::dropout
-fn forward_with(network: &Network, inputs: &[f64], masks: Option<Masks>) -> Trace {
-    let batch = inputs.len() / network.inputs();
-    let encoded = match network.encoding().frequencies(network.inputs()) {
-        None => inputs.to_vec(),
-        Some(matrix) => {
-            let matrix: Vec<f64> = matrix.into_iter().map(f64::from).collect();
-            let mut out = vec![0.0; batch * network.encoding().outputs(network.inputs())];
-            fourier_encoding(inputs, network.inputs(), &matrix, &mut out);
-            out
-        }
-    };
-    let mut trace = Trace { values: vec![encoded], slopes: Vec::new(), logits: Vec::new() };
-    for (l, layer) in network.layers().iter().enumerate() {
-        let mut z = vec![0.0; batch * layer.fan_out];
-        matmul(&trace.values[l], network.weights(l), batch, layer.fan_in, layer.fan_out, &mut z);
-        if layer.bias {
-            bias_add(&mut z, network.biases(l));
-        }
-        if l + 1 == network.layers().len() {
-            trace.logits.clone_from(&z);
-        }
-        let mut slopes = activation_slopes(layer.activation, &z);
-        if layer.activation.is_row() {
-            softmax(&mut z, layer.fan_out);
-        } else {
-            activation(layer.activation, &mut z);
-        }
-        if let Some(masks) = masks.filter(|_| layer.dropout > 0.0) {
-            dropout(masks, l, layer.dropout, layer.fan_out, &mut z, &mut slopes);
-        }
-        trace.slopes.push(slopes);
-        trace.values.push(z);
-    }
-    trace
-}
-
-/// Loss of each sample, `[batch]`, and its gradient with respect to the last layer's weighted
-/// sums, `[batch, outputs]`; `scales`, `[batch]`, is what each sample's are multiplied by.
-pub fn loss_gradient(
-    network: &Network,
-    loss: Loss,
-    trace: &Trace,
-    targets: &[f64],
-    scales: &[f64],
-) -> (Vec<f64>, Vec<f64>) {
-    let output = network.output_layer();
-    let folded = loss.folded_activation().is_some();
-    let outputs = &trace.values[trace.values.len() - 1];
-    let y = if folded { &trace.logits } else { outputs };
-    let mut losses = vec![0.0; targets.len() / output.fan_out];
-    let mut delta = vec![0.0; targets.len()];
-    losses::loss(loss, y, targets, output.fan_out, scales, &mut losses, &mut delta);
-    if !folded && output.activation.is_row() {
-        softmax_gradient(y, &mut delta, output.fan_out);
-    } else if !folded {
-        activation_gradient(&trace.slopes[trace.slopes.len() - 1], &mut delta);
-    }
-    (losses, delta)
-}
-
-/// Backpropagation: from the gradient with respect to the last layer's weighted sums to that of
-/// every parameter, in the network's flat order. Rumelhart, Hinton & Williams 1986.
-pub fn backward(network: &Network, trace: &Trace, mut delta: Vec<f64>) -> Vec<f64> {
-    let mut gradient = vec![0.0; network.parameters().len()];
-    for (l, layer) in network.layers().iter().enumerate().rev() {
-        let batch = delta.len() / layer.fan_out;
-        let below = &trace.values[l];
-        matmul_tn(
-            below,
-            &delta,
-            batch,
-            layer.fan_in,
-            layer.fan_out,
-            &mut gradient[network.weight_segment(l).range.clone()],
-        );
-        if let Some(segment) = network.bias_segment(l) {
-            bias_gradient(&delta, layer.fan_out, &mut gradient[segment.range.clone()]);
-        }
-        if l > 0 {
-            let mut delta_below = vec![0.0; batch * layer.fan_in];
-            matmul_nt(
-                &delta,
-                network.weights(l),
-                batch,
-                layer.fan_out,
-                layer.fan_in,
-                &mut delta_below,
-            );
-            activation_gradient(&trace.slopes[l - 1], &mut delta_below);
-            delta = delta_below;
-        }
-    }
-    gradient
-}
-
-/// The gradient with respect to the inputs, `[batch, network.inputs()]`, from that with respect to the
-/// outputs, `[batch, network.outputs()]`, of a forward pass.
-pub fn input_gradient(network: &Network, trace: &Trace, output_gradient: Vec<f64>) -> Vec<f64> {
-    let mut delta = output_gradient;
-    let last = network.layers().len() - 1;
-    for (l, layer) in network.layers().iter().enumerate().rev() {
-        if l == last && layer.activation.is_row() {
-            softmax_gradient(&trace.values[l + 1], &mut delta, layer.fan_out);
-        } else {
-            activation_gradient(&trace.slopes[l], &mut delta);
-        }
-        let batch = delta.len() / layer.fan_out;
-        let mut below = vec![0.0; batch * layer.fan_in];
-        matmul_nt(&delta, network.weights(l), batch, layer.fan_out, layer.fan_in, &mut below);
-        delta = below;
-    }
-    match network.encoding().frequencies(network.inputs()) {
-        None => delta,
-        Some(matrix) => {
-            let matrix: Vec<f64> = matrix.into_iter().map(f64::from).collect();
-            fourier_encoding_gradient(&trace.values[0], &delta, network.inputs(), &matrix)
-        }
-    }
-}
 
 /// Loss of a batch and the gradient of every parameter. `inputs` is `[batch, inputs]`, `targets`
 /// `[batch, outputs]`.
@@ -299,6 +160,16 @@ impl Compute for ReferenceEngine {
                 Output::Activated => trace.values.pop().unwrap_or_default(),
             }
         }))
+    }
+
+    fn backward<'a>(
+        &'a self,
+        network: &'a Network,
+        inputs: &'a [f32],
+        output_gradient: &'a [f32],
+        wanted: Wanted,
+    ) -> Pending<'a, Option<Gradients>> {
+        ready(gradients(network, inputs, output_gradient, wanted).map(Some))
     }
 }
 
@@ -460,6 +331,18 @@ impl Session for ReferenceSession {
             }
             if self.moment.diverged.is_some() { not_finite() } else { Ok(()) }
         }))
+    }
+
+    fn backward<'a>(
+        &'a mut self,
+        inputs: &'a [f32],
+        output_gradient: &'a [f32],
+        wanted: Wanted,
+    ) -> Pending<'a, Gradients> {
+        if self.moment.diverged.is_some_and(|diverged| !diverged.in_loss) {
+            return ready(not_finite());
+        }
+        ready(gradients(&self.moment.network, inputs, output_gradient, wanted))
     }
 
     fn resources(&self) -> Resources {

@@ -5,7 +5,7 @@ use crate::family::About;
 use crate::number::Number;
 
 /// `Σ t·y`, whose gradient with respect to the outputs `y` is `t`: backpropagation from a gradient of the
-/// caller's ([`Engine::parameter_gradient`](crate::Engine::parameter_gradient)).
+/// caller's ([`Engine::backward`](crate::Engine::backward)).
 #[derive(Clone, Copy, Debug)]
 pub struct Linear;
 

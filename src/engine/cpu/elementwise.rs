@@ -192,6 +192,24 @@ impl WithSimd for Encode<'_> {
     }
 }
 
+/// [`fourier_encoding_gradient`](crate::reference::fourier_encoding_gradient) of one sample in f32.
+/// `frequencies` is `[inputs, waves]`; `slopes` has room for the waves.
+pub(super) fn encoding_gradient(
+    encoded: &[f32],
+    delta: &[f32],
+    frequencies: &[f32],
+    slopes: &mut [f32],
+    gradient: &mut [f32],
+) {
+    let waves = encoded.chunks_exact(2).zip(delta.chunks_exact(2));
+    for (slope, (wave, delta)) in slopes.iter_mut().zip(waves) {
+        *slope = std::f32::consts::TAU * (wave[1] * delta[0] - wave[0] * delta[1]);
+    }
+    for (gradient, row) in gradient.iter_mut().zip(frequencies.chunks_exact(slopes.len())) {
+        *gradient = row.iter().zip(&*slopes).map(|(b, slope)| b * slope).sum();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

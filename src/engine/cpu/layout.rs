@@ -132,15 +132,29 @@ impl Block {
         vectors::available().dispatch(Transpose(self));
     }
 
-    /// Copies the weights into their transpose; padding becomes padding. To be inlined where there
-    /// are vector instructions.
+    /// The transposed weights, `[width, inputs]`, also of a block that has no copy of them.
+    pub(super) fn turned(&self) -> Lines {
+        let mut turned = Lines::zeros(self.width * self.transposed_stride);
+        vectors::available().dispatch(Turn(self, &mut turned));
+        turned
+    }
+
+    /// Copies the weights into their transpose, if it is there. To be inlined where there are vector
+    /// instructions.
     #[inline(always)]
     pub(super) fn transpose<S: Simd>(&mut self, simd: S) {
-        if self.transposed.is_empty() {
-            return;
+        if !self.transposed.is_empty() {
+            let mut transposed = std::mem::take(&mut self.transposed);
+            self.turn(simd, &mut transposed);
+            self.transposed = transposed;
         }
+    }
+
+    /// Writes the transposed weights; padding becomes padding.
+    #[inline(always)]
+    fn turn<S: Simd>(&self, simd: S, transposed: &mut Lines) {
         let (rows, width) = (self.inputs.len(), self.width);
-        let (values, transposed) = (&*self.values, &mut *self.transposed);
+        let (values, transposed) = (&*self.values, &mut **transposed);
         if S::F32_LANES < FOUR {
             for (i, row) in values.chunks_exact(self.stride).take(rows).enumerate() {
                 for (j, value) in row[..width].iter().enumerate() {
@@ -188,17 +202,31 @@ impl WithSimd for Transpose<'_> {
     }
 }
 
+/// [`Block::turn`] where there are vector instructions.
+struct Turn<'a>(&'a Block, &'a mut Lines);
+
+impl WithSimd for Turn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.0.turn(simd, self.1);
+    }
+}
+
 /// What the blocks are for, and so what they contain beside the parameters.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Purpose {
     Training,
+    /// A forward and a backward pass without an update.
+    Gradients,
     Prediction,
 }
 
 impl Purpose {
-    /// `count` in training, else 0.
-    fn in_training(self, count: usize) -> usize {
-        if self == Self::Training { count } else { 0 }
+    /// Whether there is a backward pass.
+    pub(super) fn goes_back(self) -> bool {
+        self != Self::Prediction
     }
 }
 
@@ -255,7 +283,7 @@ impl Layout {
         (inputs.len() + usize::from(self.has_biases(block))) * stride(*width)
     }
 
-    /// Numbers of a block's transposed weights. No product needs the gradient of the network's
+    /// Numbers of a block's transposed weights. Training does not need the gradient of the network's
     /// inputs, so the first layer has none.
     fn transposed_size(&self, block: usize) -> usize {
         let (layer, inputs, width) = &self.cuts[block];
@@ -272,9 +300,10 @@ impl Layout {
     /// The blocks with a network's parameters in them, and in training with a vector of the
     /// optimizer's state for each of `states`, filled with that number.
     pub(super) fn blocks(&self, network: &Network, purpose: Purpose, states: &[f64]) -> Vec<Block> {
-        let room = |numbers| Lines::zeros(purpose.in_training(numbers));
+        let room = |wanted, numbers| Lines::zeros(if wanted { numbers } else { 0 });
+        let updates = purpose == Purpose::Training;
         let filled = |numbers, value: f64| {
-            let mut lines = room(numbers);
+            let mut lines = room(updates, numbers);
             if value != 0.0 {
                 lines.fill(value as f32);
             }
@@ -289,9 +318,9 @@ impl Layout {
                 width: *width,
                 stride: stride(*width),
                 values: Lines::zeros(self.size(b)),
-                transposed: room(self.transposed_size(b)),
+                transposed: room(purpose.goes_back(), self.transposed_size(b)),
                 transposed_stride: stride(inputs.len()),
-                other: room(self.size(b)),
+                other: room(updates, self.size(b)),
                 states: states.iter().map(|value| filled(self.size(b), *value)).collect(),
             };
             let from = network.weights(*layer)[inputs.start * width..].chunks_exact(*width);

@@ -32,6 +32,14 @@ impl Pool {
         self.threads
     }
 
+    /// Calls `work` with each item, on as many threads as there are items, if there are several.
+    pub(super) fn each<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Send + Sync) {
+        match &self.pool {
+            Some(pool) if items.len() > 1 => pool.install(|| items.par_iter_mut().for_each(work)),
+            _ => items.iter_mut().for_each(work),
+        }
+    }
+
     /// Calls `work` with each `wide_in` inputs and the `wide_out` outputs that belong to them, on so many
     /// threads if there are several.
     pub(super) fn for_each<R: Real>(

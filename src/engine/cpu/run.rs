@@ -19,11 +19,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 /// Multiplications with a parameter that are worth a thread of their own in a step: two
 /// meetings cost about as much as those.
-const WORTH_A_THREAD: usize = 400_000;
+pub(super) const WORTH_A_THREAD: usize = 400_000;
 
 /// Tiles whose gradients are added up by themselves before they are added to those of the tiles before
 /// them: so rounding errors grow with the longer of two short chains, not with a long one.
-const TILES_AT_ONCE: usize = 64;
+pub(super) const TILES_AT_ONCE: usize = 64;
 
 /// What a thread adds to a step, for all to read.
 struct Share {
@@ -109,7 +109,7 @@ impl Run {
         let partial = if samples > TILES_AT_ONCE * rows { layout.len() } else { 0 };
         let partial_numbers = (0..partial).map(|b| layout.size(b)).sum::<usize>() * threads;
         let numbers = layout.numbers(states.len(), threads).saturating_add(partial_numbers);
-        check_memory(network, numbers, threads)?;
+        check_memory("training", network, numbers, threads)?;
         let zeros = |blocks: usize| (0..blocks).map(|b| Lines::zeros(layout.size(b))).collect();
         let share = || Share { gradients: zeros(layout.len()), partial: zeros(partial), loss: 0.0 };
         let mut blocks = layout.blocks(network, Purpose::Training, &states);
@@ -150,10 +150,15 @@ impl Run {
     }
 }
 
-/// An error if the operating system would not give the memory that a run needs.
-fn check_memory(network: &Network, numbers: usize, threads: usize) -> Result<()> {
+/// An error if the operating system would not give the memory that a task needs.
+pub(super) fn check_memory(
+    task: &str,
+    network: &Network,
+    numbers: usize,
+    threads: usize,
+) -> Result<()> {
     Vec::<f32>::new().try_reserve_exact(numbers).map_err(|_| Error::OutOfMemory {
-        what: format!("training {} parameters on {threads} threads", network.parameters().len()),
+        what: format!("{task} {} parameters on {threads} threads", network.parameters().len()),
         needed: (numbers as u64).saturating_mul(4),
         advice: "make the layers narrower".into(),
     })

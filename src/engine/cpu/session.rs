@@ -8,6 +8,7 @@ use crate::engine::{
     no_place, not_finite, ready,
 };
 use crate::error::Result;
+use crate::gradients::{self, Gradients, Wanted};
 use crate::loss::Loss;
 use crate::network::{Network, whole_samples};
 use crate::resources::Resources;
@@ -121,6 +122,23 @@ impl Session for CpuSession {
         Box::pin(
             async move { if outcome.await??.diverged.is_some() { not_finite() } else { Ok(()) } },
         )
+    }
+
+    fn backward<'a>(
+        &'a mut self,
+        inputs: &'a [f32],
+        output_gradient: &'a [f32],
+        wanted: Wanted,
+    ) -> Pending<'a, Gradients> {
+        let samples = match gradients::check(&self.network, inputs, output_gradient) {
+            Ok(samples) => samples,
+            Err(error) => return ready(Err(error)),
+        };
+        let (inputs, output_gradient) = (inputs.to_vec(), output_gradient.to_vec());
+        let (run, short) = (Arc::clone(&self.run), self.run.work(samples) < WORTH_A_JOB);
+        let gradients =
+            self.jobs.start(short, move || run.backward([&inputs, &output_gradient], wanted));
+        Box::pin(async move { gradients.await? })
     }
 
     fn resources(&self) -> Resources {

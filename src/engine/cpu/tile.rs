@@ -1,6 +1,8 @@
 //! The forward and backward pass of a tile of samples.
 
-use super::elementwise::{Rows, activate, activate_with_slopes, drop_outputs, encode};
+use super::elementwise::{
+    Rows, activate, activate_with_slopes, drop_outputs, encode, encoding_gradient,
+};
 use super::layout::{Block, Layout, Purpose};
 use super::lines::{Lines, stride};
 use super::losses::{Row, loss_gradient};
@@ -29,6 +31,7 @@ const TILE_FLOATS: usize = 1 << 22;
 pub(super) const SHARE: usize = 4;
 
 /// What a tile must know of the network: everything but the parameters themselves.
+#[derive(Clone)]
 pub(super) struct Shape {
     pub(super) arch: Arch,
     pub(super) inputs: usize,
@@ -61,6 +64,12 @@ impl Shape {
         }
     }
 
+    /// The same without dropout and frozen layers.
+    pub(super) fn plain(&self) -> Self {
+        let layers = self.layers.iter().map(|layer| layer.plain()).collect();
+        Self { layers, ..self.clone() }
+    }
+
     /// Samples in a tile of this network, for so many samples: [`TILE`], or fewer where its
     /// layers are very wide; cut evenly.
     pub(super) fn tile_rows(&self, samples: usize) -> usize {
@@ -69,9 +78,30 @@ impl Shape {
         samples.div_ceil(tiles).next_multiple_of(SHARE).min(most).max(1)
     }
 
+    /// The lowest layer whose delta a pass computes; the number of layers if it computes none.
+    fn lowest(&self, pass: Pass) -> usize {
+        if pass.first.is_some() {
+            return 0;
+        }
+        let trained = self.layers.iter().position(|layer| pass.parameters && !layer.frozen);
+        trained.unwrap_or(self.layers.len())
+    }
+
     fn output_activation(&self) -> Activation {
         self.layers[self.layers.len() - 1].activation
     }
+}
+
+/// What the backward pass of a tile computes.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    /// Whether it computes the gradients of the parameters, but for those of frozen layers.
+    pub(super) parameters: bool,
+    /// The [transposed weights](Block::turned) of each block of the first layer, if it computes the gradient
+    /// of that layer's inputs.
+    pub(super) first: Option<&'a [Lines]>,
+    /// Whether it adds to the gradients of the parameters instead of replacing them.
+    pub(super) accumulate: bool,
 }
 
 /// What a training step drops of the samples of a tile.
@@ -110,7 +140,7 @@ impl Tile {
         let waves = shape.frequencies.as_ref().map_or(0, |f| f.len() / shape.inputs);
         let raw = if shape.frequencies.is_some() { shape.inputs } else { 0 };
         let slopes = shape.layers.iter().map(|layer| {
-            let stored = purpose == Purpose::Training && layer.stores_slope();
+            let stored = purpose.goes_back() && layer.stores_slope();
             room(if stored { layer.fan_out } else { 0 })
         });
         Self {
@@ -303,49 +333,58 @@ impl Tile {
         sum
     }
 
-    /// Takes `delta` back down through all layers; writes the gradient of every block, or adds
-    /// to it if `accumulate`.
+    /// Takes `delta` back down through the layers, as far as the pass needs it; writes the gradients of
+    /// the blocks, or adds to them. Afterwards [`input_gradient`](Self::input_gradient) reads the gradient
+    /// of the inputs, if the pass computes it.
     pub(super) fn backward<B: Deref<Target = Block>>(
         &mut self,
         shape: &Shape,
         blocks: &[B],
         rows: usize,
-        accumulate: bool,
+        pass: Pass,
         gradients: &mut [Lines],
     ) {
         let arch = shape.arch;
+        let Pass { parameters, first, accumulate } = pass;
         let sum = Rule {
             before: if accumulate { Before::There } else { Before::Nothing },
             after: After::Keep,
         };
-        for (l, layer) in shape.layers.iter().enumerate().rev() {
+        let lowest = shape.lowest(pass);
+        for (l, layer) in shape.layers.iter().enumerate().skip(lowest).rev() {
             let (below, below_stride) = (&*self.values[l], stride(layer.fan_in));
             let upstream = (&*self.delta, stride(layer.fan_out));
-            for b in shape.blocks[l].clone() {
-                let (block, gradient) = (&blocks[b], &mut gradients[b]);
+            let goes_on = l > lowest || first.is_some();
+            for (n, b) in shape.blocks[l].clone().enumerate() {
+                let block = &blocks[b];
                 let (inputs, width) = (block.inputs.clone(), block.width);
-                let (weights, biases) = gradient.split_at_mut(inputs.len() * block.stride);
-                let x = &below[inputs.start..];
-                let x = Left::transposed(x, inputs.len(), rows, below_stride);
-                let deltas = Right { values: upstream.0, stride: upstream.1, turned: None };
-                product(arch, x, deltas, sum, width, (weights, block.stride));
-                if block.has_biases {
-                    sum_rows(arch, upstream, rows, width, accumulate, biases);
+                if parameters && !layer.frozen {
+                    let (weights, biases) = gradients[b].split_at_mut(inputs.len() * block.stride);
+                    let x = &below[inputs.start..];
+                    let x = Left::transposed(x, inputs.len(), rows, below_stride);
+                    let deltas = Right { values: upstream.0, stride: upstream.1, turned: None };
+                    product(arch, x, deltas, sum, width, (weights, block.stride));
+                    if block.has_biases {
+                        sum_rows(arch, upstream, rows, width, accumulate, biases);
+                    }
                 }
-                if l > 0 {
-                    let backward = shape.layers[l - 1].backward();
-                    let needed = match backward {
-                        Backward::Slope => &*self.slopes[l - 1],
-                        _ => below,
+                if goes_on {
+                    let after = match l.checked_sub(1) {
+                        None => After::Keep,
+                        Some(layer) => {
+                            let backward = shape.layers[layer].backward();
+                            let needed = match backward {
+                                Backward::Slope => &*self.slopes[layer],
+                                _ => below,
+                            };
+                            After::Derivative(backward, &needed[inputs.start..], below_stride)
+                        }
                     };
-                    let needed = &needed[inputs.start..];
-                    let rule = Rule {
-                        before: Before::Nothing,
-                        after: After::Derivative(backward, needed, below_stride),
-                    };
+                    let rule = Rule { before: Before::Nothing, after };
                     let delta = Left::new(upstream.0, rows, layer.fan_out, upstream.1);
+                    let turned = if l == 0 { first.and_then(|blocks| blocks.get(n)) } else { None };
                     let transposed = Right {
-                        values: &block.transposed,
+                        values: turned.unwrap_or(&block.transposed),
                         stride: block.transposed_stride,
                         turned: Some((&block.values, block.stride)),
                     };
@@ -354,7 +393,41 @@ impl Tile {
                     product(arch, delta, transposed, rule, inputs.len(), delta_below);
                 }
             }
-            std::mem::swap(&mut self.delta, &mut self.delta_below);
+            if goes_on {
+                std::mem::swap(&mut self.delta, &mut self.delta_below);
+            }
+        }
+    }
+
+    /// Fills the tile with samples, `[rows, inputs]`, and what a [linear loss](Loss::Linear) takes as their
+    /// targets, `[rows, outputs]`: the gradient with respect to the outputs.
+    pub(super) fn fill(&mut self, shape: &Shape, inputs: &[f32], output_gradient: &[f32]) {
+        if self.weighted {
+            self.weights.fill(1.0);
+            self.weighted = false;
+        }
+        let from = inputs.chunks_exact(shape.inputs);
+        let from = from.zip(output_gradient.chunks_exact(shape.outputs));
+        for ((x, t), (inputs, gradient)) in self.samples(shape).zip(from) {
+            x.copy_from_slice(inputs);
+            t.copy_from_slice(gradient);
+        }
+    }
+
+    /// Writes the gradient of the inputs of as many samples as there are in `gradient`, `[rows, inputs]`,
+    /// after a backward pass that computed it.
+    pub(super) fn input_gradient(&mut self, shape: &Shape, gradient: &mut [f32]) {
+        let deltas = self.delta.chunks_exact(stride(shape.encoded));
+        let rows = gradient.chunks_exact_mut(shape.inputs).zip(deltas);
+        match &shape.frequencies {
+            None => rows.for_each(|(to, from)| to.copy_from_slice(&from[..shape.inputs])),
+            Some(frequencies) => {
+                let encoded = self.values[0].chunks_exact(stride(shape.encoded));
+                for ((to, delta), encoded) in rows.zip(encoded) {
+                    let (encoded, delta) = (&encoded[..shape.encoded], &delta[..shape.encoded]);
+                    encoding_gradient(encoded, delta, frequencies, &mut self.turns, to);
+                }
+            }
         }
     }
 }

@@ -100,7 +100,7 @@ arguments! {
         origin: f32,
     }
 
-    /// Of `fourier_encoding`.
+    /// Of `fourier_encoding` and `fourier_encoding_gradient`.
     FourierEncoding { batch: u32, inputs: u32, features: u32 }
 
     /// Of `matmul` and `matmul_nt`.

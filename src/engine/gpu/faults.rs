@@ -1,6 +1,7 @@
 //! Tests on small devices and on drivers that refuse something.
 
 use super::adapter::{self, Candidate};
+use super::backward::Kept;
 use super::cache::Cache;
 use super::device::{Gpu, MOST_KERNELS};
 use super::kernels::KernelKey;
@@ -118,7 +119,7 @@ fn train_and_predict(gpu: &Arc<Gpu>, choice: Choice) -> Result<(Outcome, Vec<f64
     pollster::block_on(async {
         let mut session = GpuSession::start(gpu, &network, &plan, &dataset, choice).await?;
         let outcome = session.train(&[step(1, SAMPLES)])?.await?;
-        let engine = GpuEngine { gpu: Arc::clone(gpu), choice };
+        let engine = GpuEngine { gpu: Arc::clone(gpu), choice, kept: Kept::default() };
         Ok((outcome, engine.forward(&network, &[0.5, 0.25], Output::Activated).await?))
     })
 }

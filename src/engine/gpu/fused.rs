@@ -1,5 +1,7 @@
 //! Buffers and dispatches of the fused kernels, and the networks that they support.
 
+pub(super) mod gradients;
+
 use super::device::Gpu;
 use super::evaluation::Sinks;
 use super::kernels::KernelKey;

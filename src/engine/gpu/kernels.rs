@@ -77,6 +77,7 @@ pub(super) static SOURCES: &[Source] = sources! {
     "gather": Order, arguments::Gather, [Read, Write];
     "gather_pixels": Pixels, arguments::GatherPixels, [Read, Write, Write];
     "fourier_encoding": Sine, arguments::FourierEncoding, [Read, Read, Write];
+    "fourier_encoding_gradient": Index, arguments::FourierEncoding, [Read, Read, Read, Write];
     "matmul": Tile, arguments::Matmul, [Read, Read, Write];
     "matmul_nt": Tile, arguments::Matmul, [Read, Read, Write];
     "matmul_tn": Tile, arguments::MatmulTn, [Read, Read, Write];

@@ -2,6 +2,7 @@
 //!
 //! Works for any width and depth.
 
+pub(super) mod gradients;
 pub(super) mod scored;
 
 use super::arguments::{
@@ -337,72 +338,20 @@ impl Backward {
         [sums, status]: [&wgpu::Buffer; 2],
     ) -> Result<()> {
         let rows = part.rows.len();
-        let accumulate = u32::from(part.rows.start > 0);
         let last = u32::from(part.rows.end == part.batch);
         self.record_loss(recorder, network, forward, loss, part).await?;
         recorder
             .call(
                 KernelKey::new("loss_sum"),
-                &LossSum { batch: rows as u32, accumulate, last },
+                &LossSum { batch: rows as u32, accumulate: u32::from(part.rows.start > 0), last },
                 &[&self.losses, sums, status],
                 Grid::One,
             )
             .await?;
-        let [mut delta, mut delta_below] = [&self.deltas[0], &self.deltas[1]];
-        for (l, layer) in network.layers().iter().enumerate().rev() {
-            let Layer { fan_in, fan_out, .. } = *layer;
-            let (weights, biases) = offsets(network, l);
-            let below = &forward.values[l];
-            recorder
-                .call(
-                    KernelKey::new("matmul_tn"),
-                    &MatmulTn {
-                        batch: rows as u32,
-                        m: fan_in as u32,
-                        n: fan_out as u32,
-                        c_offset: weights,
-                        accumulate,
-                    },
-                    &[below, delta, &self.gradient],
-                    product(layer, rows, Grid::Tiles { rows: fan_in, columns: fan_out }),
-                )
-                .await?;
-            if let Some(biases) = biases {
-                recorder
-                    .call(
-                        KernelKey::new("bias_gradient"),
-                        &BiasGradient {
-                            batch: rows as u32,
-                            outputs: fan_out as u32,
-                            offset: biases,
-                            accumulate,
-                        },
-                        &[delta, &self.gradient],
-                        Grid::Elements(fan_out),
-                    )
-                    .await?;
-            }
-            if l > 0 {
-                recorder
-                    .call(
-                        KernelKey::new("matmul_nt"),
-                        &Matmul {
-                            m: rows as u32,
-                            k: fan_out as u32,
-                            n: fan_in as u32,
-                            b_offset: weights,
-                        },
-                        &[delta, parameters, delta_below],
-                        product(layer, rows, Grid::Tiles { rows, columns: fan_in }),
-                    )
-                    .await?;
-                let needed = forward.needed(l - 1);
-                let layer = network.layers()[l - 1];
-                record_gradient(recorder, layer, rows, needed, delta_below).await?;
-                std::mem::swap(&mut delta, &mut delta_below);
-            }
-        }
-        Ok(())
+        let deltas = [&self.deltas[0], &self.deltas[1]];
+        let gradient = Some(&self.gradient);
+        let down = Down { network, forward, parameters, deltas, gradient, first: None };
+        down.record(recorder, rows, part.rows.start > 0).await
     }
 
     /// Records the loss of each row and the gradient with respect to the last weighted sums.
@@ -426,6 +375,93 @@ impl Backward {
             record_gradient(recorder, layer, rows, needed, &self.deltas[0]).await?;
         }
         Ok(())
+    }
+}
+
+/// The way down through the layers, from the gradient with respect to the last weighted sums, which is in the
+/// first of `deltas`.
+struct Down<'a> {
+    network: &'a Network,
+    forward: &'a Forward,
+    parameters: &'a wgpu::Buffer,
+    /// Gradients with respect to the weighted sums of a layer and of the one below it, by turns,
+    /// `[rows, widest]`.
+    deltas: [&'a wgpu::Buffer; 2],
+    /// Where the gradients of the parameters go, but for those of frozen layers, if they are wanted.
+    gradient: Option<&'a wgpu::Buffer>,
+    /// Where the gradient of the first layer's inputs goes, `[rows, fan_in]`, if it is wanted.
+    first: Option<&'a wgpu::Buffer>,
+}
+
+impl Down<'_> {
+    /// Records the way of so many rows, as far down as it is needed. Gradients of parameters are added to
+    /// those that are there, or replace them.
+    async fn record(
+        &self,
+        recorder: &mut Recorder<'_>,
+        rows: usize,
+        accumulate: bool,
+    ) -> Result<()> {
+        let Self { network, forward, parameters, deltas, gradient, first } = *self;
+        let layers = network.layers();
+        let trained = layers.iter().position(|layer| gradient.is_some() && !layer.frozen);
+        let lowest = if first.is_some() { 0 } else { trained.unwrap_or(layers.len()) };
+        let [mut delta, mut delta_below] = deltas;
+        for (l, layer) in layers.iter().enumerate().skip(lowest).rev() {
+            if let Some(gradient) = gradient.filter(|_| !layer.frozen) {
+                self.record_gradients(recorder, l, [rows, accumulate.into()], delta, gradient)
+                    .await?;
+            }
+            let below = if l > lowest { Some(delta_below) } else { first };
+            let Some(below) = below else { break };
+            let Layer { fan_in, fan_out, .. } = *layer;
+            recorder
+                .call(
+                    KernelKey::new("matmul_nt"),
+                    &Matmul {
+                        m: rows as u32,
+                        k: fan_out as u32,
+                        n: fan_in as u32,
+                        b_offset: offsets(network, l).0,
+                    },
+                    &[delta, parameters, below],
+                    product(layer, rows, Grid::Tiles { rows, columns: fan_in }),
+                )
+                .await?;
+            if let Some(l) = l.checked_sub(1) {
+                record_gradient(recorder, layers[l], rows, forward.needed(l), below).await?;
+                std::mem::swap(&mut delta, &mut delta_below);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the gradients of a layer's weights and biases.
+    async fn record_gradients(
+        &self,
+        recorder: &mut Recorder<'_>,
+        l: usize,
+        [rows, accumulate]: [usize; 2],
+        delta: &wgpu::Buffer,
+        gradient: &wgpu::Buffer,
+    ) -> Result<()> {
+        let layer = self.network.layers()[l];
+        let Layer { fan_in, fan_out, .. } = layer;
+        let (weights, biases) = offsets(self.network, l);
+        let (batch, accumulate) = (rows as u32, accumulate as u32);
+        let (m, n) = (fan_in as u32, fan_out as u32);
+        recorder
+            .call(
+                KernelKey::new("matmul_tn"),
+                &MatmulTn { batch, m, n, c_offset: weights, accumulate },
+                &[&self.forward.values[l], delta, gradient],
+                product(&layer, rows, Grid::Tiles { rows: fan_in, columns: fan_out }),
+            )
+            .await?;
+        let Some(offset) = biases else { return Ok(()) };
+        let arguments = BiasGradient { batch, outputs: n, offset, accumulate };
+        let key = KernelKey::new("bias_gradient");
+        recorder.call(key, &arguments, &[delta, gradient], Grid::Elements(fan_out)).await
     }
 }
 

@@ -83,7 +83,7 @@ impl Layout {
 
     /// The place of every parameter of `network`, whose layout this is, in its flat order.
     pub(super) fn places(&self, network: &Network) -> Vec<usize> {
-        let mut places = vec![0; network.parameters().len()];
+        let mut places = vec![0; network.count()];
         for layer in 0..self.layers() {
             let (first, pitch, width) =
                 (self.weights[layer], self.pitches[layer + 1], self.widths[layer + 1]);

@@ -1,6 +1,7 @@
 //! A training run on a device: submissions of steps, their status, kept states.
 
 mod apply;
+mod backward;
 mod evaluate;
 mod transfer;
 
@@ -22,6 +23,7 @@ use crate::engine::{
     check_gradient, no_place, ready,
 };
 use crate::error::{Result, internal, unsupported};
+use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::resources::Resources;
@@ -358,6 +360,15 @@ impl Session for GpuSession {
             Ok(()) => Box::pin(self.apply_gradient(gradient, learning_rate)),
             Err(error) => ready(Err(error)),
         }
+    }
+
+    fn backward<'a>(
+        &'a mut self,
+        inputs: &'a [f32],
+        output_gradient: &'a [f32],
+        wanted: Wanted,
+    ) -> Pending<'a, Gradients> {
+        Box::pin(self.gradients([inputs, output_gradient], wanted))
     }
 
     fn resources(&self) -> Resources {

@@ -370,6 +370,8 @@ twins! {
     orders: samples::orders_of_few_samples_are_those_of_the_host plays ["gather"];
     gather_pixels: samples::gather_pixels_across_segments plays ["gather_pixels"];
     fourier_encoding: samples::fourier_encoding plays ["fourier_encoding"];
+    fourier_encoding_gradient: samples::fourier_encoding_gradient plays
+        ["fourier_encoding_gradient"];
     fused: fused::fused_passes_agree_with_the_reference_in_every_shape plays
         ["fused_step", "weight_gradients"];
 }

@@ -1,12 +1,17 @@
-//! Predictions and losses with the parameters that a run has learned so far.
+//! Predictions, losses and gradients with the parameters of a run.
 
 use super::{Run, WORTH_A_THREAD, lock, read, write};
 use crate::dataset::Dataset;
-use crate::engine::Output;
+use crate::engine::cpu::backward::Passes;
+use crate::engine::cpu::layout::Block;
+use crate::engine::cpu::lines::Lines;
 use crate::engine::cpu::tile::Tile;
+use crate::engine::{Output, not_finite};
 use crate::error::{Error, Result};
+use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
 use std::ops::Range;
+use std::sync::RwLockReadGuard;
 use std::thread;
 
 /// Restores the parameters in the blocks at its end.
@@ -75,18 +80,61 @@ impl Run {
         }
         // Also after a panic in `work`.
         let _restore = averages.then(|| Restore(self));
-        self.in_shares(samples, work)
+        self.in_shares(samples, |_, tile, range| work(tile, range))
     }
 
+    /// The gradients with respect to the parameters and the inputs of whole samples, with the parameters
+    /// that the next step changes.
+    pub(in super::super) fn backward(
+        &self,
+        [inputs, output_gradient]: [&[f32]; 2],
+        wanted: Wanted,
+    ) -> Result<Gradients> {
+        if lock(&self.progress).diverged.is_some_and(|diverged| !diverged.in_loss) {
+            return not_finite();
+        }
+        let shape = &self.shape.plain();
+        let [wide_in, wide_out] = self.widths();
+        let blocks: Vec<_> = self.blocks.iter().map(read).collect();
+        let turned = |blocks: &[RwLockReadGuard<Block>]| -> Vec<Lines> {
+            blocks.iter().map(|block| block.turned()).collect()
+        };
+        let first = wanted.inputs().then(|| turned(&blocks[self.layers[0].clone()]));
+        let passes = Passes { shape, blocks: &blocks, first: first.as_deref(), wanted };
+        let shares = self.in_shares(inputs.len() / wide_in, |thread, tile, range| {
+            let from = &inputs[range.start * wide_in..range.end * wide_in];
+            let slopes = &output_gradient[range.start * wide_out..range.end * wide_out];
+            let mut to = vec![0.0; if wanted.inputs() { from.len() } else { 0 }];
+            let (mut sum, gradients) = (Vec::new(), &mut write(&self.shares[thread]).gradients);
+            passes.share(tile, [from, slopes], &mut to, gradients, &mut sum);
+            if wanted.parameters() && !from.is_empty() {
+                passes.add(gradients, &mut sum);
+            }
+            (sum, to)
+        })?;
+        let (mut parameters, mut gradient) = (Vec::new(), Vec::new());
+        if wanted.parameters() {
+            parameters.resize(self.parameters, 0.0);
+        }
+        for (sum, to) in shares {
+            parameters.iter_mut().zip(sum).for_each(|(all, some)| *all += some);
+            gradient.extend(to);
+        }
+        Gradients::new(parameters, gradient)
+    }
+
+    /// Calls `work` for each thread, by its number, with its share of so many samples. Returns the results in
+    /// the order of the shares.
     fn in_shares<T: Send>(
         &self,
         samples: usize,
-        work: impl Fn(&mut Tile, Range<usize>) -> T + Sync,
+        work: impl Fn(usize, &mut Tile, Range<usize>) -> T + Sync,
     ) -> Result<Vec<T>> {
         let threads = (self.work(samples) / WORTH_A_THREAD).clamp(1, self.tiles.len());
         let range = |thread: usize| samples * thread / threads..samples * (thread + 1) / threads;
         let work = &work;
-        let share = move |thread: usize| work(&mut lock(&self.tiles[thread]), range(thread));
+        let share =
+            move |thread: usize| work(thread, &mut lock(&self.tiles[thread]), range(thread));
         thread::scope(|scope| {
             let others: Vec<_> = (1..threads)
                 .map(|thread| {

@@ -4,7 +4,7 @@ use super::{Norms, Progress, Run, Share, TILES_AT_ONCE, lock, read, shared, writ
 use crate::dropout::Masks;
 use crate::engine::cpu::barrier::{Abandoned, Barrier};
 use crate::engine::cpu::gradient::{Of, gather, squares};
-use crate::engine::cpu::tile::{Dropout, Tile};
+use crate::engine::cpu::tile::{Dropout, Pass, Tile};
 use crate::engine::cpu::update::{Around, Terms, update};
 use crate::engine::{Divergence, Outcome, Plan, Step};
 use crate::error::{Error, Result, internal};
@@ -178,16 +178,17 @@ impl Worker<'_> {
         let Share { gradients, partial, loss } = &mut *write(&run.shares[self.thread]);
         *loss = 0.0;
         let samples = shared(step.count, run.tiles.len(), self.thread);
+        let pass = |accumulate| Pass { parameters: true, first: None, accumulate };
         for (t, start) in samples.clone().step_by(tile.rows()).enumerate() {
             let rows = tile.rows().min(samples.end - start);
             tile.gather(shape, &run.dataset, &order, step.first + start, rows);
             let dropout = Some(Dropout { masks, first: start });
             *loss += tile.loss(shape, &blocks, run.plan.loss, scale, rows, dropout);
             if t < TILES_AT_ONCE {
-                tile.backward(shape, &blocks, rows, t > 0, gradients);
+                tile.backward(shape, &blocks, rows, pass(t > 0), gradients);
                 continue;
             }
-            tile.backward(shape, &blocks, rows, t % TILES_AT_ONCE > 0, partial);
+            tile.backward(shape, &blocks, rows, pass(t % TILES_AT_ONCE > 0), partial);
             if (t + 1) % TILES_AT_ONCE == 0 || start + rows == samples.end {
                 for (all, some) in gradients.iter_mut().zip(&*partial) {
                     all.iter_mut().zip(&**some).for_each(|(all, some)| *all += some);

@@ -23,6 +23,12 @@ impl Pool {
         1
     }
 
+    /// Calls `work` with each item.
+    #[allow(clippy::unused_self, reason = "as with threads")]
+    pub(super) fn each<T>(&self, items: &mut [T], work: impl Fn(&mut T)) {
+        items.iter_mut().for_each(work);
+    }
+
     /// Calls `work` with each `wide_in` inputs and the `wide_out` outputs that belong to them.
     #[allow(clippy::unused_self, reason = "as with threads")]
     pub(super) fn for_each<R: Real>(

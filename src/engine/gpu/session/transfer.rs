@@ -35,6 +35,12 @@ impl GpuSession {
         Ok(self.plan.wrappers.learned(batches, undone, now, average))
     }
 
+    /// The parameters that the next step changes, in the network's order.
+    pub(super) async fn read_parameters(&mut self) -> Result<Vec<f64>> {
+        self.flush_copies();
+        Ok(self.read_vectors(&self.state.parameters, 0..1, "parameters").await?.concat())
+    }
+
     /// The batches so far. The step that diverged and those after it have had no effect.
     fn effective_batches(&self, diverged: Option<Divergence>) -> u64 {
         let left_out = diverged.map_or(0, |diverged| self.started + 1 - diverged.step);

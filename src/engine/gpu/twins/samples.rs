@@ -160,3 +160,42 @@ pub(super) fn fourier_encoding() {
         }
     });
 }
+
+pub(super) fn fourier_encoding_gradient() {
+    on_random_shapes(|gpu, batch, _, features, seed| {
+        let inputs = (seed % 4 + 1) as usize;
+        let fourier = Encoding::Fourier { features, scale: 10.0, seed };
+        let octaves = Encoding::Frequency { octaves: features.min(16) };
+        for encoding in [fourier, octaves] {
+            let frequencies = encoding.frequencies(inputs).expect("waves");
+            let features = frequencies.len() / inputs;
+            // Any numbers will do: the twin takes what is encoded as it is.
+            let [encoded, delta] = [seed, seed + 1].map(|seed| random(seed, batch * 2 * features));
+            let twin = |encoded: &[f64], delta: &[f64], frequencies: &[f64]| {
+                reference::fourier_encoding_gradient(encoded, delta, inputs, frequencies)
+            };
+            let operands = [&encoded, &delta, &frequencies].map(|numbers| double(numbers));
+            let expected = twin(&operands[0], &operands[1], &operands[2]);
+            // The same sum of the sizes of its terms: cos·δ_sin + sin·δ_cos.
+            let size = |numbers: &[f64]| numbers.iter().map(|n| n.abs()).collect::<Vec<_>>();
+            let signs =
+                |(place, number): (usize, f64)| if place % 2 == 0 { -number } else { number };
+            let sines: Vec<f64> = size(&operands[0]).into_iter().enumerate().map(signs).collect();
+            let sizes = twin(&sines, &size(&operands[1]), &size(&operands[2]));
+            let out = vec![f32::NAN; expected.len()];
+            let case = Case {
+                key: KernelKey::new("fourier_encoding_gradient"),
+                arguments: arguments::FourierEncoding {
+                    batch: batch as u32,
+                    inputs: inputs as u32,
+                    features: features as u32,
+                },
+                buffers: vec![&encoded, &delta, &frequencies, &out],
+                grid: Grid::Elements(out.len()),
+                step: None,
+            };
+            let units = features as f64 + 4.0;
+            assert_near(encoding.name(), &run(gpu, case)[3], &expected, &sizes, units);
+        }
+    });
+}
