@@ -117,7 +117,7 @@ impl Default for Trainer {
 
 /// Stops a run when the loss no longer falls, as scikit-learn's `MLPRegressor` does.
 ///
-/// The run ends after more than `patience` epochs in a row whose loss was not below the best loss by more than
+/// The run ends after more than `patience` epochs in a row whose loss was not below the best loss by at least
 /// `tolerance`.
 ///
 /// The loss is the validation loss where there are validation samples, else the training loss. With

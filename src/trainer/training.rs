@@ -287,11 +287,19 @@ impl Training {
     /// # Errors
     /// A device that failed.
     pub async fn parameters_async(&mut self) -> Result<Vec<f64>> {
-        if let Some(best) = self.judge.best() {
-            return Ok(best.parameters.clone());
+        let best = self.judge.best().map(|best| best.parameters.clone());
+        let mut parameters = match best {
+            Some(parameters) => parameters,
+            None => {
+                self.catch_up().await?;
+                self.pipeline.parameters().await?
+            }
+        };
+        // Engines round parameters to f32, and these do not change.
+        for place in self.network.frozen() {
+            parameters[place.clone()].copy_from_slice(&self.network.parameters()[place]);
         }
-        self.catch_up().await?;
-        self.pipeline.parameters().await
+        Ok(parameters)
     }
 
     /// The network with the parameters learned so far; see [`parameters_async`](Self::parameters_async). See

@@ -3,7 +3,9 @@
 use crate::run::samples;
 use crate::{batches_of_four, engines, small};
 use impasto::reference::ReferenceEngine;
-use impasto::{Activation, Engine, Network, Optimizer, Plan, Step, Wrappers};
+use impasto::{
+    Activation, EarlyStopping, Engine, Network, Optimizer, Plan, Step, Trainer, Wrappers,
+};
 use pollster::block_on;
 
 /// Plans whose updates change parameters in every way there is.
@@ -87,6 +89,32 @@ fn frozen_layers_stay_and_the_others_learn_as_on_the_reference() {
                     assert_eq!(now == before, stays(place), "{what}: parameter {place} is {now}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_run_gives_frozen_layers_back_to_the_bit() {
+    let mut network = small(Activation::Tanh, Activation::Identity, 2);
+    network.freeze(0..1).unwrap();
+    let before = network.clone();
+    let count = network.weights(0).len() + network.biases(0).len();
+    // f32 does not hold them.
+    assert!(before.parameters()[..count].iter().any(|number| f64::from(*number as f32) != *number));
+    let samples = samples(10, 3, 2, 1);
+    for early_stopping in [None, Some(EarlyStopping::default())] {
+        let trainer = Trainer {
+            epochs: 3,
+            batch_size: 4,
+            early_stopping,
+            validation_fraction: early_stopping.map(|_| 0.25),
+            ..Trainer::default()
+        };
+        for engine in engines() {
+            let mut trained = network.clone();
+            trainer.fit(&engine, &mut trained, &samples).unwrap();
+            assert_eq!(trained.parameters()[..count], before.parameters()[..count]);
+            assert_ne!(trained.parameters()[count..], before.parameters()[count..]);
         }
     }
 }
