@@ -1,5 +1,7 @@
 //! The WGSL of activations, losses and optimizers, with their parameters in it.
 
+pub(crate) mod names;
+
 use crate::activation::{self, Activation, Backward};
 use crate::error::{Result, unsupported};
 use crate::family;

@@ -13,6 +13,7 @@ use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::template::{self, Function, Values};
+use crate::wgsl::names::suffixed;
 use std::fmt::Write;
 
 /// What a batch's samples are.
@@ -424,7 +425,7 @@ fn activations(applied: &[Applied], training: bool) -> Result<String> {
     }
     let mut text = String::new();
     for (n, applied) in distinct.iter().enumerate() {
-        text += &numbered(&applied.wgsl()?, n);
+        text += &suffixed(&applied.wgsl()?, &format!("_{n}"), &[]);
     }
     let by_layer = |head: &str, value: &dyn Fn(Applied, usize) -> String| {
         let mut text = format!("fn {head} {{\n");
@@ -465,28 +466,6 @@ fn activations(applied: &[Applied], training: bool) -> Result<String> {
         });
     }
     Ok(text)
-}
-
-/// The snippet with `_n` behind the name of every function that it defines.
-fn numbered(snippet: &str, n: usize) -> String {
-    let mut text = snippet.to_string();
-    let names: Vec<&str> = snippet
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("fn ")?.split_once('('))
-        .map(|(name, _)| name)
-        .collect();
-    for name in names {
-        let (call, mut renamed, mut rest) = (format!("{name}("), String::new(), text.as_str());
-        while let Some(at) = rest.find(&call) {
-            let within =
-                rest[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_');
-            let suffix = if within { String::new() } else { format!("_{n}") };
-            renamed.extend([&rest[..at], name, &suffix, "("]);
-            rest = &rest[at + call.len()..];
-        }
-        text = renamed + rest;
-    }
-    text
 }
 
 /// The function that does what is left to do for a row of the output level.
