@@ -5,6 +5,8 @@
 // To add one: a file with its formula and its `About`, a line in the `family!` below, and
 // `shaders/activations/NAME.wgsl`, the same in WGSL. The tests walk `Activation::ALL`.
 
+use crate::activation_fn::ActivationFn;
+use crate::custom_formula::CustomFormula;
 use crate::error::Result;
 use crate::family::{self, About, family};
 use crate::initialization::Initialization;
@@ -43,6 +45,9 @@ family! {
         sine: Sine as "sine" { omega: f64 } = SINE;
         finer: Finer as "finer" { omega: f64 } = FINER;
         gaussian: Gaussian as "gaussian" { sigma: f64 } = GAUSSIAN;
+    }
+    unlisted {
+        custom: Custom as "custom" { formula: CustomFormula<dyn ActivationFn> };
     }
 }
 
@@ -198,6 +203,12 @@ impl Activation {
     #[cfg(feature = "gpu")]
     pub(crate) fn stores_slope(self) -> bool {
         self.backward() == Backward::Slope
+    }
+
+    /// Whether it is a formula of the caller's.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn is_custom(self) -> bool {
+        matches!(self, Self::Custom { .. })
     }
 
     /// Whether the parameters make sense.

@@ -48,10 +48,12 @@
 )]
 
 pub mod activation;
+mod activation_fn;
 mod any_number;
 mod backpropagation;
 #[cfg(feature = "safetensors")]
 mod checkpoint;
+mod custom_formula;
 mod dataset;
 mod device;
 mod dropout;
@@ -107,6 +109,8 @@ mod wrappers;
 
 #[doc(inline)]
 pub use activation::Activation;
+pub use activation_fn::ActivationFn;
+pub use custom_formula::CustomFormula;
 pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};
 #[doc(inline)]
@@ -121,7 +125,7 @@ pub use initialization::Initialization;
 pub use layer::Layer;
 #[doc(inline)]
 pub use loss::Loss;
-pub use loss_fn::{CustomFormula, LossFn};
+pub use loss_fn::LossFn;
 pub use metric::{Metric, Metrics};
 pub use model::Model;
 pub use network::Network;
@@ -141,7 +145,7 @@ pub use resources::Resources;
 pub use schedule::Schedule;
 #[doc(inline)]
 pub use schedule::plateau::Plateau;
-pub use schedule_fn::CustomSchedule;
+pub use schedule_fn::ScheduleFn;
 pub use segment::{Segment, SegmentKind};
 pub use standardizer::Standardizer;
 pub use state::State;

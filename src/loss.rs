@@ -8,9 +8,10 @@
 // `shaders/losses/NAME.wgsl`, the same in WGSL. The tests walk `Loss::ALL`.
 
 use crate::activation::Activation;
+use crate::custom_formula::CustomFormula;
 use crate::error::{Result, invalid_setting, invalid_shape};
 use crate::family::{self, About, family};
-use crate::loss_fn::CustomFormula;
+use crate::loss_fn::LossFn;
 use crate::number::Number;
 
 mod targets;
@@ -45,7 +46,7 @@ family! {
         poisson: Poisson as "poisson" { log_input: bool } = POISSON;
     }
     unlisted {
-        custom: Custom as "custom" { formula: CustomFormula };
+        custom: Custom as "custom" { formula: CustomFormula<dyn LossFn> };
         linear: Linear as "linear";
         zero_one: ZeroOne as "zero-one" { threshold: f64 };
     }
@@ -190,6 +191,12 @@ impl Loss {
     /// Whether the loss of several batches is the mean of theirs (else it is their sum).
     pub(crate) fn is_mean(self) -> bool {
         self.mean() != Mean::Sum
+    }
+
+    /// Whether it is a formula of the caller's.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn is_custom(self) -> bool {
+        matches!(self, Self::Custom { .. })
     }
 
     /// Whether the parameters make sense.

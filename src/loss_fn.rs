@@ -1,8 +1,6 @@
 //! `LossFn`: a loss of the caller's.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::custom_formula::{CustomFormula, CustomKind};
 
 /// A loss of the caller's; see [`Loss::custom`](crate::Loss::custom).
 ///
@@ -65,67 +63,20 @@ pub trait LossFn: Send + Sync + 'static {
     /// The same in WGSL, for the GPU engine, which cannot compute the loss without it. It defines
     /// `fn row_loss(row: u32, outputs: u32, scale: f32) -> f32`, which returns the loss of a sample times
     /// `scale`. It reads `output_of(row, j)` and `target_of(row, j)`, and calls `set_delta(row, j, gradient)`
-    /// with the gradient times `scale` for each output `j`.
+    /// with the gradient times `scale` for each output `j`. The text may declare other functions, constants
+    /// and structures; their names do not collide with those of the engine.
     fn wgsl(&self) -> Option<String> {
         None
     }
 }
 
-/// The formula of a loss of the caller's. It is equal to itself alone.
-#[derive(Clone, Copy)]
-pub struct CustomFormula {
-    number: u64,
-    formula: &'static dyn LossFn,
+impl CustomKind for dyn LossFn {
+    const WHAT: &'static str = "a loss";
 }
 
-impl CustomFormula {
-    /// A formula that is kept for the life of the program.
-    pub(crate) fn new(formula: impl LossFn) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { number, formula: Box::leak(Box::new(formula)) }
-    }
-
+impl CustomFormula<dyn LossFn> {
     /// The loss of no formula: 0.
-    pub(crate) const ZERO: Self = Self { number: 0, formula: &Zero };
-
-    /// The loss of one sample; see [`LossFn::row`].
-    pub(crate) fn row(self, outputs: &[f64], targets: &[f64], gradient: &mut [f64]) -> f64 {
-        self.formula.row(outputs, targets, gradient)
-    }
-
-    /// Its WGSL, if it has any.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn wgsl(self) -> Option<String> {
-        self.formula.wgsl()
-    }
-}
-
-impl fmt::Debug for CustomFormula {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "number {}", self.number)
-    }
-}
-
-impl PartialEq for CustomFormula {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-/// Why neither works.
-const NO_TEXT: &str = "a loss of the caller's cannot be written or read";
-
-impl Serialize for CustomFormula {
-    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom(NO_TEXT))
-    }
-}
-
-impl<'de> Deserialize<'de> for CustomFormula {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(serde::de::Error::custom(NO_TEXT))
-    }
+    pub(crate) const ZERO: Self = Self::default_of(&Zero);
 }
 
 /// The loss of no formula: 0.

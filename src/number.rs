@@ -79,6 +79,11 @@ pub trait Number:
     #[must_use]
     fn flushed(self) -> Self;
 
+    /// What a function of f64 makes of each number of `self`, one after the other: for a formula that is not
+    /// written over this trait.
+    #[must_use]
+    fn each(self, f: impl Fn(f64) -> f64) -> Self;
+
     /// −1, 0 or 1 by the sign of `self`.
     #[must_use]
     #[inline(always)]
@@ -159,5 +164,9 @@ impl Number for f64 {
     }
     fn flushed(self) -> Self {
         self
+    }
+    #[inline(always)]
+    fn each(self, f: impl Fn(f64) -> f64) -> Self {
+        f(self)
     }
 }

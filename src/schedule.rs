@@ -4,9 +4,10 @@
 
 // To add one: a file with its formula and its `About`, and a line in the `family!` below.
 
+use crate::custom_formula::CustomFormula;
 use crate::error::{Result, invalid_setting};
 use crate::family::{self, About, family};
-use crate::schedule_fn::CustomSchedule;
+use crate::schedule_fn::ScheduleFn;
 
 family! {
     /// How the learning rate changes during training.
@@ -33,7 +34,7 @@ family! {
         one_cycle: OneCycle as "one-cycle" { pct_start: f64, div_factor: f64, final_div_factor: f64 } = ONE_CYCLE;
     }
     unlisted {
-        custom: Custom as "custom" { function: CustomSchedule };
+        custom: Custom as "custom" { function: CustomFormula<ScheduleFn> };
     }
 }
 

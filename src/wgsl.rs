@@ -1,9 +1,10 @@
 //! The WGSL of activations, losses and optimizers, with their parameters in it.
 
+pub(crate) mod custom;
 pub(crate) mod names;
 
 use crate::activation::{self, Activation, Backward};
-use crate::error::{Result, unsupported};
+use crate::error::Result;
 use crate::family;
 use crate::loss::{self, Loss};
 use crate::optimizer::{self, Optimizer};
@@ -26,6 +27,9 @@ impl Activation {
     /// The WGSL of [`wgsl`](Self::wgsl), in which a slope that follows from the output `y` is computed
     /// from `argument`, after the statement `first`.
     fn snippet(self, argument: &str, first: &str) -> Result<String> {
+        if let Some(own) = self.custom_wgsl()? {
+            return Ok(own.text());
+        }
         struct Snippet;
         impl activation::Visitor for Snippet {
             type Output = &'static str;
@@ -60,11 +64,8 @@ fn polynomial(c: [f64; 3], number: impl Fn(f64) -> String) -> String {
 impl Loss {
     /// The WGSL that defines `row_loss(row, outputs, scale)`.
     pub(crate) fn wgsl(self) -> Result<String> {
-        if let Self::Custom { formula } = self {
-            return formula.wgsl().map_or_else(
-                || unsupported("the loss has no WGSL, which the GPU engine computes with: define LossFn::wgsl, or use the CPU engine"),
-                Ok,
-            );
+        if let Some(own) = self.custom_wgsl()? {
+            return Ok(own.text());
         }
         struct Snippet;
         impl loss::Visitor for Snippet {

@@ -235,7 +235,6 @@ fn a_loss_of_the_caller_trains_as_its_twin_that_is_built_in() {
             let what = format!("{output} on {}", engine.device());
             let train = |loss| {
                 let trainer = Trainer { loss, batch_size: 5, epochs: 4, ..Trainer::default() };
-                // The fused kernels do not take it, which is an error if only they may be used.
                 trainer.begin(&engine, &network, (&dataset, &dataset)).map(|mut run| {
                     run.run().unwrap();
                     let losses: Vec<f64> = run

@@ -60,7 +60,8 @@ impl TrainingState {
     /// needs to go on.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, or the run has a loss or an activation of the caller's, which no file can
+    /// contain.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         crate::files::write(path.as_ref(), &self.encode()?)

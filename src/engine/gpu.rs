@@ -15,6 +15,7 @@ mod cache;
 mod candidates;
 mod choice;
 mod compile;
+mod custom;
 mod device;
 mod evaluation;
 #[cfg(test)]

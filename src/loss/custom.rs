@@ -1,15 +1,19 @@
 //! Custom.
 
 use super::{Formula, Loss, Mean};
+use crate::custom_formula::CustomFormula;
 use crate::family::About;
-use crate::loss_fn::{CustomFormula, LossFn};
+use crate::loss_fn::LossFn;
 use crate::number::Number;
 
 impl Loss {
-    /// A loss of the caller's. It is kept for the life of the program, so make it once. A training run with it
-    /// cannot be written to a file; its network can. See [`LossFn`] for an example.
+    /// A loss of the caller's. A training run with it cannot be written to a file; its network can.
+    ///
+    /// Each call keeps its formula for the life of the program. Call it once for each formula and copy the
+    /// loss, which is equal to its copies alone. See [`LossFn`] for an
+    /// example.
     pub fn custom(formula: impl LossFn) -> Self {
-        Self::Custom { formula: CustomFormula::new(formula) }
+        Self::Custom { formula: CustomFormula::new(Box::new(formula)) }
     }
 }
 
@@ -17,7 +21,7 @@ impl Loss {
 #[derive(Clone, Copy, Debug)]
 pub struct Custom {
     /// Its formula.
-    pub formula: CustomFormula,
+    pub formula: CustomFormula<dyn LossFn>,
 }
 
 impl Formula for Custom {
@@ -30,7 +34,7 @@ impl Formula for Custom {
     fn row<N: Number + Into<f64>>(self, y: &[N], t: &[N], scale: N, delta: &mut [N]) -> N {
         let double = |numbers: &[N]| numbers.iter().map(|n| (*n).into()).collect::<Vec<f64>>();
         let mut gradient = vec![0.0; y.len()];
-        let loss = self.formula.row(&double(y), &double(t), &mut gradient);
+        let loss = self.formula.formula().row(&double(y), &double(t), &mut gradient);
         for (delta, gradient) in delta.iter_mut().zip(gradient) {
             *delta = scale * scale.of(gradient);
         }

@@ -1,16 +1,18 @@
 //! Custom.
 
 use super::{Formula, Schedule};
+use crate::custom_formula::CustomFormula;
 use crate::family::About;
-use crate::schedule_fn::CustomSchedule;
+use crate::schedule_fn::ScheduleFn;
 
 impl Schedule {
     /// A schedule of the caller's. `factor` receives the step, from 1, and the number of steps of the run, and
     /// returns the factor of the learning rate at that step, 0 or more. A run ends with an error at a factor
     /// that is negative or not finite.
     ///
-    /// The function is kept for the life of the program, so make the schedule once. A training run with it
-    /// cannot be written to a file; its network can.
+    /// Each call keeps its function for the life of the program. Call it once for each function and copy the
+    /// schedule, which is equal to its copies alone. A training run with it cannot be written to a file; its network
+    /// can.
     ///
     /// ```
     /// use impasto::reference::ReferenceEngine;
@@ -30,7 +32,7 @@ impl Schedule {
     /// # Ok::<(), impasto::Error>(())
     /// ```
     pub fn custom(factor: impl Fn(u64, u64) -> f64 + Send + Sync + 'static) -> Self {
-        Self::Custom { function: CustomSchedule::new(factor) }
+        Self::Custom { function: CustomFormula::new(Box::new(factor)) }
     }
 }
 
@@ -38,15 +40,15 @@ impl Schedule {
 #[derive(Clone, Copy, Debug)]
 pub struct Custom {
     /// Its function.
-    pub function: CustomSchedule,
+    pub function: CustomFormula<ScheduleFn>,
 }
 
 impl Formula for Custom {
-    const DEFAULT: Self = Self { function: CustomSchedule::ONE };
+    const DEFAULT: Self = Self { function: CustomFormula::ONE };
     const ABOUT: About =
         About { formula: "the caller's", source: "the caller", pytorch: "", parameters: &[] };
 
     fn multiplier(self, step: u64, steps: u64, _: u64) -> f64 {
-        self.function.factor(step, steps)
+        (self.function.formula())(step, steps)
     }
 }

@@ -214,13 +214,27 @@ pub(super) fn encoding_gradient(
 mod tests {
     use super::*;
     use crate::activation::{rounding, tests::variants};
+    use crate::activation_fn::ActivationFn;
     use crate::engine::cpu::lines::{Lines, stride};
+
+    /// An activation of the caller's.
+    struct Softsign;
+
+    impl ActivationFn for Softsign {
+        fn value(&self, z: f64) -> f64 {
+            z / (1.0 + z.abs())
+        }
+
+        fn slope(&self, z: f64) -> f64 {
+            1.0 / (1.0 + z.abs()).powi(2)
+        }
+    }
 
     #[test]
     fn every_level_activates_alike() {
         let levels = crate::engine::cpu::product::tests::levels();
         let z: Vec<f64> = (0..53).map(|i| (f64::from(i) - 26.0) * 0.75).collect();
-        for activation in variants() {
+        for activation in variants().into_iter().chain([Activation::custom(Softsign)]) {
             let mut expected = z.clone();
             if activation.is_row() {
                 crate::reference::softmax(&mut expected, 53);

@@ -6,6 +6,7 @@ use crate::number::Number;
 use pulp::{Scalar, Simd};
 use std::f32::consts::{LOG2_E, TAU};
 use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::slice;
 
 /// Added and subtracted again, it rounds to a whole number, which its lowest bits hold.
 const ROUNDING: f32 = 12_582_912.0; // 1.5·2²³
@@ -341,6 +342,15 @@ impl<S: Simd> Number for Lanes<S> {
     fn flushed(self) -> Self {
         self.abs().below(self.all(f32::MIN_POSITIVE), self.all(0.0), self)
     }
+
+    #[inline(always)]
+    fn each(self, f: impl Fn(f64) -> f64) -> Self {
+        let mut vector = self.value;
+        for lane in bytemuck::cast_slice_mut::<S::f32s, f32>(slice::from_mut(&mut vector)) {
+            *lane = f((*lane).into()) as f32;
+        }
+        self.with(vector)
+    }
 }
 
 /// The functions of a single number are those of a vector of one.
@@ -382,6 +392,10 @@ impl Number for f32 {
     #[inline(always)]
     fn over(self, divisor: Self) -> Self {
         self / divisor
+    }
+    #[inline(always)]
+    fn each(self, f: impl Fn(f64) -> f64) -> Self {
+        f(self.into()) as f32
     }
     single!(exp, exp_m1, ln, ln_1p, tanh, erf, root, flushed);
 }

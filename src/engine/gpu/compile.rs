@@ -1,12 +1,13 @@
 //! Compilation of kernels, each once a device.
 //!
 //! Unsafe: the fused kernels are compiled without wgpu's checks of indices and loops, which would be in their
-//! innermost loops. Their indices follow from constants in their own text.
+//! innermost loops. Their indices follow from constants in their own text. Kernels with WGSL of the caller's are
+//! compiled with the checks.
 
 #![expect(unsafe_code, reason = "the fused kernels are compiled without wgpu's checks of indices")]
 
 use super::device::Gpu;
-use super::kernels::{Access, Kernel, KernelKey, Needs, Source};
+use super::kernels::{Access, Kernel, KernelKey, Needs};
 use super::lock::lock;
 #[cfg(test)]
 use crate::error::Error;
@@ -75,7 +76,7 @@ impl Kernel {
                 bind_group_layouts: &groups[..used],
                 immediate_size: 0,
             });
-            let module = source.module(device, text);
+            let module = module(device, key, text);
             let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label,
                 layout: Some(&pipeline_layout),
@@ -96,25 +97,23 @@ impl Kernel {
     }
 }
 
-impl Source {
-    fn module(&self, device: &wgpu::Device, mut text: String) -> wgpu::ShaderModule {
-        // A browser needs the directive; naga must not see it.
-        if cfg!(target_arch = "wasm32") && text.contains("subgroupBroadcast") {
-            text.insert_str(0, "enable subgroups;\n");
-        }
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(self.name),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        };
-        if self.needs != Needs::Specialisation {
-            return device.create_shader_module(descriptor);
-        }
-        // SAFETY: the text is our own. A specialised kernel's positions follow from constants in it
-        // that `specialise` and the sizes of the buffers in `fused` come from together, and from the
-        // step, which the session writes; its loops end, since they count up to such numbers.
-        unsafe {
-            device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
-        }
+fn module(device: &wgpu::Device, key: &KernelKey, mut text: String) -> wgpu::ShaderModule {
+    // A browser needs the directive; naga must not see it.
+    if cfg!(target_arch = "wasm32") && text.contains("subgroupBroadcast") {
+        text.insert_str(0, "enable subgroups;\n");
+    }
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(key.name),
+        source: wgpu::ShaderSource::Wgsl(text.into()),
+    };
+    if !key.is_trusted {
+        return device.create_shader_module(descriptor);
+    }
+    // SAFETY: the text is our own. A specialised kernel's positions follow from constants in it
+    // that `specialise` and the sizes of the buffers in `fused` come from together, and from the
+    // step, which the session writes; its loops end, since they count up to such numbers.
+    unsafe {
+        device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
     }
 }
 

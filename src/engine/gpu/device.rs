@@ -63,6 +63,8 @@ pub(super) struct Gpu {
     pub(super) abilities: Abilities,
     largest_buffer: AtomicU64,
     pub(super) kernels: Mutex<Recent<KernelKey, Arc<Kernel>>>,
+    /// The texts of formulas of the caller's that compile.
+    pub(super) compiled_formulas: Mutex<Recent<String, ()>>,
     /// Whether a kernel was compiled since the last were remembered.
     pub(super) unsaved: AtomicBool,
     failures: Arc<Mutex<Failures>>,
@@ -162,6 +164,7 @@ impl Gpu {
             abilities,
             largest_buffer: AtomicU64::new(largest.min(LARGEST_BUFFER)),
             kernels: Mutex::new(Recent::new(MOST_KERNELS)),
+            compiled_formulas: Mutex::new(Recent::new(MOST_KERNELS)),
             unsaved: AtomicBool::new(false),
             failures,
             counts: Mutex::default(),

@@ -43,20 +43,6 @@ fn forced(reason: &str) -> Error {
     Error::Unsupported(format!("{reason}: choose the layerwise kernels"))
 }
 
-/// Whether the fused kernels can compute this loss. They are compiled without checks of indices, which the
-/// WGSL of a caller needs.
-///
-/// # Errors
-/// The reason why they cannot.
-pub(super) fn check_loss(loss: Loss) -> Result<()> {
-    // Its WGSL must be there in any case.
-    loss.wgsl()?;
-    if matches!(loss, Loss::Custom { .. }) {
-        return unsupported("the fused kernels compute no loss of the caller's");
-    }
-    Ok(())
-}
-
 /// Whether the fused kernels can take this dataset.
 ///
 /// # Errors

@@ -166,28 +166,30 @@ pub(super) struct KernelKey {
     formula: &'static str,
     /// The WGSL of that formula, or the whole text of a kernel written for one network.
     text: Option<Arc<str>>,
+    /// Whether wgpu leaves its checks out.
+    pub(super) is_trusted: bool,
 }
 
 impl KernelKey {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, formula: "", text: None }
+        Self { name, formula: "", text: None, is_trusted: false }
     }
 
     /// A kernel that applies an activation or its slope.
     pub(super) fn activation(name: &'static str, activation: Activation) -> Result<Self> {
-        Ok(Self { name, formula: activation.name(), text: Some(activation.wgsl()?.into()) })
+        Ok(Self::filled(name, activation.name(), activation.wgsl()?))
     }
 
     /// The kernel that applies an activation and stores its slopes.
     pub(super) fn with_slopes(activation: Activation) -> Result<Self> {
-        let text = activation.wgsl_with_slope()?.into();
-        Ok(Self { name: "activation_with_slopes", formula: activation.name(), text: Some(text) })
+        let text = activation.wgsl_with_slope()?;
+        Ok(Self::filled("activation_with_slopes", activation.name(), text))
     }
 
     /// The kernel that multiplies by slopes that the forward pass stored.
     pub(super) fn stored_slopes() -> Self {
         let text = "fn activation_slope(slope: f32) -> f32 { return slope; }\n";
-        Self { name: "activation_gradient", formula: "stored slopes", text: Some(text.into()) }
+        Self::filled("activation_gradient", "stored slopes", text.into())
     }
 
     /// The kernel that computes a loss, of samples with weights or without.
@@ -195,12 +197,12 @@ impl KernelKey {
         let weight =
             if weighted { WEIGHTS } else { "fn weight_of(row: u32) -> f32 { return 1.0; }\n" };
         let text = [loss.wgsl()?.as_str(), weight].concat();
-        Ok(Self { name: "loss", formula: loss.name(), text: Some(text.into()) })
+        Ok(Self::filled("loss", loss.name(), text))
     }
 
-    /// A kernel whose template was filled in.
+    /// A kernel whose template was filled in, or with the WGSL of its formula.
     pub(super) fn filled(name: &'static str, formula: &'static str, text: String) -> Self {
-        Self { name, formula, text: Some(text.into()) }
+        Self { name, formula, text: Some(text.into()), is_trusted: false }
     }
 
     /// The file of a kernel as it is.
@@ -249,14 +251,14 @@ impl KernelKey {
         self.source().map_or(String::new(), |source| source.text(&self))
     }
 
-    /// Whether wgpu leaves its checks out.
-    pub(super) fn is_trusted(&self) -> bool {
-        self.source().is_some_and(|source| source.needs == Needs::Specialisation)
+    /// The same kernel with wgpu's checks, for one that contains WGSL of the caller's.
+    pub(super) fn checked(self) -> Self {
+        Self { is_trusted: false, ..self }
     }
 
-    /// A kernel written for one network.
+    /// A kernel written for one network, of which no part is the caller's.
     pub(super) fn specialised(name: &'static str, text: String) -> Self {
-        Self { name, formula: "", text: Some(text.into()) }
+        Self { name, formula: "", text: Some(text.into()), is_trusted: true }
     }
 }
 

@@ -89,7 +89,7 @@ fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing 
     Listing {
         name,
         constants: Vec::new(),
-        trusted: key.is_trusted(),
+        trusted: key.is_trusted,
         wgsl: key.into_text(),
         dispatch,
     }

@@ -17,7 +17,8 @@ static ALL: [&dyn Lowering; 2] = [&fused::FUSED, &layerwise::LAYERWISE];
 /// Builds a task with the chosen kernels.
 ///
 /// # Errors
-/// The chosen kernels cannot take the task (the message says why), or the device failed.
+/// The chosen kernels cannot take the task (the message says why), a formula of the caller's has no WGSL that
+/// compiles, or the device failed.
 pub(super) async fn build<T: Task>(task: &T, kernels: Kernels) -> Result<T::Built> {
     Ok(choose(task, kernels).await?.0)
 }
@@ -30,6 +31,7 @@ pub(super) async fn choose<T: Task>(
     task: &T,
     kernels: Kernels,
 ) -> Result<(T::Built, &'static dyn Lowering)> {
+    task.gpu().check_formulas(task.network(), task.loss()).await?;
     let is_auto = kernels == Kernels::Auto;
     for (lowering, place) in ALL.into_iter().zip(1..) {
         if !is_auto && lowering.kernels() != kernels {

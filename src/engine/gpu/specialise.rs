@@ -172,7 +172,13 @@ pub(super) fn step(
         functions: vec![broadcast(shape)],
     };
     text += &template::fill("fused_step", Source::file("fused_step"), &values)?;
-    Ok(KernelKey::specialised("fused_step", text))
+    let key = KernelKey::specialised("fused_step", text);
+    let custom_loss = match purpose {
+        Purpose::Training(loss) | Purpose::Evaluation(loss) => loss.is_custom(),
+        Purpose::Prediction(_) => false,
+    };
+    let is_custom = custom_loss || applied.iter().any(|applied| applied.activation.is_custom());
+    Ok(if is_custom { key.checked() } else { key })
 }
 
 /// The kernel that computes the gradients of all layers, `slice` samples at a time.

@@ -60,6 +60,11 @@ pub(super) trait Task {
 
     fn gpu(&self) -> &Gpu;
 
+    fn network(&self) -> &Network;
+
+    /// The loss, if it computes one.
+    fn loss(&self) -> Option<Loss>;
+
     /// Whether this lowering can take the task.
     ///
     /// # Errors
@@ -107,6 +112,14 @@ impl Task for TrainingTask<'_> {
         self.gpu
     }
 
+    fn network(&self) -> &Network {
+        self.network
+    }
+
+    fn loss(&self) -> Option<Loss> {
+        Some(self.plan.loss)
+    }
+
     fn fits(&self, lowering: &dyn Lowering) -> Result<()> {
         lowering.fits_training(self)
     }
@@ -132,6 +145,14 @@ impl Task for PredictionTask<'_> {
 
     fn gpu(&self) -> &Gpu {
         self.gpu
+    }
+
+    fn network(&self) -> &Network {
+        self.network
+    }
+
+    fn loss(&self) -> Option<Loss> {
+        None
     }
 
     fn fits(&self, lowering: &dyn Lowering) -> Result<()> {
@@ -162,6 +183,14 @@ impl Task for EvaluationTask<'_> {
 
     fn gpu(&self) -> &Gpu {
         self.gpu
+    }
+
+    fn network(&self) -> &Network {
+        self.network
+    }
+
+    fn loss(&self) -> Option<Loss> {
+        Some(self.loss)
     }
 
     /// What trains a run can evaluate it.

@@ -3,6 +3,7 @@
 
 use super::arguments::{Arguments, Field};
 use super::candidates::candidates;
+use super::custom::tests as custom;
 use super::fused::WIDEST;
 use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
@@ -60,6 +61,10 @@ fn networks() -> Vec<(Network, Loss)> {
     let dropping = Network::builder(2).hidden(&[8, 5], Activation::Relu).dropout(0.25);
     let dropping = dropping.output(3, Activation::Identity).build().expect("a network");
     all.push((dropping, Loss::MeanSquaredError));
+    let own = Network::builder(2).hidden(&[8], custom::activation(1.5));
+    let own = own.hidden(&[5], custom::activation(2.5)).dropout(0.25);
+    let own = own.output(3, custom::activation(3.5)).build().expect("a network");
+    all.push((own, custom::loss(1.5)));
     let waves = Encoding::ALL.iter().copied().filter(|encoding| *encoding != Encoding::Identity);
     all.extend(waves.map(|encoding| {
         let builder = Network::builder(2).encoding(encoding).layer(16, Activation::Tanh, false);

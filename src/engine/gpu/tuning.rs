@@ -1,6 +1,7 @@
 //! The search for the fastest shapes of the fused kernels.
 
 use super::cache::Cache;
+use super::custom;
 use super::device::Gpu;
 use super::fused::{self, Fused, Keys, Source};
 use super::kernels;
@@ -82,14 +83,19 @@ pub(super) struct Trial<'a> {
     pub(super) source: &'a Source,
 }
 
-/// What a choice holds for: this device with this driver, these kernels, this network, this batch.
-fn key(gpu: &Gpu, layout: &Layout, batch: usize) -> String {
-    let device = gpu.info.description();
-    format!(
-        "{device} | kernels {:016x} | {:?} | batch {batch}",
+/// What a choice holds for: this device with this driver, these kernels, this network, this batch, and the
+/// formulas of the caller's, with which the kernels are compiled with checks and may take any time.
+fn key(gpu: &Gpu, layout: &Layout, trial: &Trial) -> Result<String> {
+    let (device, batch) = (gpu.info.description(), trial.batch);
+    let formulas = match custom::fingerprint(trial.network, trial.loss)? {
+        Some(number) => format!(" | formulas {number:016x}"),
+        None => String::new(),
+    };
+    Ok(format!(
+        "{device} | kernels {:016x} | {:?} | batch {batch}{formulas}",
         kernels::fingerprint(),
         layout.widths
-    )
+    ))
 }
 
 /// The shapes to take for a run: those remembered, or those found to be the fastest now, or, without
@@ -111,7 +117,7 @@ pub(super) async fn shapes(
     if !search || products < WORTHWHILE {
         return compiled(gpu, &candidates, trial).await;
     }
-    let key = key(gpu, &layout, batch);
+    let key = key(gpu, &layout, trial)?;
     if let Some(shapes) = gpu.found.lock().ok().and_then(|mut found| found.get(&key)) {
         return Ok(shapes);
     }

@@ -30,7 +30,6 @@ impl Lowering for FusedKernels {
     }
 
     fn fits_training(&self, task: &TrainingTask) -> Result<()> {
-        fused::check_loss(task.plan.loss)?;
         fused::check(task.gpu, task.network, task.counts[0])?;
         fused::check_dataset(task.gpu, task.dataset)
     }
@@ -78,7 +77,6 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
 }
 
 async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {
-    fused::check_loss(task.loss)?;
     let EvaluationTask { gpu, network, loss, dataset, batch, samples, parameters } = *task;
     let source = if let Some(samples) = samples {
         Source::of(gpu, samples).await?

@@ -19,6 +19,7 @@ impl GpuSession {
         let evaluation = if let Some(place) = place {
             known.swap_remove(place).2
         } else {
+            self.gpu.check_formulas(&self.network, Some(loss)).await?;
             let task = EvaluationTask {
                 gpu: &self.gpu,
                 network: &self.network,

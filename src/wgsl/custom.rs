@@ -1,0 +1,78 @@
+//! The WGSL of formulas of the caller's.
+
+use super::names::suffixed;
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+
+/// The WGSL of a formula of the caller's.
+pub(crate) struct CustomWgsl {
+    /// As the caller wrote it.
+    written: String,
+    /// The functions that the kernels call.
+    called: &'static [&'static str],
+    /// A kernel that calls them, and the functions that the formula may call.
+    trial: &'static str,
+}
+
+impl CustomWgsl {
+    /// # Errors
+    /// There is none. The message says that `what` needs it, and that `define` defines it.
+    fn new(
+        [what, define]: [&'static str; 2],
+        written: Option<String>,
+        called: &'static [&'static str],
+        trial: &'static str,
+    ) -> Result<Self> {
+        let missing = || {
+            Error::Unsupported(format!(
+                "{what} has no WGSL, which the GPU engine computes with: define {define}, or use the CPU \
+                 engine"
+            ))
+        };
+        Ok(Self { written: written.ok_or_else(missing)?, called, trial })
+    }
+
+    /// The text for a kernel, in which no other name is one of the kernel's.
+    pub(super) fn text(&self) -> String {
+        suffixed(&self.written, "_own", self.called) + "\n"
+    }
+
+    /// A kernel that compiles where the formula does. Its first line is the formula's first. The semicolon
+    /// before it keeps out directives, which are only valid at the start of a kernel.
+    pub(crate) fn trial_kernel(&self) -> String {
+        format!(";{}\n{}", self.written, self.trial)
+    }
+}
+
+impl Activation {
+    /// The WGSL of an activation of the caller's.
+    ///
+    /// # Errors
+    /// It has none.
+    pub(crate) fn custom_wgsl(self) -> Result<Option<CustomWgsl>> {
+        let Self::Custom { formula } = self else { return Ok(None) };
+        let trial = "@compute @workgroup_size(1) fn trial() {
+            let values: array<f32, 2> = array(activation(0.0), activation_slope(0.0));
+        }";
+        let called = &["activation", "activation_slope"];
+        let names = ["the activation", "ActivationFn::wgsl"];
+        CustomWgsl::new(names, formula.formula().wgsl(), called, trial).map(Some)
+    }
+}
+
+impl Loss {
+    /// The WGSL of a loss of the caller's.
+    ///
+    /// # Errors
+    /// It has none.
+    pub(crate) fn custom_wgsl(self) -> Result<Option<CustomWgsl>> {
+        let Self::Custom { formula } = self else { return Ok(None) };
+        let trial = "fn output_of(row: u32, j: u32) -> f32 { return 0.0; }
+            fn target_of(row: u32, j: u32) -> f32 { return 0.0; }
+            fn set_delta(row: u32, j: u32, delta: f32) {}
+            @compute @workgroup_size(1) fn trial() { let loss: f32 = row_loss(0u, 1u, 1.0); }";
+        let names = ["the loss", "LossFn::wgsl"];
+        CustomWgsl::new(names, formula.formula().wgsl(), &["row_loss"], trial).map(Some)
+    }
+}
