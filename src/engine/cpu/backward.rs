@@ -15,10 +15,13 @@ use crate::loss::Loss;
 use crate::network::Network;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The most numbers of a workspace that is kept from one call to the next.
-const MOST_KEPT: usize = 1 << 24;
+/// The most numbers of the workspaces that are kept from one call to the next.
+const MOST_NUMBERS: usize = 1 << 24;
+
+/// The most workspaces that are kept.
+const MOST: usize = 8;
 
 /// The passes of some samples of a thread.
 pub(super) struct Passes<'a, B> {
@@ -174,9 +177,9 @@ impl Workspace {
     }
 }
 
-/// The workspace of the last call. A clone shares it.
+/// The workspaces that were used last, the last of them at the end. A clone shares them.
 #[derive(Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Option<Box<Workspace>>>>);
+pub(super) struct Kept(Arc<Mutex<Vec<Workspace>>>);
 
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,8 +188,26 @@ impl fmt::Debug for Kept {
 }
 
 impl Kept {
-    fn exchange(&self, workspace: Option<Box<Workspace>>) -> Option<Box<Workspace>> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), workspace)
+    fn lock(&self) -> MutexGuard<'_, Vec<Workspace>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the workspace of a network and a number of samples, if it is kept.
+    fn take(&self, network: &Network, samples: usize) -> Option<Workspace> {
+        let mut kept = self.lock();
+        let fits = |known: &Workspace| known.samples == samples && known.network == *network;
+        let place = kept.iter().rposition(fits)?;
+        Some(kept.remove(place))
+    }
+
+    /// Keeps a workspace, in the place of others if they would take too much memory.
+    fn keep(&self, workspace: Workspace) {
+        let mut kept = self.lock();
+        kept.push(workspace);
+        let mut numbers: usize = kept.iter().map(Workspace::numbers).sum();
+        while kept.len() > MOST || (!kept.is_empty() && numbers > MOST_NUMBERS) {
+            numbers -= kept.remove(0).numbers();
+        }
     }
 
     /// The gradients of a network, on the threads of a pool.
@@ -202,21 +223,17 @@ impl Kept {
         if samples == 0 {
             return Gradients::of_no_sample(network.parameters().len(), wanted);
         }
-        let (shape, known) = (network.shape(), self.exchange(None));
-        let known = known.filter(|known| known.samples == samples && known.network == shape);
-        let mut workspace = if let Some(mut known) = known {
+        let mut workspace = if let Some(mut known) = self.take(&network.shape(), samples) {
             let mut flat = network.parameters();
             for block in &mut known.blocks {
                 block.set(std::slice::from_mut(&mut flat));
             }
             known
         } else {
-            Box::new(Workspace::new(network, samples, pool.threads())?)
+            Workspace::new(network, samples, pool.threads())?
         };
         let gradients = workspace.run(pool, [inputs, output_gradient], wanted);
-        if workspace.numbers() <= MOST_KEPT {
-            self.exchange(Some(workspace));
-        }
+        self.keep(workspace);
         gradients
     }
 }
