@@ -185,6 +185,12 @@ impl Training {
     async fn from_state(engine: Engine, data: TrainingData, state: &TrainingState) -> Result<Self> {
         let TrainingState { trainer, network, session, best, epoch, summary, course, .. } = state;
         trainer.check(network)?;
+        if *course != Course::of(trainer) {
+            return invalid_setting(
+                "a run cannot go on with another batch size, seed, order of the samples or validation \
+                 fraction than it was begun with",
+            );
+        }
         if let Some(validating) = state.validating
             && validating != data.validating()
         {
@@ -192,12 +198,6 @@ impl Training {
                 "a run that was begun with {validating} samples to validate with cannot go on with {}",
                 data.validating()
             ));
-        }
-        if *course != Course::of(trainer) {
-            return invalid_setting(
-                "a run cannot go on with another batch size, seed, order of the samples or validation \
-                 fraction than it was begun with",
-            );
         }
         let timetable = Timetable::new(trainer, data.training.len());
         let epochs_before = network.epochs_trained().checked_sub(summary.history.len() as u64);
