@@ -287,13 +287,11 @@ impl Training {
     /// # Errors
     /// A device that failed.
     pub async fn parameters_async(&mut self) -> Result<Vec<f64>> {
-        let best = self.judge.best().map(|best| best.parameters.clone());
-        let mut parameters = match best {
-            Some(parameters) => parameters,
-            None => {
-                self.catch_up().await?;
-                self.pipeline.parameters().await?
-            }
+        let mut parameters = if let Some(best) = self.judge.best() {
+            best.parameters.clone()
+        } else {
+            self.catch_up().await?;
+            self.pipeline.parameters().await?
         };
         // Engines round parameters to f32, and these do not change.
         for place in self.network.frozen() {
