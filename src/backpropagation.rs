@@ -6,19 +6,21 @@ use crate::gradients::{Gradients, Wanted};
 use crate::network::Network;
 
 impl Engine {
-    /// Backpropagation from a gradient of the caller's: the gradients of parameters and of inputs in one
-    /// pass. `inputs` is `[samples, network.inputs()]`. `output_gradient` is the gradient of the caller's
-    /// loss with respect to the network's outputs, after the output activation,
-    /// `[samples, network.outputs()]`. As in a prediction, nothing is dropped. Frozen layers have a gradient.
-    /// Without a sample, every gradient of a parameter is 0.
+    /// The gradients of the parameters and of the inputs, from a gradient with respect to the outputs. See
+    /// [`backward`](Self::backward) for an example.
     ///
-    /// With it and [`Session::apply`](crate::Session::apply), any loss, mask, penalty or clipping can be used
-    /// for training. [`Session::backward`](crate::Session::backward) has an example of a whole run.
+    /// `inputs` is `[samples, network.inputs()]`. `output_gradient` is the gradient of the caller's loss with
+    /// respect to the network's outputs, after the output activation, `[samples, network.outputs()]`. Nothing is
+    /// dropped, as in a prediction. Frozen layers have a gradient. Without a sample, every gradient of a parameter
+    /// is 0.
     ///
-    /// What a network of these layers and so many samples need is kept for the next calls, which are faster.
-    /// On a GPU the layerwise kernels compute the gradients of inputs, whichever
-    /// [`Kernels`](crate::gpu::Kernels) are chosen. The f64 reference computes for an engine of another crate
-    /// that does not implement [`Compute::backward`](crate::Compute::backward).
+    /// With these gradients and [`Session::apply`](crate::Session::apply), a program can train with any loss, mask,
+    /// penalty or clipping. [`Session::backward`](crate::Session::backward) has an example of a whole run.
+    ///
+    /// An engine keeps its buffers for the next calls with the same layers and the same number of samples, which
+    /// are then faster. On a GPU the layerwise kernels compute the gradients of inputs, whichever
+    /// [`Kernels`](crate::gpu::Kernels) are chosen. The f64 reference computes the gradients for an engine of
+    /// another crate that does not implement [`Compute::backward`](crate::Compute::backward).
     ///
     /// # Errors
     /// Lengths that do not fit the network or each other, a number that is not finite, an activation without
@@ -59,9 +61,10 @@ impl Engine {
         pollster::block_on(self.backward_async(network, inputs, output_gradient))
     }
 
-    /// The gradient of each parameter alone, in the order of [`Network::parameters`], added up over the
-    /// samples: [`backward_async`](Self::backward_async) without the gradients of the inputs. On a GPU the
-    /// fused kernels compute it where they can take the network, so the last bits may differ.
+    /// [`backward_async`](Self::backward_async) without the gradients of the inputs: the gradient of each
+    /// parameter, in the order of [`Network::parameters`], added up over the samples. On a GPU the fused kernels
+    /// compute it where they can take the network, so the last bits may differ from those of `backward_async`. See
+    /// [`parameter_gradient`](Self::parameter_gradient) for an example.
     ///
     /// # Errors
     /// As [`backward_async`](Self::backward_async).
@@ -77,6 +80,17 @@ impl Engine {
 
     /// Blocking form of [`parameter_gradient_async`](Self::parameter_gradient_async).
     ///
+    /// ```
+    /// use impasto::{Activation, Backend, Engine, Network};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Identity).build()?;
+    /// let engine = Engine::open(Backend::Cpu)?;
+    /// // The gradients of two weights and a bias.
+    /// let gradient = engine.parameter_gradient(&network, &[0.5, 1.0], &[2.0])?;
+    /// assert_eq!(gradient, [1.0, 2.0, 2.0]);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`backward_async`](Self::backward_async).
     #[cfg(not(target_arch = "wasm32"))]
@@ -89,8 +103,8 @@ impl Engine {
         pollster::block_on(self.parameter_gradient_async(network, inputs, output_gradient))
     }
 
-    /// The gradient of each input alone, `[samples, network.inputs()]`:
-    /// [`backward_async`](Self::backward_async) without the gradients of the parameters.
+    /// [`backward_async`](Self::backward_async) without the gradients of the parameters: the gradient of each
+    /// input, `[samples, network.inputs()]`. See [`input_gradient`](Self::input_gradient) for an example.
     ///
     /// # Errors
     /// As [`backward_async`](Self::backward_async).

@@ -79,7 +79,7 @@ impl Network {
         Ok(Self::load_with(path)?.0)
     }
 
-    /// [`save`](Self::save) with texts of the caller's, each under a key, in the metadata of the file.
+    /// [`save`](Self::save) with texts of the caller's in the metadata of the file, each under a key.
     ///
     /// ```
     /// use impasto::{Activation, Network};
@@ -116,8 +116,18 @@ impl Network {
 
     /// The bytes of a file that [`save`](Self::save) would write.
     ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Tanh).build()?;
+    /// let decoded = Network::decode(&network.encode()?)?;
+    /// assert_eq!(decoded.layers(), network.layers());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// The network is too large for the format, or a parameter is outside the range of f32.
+    /// The network is too large for the format, a parameter is outside the range of f32, or a layer has an
+    /// activation of the caller's.
     pub fn encode(&self) -> Result<Vec<u8>> {
         encoded(self, &HashMap::new())
     }
@@ -125,12 +135,22 @@ impl Network {
     /// The network in the bytes of a file that [`save`](Self::save) wrote.
     ///
     /// # Errors
-    /// It is no such network.
+    /// The bytes contain no such network.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         Ok(Self::decode_with(bytes)?.0)
     }
 
     /// The bytes of a file that [`save_with`](Self::save_with) would write.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Tanh).build()?;
+    /// let bytes = network.encode_with([("inputs", "warmth in °C, light in hours")])?;
+    /// let (_, texts) = Network::decode_with(&bytes)?;
+    /// assert_eq!(texts["inputs"], "warmth in °C, light in hours");
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`encode`](Self::encode), or a text has the key `impasto`, which describes the network.

@@ -14,6 +14,8 @@ pub mod gpu;
 #[cfg(not(feature = "gpu"))]
 #[path = "engine/without_gpu.rs"]
 pub mod gpu;
+#[cfg(not(target_arch = "wasm32"))]
+mod outputs;
 pub mod reference;
 
 use crate::dataset::Dataset;
@@ -116,77 +118,6 @@ impl Engine {
         self.0.profile(network, plan, dataset)
     }
 
-    /// The network's outputs for `inputs`, `[samples, network.inputs()]`, as
-    /// `[samples, network.outputs()]`. No sample gives no output. Blocks; see [`forward`](Self::forward).
-    /// A [`Model`](crate::Model) answers many calls with the same parameters faster.
-    ///
-    /// ```
-    /// use impasto::{Activation, Engine, Network, cpu::CpuEngine};
-    ///
-    /// let engine = Engine::from(CpuEngine::new(Some(1))?);
-    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
-    /// let output = engine.predict(&network, &[0.5, -1.0])?[0];
-    /// assert!(output > 0.0 && output < 1.0);
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Inputs that are no whole samples, or a device that failed.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn predict(&self, network: &Network, inputs: &[f32]) -> Result<Vec<f32>> {
-        pollster::block_on(self.0.forward_f32(network, inputs, Output::Activated))
-    }
-
-    /// The network's logits, the last layer's weighted sums, for `inputs`; see
-    /// [`predict`](Self::predict).
-    ///
-    /// ```
-    /// use impasto::{Activation, Engine, Network, cpu::CpuEngine};
-    ///
-    /// let engine = Engine::from(CpuEngine::new(Some(1))?);
-    /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
-    /// let logit = engine.logits(&network, &[0.5, -1.0])?[0];
-    /// let output = engine.predict(&network, &[0.5, -1.0])?[0];
-    /// assert!((output - 1.0 / (1.0 + (-logit).exp())).abs() < 1e-6);
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`predict`](Self::predict).
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn logits(&self, network: &Network, inputs: &[f32]) -> Result<Vec<f32>> {
-        pollster::block_on(self.0.forward_f32(network, inputs, Output::Logits))
-    }
-
-    /// [`predict`](Self::predict) in f64. The reference computes in f64; the other engines round `inputs` to
-    /// f32.
-    ///
-    /// ```
-    /// use impasto::{Activation, Engine, Network, reference::ReferenceEngine};
-    ///
-    /// let engine = Engine::from(ReferenceEngine::new());
-    /// let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
-    /// network.set_parameters(&[0.1, 0.2])?;
-    /// assert_eq!(engine.predict_f64(&network, &[1.0])?, [0.1 + 0.2]);
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`predict`](Self::predict).
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn predict_f64(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
-        pollster::block_on(self.0.forward(network, inputs, Output::Activated))
-    }
-
-    /// [`logits`](Self::logits) in f64; see [`predict_f64`](Self::predict_f64).
-    ///
-    /// # Errors
-    /// As [`predict`](Self::predict).
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn logits_f64(&self, network: &Network, inputs: &[f64]) -> Result<Vec<f64>> {
-        pollster::block_on(self.0.forward(network, inputs, Output::Logits))
-    }
-
     /// What the handle is to.
     pub(crate) fn compute(&self) -> &dyn Compute {
         &*self.0
@@ -226,7 +157,7 @@ pub(crate) use handles;
 
 /// The interface that every engine implements. Users call it through an [`Engine`].
 ///
-/// An engine of another crate implements it, too. This one is the CPU engine under another name:
+/// Engines of other crates can implement it. This example is the CPU engine under another name:
 ///
 /// ```
 /// use impasto::{Activation, Backend, Compute, Dataset, Device, Engine, Network};
@@ -261,7 +192,7 @@ pub(crate) use handles;
 /// let device = Device::processor(Backend::Cpu, "one core");
 /// let engine = Engine::new(Named(device, CpuEngine::new(Some(1))?));
 /// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
-/// let outputs: Vec<f64> = engine.predict(&network, &[0.5, -1.0])?;
+/// assert_eq!(engine.predict(&network, &[0.5, -1.0])?.len(), 1);
 /// assert_eq!(engine.device().adapter, "one core");
 /// # Ok::<(), impasto::Error>(())
 /// ```
@@ -322,9 +253,9 @@ pub trait Compute: MaybeSend + MaybeSync {
         ready(Ok(None))
     }
 
-    /// Backpropagation from a gradient with respect to the outputs; see
-    /// [`Engine::backward_async`]. The gradients that are not wanted are empty. `None`, without an
-    /// implementation: an [`Engine`] then has the f64 reference compute them.
+    /// The gradients of parameters and of inputs, from a gradient with respect to the outputs; see
+    /// [`Engine::backward_async`]. The gradients that are not wanted are empty. The default implementation
+    /// returns `None`; an [`Engine`] then computes the gradients with the f64 reference.
     ///
     /// Fails on lengths that do not fit the network or each other, a number that is not finite, an activation
     /// without a gradient, a gradient that leaves the range of f32, and on a device that failed.
@@ -541,14 +472,14 @@ pub trait Session: MaybeSend {
         ready(unsupported("this session cannot apply a gradient of the caller's"))
     }
 
-    /// Backpropagation through the network with the parameters that the next update changes, from a gradient
-    /// of the caller's: the gradients that [`Engine::backward_async`] computes, without a copy of the
-    /// parameters to the caller. The gradients that are not wanted are empty.
+    /// The gradients of parameters and of inputs, from a gradient with respect to the outputs. They are those
+    /// that [`Engine::backward_async`] computes, for the parameters that the next update changes. The gradients
+    /// that are not wanted are empty.
     ///
-    /// [`predict`](Self::predict) computes outputs with the same parameters, unless the plan has an
-    /// [`Ema`](crate::Ema): then it computes with their moving average.
+    /// [`predict`](Self::predict) uses the same parameters, unless the plan has an [`Ema`](crate::Ema). With an
+    /// `Ema`, it uses their moving average.
     ///
-    /// A whole run, with the loss of a quantile:
+    /// This example is a whole run with the loss of a quantile:
     ///
     /// ```
     /// use impasto::cpu::CpuEngine;

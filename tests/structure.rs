@@ -1,4 +1,5 @@
-//! Tests that imports form no cycle, that no file is too long, and that what waits has a blocking form.
+//! Tests that imports form no cycle, that no file is too long, and that every public async function has a
+//! blocking form.
 
 #![allow(clippy::expect_used, missing_docs, reason = "tests")]
 

@@ -99,22 +99,20 @@ pub(crate) async fn open_real_gpu(kernels: Kernels, tune: bool) -> Result<Engine
 
 /// A GPU (or a software adapter) as an engine. A clone is on the same device.
 ///
-/// Most programs open it through [`Engine::open`] or [`Options`](crate::Options). Both search for the fastest
-/// kernels, which an engine from here does only [`with_tuning`](Self::with_tuning).
+/// Most programs open it through [`Engine::open`] or [`Options`](crate::Options), with the search for the fastest
+/// kernels. An engine that is opened here searches only after [`with_tuning`](Self::with_tuning).
 ///
 /// ```no_run
 /// use impasto::Engine;
 /// use impasto::gpu::{GpuEngine, Kernels};
 ///
-/// # async fn example() -> Result<(), impasto::Error> {
-/// let gpu = match GpuEngine::open_real_gpu().await {
+/// let gpu = match GpuEngine::open_real_gpu() {
 ///     Ok(gpu) => gpu,
-///     Err(_) => GpuEngine::open(Some("llvmpipe")).await?,
+///     Err(_) => GpuEngine::open(Some("llvmpipe"))?,
 /// };
 /// let engine = Engine::from(gpu.clone().with_kernels(Kernels::Layerwise).with_tuning(true));
 /// println!("{}: {} submissions so far", engine.device(), gpu.counts().submissions);
-/// # Ok(())
-/// # }
+/// # Ok::<(), impasto::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct GpuEngine {
@@ -154,7 +152,8 @@ pub async fn adapters_async() -> Vec<Device> {
 
 impl GpuEngine {
     /// Opens the best adapter whose description contains `name`, in upper or lower case. Without a name, it
-    /// opens the best adapter, which is a software adapter if there is no other.
+    /// opens the best adapter, which is a software adapter if there is no other. See
+    /// [`open`](Self::open) for an example.
     ///
     /// # Errors
     /// There is no such adapter (the message lists the adapters that exist), or it cannot be opened.
@@ -173,7 +172,7 @@ impl GpuEngine {
         pollster::block_on(Self::open_async(name))
     }
 
-    /// Opens the best real GPU that works.
+    /// Opens the best real GPU that works. See [`open_real_gpu`](Self::open_real_gpu) for an example.
     ///
     /// # Errors
     /// There are only software adapters, or no real one can be opened. The message says why.
@@ -214,8 +213,8 @@ impl GpuEngine {
         Self { choice: Choice { kernels, ..self.choice }, ..self }
     }
 
-    /// The same engine, which searches for the fastest shapes of its fused kernels if `tune` is true; false
-    /// when it is opened here.
+    /// The same engine, which searches for the fastest shapes of its fused kernels if `tune` is true. An engine
+    /// that [`open`](Self::open) returns does not search.
     ///
     /// The search is done once for each set of widths and batch size, takes at most nine seconds, and is
     /// remembered in the user's cache folder, or in the folder that the environment variable `IMPASTO_CACHE`

@@ -2,7 +2,7 @@
 //!
 //! It runs on one thread, in plain loops. Each function is a formula. The GPU's kernel of the same name in
 //! `shaders/` computes the same from the same operands. Matrices are row-major, batches are sample-major.
-//! Lengths that do not fit each other are a panic.
+//! The functions panic on lengths that do not fit each other.
 //!
 //! ```
 //! use impasto::{Activation, Loss, Network, reference};
@@ -105,6 +105,13 @@ fn loss_and_gradient_of(
 }
 
 /// The reference as an engine.
+///
+/// ```
+/// use impasto::{Engine, reference::ReferenceEngine};
+///
+/// let engine = Engine::from(ReferenceEngine::new());
+/// println!("{}", engine.device());
+/// ```
 #[derive(Clone, Debug)]
 pub struct ReferenceEngine {
     device: Device,

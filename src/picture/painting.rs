@@ -50,7 +50,7 @@ impl Picture {
         pollster::block_on(Self::sample_async(engine, network, size, centered, watch))
     }
 
-    /// `Picture::sample` for callers that must not block.
+    /// [`sample`](Self::sample) for callers that must not block. See [`sample`](Self::sample) for an example.
     ///
     /// # Errors
     /// A size out of range, a network that does not take two inputs, or a device that failed.
@@ -178,7 +178,7 @@ impl Subject {
         pollster::block_on(self.paint_async(engine, network, size, watch))
     }
 
-    /// `Subject::paint` for callers that must not block.
+    /// [`paint`](Self::paint) for callers that must not block. See [`paint`](Self::paint) for an example.
     ///
     /// # Errors
     /// A size out of range, a network that does not paint this, or a device that failed.
