@@ -50,17 +50,17 @@ use crate::custom_formula::{CustomFormula, CustomKind};
 /// ```
 pub trait ActivationFn: Send + Sync + 'static {
     /// `f(z)` of the weighted sum of one neuron. `z` may be any number, infinite and NaN included. The CPU
-    /// engine calls it from several threads at a time and rounds the result to f32.
+    /// engine calls this function from several threads at a time and rounds the result to f32.
     fn value(&self, z: f64) -> f64;
 
-    /// `f′(z)`, with which training multiplies the gradient.
+    /// `f′(z)`. The backward pass multiplies the gradient by it.
     fn slope(&self, z: f64) -> f64;
 
-    /// The same in WGSL, for the GPU engine, which cannot compute the activation without it. It defines
-    /// `fn activation(z: f32) -> f32` and `fn activation_slope(z: f32) -> f32`. The text may declare other
-    /// functions, constants and structures; their names do not collide with those of the engine or of another
-    /// activation. It is compiled with checks of indices, so a step takes longer than with an activation of
-    /// the library's.
+    /// The formula in WGSL. The GPU engine needs it; the default is `None`. The text defines
+    /// `fn activation(z: f32) -> f32` and `fn activation_slope(z: f32) -> f32`. It may declare other
+    /// functions, constants and structures. Their names do not collide with those of the engine or of another
+    /// activation. The kernels are then compiled with checks of indices, so a step takes longer than with an
+    /// activation of the library.
     fn wgsl(&self) -> Option<String> {
         None
     }
@@ -71,11 +71,11 @@ impl CustomKind for dyn ActivationFn {
 }
 
 impl CustomFormula<dyn ActivationFn> {
-    /// The activation of no formula: `z`.
+    /// The default formula: `z`.
     pub(crate) const IDENTITY: Self = Self::default_of(&Identity);
 }
 
-/// The activation of no formula: `z`.
+/// The default formula: `z`.
 struct Identity;
 
 impl ActivationFn for Identity {

@@ -10,21 +10,23 @@ impl Engine {
     /// [`backward`](Self::backward) for an example.
     ///
     /// `inputs` is `[samples, network.inputs()]`. `output_gradient` is the gradient of the caller's loss with
-    /// respect to the network's outputs, after the output activation, `[samples, network.outputs()]`. Nothing is
-    /// dropped, as in a prediction. Frozen layers have a gradient. Without a sample, every gradient of a parameter
-    /// is 0.
+    /// respect to the network's outputs, after the output activation, `[samples, network.outputs()]`. Nothing
+    /// is dropped, as in a prediction. Frozen layers have a gradient. Without a sample, every gradient of a
+    /// parameter is 0.
     ///
-    /// With these gradients and [`Session::apply`](crate::Session::apply), a program can train with any loss, mask,
-    /// penalty or clipping. [`Session::backward`](crate::Session::backward) has an example of a whole run.
+    /// With these gradients and [`Session::apply`](crate::Session::apply), a program can train with any loss,
+    /// mask, penalty or clipping. [`Session::backward`](crate::Session::backward) has an example of a whole
+    /// run.
     ///
-    /// An engine keeps its buffers for the next calls with the same layers and the same number of samples, which
-    /// are then faster. On a GPU the layerwise kernels compute the gradients of inputs, whichever
+    /// An engine keeps its buffers for the next calls with the same layers and the same number of samples,
+    /// which are then faster. On a GPU the layerwise kernels compute the gradients of inputs, whichever
     /// [`Kernels`](crate::gpu::Kernels) are chosen. The f64 reference computes the gradients for an engine of
     /// another crate that does not implement [`Compute::backward`](crate::Compute::backward).
     ///
     /// # Errors
     /// Lengths that do not fit the network or each other, a number that is not finite, an activation without
-    /// a gradient (`step`), a gradient that leaves the range of f32, or a device that failed.
+    /// a gradient (`step`), on a GPU an activation of the caller's without WGSL, a gradient that leaves the
+    /// range of f32, or a device that failed.
     pub async fn backward_async(
         &self,
         network: &Network,
@@ -62,9 +64,9 @@ impl Engine {
     }
 
     /// [`backward_async`](Self::backward_async) without the gradients of the inputs: the gradient of each
-    /// parameter, in the order of [`Network::parameters`], added up over the samples. On a GPU the fused kernels
-    /// compute it where they can take the network, so the last bits may differ from those of `backward_async`. See
-    /// [`parameter_gradient`](Self::parameter_gradient) for an example.
+    /// parameter, in the order of [`Network::parameters`], added up over the samples. On a GPU the fused
+    /// kernels compute it where they can take the network, so the last bits may differ from those of
+    /// `backward_async`. See [`parameter_gradient`](Self::parameter_gradient) for an example.
     ///
     /// # Errors
     /// As [`backward_async`](Self::backward_async).

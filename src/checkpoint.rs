@@ -63,8 +63,8 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// The file cannot be written, a parameter is outside the range of f32, or a layer has an activation of the
-    /// caller's ([`Activation::custom`](crate::Activation::custom)), which no file can contain.
+    /// The file cannot be written, a parameter is outside the range of f32, or a layer has an activation of
+    /// the caller's ([`Activation::custom`](crate::Activation::custom)), which no file can contain.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         crate::files::write(path.as_ref(), &self.encode()?)

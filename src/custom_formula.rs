@@ -4,22 +4,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A formula of the caller's: `CustomFormula<dyn LossFn>` or `CustomFormula<dyn ActivationFn>`. It is equal
-/// to itself alone, and kept for the life of the program.
+/// A formula of the caller's: `CustomFormula<dyn ActivationFn>`, `CustomFormula<dyn LossFn>` or
+/// `CustomFormula<ScheduleFn>`. A formula is equal only to its copies. The program keeps it until it ends.
 pub struct CustomFormula<F: ?Sized + 'static> {
     /// 0 for the default.
     number: u64,
     formula: &'static F,
 }
 
-/// What formulas of a kind are called.
+/// A kind of formulas of the caller's.
 pub trait CustomKind {
-    /// Such as `a loss`.
+    /// The name of the kind in messages, such as `a loss`.
     const WHAT: &'static str;
 }
 
 impl<F: ?Sized> CustomFormula<F> {
-    /// A formula that is kept for the life of the program, so that a component remains `Copy`.
+    /// A formula that is kept until the program ends, so that components are `Copy`.
     pub(crate) fn new(formula: Box<F>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -79,8 +79,8 @@ impl Samples {
 
 /// Numbers that a [`Dataset`] can keep without a copy.
 ///
-/// They are a `Vec<f32>`, an `Arc<[f32]>`, a `&'static [f32]`, or a type of the caller's, such as one around a
-/// file in memory. See [`Dataset::from_storage`].
+/// Such numbers are a `Vec<f32>`, an `Arc<[f32]>`, a `&'static [f32]`, or a type of the caller's, such as one
+/// around a file in memory. See [`Dataset::from_storage`].
 pub trait Storage: AsRef<[f32]> + Send + Sync + 'static {}
 impl<T: AsRef<[f32]> + Send + Sync + 'static> Storage for T {}
 
@@ -172,8 +172,8 @@ impl Dataset {
     /// `[samples, target_width]`.
     ///
     /// # Errors
-    /// A width of 0, lengths that are no whole samples, inputs and targets of different numbers of samples, no
-    /// sample, more than 2³² − 1 samples, or a number that is not finite.
+    /// A width of 0, lengths that are no whole samples, inputs and targets of different numbers of samples,
+    /// no sample, more than 2³² − 1 samples, or a number that is not finite.
     pub fn new(
         inputs: Vec<f32>,
         targets: Vec<f32>,
@@ -253,9 +253,9 @@ impl Dataset {
     }
 
     /// One sample for each pixel, row by row. Its inputs are the center of the pixel, x to the right and y
-    /// down, in [0, 1], or in [-1, 1] if `centred`. Its targets are 1 to 4 numbers in [0, 1], which `targets`
-    /// contains as bytes, 0 for 0 and 255 for 1, `[height, width, target_width]`. The dataset takes 4 bytes a
-    /// pixel.
+    /// down, in [0, 1], or in [-1, 1] if `centered`. Its targets are 1 to 4 numbers in [0, 1], which
+    /// `targets` contains as bytes, 0 for 0 and 255 for 1, `[height, width, target_width]`. The dataset takes
+    /// 4 bytes a pixel.
     ///
     /// ```
     /// // Two gray pixels beside each other: black and white.

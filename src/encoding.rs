@@ -1,7 +1,7 @@
 //! Input encodings, one file each.
 //!
-//! Users name them by [`Encoding`]. Every encoding so far is a set of waves over the inputs. So all of them are
-//! one matrix of frequencies `B`, in turns (full periods) for each unit of input, and one kernel:
+//! Users name them by [`Encoding`]. Every encoding so far is a set of waves over the inputs. So all of them
+//! use one matrix of frequencies `B`, in turns (full periods) for each unit of input, and one kernel:
 //! `out[2f] = sin(2π Σᵢ B[f, i]·xᵢ)`, `out[2f + 1] = cos(2π Σᵢ B[f, i]·xᵢ)`. See
 //! [`reference::fourier_encoding`](crate::reference::fourier_encoding).
 

@@ -84,8 +84,8 @@ impl Engine {
         self.0.start(network, plan, dataset)
     }
 
-    /// The outputs (or logits) of `inputs`, `[samples, network.inputs()]`, as
-    /// `[samples, network.outputs()]`. No sample gives no output. See [`predict`](Self::predict) for an example.
+    /// The outputs (or logits) of `inputs`, `[samples, network.inputs()]`, as `[samples, network.outputs()]`.
+    /// No sample gives no output. See [`predict`](Self::predict) for an example.
     ///
     /// # Errors
     /// Inputs that are no whole samples, or a device that failed.
@@ -473,11 +473,11 @@ pub trait Session: MaybeSend {
     }
 
     /// The gradients of parameters and of inputs, from a gradient with respect to the outputs. They are those
-    /// that [`Engine::backward_async`] computes, for the parameters that the next update changes. The gradients
-    /// that are not wanted are empty.
+    /// that [`Engine::backward_async`] computes, for the parameters that the next update changes. The
+    /// gradients that are not wanted are empty.
     ///
-    /// [`predict`](Self::predict) uses the same parameters, unless the plan has an [`Ema`](crate::Ema). With an
-    /// `Ema`, it uses their moving average.
+    /// [`predict`](Self::predict) uses the same parameters, unless the plan has an [`Ema`](crate::Ema). With
+    /// an `Ema`, it uses their moving average.
     ///
     /// This example is a whole run with the loss of a quantile:
     ///

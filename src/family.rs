@@ -224,12 +224,11 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Defines a family: its modules, its enum, the list of all, names, parsing and the dispatch to the
-/// formulas. Each line is `module: Type as "name";` or
-/// `module: Type as "name" { parameter: kind, … } = CONSTANT;`, where
-/// `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it. `CONSTANT` is
-/// the name in capitals: a macro cannot write it. Those in
-/// `unlisted { }` are variants that are not in the list and that no text names.
+/// Defines a family: its modules, its enum, the list of all, names, parsing and the dispatch to the formulas.
+/// Each line is `module: Type as "name";` or `module: Type as "name" { parameter: kind, … } = CONSTANT;`,
+/// where `module.rs` defines `Type` with the same fields and implements the family's `Formula` for it.
+/// `CONSTANT` is the name in capitals: a macro cannot write it. Those in `unlisted { }` are variants that are
+/// not in the list and that no text names.
 macro_rules! family {
     (
         $(#[$meta:meta])*

@@ -29,10 +29,8 @@ impl Gradients {
             invalid_data("a gradient leaves the range of f32: scale the output gradient")
         }
     }
-}
 
-impl Gradients {
-    /// Those of a network of so many parameters for no sample.
+    /// The gradients for no sample, of a network with this number of parameters.
     pub(crate) fn of_no_sample(parameters: usize, wanted: Wanted) -> Result<Self> {
         let count = if wanted.parameters() { parameters } else { 0 };
         Self::new(vec![0.0; count], Vec::new())
@@ -42,27 +40,27 @@ impl Gradients {
 /// Which gradients a backward pass computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Those of the parameters.
+    /// The gradients of the parameters.
     Parameters,
-    /// Those of the inputs.
+    /// The gradients of the inputs.
     Inputs,
-    /// Those of the parameters and of the inputs.
+    /// The gradients of the parameters and of the inputs.
     Both,
 }
 
 impl Wanted {
-    /// Whether those of the parameters are among them.
+    /// Whether the gradients of the parameters are computed.
     pub fn parameters(self) -> bool {
         self != Self::Inputs
     }
 
-    /// Whether those of the inputs are among them.
+    /// Whether the gradients of the inputs are computed.
     pub fn inputs(self) -> bool {
         self != Self::Parameters
     }
 }
 
-/// Checks the arguments of a backward pass; the number of samples.
+/// Checks the arguments of a backward pass, and returns the number of samples.
 pub(crate) fn check(network: &Network, inputs: &[f32], output_gradient: &[f32]) -> Result<usize> {
     network.check_differentiable()?;
     let samples = whole_samples(inputs, network.inputs())?;

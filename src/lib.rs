@@ -1,7 +1,8 @@
 //! Impasto trains multilayer perceptrons on a GPU through wgpu and WGSL, or on the CPU.
 //!
-//! A [`Network`] contains layers and their parameters. A [`Dataset`] contains the samples that it learns from. An
-//! [`Engine`] computes, on a GPU or on the CPU. A [`Trainer`] contains the settings of training, and trains:
+//! A [`Network`] contains layers and their parameters. A [`Dataset`] contains the samples that it learns
+//! from. An [`Engine`] computes, on a GPU or on the CPU. A [`Trainer`] contains the settings of training, and
+//! trains:
 //!
 //! ```
 //! use impasto::{Activation, Backend, Dataset, Engine, Network, Trainer};
@@ -26,8 +27,8 @@
 //!
 //! # Features
 //!
-//! The first four are on by default. With `default-features = false` the crate trains on the CPU, on one thread, and
-//! has few dependencies.
+//! The first four are on by default. With `default-features = false` the crate trains on the CPU, on one
+//! thread, and has few dependencies.
 //!
 //! | feature | what it adds | dependencies | without it |
 //! |---|---|---|---|

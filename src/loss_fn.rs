@@ -60,11 +60,11 @@ pub trait LossFn: Send + Sync + 'static {
     /// the mean over its samples, by weight.
     fn row(&self, outputs: &[f64], targets: &[f64], gradient: &mut [f64]) -> f64;
 
-    /// The same in WGSL, for the GPU engine, which cannot compute the loss without it. It defines
+    /// The formula in WGSL. The GPU engine needs it; the default is `None`. The text defines
     /// `fn row_loss(row: u32, outputs: u32, scale: f32) -> f32`, which returns the loss of a sample times
     /// `scale`. It reads `output_of(row, j)` and `target_of(row, j)`, and calls `set_delta(row, j, gradient)`
     /// with the gradient times `scale` for each output `j`. The text may declare other functions, constants
-    /// and structures; their names do not collide with those of the engine.
+    /// and structures. Their names do not collide with those of the engine.
     fn wgsl(&self) -> Option<String> {
         None
     }
@@ -75,11 +75,11 @@ impl CustomKind for dyn LossFn {
 }
 
 impl CustomFormula<dyn LossFn> {
-    /// The loss of no formula: 0.
+    /// The default formula: 0.
     pub(crate) const ZERO: Self = Self::default_of(&Zero);
 }
 
-/// The loss of no formula: 0.
+/// The default formula: 0.
 struct Zero;
 
 impl LossFn for Zero {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// A network that an engine has prepared for many predictions.
 ///
-/// Its parameters are where the engine computes, in the engine's order, and the memory of a prediction is kept
-/// for the next one. It owns all of that. Later changes of the network do not change it.
+/// Its parameters are where the engine computes, in the engine's order, and the memory of a prediction is
+/// kept for the next one. It owns all of that. Later changes of the network do not change it.
 ///
 /// Inputs are f32, `[samples, inputs()]`, one sample after the other. Outputs are f32,
 /// `[samples, outputs()]`. Nothing is dropped, whatever the layers' [`dropout`](crate::Layer::dropout).

@@ -228,7 +228,7 @@ impl Network {
         self.epochs_trained = epochs;
     }
 
-    /// The number of its parameters, also of its [`shape`](Self::shape).
+    /// The number of its parameters. It is the same for its [`shape`](Self::shape).
     #[cfg(feature = "gpu")]
     pub(crate) fn count(&self) -> usize {
         self.segments.len()

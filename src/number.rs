@@ -79,8 +79,8 @@ pub trait Number:
     #[must_use]
     fn flushed(self) -> Self;
 
-    /// What a function of f64 makes of each number of `self`, one after the other: for a formula that is not
-    /// written over this trait.
+    /// Applies a function of f64 to each number of `self`, one after the other. It is for formulas that are
+    /// not written over this trait.
     #[must_use]
     fn each(self, f: impl Fn(f64) -> f64) -> Self;
 

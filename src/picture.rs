@@ -35,8 +35,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture from its values row by row, `[height, width, channels]`, each at most `maximum`, which is 255
-    /// or 65,535.
+    /// A picture from its values row by row, `[height, width, channels]`, each at most `maximum`, which is
+    /// 255 or 65,535.
     ///
     /// # Errors
     /// No pixel, more than 67 million (8,192 × 8,192), other than 1 to 4 channels, another maximum, another
@@ -102,9 +102,9 @@ impl Picture {
         self.values.chunks_exact(self.channels)
     }
 
-    /// A dataset of one sample for each pixel. Its inputs are its place
-    /// ([`coordinates`](Self::coordinates)), its targets are its channels in [0, 1]. With 8 bits a channel,
-    /// it takes 4 bytes a pixel.
+    /// A dataset of one sample for each pixel. The inputs are the place of the pixel
+    /// ([`coordinates`](Self::coordinates)), and the targets are its channels in [0, 1]. With 8 bits a
+    /// channel, the dataset takes 4 bytes a pixel.
     ///
     /// # Errors
     /// None for a picture; the type is that of [`Dataset::new`].
@@ -123,8 +123,8 @@ impl Picture {
         Dataset::new(inputs, targets, 2, self.channels)
     }
 
-    /// The center of a pixel, x to the right and y down: in [0, 1], or in [-1, 1] if
-    /// `centered` (for a network without an encoding).
+    /// The center of a pixel, x to the right and y down: in [0, 1], or in [-1, 1] if `centered` (for a
+    /// network without an encoding).
     pub fn coordinates(pixel: usize, width: usize, height: usize, centered: bool) -> [f64; 2] {
         let place = |index: usize, size: usize| {
             let unit = (index as f64 + 0.5) / size as f64;
@@ -184,8 +184,8 @@ impl Picture {
         Ok(Self { width, height, channels, maximum, values })
     }
 
-    /// `|self − other|·factor`, channel by channel, at most white. An alpha channel becomes opaque, so that the
-    /// difference is visible.
+    /// `|self − other|·factor`, channel by channel, at most white. An alpha channel becomes opaque, so that
+    /// the difference is visible.
     ///
     /// # Errors
     /// Pictures of different shapes.

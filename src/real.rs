@@ -1,6 +1,7 @@
 //! The numbers that the engines take and give: f32 or f64.
 
-/// `f32` or `f64`: what inputs may be, and then outputs are. Engines but the reference compute in f32.
+/// `f32` or `f64`: the type of the inputs and the outputs of a prediction. Engines but the reference compute
+/// in f32.
 pub(crate) trait Real: Copy + Default + Send + Sync + 'static {
     /// The nearest f32.
     fn single(self) -> f32;

@@ -2,8 +2,9 @@
 
 /// Memory that a session holds, in bytes.
 ///
-/// It is memory of the device, or of the host for engines that compute there. Not included: kernels, buffers of results on their way to the host, and on a GPU what a prediction
-/// or an evaluation keeps for the next one.
+/// The memory is that of the device, or of the host for engines that compute there. Kernels and buffers of
+/// results on their way to the host are not included. On a GPU, the memory that a prediction, an evaluation
+/// or a backward pass keeps for the next one is not included either.
 ///
 /// ```
 /// use impasto::reference::ReferenceEngine;

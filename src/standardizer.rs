@@ -9,9 +9,9 @@ use std::fmt;
 
 /// Shifts and scales each input, or each target, to mean 0 and standard deviation 1 over some samples.
 ///
-/// Networks learn faster from such inputs, and a regression from such targets.
-/// After training, [`fold_into`](Self::fold_into) makes it a part of the network, which then takes inputs, or
-/// gives outputs, in their own units, and is saved that way:
+/// Networks learn faster from such inputs, and regressions from such targets. After training,
+/// [`fold_into`](Self::fold_into) makes the standardizer a part of the network. The network then takes
+/// inputs, or gives outputs, in their own units, also after it was saved and loaded:
 ///
 /// ```
 /// use impasto::reference::ReferenceEngine;
@@ -34,7 +34,8 @@ use std::fmt;
 /// # Ok::<(), impasto::Error>(())
 /// ```
 ///
-/// Not every network can take it. Then it can be written as JSON, beside the network in the same file:
+/// `fold_into` refuses some networks, such as those with an encoding. For them, write the standardizer as
+/// JSON into the file of the network:
 ///
 #[cfg_attr(feature = "safetensors", doc = "```")]
 #[cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
@@ -174,8 +175,8 @@ impl Standardizer {
         &self.deviations
     }
 
-    /// The same samples with standardized inputs, or standardized targets, in memory of their own. Weights are
-    /// kept.
+    /// The same samples with standardized inputs, or standardized targets, in memory of their own. Weights
+    /// are kept.
     ///
     /// # Errors
     /// Samples of another width, or a number that leaves the range of f32.
@@ -210,14 +211,14 @@ impl Standardizer {
     /// ```
     ///
     /// # Errors
-    /// Numbers that are no whole samples, or one that is not in the range of f32 afterwards. Nothing is changed
-    /// then.
+    /// Numbers that are no whole samples, or a number that would leave the range of f32. Then nothing has
+    /// changed.
     pub fn apply_to(&self, numbers: &mut [f32]) -> Result<()> {
         self.change(numbers, |number, mean, deviation| (number - mean) / deviation)
     }
 
-    /// Gives standardized `numbers`, `[samples, width]`, their own units again, in place: the outputs of a network
-    /// that was trained on standardized targets.
+    /// Undoes [`apply_to`](Self::apply_to), in place: standardized `numbers`, `[samples, width]`, get their
+    /// own units again. It is for the outputs of a network that was trained on standardized targets.
     ///
     /// # Errors
     /// As [`apply_to`](Self::apply_to).
@@ -225,7 +226,7 @@ impl Standardizer {
         self.change(numbers, |number, mean, deviation| number * deviation + mean)
     }
 
-    /// Changes each number with its mean and deviation, if all stay in the range of f32.
+    /// Changes each number by `to`, with its mean and deviation, if all stay in the range of f32.
     fn change(&self, numbers: &mut [f32], to: impl Fn(f64, f64, f64) -> f64) -> Result<()> {
         let width = self.means.len();
         if !numbers.len().is_multiple_of(width) {
@@ -255,21 +256,21 @@ impl Standardizer {
 
     /// Makes the standardizer a part of `network`, computed in f64.
     ///
-    /// With one of inputs, the first layer of a network that was trained on standardized inputs changes, so that it
-    /// takes them in their own units. With one of targets, the last layer of a network that was trained on
-    /// standardized targets changes, so that its outputs have their own units. The network computes the same
-    /// otherwise.
+    /// A standardizer of inputs changes the first layer of a network that was trained on standardized inputs.
+    /// The network then takes inputs in their own units. A standardizer of targets changes the last layer of
+    /// a network that was trained on standardized targets. The outputs then have their own units. Otherwise
+    /// the network computes the same.
     ///
     /// Engines compute in f32. Where a mean is larger than its deviation by many orders of magnitude, as in
-    /// the seconds since 1970, f32 loses those digits: keep the standardizer beside the network then.
+    /// the seconds since 1970, f32 loses those digits. Then keep the standardizer beside the network.
     ///
     /// # Errors
-    /// - A network of other inputs, or of another number of outputs.
+    /// - A network with another number of inputs or outputs.
     /// - For inputs: an encoding, or a first layer without biases.
     /// - For targets: an output activation other than identity, or an output layer without biases.
     /// - A parameter that leaves the range of f32.
     ///
-    /// Nothing is changed then.
+    /// Then nothing has changed.
     pub fn fold_into(&self, network: &mut Network) -> Result<()> {
         let mut folded = network.clone();
         match self.of {

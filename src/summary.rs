@@ -74,8 +74,8 @@ pub struct Summary {
     pub setup_seconds: f64,
     /// The epochs that were finished.
     pub history: Vec<Epoch>,
-    /// The number of the epoch, from 1, whose parameters are the result, if early stopping validated. Otherwise
-    /// the result is the parameters after the last step.
+    /// The number of the epoch, from 1, whose parameters are the result, if early stopping validated.
+    /// Otherwise the result is the parameters after the last step.
     #[serde(default)]
     pub best_epoch: Option<u64>,
 }

@@ -254,8 +254,8 @@ impl Trainer {
 /// Samples whose loss is computed at once.
 const EVALUATED: usize = 1 << 16;
 
-/// The loss of `network` on all of `dataset`, on any engine. Weights of samples count. See [`evaluate`] for an
-/// example.
+/// The loss of `network` on all of `dataset`, on any engine. Weights of samples count. See [`evaluate`] for
+/// an example.
 ///
 /// # Errors
 /// Samples that do not fit the network or the loss, a loss that does not fit the network's outputs, or a

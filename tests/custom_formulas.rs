@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{adapters, engines, open};
+use common::{adapters, assert_near, double, engines, numbers, open};
 use impasto::gpu::Kernels;
 use impasto::reference::{self, ReferenceEngine};
 use impasto::{
@@ -15,25 +15,6 @@ use impasto::{
 use pollster::block_on;
 
 const SAMPLES: usize = 23;
-
-/// Numbers in [-1, 1].
-fn numbers(count: usize, seed: usize) -> Vec<f32> {
-    let number = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0;
-    (0..count).map(number).collect()
-}
-
-fn double(numbers: &[f32]) -> Vec<f64> {
-    numbers.iter().map(|number| f64::from(*number)).collect()
-}
-
-fn assert_near(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(1e-3_f64, |most, number| most.max(number.abs()));
-    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let off = (found - expected).abs() / largest;
-        assert!(off <= tolerance, "{what}, {place}: {found}, not {expected}");
-    }
-}
 
 /// `scale·z/(1 + |z|)`. Its WGSL declares names that the kernels and other activations have too.
 struct Softsign {

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{adapters, engines, open};
+use common::{adapters, assert_near, engines, numbers, open};
 use impasto::cpu::CpuEngine;
 use impasto::reference::ReferenceEngine;
 use impasto::{
@@ -15,12 +15,6 @@ use impasto::{
     Wrappers,
 };
 use pollster::block_on;
-
-/// Numbers in [-1, 1].
-fn numbers(count: usize, seed: usize) -> Vec<f32> {
-    let number = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0;
-    (0..count).map(number).collect()
-}
 
 /// A generator of whole numbers, for shapes (Knuth's, with the low bits left out).
 struct Random(u64);
@@ -70,19 +64,8 @@ fn reference() -> Engine {
     ReferenceEngine::new().into()
 }
 
-/// Asserts that numbers are near others, relative to the largest of them.
-fn assert_near<T: Copy + Into<f64>>(found: &[T], expected: &[T], tolerance: f64, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(1e-3_f64, |most, number| most.max((*number).into().abs()));
-    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let (found, expected): (f64, f64) = ((*found).into(), (*expected).into());
-        let off = (found - expected).abs() / largest;
-        assert!(off <= tolerance, "{what}, {place}: {found}, not {expected}");
-    }
-}
-
-/// Asserts that the gradients of parameters alone are those that were computed with those of inputs, to the
-/// bit, or near them where other kernels compute them.
+/// Asserts that gradients of parameters that were computed alone equal those that were computed together with
+/// gradients of inputs. On a GPU other kernels compute them, so they are only near.
 fn assert_alone(engine: &Engine, alone: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     if engine.device().backend == Backend::Gpu {
         assert_near(alone, expected, tolerance, what);
@@ -96,7 +79,7 @@ fn assert_gradients(found: &Gradients, expected: &Gradients, tolerance: f64, wha
     assert_near(&found.inputs, &expected.inputs, tolerance, &format!("{what}, inputs"));
 }
 
-/// What f32 may be off by, relative to the largest gradient: some hundred roundings of half a unit of
+/// The error of f32, relative to the largest gradient: some hundred roundings of half a unit of
 /// 2⁻²³. An error of a weighted sum is 30 times as large after `sine` and `finer`, which turn 30 times as
 /// fast, and an error of an input is as many times larger as the waves of an encoding turn faster.
 fn tolerance(network: &Network) -> f64 {

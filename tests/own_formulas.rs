@@ -1,11 +1,11 @@
-//! Losses and schedules of the caller's, and gradients as values, which other losses are built from.
+//! Losses and schedules of the caller's, and updates with gradients as values.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(dead_code, reason = "the shared module has more than this file needs")]
 
 mod common;
 
-use common::engines;
+use common::{assert_near, double, engines, numbers};
 use impasto::reference::{self, ReferenceEngine};
 use impasto::{
     Activation, Backend, Dataset, Encoding, Engine, Initialization, Loss, LossFn, Network,
@@ -14,16 +14,6 @@ use impasto::{
 use pollster::block_on;
 
 const SAMPLES: usize = 23;
-
-/// Numbers in [-1, 1].
-fn numbers(count: usize, seed: usize) -> Vec<f32> {
-    let number = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0;
-    (0..count).map(number).collect()
-}
-
-fn double(numbers: &[f32]) -> Vec<f64> {
-    numbers.iter().map(|number| f64::from(*number)).collect()
-}
 
 fn network(hidden: Activation, output: Activation, encoding: Encoding) -> Network {
     Network::builder(3)
@@ -48,15 +38,6 @@ fn networks() -> Vec<Network> {
     let encodings = Encoding::ALL.iter().copied();
     all.extend(encodings.map(|e| network(Activation::Tanh, Activation::Sigmoid, e)));
     all
-}
-
-fn assert_near(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(1e-3_f64, |most, number| most.max(number.abs()));
-    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let off = (found - expected).abs() / largest;
-        assert!(off <= tolerance, "{what}, {place}: {found}, not {expected}");
-    }
 }
 
 #[test]

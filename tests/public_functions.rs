@@ -181,7 +181,8 @@ fn faults(functions: &[Function], all: &Examples, without: &[(&str, &str)]) -> V
     let is_shown = |f: &&Function| all.show(f, counts.get(f.name.as_str()).is_some_and(|n| *n > 1));
     let mut shown: BTreeSet<String> =
         functions.iter().filter(is_shown).map(Function::full_name).collect();
-    // The function that the documentation of another one refers to, or the type if its examples call that one.
+    // The function that the documentation of another one refers to, or the type if its examples call that
+    // one.
     let target = |function: &Function| {
         let name = reference(&function.docs)?;
         let last = name.rsplit("::").next().unwrap_or(name);

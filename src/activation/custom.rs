@@ -1,4 +1,4 @@
-//! Custom.
+//! An activation of the caller's.
 
 use super::{Activation, Formula};
 use crate::activation_fn::ActivationFn;
@@ -7,10 +7,11 @@ use crate::family::About;
 use crate::number::Number;
 
 impl Activation {
-    /// An activation of the caller's. A network with it cannot be written to a file.
+    /// An activation of the caller's. A file cannot contain a network with such an activation. See
+    /// [`ActivationFn`] for an example.
     ///
-    /// Each call keeps its formula for the life of the program. Call it once for each formula and copy the
-    /// activation, which is equal to its copies alone.
+    /// Each call keeps its formula until the program ends. Call the function once for each formula and copy
+    /// the activation. An activation is equal only to its copies.
     pub fn custom(formula: impl ActivationFn) -> Self {
         Self::Custom { formula: CustomFormula::new(Box::new(formula)) }
     }

@@ -79,8 +79,8 @@ impl TrainingState {
     /// The bytes of a file that [`save`](Self::save) would write.
     ///
     /// # Errors
-    /// The run is too large for the format, a parameter is outside the range of f32, or the run has an activation,
-    /// a loss or a schedule of the caller's, which no file can contain.
+    /// The run is too large for the format, a parameter is outside the range of f32, or the run has an
+    /// activation, a loss or a schedule of the caller's, which no file can contain.
     pub fn encode(&self) -> Result<Vec<u8>> {
         run_to_bytes(self)
             .map_err(|reason| Error::Format(format!("the run cannot be saved: {reason}")))

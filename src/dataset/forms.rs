@@ -5,8 +5,8 @@ use crate::error::{Error, Result, invalid_data, invalid_shape};
 
 impl Dataset {
     /// From one row of numbers for each sample, of widths that need not be known when the program is
-    /// compiled: `&[[f64; N]]`, `Vec<Vec<f32>>`, `&[Vec<f64>]` or any iterator of rows. The numbers may be of any
-    /// type that f64 can hold.
+    /// compiled: `&[[f64; N]]`, `Vec<Vec<f32>>`, `&[Vec<f64>]` or any iterator of rows. The numbers may have
+    /// any type that converts to f64 without loss.
     ///
     /// ```
     /// let xor = impasto::Dataset::from_rows(

@@ -99,8 +99,8 @@ pub(crate) async fn open_real_gpu(kernels: Kernels, tune: bool) -> Result<Engine
 
 /// A GPU (or a software adapter) as an engine. A clone is on the same device.
 ///
-/// Most programs open it through [`Engine::open`] or [`Options`](crate::Options), with the search for the fastest
-/// kernels. An engine that is opened here searches only after [`with_tuning`](Self::with_tuning).
+/// Most programs open it through [`Engine::open`] or [`Options`](crate::Options), with the search for the
+/// fastest kernels. An engine that is opened here searches only after [`with_tuning`](Self::with_tuning).
 ///
 /// ```no_run
 /// use impasto::Engine;
@@ -213,8 +213,8 @@ impl GpuEngine {
         Self { choice: Choice { kernels, ..self.choice }, ..self }
     }
 
-    /// The same engine, which searches for the fastest shapes of its fused kernels if `tune` is true. An engine
-    /// that [`open`](Self::open) returns does not search.
+    /// The same engine, which searches for the fastest shapes of its fused kernels if `tune` is true. An
+    /// engine that [`open`](Self::open) returns does not search.
     ///
     /// The search is done once for each set of widths and batch size, takes at most nine seconds, and is
     /// remembered in the user's cache folder, or in the folder that the environment variable `IMPASTO_CACHE`

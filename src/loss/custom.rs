@@ -1,4 +1,4 @@
-//! Custom.
+//! A loss of the caller's.
 
 use super::{Formula, Loss, Mean};
 use crate::custom_formula::CustomFormula;
@@ -7,11 +7,11 @@ use crate::loss_fn::LossFn;
 use crate::number::Number;
 
 impl Loss {
-    /// A loss of the caller's. A training run with it cannot be written to a file; its network can.
+    /// A loss of the caller's. A file can contain a network that was trained with such a loss, but not the
+    /// training run. See [`LossFn`] for an example.
     ///
-    /// Each call keeps its formula for the life of the program. Call it once for each formula and copy the
-    /// loss, which is equal to its copies alone. See [`LossFn`] for an
-    /// example.
+    /// Each call keeps its formula until the program ends. Call the function once for each formula and copy
+    /// the loss. A loss is equal only to its copies.
     pub fn custom(formula: impl LossFn) -> Self {
         Self::Custom { formula: CustomFormula::new(Box::new(formula)) }
     }

@@ -6,8 +6,8 @@ use crate::number::Number;
 
 /// `eʸ − t·y` or `y − t·ln(y + 1e-8)`, averaged over samples and outputs: PyTorch's `PoissonNLLLoss`.
 ///
-/// The first is for outputs that are logarithms of rates, the second for outputs above 0. Targets are counts, 0
-/// or more.
+/// The first is for outputs that are logarithms of rates, the second for outputs above 0. Targets are counts,
+/// 0 or more.
 #[derive(Clone, Copy, Debug)]
 pub struct Poisson {
     /// Whether the outputs are logarithms; true by default. If not, they must be above 0, as those of

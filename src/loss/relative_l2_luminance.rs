@@ -6,8 +6,8 @@ use crate::number::Number;
 
 /// `(y − t)² / (L² + epsilon)`, averaged over samples and outputs, with the luminance `L`. Müller 2021.
 ///
-/// `L = 0.299y₁ + 0.587y₂ + 0.114y₃` is that of the first three outputs, plus that of the next three where there
-/// are six or more. The gradient takes the denominator as constant, as that of tiny-cuda-nn's
+/// `L = 0.299y₁ + 0.587y₂ + 0.114y₃` is that of the first three outputs, plus that of the next three where
+/// there are six or more. The gradient takes the denominator as constant, as that of tiny-cuda-nn's
 /// `RelativeL2Luminance` does.
 #[derive(Clone, Copy, Debug)]
 pub struct RelativeL2Luminance {

@@ -6,9 +6,8 @@ use crate::number::Number;
 
 /// `Σ [class(y) ≠ class(t)] / batch`: scikit-learn's `zero_one_loss`.
 ///
-/// The class of several numbers is
-/// the position of the first largest. A single output is of class 1 above `threshold`, a single target
-/// above 0.5.
+/// The class of several numbers is the position of the first largest. A single output is of class 1 above
+/// `threshold`, a single target above 0.5.
 #[derive(Clone, Copy, Debug)]
 pub struct ZeroOne {
     /// The most that a single output of class 0 may be; 0.5 by default.

@@ -8,8 +8,8 @@ use crate::number::Number;
 /// AdaBound: Adam with two bounds of the rate of each parameter. Luo et al. 2019, algorithm 2, as in their
 /// program.
 ///
-/// The bounds approach `final_rate`, from 0 up and from infinity down. They do not depend on the learning rate,
-/// nor on its schedule.
+/// The bounds approach `final_rate`, from 0 up and from infinity down. They do not depend on the learning
+/// rate, nor on its schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct AdaBound {
     /// Decay of the first moment, in [0, 1); 0.9 by default.

@@ -23,10 +23,10 @@ pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
 
 /// Structural similarity (SSIM), 1 for equal pictures. Wang et al. 2004, eq. 13.
 ///
-/// It has a Gaussian window of 11×11 pixels and σ = 1.5, and is averaged over the channels and over the pixels
-/// whose window lies within the picture. It is scikit-image's `structural_similarity` with `gaussian_weights=True,
-/// sigma=1.5, use_sample_covariance=False`. In a picture smaller than the window the window
-/// shrinks to the largest odd size that fits.
+/// The window is Gaussian, of 11×11 pixels, with σ = 1.5. The similarity is averaged over the channels and
+/// over the pixels whose window is within the picture. It is scikit-image's `structural_similarity` with
+/// `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`. In a picture smaller than the window the
+/// window shrinks to the largest odd size that fits.
 ///
 /// # Errors
 /// Pictures of different shapes.

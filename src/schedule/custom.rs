@@ -1,4 +1,4 @@
-//! Custom.
+//! A schedule of the caller's.
 
 use super::{Formula, Schedule};
 use crate::custom_formula::CustomFormula;
@@ -6,13 +6,13 @@ use crate::family::About;
 use crate::schedule_fn::ScheduleFn;
 
 impl Schedule {
-    /// A schedule of the caller's. `factor` receives the step, from 1, and the number of steps of the run, and
-    /// returns the factor of the learning rate at that step, 0 or more. A run ends with an error at a factor
-    /// that is negative or not finite.
+    /// A schedule of the caller's. `factor` receives the step, from 1, and the number of steps of the run,
+    /// and returns the factor of the learning rate at that step, 0 or more. A run ends with an error at a
+    /// factor that is negative or not finite.
     ///
-    /// Each call keeps its function for the life of the program. Call it once for each function and copy the
-    /// schedule, which is equal to its copies alone. A training run with it cannot be written to a file; its network
-    /// can.
+    /// Each call keeps its function until the program ends. Call `custom` once for each function and copy the
+    /// schedule. A schedule is equal only to its copies. A file can contain a network that was trained with
+    /// such a schedule, but not the training run.
     ///
     /// ```
     /// use impasto::reference::ReferenceEngine;

@@ -25,8 +25,8 @@ impl Timetable {
         let epoch = (number - 1) / self.steps_per_epoch + 1;
         let first = ((number - 1) % self.steps_per_epoch) as usize * self.batch_size;
         let schedule = trainer.schedule.after_warm_up(trainer.warm_up, number, self.steps, epoch);
-        // A schedule may fall so far that the product is 0, which is no rate. The session refuses what is
-        // negative or no number.
+        // A schedule may fall so far that the product is 0, which is no rate. The session refuses a rate that
+        // is negative or not finite.
         let rate = trainer.learning_rate * multiplier * schedule;
         let learning_rate = if rate >= 0.0 { rate.max(f64::MIN_POSITIVE) } else { rate };
         Step {

@@ -135,9 +135,9 @@ impl Trainer {
 
 /// A training run that can be paused, inspected and continued.
 ///
-/// `Trainer::begin` or [`Trainer::begin_async`] starts it. WebAssembly has only the functions whose names end in
-/// `_async`. Parameters, samples and the optimizer's state stay on the device. The run owns a handle to its
-/// engine, and can move to another thread.
+/// `Trainer::begin` or [`Trainer::begin_async`] starts it. WebAssembly has only the functions whose names end
+/// in `_async`. Parameters, samples and the optimizer's state stay on the device. The run owns a handle to
+/// its engine, and can move to another thread.
 ///
 /// ```
 /// use impasto::reference::ReferenceEngine;
@@ -279,10 +279,10 @@ impl Training {
         trained
     }
 
-    /// The parameters learned so far, in the order of [`Network::parameters`]: those of the best epoch
-    /// where early stopping validates, which [`Trainer::fit_async`] results in. For the last step, see
-    /// [`predict_async`](Self::predict_async). See [`parameters`](Self::parameters)
-    /// for an example.
+    /// The parameters learned so far, in the order of [`Network::parameters`]. Where early stopping
+    /// validates, they are those of the best epoch, as after [`Trainer::fit_async`].
+    /// [`predict_async`](Self::predict_async) uses those of the last step instead. See
+    /// [`parameters`](Self::parameters) for an example.
     ///
     /// # Errors
     /// A device that failed.

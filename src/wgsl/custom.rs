@@ -16,8 +16,10 @@ pub(crate) struct CustomWgsl {
 }
 
 impl CustomWgsl {
+    /// The WGSL of a formula. `called` are its functions that the kernels call.
+    ///
     /// # Errors
-    /// There is none. The message says that `what` needs it, and that `define` defines it.
+    /// `written` is `None`. The message names the formula, `what`, and the function to implement, `define`.
     fn new(
         [what, define]: [&'static str; 2],
         written: Option<String>,
@@ -33,13 +35,14 @@ impl CustomWgsl {
         Ok(Self { written: written.ok_or_else(missing)?, called, trial })
     }
 
-    /// The text for a kernel, in which no other name is one of the kernel's.
+    /// The text for a kernel. Names that the kernels do not call get a suffix, so that they differ from the
+    /// names of the kernel.
     pub(super) fn text(&self) -> String {
         suffixed(&self.written, "_own", self.called) + "\n"
     }
 
-    /// A kernel that compiles where the formula does. Its first line is the formula's first. The semicolon
-    /// before it keeps out directives, which are only valid at the start of a kernel.
+    /// A kernel that compiles if the formula does. Its first line is the first line of the formula. The
+    /// semicolon before the formula makes directives invalid, which are only valid at the start of a kernel.
     pub(crate) fn trial_kernel(&self) -> String {
         format!(";{}\n{}", self.written, self.trial)
     }

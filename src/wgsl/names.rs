@@ -1,4 +1,4 @@
-//! New names for what a text of WGSL declares, so that several texts can be in one kernel.
+//! New names for the declarations in a text of WGSL, so that several texts can be in one kernel.
 
 /// The text with `suffix` behind the names of all functions, constants, variables and types that it declares
 /// outside of functions, but for those in `kept`.

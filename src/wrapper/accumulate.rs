@@ -4,7 +4,8 @@ use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
 use serde::{Deserialize, Serialize};
 
-/// Gradient accumulation: one update with the mean gradient of several batches, as if they were one large batch.
+/// Gradient accumulation: one update with the mean gradient of several batches, as if they were one large
+/// batch.
 ///
 /// Batches before the last of them change no parameter. The batches of an update may belong to two
 /// epochs. Batches after the last update of a run have no effect. Every batch counts the same, also a shorter

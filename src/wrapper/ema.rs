@@ -4,7 +4,7 @@ use super::{Formula, Wrapper};
 use crate::family::{About, Parameter, Range};
 use serde::{Deserialize, Serialize};
 
-/// A moving average of the parameters after each update, in which the run results.
+/// A moving average of the parameters after each update, which is the result of the run.
 ///
 /// Training continues with the parameters themselves. `average ← decay·average + (1 − decay)·w`, from the
 /// parameters after the first update on. With `bias_correction` from 0 on, divided by `1 − decayᵗ`.

@@ -5,10 +5,10 @@ use crate::family::{About, Parameter, Range};
 use crate::number::Number;
 use serde::{Deserialize, Serialize};
 
-/// Slow parameters that follow the others, which return to them: Zhang et al. 2019, algorithm 1.
+/// Slow parameters that follow the others. Zhang et al. 2019, algorithm 1.
 ///
-/// After every so many updates, `slow ← slow + alpha·(w − slow)` and `w ← slow`. The slow parameters start as the
-/// first parameters. The optimizer's state stays as it is.
+/// After every so many updates, `slow ← slow + alpha·(w − slow)` and `w ← slow`. The slow parameters start as
+/// the first parameters. The optimizer's state stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lookahead {
     /// The share of the way that the slow parameters go, in (0, 1]; 0.5 by default.

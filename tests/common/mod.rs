@@ -58,3 +58,25 @@ pub fn example(name: &str) -> PathBuf {
     );
     program
 }
+
+/// Numbers in [-1, 1], the same for the same seed.
+pub fn numbers(count: usize, seed: usize) -> Vec<f32> {
+    let number = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0;
+    (0..count).map(number).collect()
+}
+
+/// The numbers in f64.
+pub fn double(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().map(|number| f64::from(*number)).collect()
+}
+
+/// Asserts that no number is off by more than `tolerance` times the largest expected one.
+pub fn assert_near<T: Copy + Into<f64>>(found: &[T], expected: &[T], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(1e-3_f64, |most, number| most.max((*number).into().abs()));
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let (found, expected): (f64, f64) = ((*found).into(), (*expected).into());
+        let off = (found - expected).abs() / largest;
+        assert!(off <= tolerance, "{what}, {place}: {found}, not {expected}");
+    }
+}

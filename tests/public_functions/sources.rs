@@ -35,7 +35,8 @@ pub struct Source {
     pub docs: String,
     /// The types, traits and functions outside of an `impl` with their documentation.
     pub items: BTreeMap<String, String>,
-    /// The functions with `pub`, and those of traits with `pub`: (owner or nothing, name, documentation, line).
+    /// The functions with `pub`, and those of traits with `pub`: (owner or nothing, name, documentation,
+    /// line).
     pub functions: Vec<(Option<String>, String, String, usize)>,
     /// The modules with `pub`.
     modules: Vec<String>,
@@ -332,7 +333,8 @@ pub fn functions(library: &BTreeMap<Module, (String, Source)>, public: &Public) 
                 Some(owner) => {
                     let is_own = source.items.contains_key(owner);
                     if public.items.contains_key(&item) || (!is_own && names.contains(&item.1)) {
-                        // Traits of one name, such as the formulas of each family, are distinguished by their modules.
+                        // Traits of one name, such as the formulas of each family, are distinguished by their
+                        // modules.
                         let same = public.items.keys().filter(|(_, name)| name == owner).count();
                         let prefix = module.last().filter(|_| same > 1 && is_own);
                         let prefix = prefix.map_or(String::new(), |prefix| format!("{prefix}::"));

@@ -1,9 +1,8 @@
 //! `cargo xtask loops`: the machine code of the CPU engine's matrix products.
 //!
-//! The compiler writes the library as assembly. In a loop that does nothing but multiply and add vectors,
-//! a sum that goes to the stack and back, or from register to register, costs up to half of the speed: for
-//! each number of the depth again. A new compiler or another shape of a tile can bring that about, and no
-//! test of results notices it.
+//! The compiler writes the library as assembly. In a loop that only multiplies and adds vectors, a sum that
+//! moves to the stack and back, or from register to register, costs up to half of the speed. A new compiler
+//! or another shape of a tile can cause such moves, and no test of results notices them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -103,8 +102,8 @@ fn cargo(arguments: &[&str], target: &Path, last: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The innermost loops of `assembly` whose only arithmetic on vectors multiplies and adds them, in registers
-/// of this name; how often each occurs.
+/// The innermost loops of `assembly` whose only arithmetic on vectors multiplies and adds, in registers of
+/// this name, with the number of times that each occurs.
 fn loops(assembly: &str, register: &str) -> BTreeMap<Loop, usize> {
     let mut found = BTreeMap::new();
     let (mut instructions, mut labels) = (Vec::new(), BTreeMap::new());
@@ -131,7 +130,7 @@ fn loops(assembly: &str, register: &str) -> BTreeMap<Loop, usize> {
     found
 }
 
-/// What a loop of products contains; `None` if it is no such loop.
+/// The contents of a loop of products; `None` if it is no such loop.
 fn measure(instructions: &[&str], register: &str) -> Option<Loop> {
     let mut one = Loop { instructions: instructions.len(), ..Loop::default() };
     for text in instructions {

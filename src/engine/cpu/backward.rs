@@ -23,7 +23,7 @@ const MOST_NUMBERS: usize = 1 << 24;
 /// The most workspaces that are kept.
 const MOST: usize = 8;
 
-/// The passes of some samples of a thread.
+/// The passes of one thread over its samples.
 pub(super) struct Passes<'a, B> {
     /// Without dropout and frozen layers.
     pub(super) shape: &'a Shape,
@@ -34,8 +34,10 @@ pub(super) struct Passes<'a, B> {
 }
 
 impl<B: Deref<Target = Block>> Passes<'_, B> {
-    /// The gradient of the inputs of some samples goes to `to`, if it is wanted, else `to` is empty. That of
-    /// the parameters is `sum`, in the network's order, if it is not empty, and `gradients`, of each block.
+    /// Runs the passes of some samples: `inputs`, `[samples, inputs]`, and `output_gradient`,
+    /// `[samples, outputs]`. Writes the gradient of the inputs to `to`, `[samples, inputs]`, which is empty
+    /// if that gradient is not wanted. The gradient of the parameters is the sum of two parts: `gradients`,
+    /// one for each block, and `sum`, in the network's order, which is empty if it would be 0.
     pub(super) fn share(
         &self,
         tile: &mut Tile,
@@ -68,7 +70,7 @@ impl<B: Deref<Target = Block>> Passes<'_, B> {
         }
     }
 
-    /// Adds the gradients of the blocks to a sum in the network's order; an empty sum is one of zeros.
+    /// Adds the gradients of the blocks to `sum`, in the network's order. An empty sum counts as zeros.
     pub(super) fn add(&self, gradients: &[Lines], sum: &mut Vec<f64>) {
         if sum.is_empty() {
             let numbers = |block: &B| block.rows() * block.width;
@@ -83,16 +85,16 @@ impl<B: Deref<Target = Block>> Passes<'_, B> {
     }
 }
 
-/// What a thread works in.
+/// The buffers of one thread.
 struct Worker {
     tile: Tile,
-    /// Of each block.
+    /// The gradients of the latest tiles, one for each block.
     gradients: Vec<Lines>,
-    /// Those of tiles before, in the network's order.
+    /// The sum of the gradients of earlier tiles, in the network's order.
     sum: Vec<f64>,
 }
 
-/// What the passes of a network and a number of samples work in.
+/// The buffers for passes of one network and one number of samples.
 struct Workspace {
     /// The network without its parameters.
     network: Network,
@@ -130,7 +132,7 @@ impl Workspace {
         })
     }
 
-    /// Numbers that it has room for.
+    /// The size of its buffers, in numbers of f32.
     fn numbers(&self) -> usize {
         let of_block = |block: &Block| block.values.len() + block.transposed.len();
         let of_worker = |worker: &Worker| {
@@ -177,7 +179,7 @@ impl Workspace {
     }
 }
 
-/// The workspaces that were used last, the last of them at the end. A clone shares them.
+/// The workspaces that were used most recently, the latest at the end. A clone shares them.
 #[derive(Clone, Default)]
 pub(super) struct Kept(Arc<Mutex<Vec<Workspace>>>);
 
@@ -200,7 +202,7 @@ impl Kept {
         Some(kept.remove(place))
     }
 
-    /// Keeps a workspace, in the place of others if they would take too much memory.
+    /// Keeps a workspace, and drops the oldest ones while all take too much memory.
     fn keep(&self, workspace: Workspace) {
         let mut kept = self.lock();
         kept.push(workspace);

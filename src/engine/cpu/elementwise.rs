@@ -193,7 +193,8 @@ impl WithSimd for Encode<'_> {
 }
 
 /// [`fourier_encoding_gradient`](crate::reference::fourier_encoding_gradient) of one sample in f32.
-/// `frequencies` is `[inputs, waves]`; `slopes` has room for the waves.
+/// `encoded` and `delta` are `[2·waves]`, `frequencies` is `[inputs, waves]`, and `gradient` is `[inputs]`.
+/// `slopes`, `[waves]`, is overwritten.
 pub(super) fn encoding_gradient(
     encoded: &[f32],
     delta: &[f32],

@@ -132,14 +132,14 @@ impl Block {
         vectors::available().dispatch(Transpose(self));
     }
 
-    /// The transposed weights, `[width, inputs]`, also of a block that has no copy of them.
+    /// A new copy of the transposed weights, `[width, inputs]`.
     pub(super) fn turned(&self) -> Lines {
         let mut turned = Lines::zeros(self.width * self.transposed_stride);
         vectors::available().dispatch(Turn(self, &mut turned));
         turned
     }
 
-    /// Copies the weights into their transpose, if it is there. To be inlined where there are vector
+    /// Copies the weights into their transpose, if the block has one. To be inlined where there are vector
     /// instructions.
     #[inline(always)]
     pub(super) fn transpose<S: Simd>(&mut self, simd: S) {

@@ -95,7 +95,7 @@ impl Shape {
 /// What the backward pass of a tile computes.
 #[derive(Clone, Copy)]
 pub(super) struct Pass<'a> {
-    /// Whether it computes the gradients of the parameters, but for those of frozen layers.
+    /// Whether it computes the gradients of the parameters, except those of frozen layers.
     pub(super) parameters: bool,
     /// The [transposed weights](Block::turned) of each block of the first layer, if it computes the gradient
     /// of that layer's inputs.
@@ -113,7 +113,7 @@ pub(super) struct Dropout {
     pub(super) first: usize,
 }
 
-/// The values of up to `rows` samples in every layer, and the deltas of two neighbours. Rows are
+/// The values of up to `rows` samples in every layer, and the deltas of two neighbors. Rows are
 /// padded to whole cache lines; the contents of the padding mean nothing.
 pub(super) struct Tile {
     rows: usize,
@@ -333,9 +333,9 @@ impl Tile {
         sum
     }
 
-    /// Takes `delta` back down through the layers, as far as the pass needs it; writes the gradients of
-    /// the blocks, or adds to them. Afterwards [`input_gradient`](Self::input_gradient) reads the gradient
-    /// of the inputs, if the pass computes it.
+    /// Takes `delta` back through the layers, as far as the pass needs it. Writes the gradients of the
+    /// blocks, or adds to them. If the pass computes the gradient of the inputs,
+    /// [`input_gradient`](Self::input_gradient) reads it afterwards.
     pub(super) fn backward<B: Deref<Target = Block>>(
         &mut self,
         shape: &Shape,
@@ -399,8 +399,8 @@ impl Tile {
         }
     }
 
-    /// Fills the tile with samples, `[rows, inputs]`, and what a [linear loss](Loss::Linear) takes as their
-    /// targets, `[rows, outputs]`: the gradient with respect to the outputs.
+    /// Fills the tile with samples: `inputs`, `[rows, inputs]`, and `output_gradient`, `[rows, outputs]`, as
+    /// the targets of a [linear loss](Loss::Linear).
     pub(super) fn fill(&mut self, shape: &Shape, inputs: &[f32], output_gradient: &[f32]) {
         if self.weighted {
             self.weights.fill(1.0);

@@ -26,8 +26,8 @@ impl Part {
     }
 }
 
-/// The passes that `samples` samples need, `rows` at a time: the rows of each, and whether it adds to the
-/// gradient of those before.
+/// The different passes that `samples` samples need, `rows` at a time: the rows of each, and whether it adds
+/// to the gradient of earlier passes.
 pub(super) fn parts(samples: usize, rows: usize) -> Vec<(usize, bool)> {
     let part = |start: usize| (rows.min(samples - start), start > 0);
     let mut parts: Vec<_> = (0..samples).step_by(rows).map(part).collect();
@@ -35,20 +35,20 @@ pub(super) fn parts(samples: usize, rows: usize) -> Vec<(usize, bool)> {
     parts
 }
 
-/// What the passes read and write.
+/// The buffers that the passes read and write.
 pub(super) struct Buffers {
     pub(super) parameters: wgpu::Buffer,
     /// `[rows, inputs]`.
     pub(super) inputs: wgpu::Buffer,
     /// `[rows, outputs]`.
     pub(super) output_gradient: wgpu::Buffer,
-    /// That of the parameters, in their order, if it is wanted.
+    /// The gradient of the parameters, in the order of `parameters`, if it is wanted.
     pub(super) gradient: Option<wgpu::Buffer>,
-    /// `[rows, inputs]`, if it is wanted.
+    /// The gradient of the inputs, `[rows, inputs]`, if it is wanted.
     pub(super) input_gradient: Option<wgpu::Buffer>,
 }
 
-/// The passes of so many samples. Threads share them.
+/// The passes for one number of samples. Threads share them.
 pub(super) struct Backpropagation {
     buffers: Buffers,
     /// Numbers in a row of inputs and of outputs.
@@ -57,13 +57,13 @@ pub(super) struct Backpropagation {
     count: usize,
     /// Where each parameter of the network is, if not in the network's own order.
     places: Option<Vec<usize>>,
-    /// The first is over as many rows as there is room for.
+    /// The first has the most rows.
     parts: Vec<Part>,
     /// Locked while the passes of a call are submitted.
     turn: Mutex<()>,
 }
 
-/// What a call results in.
+/// The results of a call.
 pub(super) struct Results {
     /// In the network's order.
     pub(super) parameters: Vec<f64>,
@@ -92,7 +92,7 @@ impl Backpropagation {
         buffers.into_iter().map(wgpu::Buffer::size).sum()
     }
 
-    /// Some parameters in the order in which they are stored.
+    /// These parameters in the order in which the buffer stores them.
     fn stored(&self, parameters: &[f64]) -> Vec<f32> {
         let Some(places) = &self.places else {
             return parameters.iter().map(|number| *number as f32).collect();
@@ -104,8 +104,9 @@ impl Backpropagation {
         stored
     }
 
-    /// Starts the passes of as many samples as they are for, with these parameters, or with those that are in
-    /// the buffer. The future is of the results. `status` is the status buffer of a run.
+    /// Starts the passes and returns a future of their results. The number of samples is the one that the
+    /// passes were recorded for. Without `parameters`, the passes use those in the buffer. `status` is the
+    /// status buffer of a run.
     pub(super) fn start(
         &self,
         gpu: &Arc<Gpu>,

@@ -16,7 +16,7 @@ const MOST_BYTES: u64 = 256 << 20;
 /// The most passes that are kept.
 const MOST: usize = 8;
 
-/// What a call asks for.
+/// The arguments of a call, without its samples.
 pub(super) struct Call<'a> {
     pub(super) gpu: &'a Arc<Gpu>,
     pub(super) kernels: Kernels,
@@ -37,7 +37,7 @@ struct Key {
 /// A recorded pass.
 type Known = (Key, Arc<Backpropagation>);
 
-/// The passes that were used last, the last of them at the end. A clone shares them.
+/// The passes that were used most recently, the latest at the end. A clone shares them.
 #[derive(Clone, Default)]
 pub(super) struct Kept(Arc<Mutex<Vec<Known>>>);
 
@@ -88,10 +88,10 @@ impl Kept {
     }
 }
 
-/// Records a pass, with the fused kernels where they can take it and are not ruled out, else with the
-/// layerwise ones, which take any.
+/// Records a pass with the fused kernels, if the choice of kernels allows it and they can take the network.
+/// Otherwise the pass is recorded with the layerwise kernels, which take any network.
 async fn build(gpu: &Arc<Gpu>, key: &Key) -> Result<Backpropagation> {
-    // A prediction drops nothing, and neither does this. Frozen layers have a gradient.
+    // Without dropout, as in a prediction. Frozen layers have a gradient.
     let (network, samples, wanted) = (&key.network.plain(), key.samples, key.wanted);
     if key.kernels != Kernels::Layerwise && fused::gradients::fits(gpu, network, samples, wanted) {
         match fused::gradients::gradients(gpu, network, None, samples).await {

@@ -1,8 +1,8 @@
 //! Compilation of kernels, each once a device.
 //!
 //! Unsafe: the fused kernels are compiled without wgpu's checks of indices and loops, which would be in their
-//! innermost loops. Their indices follow from constants in their own text. Kernels with WGSL of the caller's are
-//! compiled with the checks.
+//! innermost loops. Their indices follow from constants in their own text. Kernels with WGSL of the caller's
+//! are compiled with the checks.
 
 #![expect(unsafe_code, reason = "the fused kernels are compiled without wgpu's checks of indices")]
 

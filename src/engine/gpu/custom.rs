@@ -1,4 +1,4 @@
-//! Formulas of the caller's in WGSL: whether they compile.
+//! Checks that the WGSL of the caller's formulas compiles.
 
 use super::device::Gpu;
 use super::kernels::fnv;
@@ -8,7 +8,7 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::wgsl::custom::CustomWgsl;
 
-/// The formulas of the caller's in a network and a loss, each with what it is called.
+/// The formulas of the caller's in a network and a loss, each with its name in messages.
 fn formulas(network: &Network, loss: Option<Loss>) -> Result<Vec<(String, CustomWgsl)>> {
     let mut all = Vec::new();
     for (layer, number) in network.layers().iter().zip(1..) {
@@ -30,10 +30,10 @@ pub(super) fn fingerprint(network: &Network, loss: Loss) -> Result<Option<u64>> 
 }
 
 impl Gpu {
-    /// Whether the formulas of the caller's in a network and a loss have WGSL that compiles.
+    /// Checks that the formulas of the caller's in a network and a loss have WGSL that compiles.
     ///
     /// # Errors
-    /// One has none, or the compiler's message.
+    /// A formula without WGSL, or with WGSL that does not compile.
     pub(super) async fn check_formulas(&self, network: &Network, loss: Option<Loss>) -> Result<()> {
         for (name, formula) in formulas(network, loss)? {
             let text = formula.trial_kernel();
@@ -67,7 +67,7 @@ pub(super) mod tests {
     use crate::engine::gpu::twins::adapters;
     use crate::loss_fn::LossFn;
 
-    /// A formula that is only written.
+    /// A formula whose WGSL matters alone.
     struct Written(String);
 
     impl ActivationFn for Written {
@@ -94,7 +94,7 @@ pub(super) mod tests {
         }
     }
 
-    /// An activation that declares names of the kernels' for other things.
+    /// An activation whose WGSL declares names that the kernels have, too.
     pub(in crate::engine::gpu) fn activation(factor: f32) -> Activation {
         Activation::custom(Written(format!(
             "const tile = {factor:?}; var<private> values: f32; struct Shape {{ main: f32 }}
@@ -104,7 +104,7 @@ pub(super) mod tests {
         )))
     }
 
-    /// The same of a loss.
+    /// A loss whose WGSL does the same.
     pub(in crate::engine::gpu) fn loss(factor: f32) -> Loss {
         Loss::custom(Written(format!(
             "const tile = {factor:?}; struct Shape {{ main: f32 }}

@@ -378,8 +378,8 @@ impl Backward {
     }
 }
 
-/// The way down through the layers, from the gradient with respect to the last weighted sums, which is in the
-/// first of `deltas`.
+/// The backward pass through the layers. It begins with the gradient with respect to the last weighted sums,
+/// which is in the first of `deltas`.
 struct Down<'a> {
     network: &'a Network,
     forward: &'a Forward,
@@ -387,15 +387,15 @@ struct Down<'a> {
     /// Gradients with respect to the weighted sums of a layer and of the one below it, by turns,
     /// `[rows, widest]`.
     deltas: [&'a wgpu::Buffer; 2],
-    /// Where the gradients of the parameters go, but for those of frozen layers, if they are wanted.
+    /// Receives the gradients of the parameters, if they are wanted, except those of frozen layers.
     gradient: Option<&'a wgpu::Buffer>,
-    /// Where the gradient of the first layer's inputs goes, `[rows, fan_in]`, if it is wanted.
+    /// Receives the gradient of the first layer's inputs, `[rows, fan_in]`, if it is wanted.
     first: Option<&'a wgpu::Buffer>,
 }
 
 impl Down<'_> {
-    /// Records the way of so many rows, as far down as it is needed. Gradients of parameters are added to
-    /// those that are there, or replace them.
+    /// Records the pass of `rows` samples, as far down as it is needed. The gradients of the parameters
+    /// replace those in the buffer, or are added to them if `accumulate`.
     async fn record(
         &self,
         recorder: &mut Recorder<'_>,

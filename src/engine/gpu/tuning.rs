@@ -83,8 +83,8 @@ pub(super) struct Trial<'a> {
     pub(super) source: &'a Source,
 }
 
-/// What a choice holds for: this device with this driver, these kernels, this network, this batch, and the
-/// formulas of the caller's, with which the kernels are compiled with checks and may take any time.
+/// What a choice is valid for: this device with this driver, these kernels, this network, this batch, and the
+/// formulas of the caller's, since the kernels with a formula may take any time.
 fn key(gpu: &Gpu, layout: &Layout, trial: &Trial) -> Result<String> {
     let (device, batch) = (gpu.info.description(), trial.batch);
     let formulas = match custom::fingerprint(trial.network, trial.loss)? {

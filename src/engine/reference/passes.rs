@@ -33,7 +33,7 @@ pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
     forward_with(network, inputs, None)
 }
 
-/// The same with [`dropout`](Layer::dropout) by these masks.
+/// [`forward`] with [`dropout`](Layer::dropout) by these masks.
 ///
 /// [`Layer::dropout`]: crate::Layer::dropout
 pub(super) fn forward_with(network: &Network, inputs: &[f64], masks: Option<Masks>) -> Trace {
@@ -119,8 +119,9 @@ pub fn input_gradient(network: &Network, trace: &Trace, output_gradient: Vec<f64
     backpropagate(network, trace, delta, Wanted::Inputs).1
 }
 
-/// The gradients with respect to the parameters and to the inputs, from that with respect to the outputs,
-/// `[batch, network.outputs()]`. Those that are not wanted are empty. Nothing is dropped.
+/// The gradients with respect to the parameters and to the inputs, `[batch, network.inputs()]`, from the
+/// gradient with respect to the outputs, `[batch, network.outputs()]`. The gradients that are not wanted are
+/// empty. Nothing is dropped.
 ///
 /// # Errors
 /// Lengths that do not fit the network or each other, a number that is not finite, an activation without a
@@ -140,7 +141,7 @@ pub fn gradients(
     Gradients::new(parameters, inputs.into_iter().map(|number| number as f32).collect())
 }
 
-/// The gradients with respect to the parameters and to the inputs, from that with respect to the last
+/// The gradients with respect to the parameters and to the inputs, from the gradient with respect to the last
 /// layer's weighted sums, `[batch, outputs]`.
 fn backpropagate(
     network: &Network,

@@ -121,8 +121,8 @@ impl Training {
         Ok(self.summary.ending)
     }
 
-    /// Blocking form of [`predict_async`](Self::predict_async): for the network as it is after the last step, not
-    /// that of the best epoch.
+    /// Blocking form of [`predict_async`](Self::predict_async), for the network as it is after the last step,
+    /// not that of the best epoch.
     ///
     /// # Errors
     /// As [`predict_async`](Self::predict_async).
@@ -130,8 +130,8 @@ impl Training {
         block_on(self.predict_async(inputs))
     }
 
-    /// Blocking form of [`evaluate_async`](Self::evaluate_async): for the network as it is after the last step, not
-    /// that of the best epoch.
+    /// Blocking form of [`evaluate_async`](Self::evaluate_async), for the network as it is after the last
+    /// step, not that of the best epoch.
     ///
     /// # Errors
     /// As [`evaluate_async`](Self::evaluate_async).
@@ -139,8 +139,8 @@ impl Training {
         block_on(self.evaluate_async(dataset))
     }
 
-    /// Blocking form of [`metrics_async`](Self::metrics_async): for the network as it is after the last step, not
-    /// that of the best epoch.
+    /// Blocking form of [`metrics_async`](Self::metrics_async), for the network as it is after the last step,
+    /// not that of the best epoch.
     ///
     /// # Errors
     /// As [`metrics_async`](Self::metrics_async).

@@ -60,8 +60,8 @@ impl Training {
     /// `[samples, inputs]`. The device computes them where it trains; nothing else is uploaded. See
     /// [`predict`](Self::predict) for an example.
     ///
-    /// They follow the course of the run, from step to step. Where early stopping keeps the best epoch,
-    /// [`network_async`](Self::network_async) gives the network of that epoch instead, as `fit` does.
+    /// Where early stopping keeps the best epoch, [`network_async`](Self::network_async) returns the network
+    /// of that epoch instead, as `fit` does.
     ///
     /// # Errors
     /// Inputs that are no whole samples, or a device that failed.
@@ -72,9 +72,9 @@ impl Training {
         Ok(outputs.into_iter().map(|output| output as f32).collect())
     }
 
-    /// The loss of the [trainer](crate::Trainer::loss) on `dataset`, for the network as it is after the last step, not
-    /// that of the best epoch (see [`predict_async`](Self::predict_async)). See [`evaluate`](Self::evaluate) for an
-    /// example.
+    /// The loss of the [trainer](crate::Trainer::loss) on `dataset`, for the network as it is after the last
+    /// step, not that of the best epoch (see [`predict_async`](Self::predict_async)). See
+    /// [`evaluate`](Self::evaluate) for an example.
     ///
     /// # Errors
     /// Samples that do not fit the network or the loss, or a device that failed.
@@ -83,8 +83,8 @@ impl Training {
         self.pipeline.evaluate_now(dataset, self.trainer.loss).await
     }
 
-    /// The `metrics` of `dataset` for the network as it is after the last step, not that of the best epoch (see
-    /// [`predict_async`](Self::predict_async)). See [`metrics`](Self::metrics) for an example.
+    /// The `metrics` of `dataset` for the network as it is after the last step, not that of the best epoch
+    /// (see [`predict_async`](Self::predict_async)). See [`metrics`](Self::metrics) for an example.
     ///
     /// # Errors
     /// As [`evaluate_async`](Self::evaluate_async).

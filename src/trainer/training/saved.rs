@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// A training run at some moment, with everything that it needs to continue, except for the samples.
 ///
-/// That is settings, parameters, the optimizer's state, and the losses so far, from which the schedule and the
-/// stopping rule resume.
+/// That is settings, parameters, the optimizer's state, and the losses so far, from which the schedule and
+/// the stopping rule resume.
 ///
 #[cfg_attr(feature = "safetensors", doc = "```")]
 #[cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
@@ -63,7 +63,7 @@ pub struct TrainingState {
     pub(crate) course: Course,
     /// How many samples there are, those to validate with among them.
     pub(crate) samples: usize,
-    /// How many of them validate; `None` in a file that does not say so.
+    /// How many of them validate; `None` in older files, which do not contain it.
     pub(crate) validating: Option<usize>,
     pub(crate) epoch: OpenEpoch,
     pub(crate) summary: Summary,
@@ -135,8 +135,8 @@ impl Training {
     /// [`resume`](Self::resume) for an example.
     ///
     /// # Errors
-    /// Another number of samples, to train on or to validate with, or other widths than the run was begun with, settings that
-    /// do not fit the state, or a device that failed.
+    /// Another number of samples to train on or to validate with, or other widths, than the run was begun
+    /// with; settings that do not fit the state; or a device that failed.
     pub async fn resume_async(
         engine: impl Into<Engine>,
         data: impl Into<TrainingData>,

@@ -123,8 +123,8 @@ impl Run {
         Gradients::new(parameters, gradient)
     }
 
-    /// Calls `work` for each thread, by its number, with its share of so many samples. Returns the results in
-    /// the order of the shares.
+    /// Calls `work` for each thread, with the number of the thread and its share of the samples. Returns the
+    /// results in the order of the shares.
     fn in_shares<T: Send>(
         &self,
         samples: usize,

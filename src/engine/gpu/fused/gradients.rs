@@ -21,7 +21,7 @@ fn rows(samples: usize) -> usize {
     samples.min(PREDICTED)
 }
 
-/// Whether the fused kernels can compute these gradients of a network: they have none of the inputs.
+/// Whether the fused kernels can compute these gradients of a network. They compute none of the inputs.
 pub(in crate::engine::gpu) fn fits(
     gpu: &Gpu,
     network: &Network,
@@ -31,8 +31,8 @@ pub(in crate::engine::gpu) fn fits(
     wanted == Wanted::Parameters && check(gpu, network, rows(samples)).is_ok()
 }
 
-/// The passes of `samples` samples, at least 1, through a network without dropout and frozen layers, with the
-/// parameters in a buffer in the order of the fused kernels, or else in one of its own.
+/// The passes of `samples` samples, at least 1, through a network without dropout and frozen layers. They
+/// read `parameters`, in the order of the fused kernels, or a buffer of their own.
 pub(in crate::engine::gpu) async fn gradients(
     gpu: &Arc<Gpu>,
     network: &Network,

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::gradients::Wanted;
 use crate::network::Network;
 
-/// The passes of `samples` samples, at least 1, through a network without dropout and frozen layers, with the
-/// parameters in a buffer in the network's flat order, or else in one of its own.
+/// The passes of `samples` samples, at least 1, through a network without dropout and frozen layers. They
+/// read `parameters`, in the network's flat order, or a buffer of their own.
 pub(in crate::engine::gpu) async fn gradients(
     gpu: &Gpu,
     network: &Network,
@@ -66,7 +66,7 @@ pub(in crate::engine::gpu) async fn gradients(
     Ok(Backpropagation::new(buffers, [wide_in, wide_out], count, None, parts))
 }
 
-/// Records a forward and a backward pass of so many rows.
+/// Records a forward and a backward pass of `rows` samples.
 async fn record(
     recorder: &mut Recorder<'_>,
     down: &Down<'_>,

@@ -21,7 +21,7 @@ impl GpuSession {
             return Gradients::of_no_sample(self.parameters, wanted);
         }
         let is_fused = self.places.is_some();
-        // What has another order of the parameters than the run is given a copy of them.
+        // Kernels that store the parameters in another order than the run receive a copy of them.
         let shares = !is_fused || fused::gradients::fits(&self.gpu, &self.network, samples, wanted);
         let known = self.learned.gradients.take();
         let known = known.filter(|(count, of, _)| (*count, *of) == (samples, wanted));

@@ -88,7 +88,7 @@ pub(super) fn gather_pixels_across_segments() {
         let batch = batch.min(dataset.len());
         let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
         let order = Permutation::new(dataset.len(), seed, 3);
-        let (places, colours) = reference::gather(&dataset, &order, first, batch);
+        let (places, colors) = reference::gather(&dataset, &order, first, batch);
         let words: Vec<f32> = pixels.words.iter().map(|word| f32::from_bits(*word)).collect();
         let (mut inputs, mut targets) =
             (vec![f32::NAN; 2 * batch], vec![f32::NAN; channels * batch]);
@@ -118,7 +118,7 @@ pub(super) fn gather_pixels_across_segments() {
             targets.clone_from(&got[2]);
         }
         assert_near("places", &inputs, &places, &vec![2.0; places.len()], 2.0);
-        assert_near("channels", &targets, &colours, &vec![1.0; colours.len()], 4.0);
+        assert_near("channels", &targets, &colors, &vec![1.0; colors.len()], 4.0);
     });
 }
 
