@@ -287,17 +287,21 @@ impl Training {
     /// # Errors
     /// A device that failed.
     pub async fn parameters_async(&mut self) -> Result<Vec<f64>> {
-        let mut parameters = if let Some(best) = self.judge.best() {
-            best.parameters.clone()
-        } else {
-            self.catch_up().await?;
-            self.pipeline.parameters().await?
-        };
-        // Engines round parameters to f32, and these do not change.
+        if let Some(best) = self.judge.best() {
+            return Ok(best.parameters.clone());
+        }
+        self.catch_up().await?;
+        let parameters = self.pipeline.parameters().await?;
+        Ok(self.with_frozen(parameters))
+    }
+
+    /// These parameters with those of frozen layers as they were at the beginning. The engine rounds them to f32,
+    /// although training does not change them.
+    fn with_frozen(&self, mut parameters: Vec<f64>) -> Vec<f64> {
         for place in self.network.frozen() {
             parameters[place.clone()].copy_from_slice(&self.network.parameters()[place]);
         }
-        Ok(parameters)
+        parameters
     }
 
     /// The network with the parameters learned so far; see [`parameters_async`](Self::parameters_async). See
@@ -532,7 +536,7 @@ impl Training {
         };
         if self.judge.is_best(loss) {
             let parameters = self.pipeline.latest_parameters().await?;
-            self.network.set_parameters(&parameters)?;
+            self.network.set_parameters(&self.with_frozen(parameters))?;
         }
         Ok(Validation { loss: Some(loss), metrics })
     }
