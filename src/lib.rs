@@ -48,6 +48,8 @@
     allow(clippy::arc_with_non_send_sync, reason = "a browser's device stays on its thread")
 )]
 
+#[cfg(test)]
+mod accuracy;
 pub mod activation;
 mod activation_fn;
 mod any_number;

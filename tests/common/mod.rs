@@ -1,5 +1,9 @@
 //! The engines and helpers that the integration tests share.
 
+#[allow(dead_code, reason = "not every test needs all of it")]
+#[path = "../../src/accuracy.rs"]
+pub mod accuracy;
+
 use impasto::cpu::CpuEngine;
 use impasto::gpu::{self, GpuEngine, Kernels};
 use impasto::reference::ReferenceEngine;

@@ -5,12 +5,7 @@ use impasto::{Activation, Dataset, Engine, Loss, Network, Optimizer, Summary, Tr
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// The unit of f32.
-pub const F32: f64 = f32::EPSILON as f64;
-
-/// Units granted for the few operations around a sum: rounding its operands, the bias, an
-/// activation, the update.
-pub const FEW: f64 = 16.0;
+pub use crate::common::accuracy::{EPSILON as F32, FEW};
 
 /// How far parameters, outputs and losses may be from the reference's after `steps` steps.
 ///

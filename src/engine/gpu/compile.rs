@@ -42,6 +42,8 @@ impl Kernel {
         let reads_step = source.reads_step();
         let has_shape = source.argument_bytes > 0;
         let text = source.text(key);
+        #[cfg(test)]
+        let text = lock(&gpu.rewrites).as_ref().map_or(text.clone(), |rewrite| rewrite(&text));
         let shape = has_shape.then_some((0, storage(Access::Read)));
         // A template may leave out its last binding.
         let declared = |binding: usize| text.contains(&format!("@binding({binding})"));

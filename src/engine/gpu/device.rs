@@ -73,11 +73,18 @@ pub(super) struct Gpu {
     /// Which kernels a test has the driver refuse.
     #[cfg(test)]
     pub(super) refuses: Mutex<Option<Refuses>>,
+    /// What a test makes of the texts of kernels before they are compiled.
+    #[cfg(test)]
+    pub(super) rewrites: Mutex<Option<Rewrites>>,
 }
 
 /// Whether a test has the driver refuse a kernel.
 #[cfg(test)]
 pub(super) type Refuses = Box<dyn Fn(&KernelKey) -> bool + Send>;
+
+/// What a test makes of the text of a kernel.
+#[cfg(test)]
+pub(super) type Rewrites = Box<dyn Fn(&str) -> String + Send>;
 
 /// The most compiled kernels, and the most networks with found shapes, that an engine remembers. A
 /// search tries about ten kernels, and a network trains and predicts with three or four.
@@ -171,6 +178,8 @@ impl Gpu {
             notes: Mutex::default(),
             #[cfg(test)]
             refuses: Mutex::default(),
+            #[cfg(test)]
+            rewrites: Mutex::default(),
             device,
         })
     }

@@ -1,12 +1,13 @@
 //! Tests of every kernel against its twin in the reference, on every adapter.
 //!
-//! Tolerances are derived, not tuned: an f32 operation is off by at most half a unit ε = 2⁻²³ of
-//! its result, so a sum of n terms is off by at most about n·ε times the sum of their sizes. The
-//! twin computes that sum of sizes with the value. Transcendental functions are granted a few ε of
-//! their result, which WGSL promises for `exp`, `log` and division.
+//! Tolerances are derived, not tuned, from the accuracy that WGSL promises (`src/accuracy.rs`): a sum or a
+//! product is off by at most ε = 2⁻²³ of its result, so a sum of n terms is off by at most about n·ε
+//! times the sum of their sizes. The twin computes that sum of sizes with the value. Formulas are granted
+//! [`FEW`] ε of their result, and what their operands change when they are rounded.
 
 mod formulas;
 mod fused;
+mod inaccurate;
 mod optimizers;
 mod samples;
 mod sums;
@@ -18,6 +19,7 @@ use super::kernels::{KernelKey, SOURCES};
 use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
 use super::step::StepData;
+use crate::accuracy::{EPSILON, FEW};
 use crate::dataset::{Dataset, Samples};
 use crate::device::Api;
 use crate::encoding::Encoding;
@@ -30,13 +32,6 @@ use rand::{RngExt, SeedableRng};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The unit of f32.
-const EPSILON: f64 = f32::EPSILON as f64;
-
-/// Units granted for the few operations around a sum: scaling, one transcendental function, a
-/// division.
-const FEW: f64 = 16.0;
 
 /// Sizes that meet every edge of a tile or a workgroup: 1, primes, one more than a power of two.
 const SIZES: [usize; 12] = [1, 2, 3, 7, 8, 9, 31, 33, 100, 127, 129, 257];
@@ -56,7 +51,14 @@ pub(super) fn adapters() -> Vec<Arc<Gpu>> {
     }
     found
         .into_iter()
-        .map(|candidate| Arc::new(pollster::block_on(Gpu::open(candidate)).expect("opens")))
+        .map(|candidate| {
+            let gpu = pollster::block_on(Gpu::open(candidate)).expect("opens");
+            if let Some(errors) = inaccurate::errors() {
+                let rewrite = move |text: &str| errors.made_in(text);
+                *gpu.rewrites.lock().expect("unlocked") = Some(Box::new(rewrite));
+            }
+            Arc::new(gpu)
+        })
         .collect()
 }
 
@@ -131,8 +133,10 @@ fn sizes_of(values: &[f32]) -> Vec<f64> {
 fn on_random_shapes(check: impl Fn(&Arc<Gpu>, usize, usize, usize, u64)) {
     for gpu in adapters() {
         let size = proptest::sample::select(&SIZES[..]);
+        // An inaccurate driver needs no size of its own.
+        let cases = if inaccurate::errors().is_some() { 4 } else { 24 };
         let mut runner =
-            TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+            TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
         let shapes = (size.clone(), size.clone(), size, any::<u64>());
         runner
             .run(&shapes, |(m, k, n, seed)| {
@@ -352,8 +356,13 @@ twins! {
     biases: bias_add_and_bias_gradient plays ["bias_add", "bias_gradient"];
     activations: formulas::activations_and_their_gradients plays
         ["activation", "activation_with_slopes", "activation_gradient"];
+    inaccurate_activations: formulas::activations_on_inaccurate_drivers plays
+        ["activation", "activation_with_slopes", "activation_gradient"];
     dropout: formulas::dropout_of_outputs_and_slopes plays ["dropout"];
     softmax: formulas::softmax_and_its_gradient plays ["softmax", "softmax_gradient"];
+    inaccurate_softmax: formulas::softmax_on_inaccurate_drivers plays
+        ["softmax", "softmax_gradient"];
+    inaccurate_losses: formulas::losses_on_inaccurate_drivers plays ["loss"];
     losses: formulas::losses_and_their_gradients plays ["loss"];
     extreme_logits: formulas::cross_entropies_stay_finite_at_extreme_logits plays ["loss"];
     infinite_losses: formulas::losses_show_what_is_not_finite plays ["loss"];
@@ -362,6 +371,9 @@ twins! {
     long_sums: sums::long_sums_go_in_blocks plays ["bias_gradient", "matmul_tn", "loss_sum"];
     optimizers: optimizers::every_optimizer_updates_as_its_twin plays ["update"];
     wrappers: optimizers::what_surrounds_an_optimizer_does_as_its_twin plays
+        ["gradient_norms", "update"];
+    inaccurate_optimizers: optimizers::optimizers_on_inaccurate_drivers plays ["update"];
+    inaccurate_wrappers: optimizers::wrappers_on_inaccurate_drivers plays
         ["gradient_norms", "update"];
     infinite_updates: optimizers::optimizers_note_what_is_not_finite_and_stop_after_it plays
         ["update"];

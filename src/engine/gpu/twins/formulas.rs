@@ -1,5 +1,6 @@
 //! Tests of the activations and losses against their twins.
 
+use super::inaccurate::on_inaccurate_drivers;
 use super::*;
 use crate::activation::tests::variants as activations;
 use crate::activation::{Backward, rounding};
@@ -254,4 +255,16 @@ pub(super) fn losses_show_what_is_not_finite() {
             assert!(got[2].iter().all(|loss| !loss.is_finite()), "{loss}: {:?}", got[2]);
         }
     }
+}
+
+pub(super) fn activations_on_inaccurate_drivers() {
+    on_inaccurate_drivers(activations_and_their_gradients);
+}
+
+pub(super) fn softmax_on_inaccurate_drivers() {
+    on_inaccurate_drivers(softmax_and_its_gradient);
+}
+
+pub(super) fn losses_on_inaccurate_drivers() {
+    on_inaccurate_drivers(losses_and_their_gradients);
 }

@@ -1,5 +1,6 @@
 //! Tests of the optimizers against their twins.
 
+use super::inaccurate::on_inaccurate_drivers;
 use super::*;
 use crate::engine::gpu::update::{Norms, Update, pieces};
 use crate::engine::reference::Surrounded;
@@ -250,4 +251,12 @@ pub(super) fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
             }
         }
     }
+}
+
+pub(super) fn optimizers_on_inaccurate_drivers() {
+    on_inaccurate_drivers(every_optimizer_updates_as_its_twin);
+}
+
+pub(super) fn wrappers_on_inaccurate_drivers() {
+    on_inaccurate_drivers(what_surrounds_an_optimizer_does_as_its_twin);
 }
