@@ -1,7 +1,7 @@
 // One update of every parameter: g ← Σₛ gradient[s] + l2·w, then the optimizer's formula,
 // `updated` of optimizers/NAME.wgsl.      Twin: reference::update
 // gradient is [slices, count], parameters and previous are [count], state is [STATES, count]. One
-// invocation for a few parameters.
+// invocation for one parameter or a few.
 // status holds the first steps whose loss (0) or update (1) was not finite: after them nothing is
 // updated, so that previous then has the parameters from before that update.
 @if surrounded
@@ -44,7 +44,7 @@ fn main(
     let square = whole_square();
     let factor = clip_factor(square);
 @end
-    // A few parameters an invocation, far apart: the constants are read once for all of them.
+    // Several parameters of an invocation are far apart: the constants are read once for all of them.
     let stride = workgroups.x * workgroups.y * 256u;
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
 @if gathers
@@ -60,8 +60,7 @@ fn main(
 @if surrounded
         var g = gradient_at(i);
 @else
-        var g = 0.0;
-        for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
+        var g = batch_gradient_at(i);
 @end
 @end
 @if clips_norm

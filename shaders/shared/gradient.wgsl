@@ -1,10 +1,4 @@
-// The gradient of parameter i in this batch: the slices added.
-fn batch_gradient_at(i: u32) -> f32 {
-    var g = 0.0;
-    for (var slice = 0u; slice < shape.slices; slice++) { g += gradient[slice * shape.count + i]; }
-    return g;
-}
-
+// The gradient that an update takes, gathered and clipped, and the squared norms of a gradient.
 @if gathers
 // The gradient of parameter i in this batch and in those gathered before.      Twin: reference::gather_gradients
 fn gathered_at(i: u32) -> f32 {

@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes};
 use super::specialise::{self, Purpose, Samples};
-use super::update::{self, UPDATED, Update};
+use super::update::{self, Update};
 use crate::engine::{Output, Plan};
 use crate::error::Result;
 use crate::network::Network;
@@ -42,9 +42,12 @@ pub struct Dispatch {
     pub trips: Vec<Vec<f64>>,
 }
 
-/// The fused kernels of a training step on a GPU with WebGPU's default limits: every pair of shapes
-/// that is tried on one, the first being what is taken unmeasured. Each comes as the dispatches of a
-/// step, in their order.
+/// The slices of a gradient for which the kernels of other optimizers are listed.
+const SLICES: usize = 16;
+
+/// The fused kernels of a training step on a GPU with workgroups of up to 1,024 invocations and 32 KiB of
+/// memory: every pair of shapes that is tried on one, the first being what is taken unmeasured. Each comes
+/// as the dispatches of a step, in their order.
 ///
 /// # Errors
 /// A network that the fused kernels cannot take.
@@ -66,7 +69,7 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
     let purpose = Purpose::Prediction(Output::Activated);
     let prediction = fused::pass_kernel(network, PREDICTED, shape, Samples::TABLE, purpose)?;
     let name = format!("fused_step, predicting, {shape}");
-    let updates = Optimizer::ALL.iter().map(|optimizer| Update::plain(*optimizer).key());
+    let updates = Optimizer::ALL.iter().map(|optimizer| Update::plain(*optimizer).key(SLICES));
     let general = kernels::general()
         .chain(updates)
         .map(|key| key.map(|key| listing(key.to_string(), key, None)));
@@ -123,18 +126,22 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> 
     let pieces = update::pieces(&layout.segments(), &[]);
     let sizes = pieces.iter().map(|[first, end, ..]| f64::from(end - first));
     let piece = sizes.sum::<f64>() / pieces.len() as f64;
-    let calls = update::calls(Update::of(plan), layout.parameters(), slices, pieces.len())?;
+    let parameters = layout.parameters();
+    let updated = update::updated(false, parameters);
+    let calls = update::calls(Update::of(plan), [parameters, updated], slices, pieces.len())?;
+    // The loop over slices takes four a turn.
+    let turns = (slices / 4) as f64;
     listings.extend(calls.norms.into_iter().map(|(key, work)| {
-        let trips = vec![vec![(piece / 256.0).max(1.0), slices as f64]];
+        let trips = vec![vec![(piece / 256.0).max(1.0), turns]];
         listing(key.to_string(), key, Some(dispatch(work, trips)))
     }));
     let (key, work) = calls.update;
-    let trips = vec![vec![UPDATED as f64, slices as f64]];
+    let trips = vec![vec![updated as f64, turns]];
     listings.push(listing(key.to_string(), key, Some(dispatch(work, trips))));
     Ok(listings)
 }
 
-/// A dispatch as it is recorded on a GPU with WebGPU's default limits.
+/// A dispatch as it is recorded on a GPU with WebGPU's default limit of workgroups.
 fn dispatch(work: Work, trips: Vec<Vec<f64>>) -> Dispatch {
     let most = wgpu::Limits::default().max_compute_workgroups_per_dimension as usize;
     let [x, y] = work.grid.workgroups(most);

@@ -156,6 +156,11 @@ impl<'a> Recorder<'a> {
         Self { gpu, calls: Vec::new(), arguments: Vec::new() }
     }
 
+    /// Whether the calls are for a device that computes on the CPU.
+    pub(super) fn is_for_software(&self) -> bool {
+        self.gpu.abilities.software
+    }
+
     /// Adds a call of a kernel with these arguments; `buffers` are its storage buffers, in the order of
     /// their bindings.
     ///

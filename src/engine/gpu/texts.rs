@@ -158,13 +158,14 @@ fn updates() -> Vec<Result<KernelKey>> {
             let some = Wrapper::ALL.iter().enumerate().filter(is_in).map(|(_, wrapper)| *wrapper);
             let wrappers = Wrappers::new(some).expect("all different");
             let update = Update { optimizer, wrappers, frozen: &[0..7, 20..21] };
-            keys.push(update.key());
-            keys.extend(update.norms().map(|norms| update.norms_key(norms)));
+            let slices = 1 + set % 2;
+            keys.push(update.key(slices));
+            keys.extend(update.norms().map(|norms| update.norms_key(norms, slices)));
         }
     }
     let clipped = Wrappers::new(["clip-norm".parse().expect("a wrapper")]).expect("one");
     let update = Update { wrappers: clipped, ..Update::plain(Optimizer::SGD) };
-    keys.extend([Norms::Whole, Norms::Given].map(|norms| update.norms_key(norms)));
+    keys.extend([Norms::Whole, Norms::Given].map(|norms| update.norms_key(norms, 2)));
     keys
 }
 

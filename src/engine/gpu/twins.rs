@@ -375,6 +375,7 @@ twins! {
     inaccurate_optimizers: optimizers::optimizers_on_inaccurate_drivers plays ["update"];
     inaccurate_wrappers: optimizers::wrappers_on_inaccurate_drivers plays
         ["gradient_norms", "update"];
+    slices: optimizers::slices_are_added_in_their_order plays ["update"];
     infinite_updates: optimizers::optimizers_note_what_is_not_finite_and_stop_after_it plays
         ["update"];
     no_leap: optimizers::no_gradient_and_no_epsilon_make_a_parameter_leap plays ["update"];

@@ -11,8 +11,17 @@ use crate::template::{self, Values};
 use crate::wrappers::Wrappers;
 use std::ops::Range;
 
-/// Parameters that an invocation of an optimizer's kernel updates.
-pub(super) const UPDATED: usize = 4;
+/// The most parameters that an invocation of an optimizer's kernel updates.
+const MOST_UPDATED: usize = 4;
+
+/// Invocations that a large GPU runs at once: with fewer, some of it would be idle.
+const FILLING: usize = 1 << 18;
+
+/// How many of `count` parameters an invocation updates: on a GPU few, so that there are invocations for
+/// all of it.
+pub(super) fn updated(software: bool, count: usize) -> usize {
+    if software { MOST_UPDATED } else { count.div_ceil(FILLING).clamp(1, MOST_UPDATED) }
+}
 
 /// The most parameters of a piece, whose norm a workgroup computes.
 const PIECE: usize = 1 << 16;
@@ -57,7 +66,7 @@ impl Update<'_> {
     }
 
     /// The templates, each with its name, filled in and put one behind the other.
-    fn fill(self, texts: &[(&str, &str)], norms: Option<Norms>) -> Result<String> {
+    fn fill(self, texts: &[(&str, &str)], slices: usize, norms: Option<Norms>) -> Result<String> {
         let Self { optimizer, wrappers, frozen } = self;
         let square = optimizer.square().is_some();
         let values = Values {
@@ -71,6 +80,7 @@ impl Update<'_> {
                 ("follows", wrappers.lookahead.is_some()),
                 ("averages", wrappers.ema.is_some()),
                 ("frozen", !frozen.is_empty()),
+                ("sliced", slices > 1),
                 ("given", norms == Some(Norms::Given)),
             ],
             ..Values::default()
@@ -96,8 +106,8 @@ impl Update<'_> {
         format!("fn is_frozen(i: u32) -> bool {{ return {}; }}\n", ranges.join(" || "))
     }
 
-    /// The kernel that updates the parameters.
-    pub(super) fn key(self) -> Result<KernelKey> {
+    /// The kernel that updates the parameters by a gradient in so many slices.
+    pub(super) fn key(self, slices: usize) -> Result<KernelKey> {
         let Self { optimizer, wrappers, .. } = self;
         let vectors = wrappers.vectors();
         let surrounded = optimizer.square().is_some() || !wrappers.is_empty();
@@ -111,27 +121,33 @@ impl Update<'_> {
         let text = self.fill(
             &[
                 (optimizer.name(), &formula.concat()),
+                ("shared/slices", SLICES),
                 ("shared/gradient", if surrounded { GRADIENT } else { "" }),
                 ("update", KernelKey::file("update")),
             ],
+            slices,
             None,
         )?;
         Ok(KernelKey::filled("update", optimizer.name(), text))
     }
 
-    /// The kernel that computes norms of the gradient.
-    pub(super) fn norms_key(self, norms: Norms) -> Result<KernelKey> {
+    /// The kernel that computes norms of a gradient in so many slices.
+    pub(super) fn norms_key(self, norms: Norms, slices: usize) -> Result<KernelKey> {
         let file = "gradient_norms";
         let gathered = self.place("GATHERED", self.wrappers.vectors().gathered);
         let texts = [
             ("wrappers", gathered.as_str()),
+            ("shared/slices", SLICES),
             ("shared/gradient", GRADIENT),
             (file, KernelKey::file(file)),
         ];
         let name = if norms == Norms::Whole { "whole" } else { "given" };
-        Ok(KernelKey::filled(file, name, self.fill(&texts, Some(norms))?))
+        Ok(KernelKey::filled(file, name, self.fill(&texts, slices, Some(norms))?))
     }
 }
+
+/// The sum over the slices of a gradient.
+const SLICES: &str = include_str!("../../../shaders/shared/slices.wgsl");
 
 /// The gradient of a parameter, and what is computed from norms.
 const GRADIENT: &str = include_str!("../../../shaders/shared/gradient.wgsl");
@@ -187,23 +203,23 @@ pub(super) struct Calls {
     pub(super) update: (KernelKey, Work),
 }
 
-/// The kernels of an update of `count` parameters by a gradient in so many slices, with norms in so many
-/// pieces.
+/// The kernels of an update of `count` parameters, some an invocation, by a gradient in so many slices,
+/// with norms in so many pieces.
 pub(super) fn calls(
     update: Update<'_>,
-    count: usize,
+    [count, updated]: [usize; 2],
     slices: usize,
     pieces: usize,
 ) -> Result<Calls> {
     let numbers = (slices + 1) * count;
     let grid = Grid::Workgroups(pieces, 1);
     let norms = Work::new(grid, (numbers + 2 * count) as f64, numbers as f64);
-    let norms = update.norms().map(|of| Ok((update.norms_key(of)?, norms)));
+    let norms = update.norms().map(|of| Ok((update.norms_key(of, slices)?, norms)));
     // About ten operations, parameters, their copy and the state, read and written.
     let (operations, numbers) = ((slices + 10) * count, (slices + 7) * count);
-    let grid = Grid::Elements(count.div_ceil(UPDATED));
+    let grid = Grid::Elements(count.div_ceil(updated));
     let work = Work::new(grid, operations as f64, numbers as f64);
-    Ok(Calls { norms: norms.collect::<Result<_>>()?, update: (update.key()?, work) })
+    Ok(Calls { norms: norms.collect::<Result<_>>()?, update: (update.key(slices)?, work) })
 }
 
 /// Records an update, and before it the norms that it needs.
@@ -218,7 +234,8 @@ pub(super) async fn record(
     let arguments =
         arguments::Update { count: count as u32, slices: slices as u32, pieces: pieces as u32 };
     let mut buffers = vec![gradient, parameters, states, previous, status];
-    let calls = calls(update, count, slices, pieces)?;
+    let updated = updated(recorder.is_for_software(), count);
+    let calls = calls(update, [count, updated], slices, pieces)?;
     if let Some((norms, _)) = norms {
         for (key, work) in calls.norms {
             let mut operands = vec![gradient, parameters, norms];

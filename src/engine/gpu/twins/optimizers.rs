@@ -94,10 +94,14 @@ pub(super) fn what_surrounds_an_optimizer_does_as_its_twin() {
 fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
     let Update { optimizer, wrappers, .. } = kernels;
     let parameters = random(seed + 1, count);
-    // In two parts, to be added up.
-    let gradient = random(seed, 2 * count);
-    let (one, other) = gradient.split_at(count);
-    let g: Vec<f64> = double(one).iter().zip(double(other)).map(|(a, b)| a + b).collect();
+    // In parts, to be added up. So many have sums of about the same size as two, few of them near 0.
+    let slices = (seed % 9 + 1) as usize;
+    let part = (2.0 / slices as f32).sqrt();
+    let gradient: Vec<f32> = random(seed, slices * count).into_iter().map(|g| g * part).collect();
+    let mut g = vec![0.0; count];
+    for slice in gradient.chunks(count) {
+        g.iter_mut().zip(slice).for_each(|(sum, part)| *sum += f64::from(*part));
+    }
     let status = [f32::from_bits(u32::MAX); 2];
     let previous = vec![f32::NAN; count];
     let (rate, l2, segments) = (0.125, 0.25, segments(count));
@@ -130,8 +134,11 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
         let step = surrounded(&numbers, update_step(number as u32, optimizer, rate, l2));
         let mut norms: Vec<f32> =
             pieces(&segments, &[]).concat().into_iter().map(f32::from_bits).collect();
-        let arguments =
-            arguments::Update { count: count as u32, slices: 2, pieces: segments.len() as u32 };
+        let arguments = arguments::Update {
+            count: count as u32,
+            slices: slices as u32,
+            pieces: segments.len() as u32,
+        };
         let mut given = g.clone();
         if let Some(place) = wrappers.vectors().gathered {
             let place = (optimizer.states() + place) * count;
@@ -144,7 +151,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
             let got = run(
                 gpu,
                 Case {
-                    key: kernels.norms_key(of).expect("a template"),
+                    key: kernels.norms_key(of, slices).expect("a template"),
                     arguments,
                     buffers,
                     grid: Grid::Workgroups(segments.len(), 1),
@@ -170,7 +177,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
             buffers.push(&norms);
         }
         let grid = Grid::Elements(count);
-        let key = kernels.key().expect("a template");
+        let key = kernels.key(slices).expect("a template");
         let got = run(gpu, Case { key, arguments, buffers, grid, step: Some(step) });
         let sizes = conditioned(&after, &nudged.1, LEAST);
         assert_near(&format!("state of {what}"), &got[2], &after, &sizes, FEW);
@@ -203,7 +210,7 @@ pub(super) fn optimizers_note_what_is_not_finite_and_stop_after_it() {
         let sgd = |gradient: [f32; 3], status: [u32; 2], number| {
             let status = status.map(f32::from_bits);
             let case = Case {
-                key: Update::plain(Optimizer::SGD).key().expect("a template"),
+                key: Update::plain(Optimizer::SGD).key(1).expect("a template"),
                 arguments: arguments::Update { count: 3, slices: 1, pieces: 0 },
                 buffers: vec![&gradient, &before, &[0.0; 3], &[0.0; 3], &status],
                 grid: Grid::Elements(3),
@@ -236,7 +243,7 @@ pub(super) fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
                 for number in 1..=10 {
                     let status = [f32::from_bits(u32::MAX); 2];
                     let case = Case {
-                        key: Update::plain(adam).key().expect("a template"),
+                        key: Update::plain(adam).key(1).expect("a template"),
                         arguments: arguments::Update { count: 1, slices: 1, pieces: 0 },
                         buffers: vec![&g, &w, &states, &[0.0], &status],
                         grid: Grid::Elements(1),
@@ -248,6 +255,37 @@ pub(super) fn no_gradient_and_no_epsilon_make_a_parameter_leap() {
                 // Ten steps of at most the learning rate each.
                 let moved = (w[0] - 0.5).abs();
                 assert!(moved < 0.101, "gradient {gradient}, ε {epsilon}: moved by {moved}");
+            }
+        }
+    }
+}
+
+/// Four slices are read at a time, but added one after the other.
+pub(super) fn slices_are_added_in_their_order() {
+    const COUNT: usize = 300;
+    for gpu in adapters() {
+        for slices in (1..=9).chain([16, 39, 64, 67]) {
+            let gradient = random(slices as u64, slices * COUNT);
+            let expected: Vec<f32> = (0..COUNT)
+                .map(|i| gradient.iter().skip(i).step_by(COUNT).fold(0.0, |sum, g| sum + g))
+                .collect();
+            let zeros = vec![0.0; COUNT];
+            let status = [f32::from_bits(u32::MAX); 2];
+            // One parameter an invocation, and several.
+            for invocations in [COUNT, COUNT / 4] {
+                let case = Case {
+                    key: Update::plain(Optimizer::SGD).key(slices).expect("a template"),
+                    arguments: arguments::Update {
+                        count: COUNT as u32,
+                        slices: slices as u32,
+                        pieces: 0,
+                    },
+                    buffers: vec![&gradient, &zeros, &zeros, &zeros, &status],
+                    grid: Grid::Elements(invocations),
+                    step: Some(update_step(1, Optimizer::SGD, 1.0, 0.0)),
+                };
+                let got: Vec<f32> = run(&gpu, case)[1].iter().map(|w| -w).collect();
+                assert_eq!(got, expected, "{slices} slices on {}", gpu.info);
             }
         }
     }
