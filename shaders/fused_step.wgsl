@@ -262,8 +262,20 @@ fn main(
         var at = weights / 4u;
         for (var k = 0u; k < depth; k += AT_ONCE) {
             @each v r: let x_${v}_${r} = ${inputs};
+@if crowded
+            // Each parameter is read just before its products: a register less to hold it until then.
+            @each q: let w_0_${q} = parameters[at + ${q}u];
+            @each r q: sum_${r}_${q} += x_0_${r}[0] * w_0_${q};
+            @each q: let w_1_${q} = parameters[at + stride + ${q}u];
+            @each r q: sum_${r}_${q} += x_0_${r}[1] * w_1_${q};
+            @each q: let w_2_${q} = parameters[at + 2u * stride + ${q}u];
+            @each r q: sum_${r}_${q} += x_0_${r}[2] * w_2_${q};
+            @each q: let w_3_${q} = parameters[at + 3u * stride + ${q}u];
+            @each r q: sum_${r}_${q} += x_0_${r}[3] * w_3_${q};
+@else
             @each v u q: let w_${v}_${u}_${q} = parameters[at + (4u * ${v}u + ${u}u) * stride + ${q}u];
             @each v u r q: sum_${r}_${q} += x_${v}_${r}[${u}] * w_${v}_${u}_${q};
+@end
             at += AT_ONCE * stride;
         }
 @end
@@ -279,11 +291,14 @@ fn main(
 @end
 
 @if computes_loss
+@if !cooperative
     var loss = 0.0;
+@end
     for (var row = local; row < TILE; row += WORKGROUP) {
         let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));
+@if !cooperative
         if first_row + row < count { loss += row_loss; }
-@if cooperative
+@else
         row_losses[row] = select(0.0, row_loss, first_row + row < count);
 @if training
         for (var j = 0u; j < pitch_of(LAYERS); j++) {
@@ -293,12 +308,16 @@ fn main(
 @end
     }
 @if cooperative
-    workgroupBarrier();
-    if local == 0u {
-        loss = 0.0;
-        for (var row = 0u; row < TILE; row++) { loss += row_losses[row]; }
-        losses[workgroup.x] = loss;
+    // The losses of the tile meet in a tree, in the same order on every run.
+    for (var rows = TILE; rows > 1u; rows = (rows + 1u) / 2u) {
+        let half = (rows + 1u) / 2u;
+        workgroupBarrier();
+        for (var row = local; row + half < rows; row += WORKGROUP) {
+            row_losses[row] += row_losses[row + half];
+        }
     }
+    workgroupBarrier();
+    if local == 0u { losses[workgroup.x] = row_losses[0]; }
 @else
     losses[workgroup.x * LANES + lane] = loss;
 @end
@@ -328,8 +347,15 @@ fn main(
         var at = weights / 4u;
         for (var k = 0u; k < depth; k += AT_ONCE) {
             @each v r: let x_${v}_${r} = ${deltas};
+@if crowded
+            @each i: let left_${i} = parameters[at + ${i}u * stride];
+            @each u r: sum_${r}_0 += x_0_${r}[${u}] * vec4<f32>(left_0[${u}], left_1[${u}], left_2[${u}], left_3[${u}]);
+            @each i: let right_${i} = parameters[at + (4u + ${i}u) * stride];
+            @each u r: sum_${r}_1 += x_0_${r}[${u}] * vec4<f32>(right_0[${u}], right_1[${u}], right_2[${u}], right_3[${u}]);
+@else
             @each v q i: let w_${v}_${q}_${i} = parameters[at + (4u * ${q}u + ${i}u) * stride + ${v}u];
             @each v u r q: sum_${r}_${q} += x_${v}_${r}[${u}] * vec4<f32>(w_${v}_${q}_0[${u}], w_${v}_${q}_1[${u}], w_${v}_${q}_2[${u}], w_${v}_${q}_3[${u}]);
+@end
             at += AT_ONCE / 4u;
         }
 @end

@@ -28,6 +28,8 @@ mod learned;
 mod listing;
 mod lock;
 mod lowering;
+mod measuring;
+mod pass_buffers;
 mod pipelines;
 mod prediction;
 mod predictor;

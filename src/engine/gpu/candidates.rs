@@ -9,9 +9,12 @@ use super::turns;
 /// no room for any.
 pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> {
     let limits = &abilities.limits;
+    let invocations = limits
+        .max_compute_invocations_per_workgroup
+        .min(limits.max_compute_workgroup_size_x)
+        .min(MOST_INVOCATIONS);
     let fits = |shape: &Shape| {
-        shape.workgroup() <= limits.max_compute_invocations_per_workgroup
-            && shape.workgroup() <= limits.max_compute_workgroup_size_x
+        shape.workgroup() <= invocations
             && memory(*shape, layout) <= limits.max_compute_workgroup_storage_size as usize
     };
     let widest = layout.widest() as u32;
@@ -51,11 +54,13 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
             tried.sort_by_key(|(lanes, rows, columns)| (columns * lanes * rows, *rows));
         }
         tried
+            .into_iter()
+            // Many sums for each number that is read; then whole warps of 32, whatever the width is.
+            .chain([(8, 8, 8), (32, 1, 8), (32, 2, 8), (16, 1, 4), (16, 2, 4)])
             .map(|(lanes, rows, columns)| {
                 let groups = widest.div_ceil(columns).max(2);
                 Shape { lanes, groups, rows, columns, broadcast: 0 }
             })
-            .into_iter()
             // Where workgroups have little memory or few invocations.
             .chain([Shape { lanes: 32, groups: 1, rows: 1, columns: 16, broadcast: 0 }])
             .collect()
@@ -71,24 +76,32 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
         };
         tried.map(|(rows, columns)| Shape { lanes, groups: 1, rows, columns, broadcast }).to_vec()
     } else {
-        [(13, 8, 8), (26, 4, 8), (16, 4, 8)]
+        // The last two are whole warps of 32. At least two groups share the sum of the losses.
+        [(13, 8, 8), (26, 4, 8), (16, 4, 8), (32, 4, 8), (16, 8, 8)]
             .map(|(lanes, rows, columns)| {
-                let groups = widest.div_ceil(columns).clamp(1, 256 / lanes);
+                let groups = widest.div_ceil(columns).clamp(2, (invocations / lanes).max(2));
+                let groups = if lanes == 16 { groups.next_multiple_of(2) } else { groups };
                 Shape { lanes, groups, rows, columns, broadcast: 0 }
             })
             .to_vec()
     };
-    let slice = slice(abilities, layout.rows);
-    let pair = |step: Shape, gradients: Shape| Shapes { step, gradients, slice };
-    let ends =
-        |step: &Shape| turns::of_fused(layout, &pair(*step, gradients[0])) <= abilities.most_turns;
+    let slices = slices(abilities, layout);
+    let (gradient, slice) = (gradients[0], slices[0]);
+    let usual = |step: Shape| Shapes { step, gradients: gradient, slice };
+    let ends = |step: &Shape| turns::of_fused(layout, &usual(*step)) <= abilities.most_turns;
     let steps: Vec<Shape> = steps.into_iter().filter(fits).filter(ends).collect();
-    // The shapes of the two kernels are independent: each is tried beside the first of the other.
-    let first = (steps.first().copied(), gradients[0]);
-    let tried = steps.iter().map(|step| pair(*step, gradients[0]));
-    let more = gradients[1..].iter().filter_map(|other| first.0.map(|step| pair(step, *other)));
-    tried.chain(more).collect()
+    let Some(first) = steps.first().copied().map(usual) else { return Vec::new() };
+    // The shapes of the two kernels and the slices are independent: each is tried beside the first of
+    // the others.
+    let tried = steps.into_iter().map(usual);
+    let others = gradients[1..].iter().map(|gradients| Shapes { gradients: *gradients, ..first });
+    let sliced = slices[1..].iter().map(|slice| Shapes { slice: *slice, ..first });
+    tried.chain(others).chain(sliced).collect()
 }
+
+/// The most invocations of a workgroup that are tried: the registers of a GPU's core are divided among
+/// them, and with more, one of 8 sums and 8 terms a turn would spill on AMD's Vega.
+const MOST_INVOCATIONS: u32 = 512;
 
 /// Samples of a batch below which a GPU has too few tiles of 32 to be busy.
 const FEW_ROWS: usize = 3200;
@@ -98,21 +111,132 @@ fn even(widest: u32, columns: u32) -> u32 {
     widest.div_ceil(widest.div_ceil(columns)).next_multiple_of(4)
 }
 
-/// The most slices of a batch: each takes memory of the size of the parameters.
-const MOST_SLICES: usize = 16;
+/// Into how many slices a GPU cuts a batch: the fewest, and what a search tries, as far as the batch and
+/// [`SLICES_BYTES`] allow.
+const SLICES: [usize; 3] = [16, 32, 64];
+
+/// Samples in a slice for which more slices than the fewest are taken unmeasured. The gradient of so many
+/// takes little memory beside the values and deltas that it is computed from.
+const SLICED: usize = 2048;
+
+/// The most bytes of a gradient in more slices than the fewest: each takes memory of the size of the
+/// parameters.
+const SLICES_BYTES: usize = 64 << 20;
+
+/// The fewest samples in a slice.
+const LEAST_SLICED: usize = 32;
 
 /// The most samples in a slice: their products are added up one after the other, so that rounding errors
 /// grow with them. A slice of so many takes little memory beside what goes through the network.
 const MOST_SLICED: usize = 4096;
 
-/// Samples in a slice of a batch of `rows`: on a GPU few, so that there are workgroups for all of it.
-fn slice(abilities: &Abilities, rows: usize) -> u32 {
-    let most = if abilities.software { 1 } else { MOST_SLICES };
-    rows.div_ceil(most).clamp(32, MOST_SLICED) as u32
+/// Samples in a slice of a batch: first what is taken unmeasured, then other numbers of them. On a GPU
+/// they are few, so that there are workgroups for all of it.
+fn slices(abilities: &Abilities, layout: &Layout) -> Vec<u32> {
+    let samples =
+        |slices: usize| layout.rows.div_ceil(slices).clamp(LEAST_SLICED, MOST_SLICED) as u32;
+    if abilities.software {
+        return vec![samples(1)];
+    }
+    let [fewest, .., most] = SLICES;
+    let most = (SLICES_BYTES / (4 * layout.parameters())).clamp(fewest, most);
+    let usual = (layout.rows / SLICED).clamp(fewest, most);
+    let mut tried = vec![samples(usual)];
+    for slices in SLICES.into_iter().filter(|slices| *slices <= most) {
+        if !tried.contains(&samples(slices)) {
+            tried.push(samples(slices));
+        }
+    }
+    tried
 }
 
 /// Bytes of a workgroup's memory that `fused_step` takes.
 fn memory(shape: Shape, layout: &Layout) -> usize {
     let shared = if shape.is_cooperative() { layout.longest() + TILE_SPACING + 1 } else { 0 };
     4 * shape.tile() as usize * (shared + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Activation;
+    use crate::gpu::shape::desktop_limits;
+    use crate::network::Network;
+    use std::collections::BTreeSet;
+
+    fn layout(hidden: &[usize], rows: usize) -> Layout {
+        let builder = Network::builder(2).hidden(hidden, Activation::Relu);
+        let network = builder.output(3, Activation::Identity).build().expect("a network");
+        Layout::new(&network, rows)
+    }
+
+    /// Into how many slices each candidate cuts a batch.
+    fn numbers_of_slices(abilities: &Abilities, layout: &Layout) -> BTreeSet<usize> {
+        let all = candidates(abilities, layout).into_iter();
+        all.map(|shapes| layout.rows.div_ceil(shapes.slice as usize)).collect()
+    }
+
+    #[test]
+    fn slices_grow_with_the_batch_and_their_memory_is_bounded() {
+        let gpu = Abilities::of_gpu(desktop_limits());
+        let ten = [100; 10];
+        let usual = |hidden: &[usize], rows| {
+            let layout = layout(hidden, rows);
+            rows.div_ceil(candidates(&gpu, &layout)[0].slice as usize)
+        };
+        let rows = [1, 200, 512, 4096, 10_000, 65_536];
+        assert_eq!(rows.map(|rows| usual(&ten, rows)), [1, 7, 16, 16, 16, 32]);
+        let tried = |hidden: &[usize], rows| numbers_of_slices(&gpu, &layout(hidden, rows));
+        assert_eq!(tried(&ten, 200), [7].into());
+        assert_eq!(tried(&ten, 4096), [16, 32, 64].into());
+        assert_eq!(tried(&ten, 10_000), [16, 32, 64].into());
+        assert_eq!(tried(&ten, 65_536), [16, 32, 64].into());
+        // A slice of at most 4,096 samples.
+        assert_eq!(tried(&ten, 1 << 20), [256].into());
+        // Parameters of 5.3 MB: 12 slices take 64 MiB.
+        let deep = [127; 81];
+        let parameters = layout(&deep, 1).parameters();
+        assert!(16 * 4 * parameters > SLICES_BYTES && 12 * 4 * parameters < SLICES_BYTES);
+        assert_eq!(tried(&deep, 10_000), [16].into());
+        for rows in [512, 1_000, 4_096, 10_000, 65_536] {
+            for hidden in [&[8][..], &[100; 10], &[128; 20], &[127; 40]] {
+                let layout = layout(hidden, rows);
+                for slices in numbers_of_slices(&gpu, &layout) {
+                    let bytes = 4 * slices * layout.parameters();
+                    assert!(slices <= 16 || bytes <= SLICES_BYTES, "{hidden:?}, {rows} rows");
+                }
+            }
+        }
+        let software = Abilities { software: true, ..gpu.clone() };
+        assert_eq!(numbers_of_slices(&software, &layout(&ten, 1_000)), [1].into());
+    }
+
+    #[test]
+    fn shapes_need_no_more_than_the_device_has() {
+        let small = wgpu::Limits::default();
+        for width in 1..=128 {
+            let layout = layout(&[width], 1_000);
+            for limits in [small.clone(), desktop_limits()] {
+                let all = candidates(&Abilities::of_gpu(limits.clone()), &layout);
+                for shape in all.iter().flat_map(|shapes| [shapes.step, shapes.gradients]) {
+                    let invocations = limits.max_compute_invocations_per_workgroup;
+                    assert!(shape.workgroup() <= invocations, "{shape}, width {width}");
+                }
+                let memory_of = |shapes: &Shapes| memory(shapes.step, &layout);
+                let most = all.iter().map(memory_of).max().expect("some");
+                assert!(most <= limits.max_compute_workgroup_storage_size as usize);
+            }
+            // With more than the default: 64 sums, and whole warps for both kernels.
+            let all = candidates(&Abilities::of_gpu(desktop_limits()), &layout);
+            let is_whole = |shape: Shape| shape.is_cooperative() && shape.workgroup() % 32 == 0;
+            // 128 neurons, with their biases, would need 544 invocations.
+            assert!(width == 128 || all.iter().any(|s| is_whole(s.step)), "width {width}");
+            assert!(all.iter().any(|shapes| is_whole(shapes.gradients)), "width {width}");
+            let has_many = |shapes: &Shapes| shapes.step.sums() >= 64.0;
+            assert_eq!(all.iter().any(has_many), width < 120, "width {width}");
+        }
+        // Of a layer of 100, only where there is more memory.
+        let all = candidates(&Abilities::of_gpu(small), &layout(&[100; 10], 1_000));
+        assert!(all.iter().all(|shapes| shapes.step.sums() <= 32.0));
+    }
 }

@@ -6,6 +6,7 @@ use super::device::Gpu;
 use super::evaluation::Sinks;
 use super::kernels::KernelKey;
 use super::layout::Layout;
+use super::pass_buffers::{PassBuffers, Sizes};
 use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder, Work};
 use super::samples::{Rows, Segments, Stored, Weights};
@@ -23,12 +24,6 @@ pub(super) const WIDEST: usize = 128;
 
 /// The most samples that are predicted at once.
 pub(super) const PREDICTED: usize = 1 << 13;
-
-/// Numbers behind the end of a buffer that a block's edge may read, and that no result depends on.
-fn slack(layout: &Layout) -> usize {
-    let longest = layout.longest() + 256;
-    longest * layout.widest()
-}
 
 /// Why no fused kernel can run where a network would fit.
 const NO_SHAPE: &str = "the fused kernels need more invocations or memory of a workgroup than there \
@@ -86,8 +81,8 @@ pub(super) fn check(gpu: &Gpu, network: &Network, rows: usize) -> Result<()> {
         let tile = shapes.step.tile() as usize;
         let layout = Layout::new(network, rows.next_multiple_of(tile));
         let gradients = layout.parameters() * layout.rows.div_ceil(shapes.slice as usize);
-        let largest = (layout.all_values() + slack(&layout))
-            .max(layout.parameters() + slack(&layout))
+        let largest = (layout.all_values() + layout.slack())
+            .max(layout.parameters() + layout.slack())
             .max(gradients);
         4 * largest as u64 <= gpu.largest_buffer()
             && layout.rows / tile <= most
@@ -102,7 +97,7 @@ pub(super) async fn upload_parameters(
     network: &Network,
     layout: &Layout,
 ) -> Result<wgpu::Buffer> {
-    let mut parameters = vec![0.0; layout.parameters() + slack(layout)];
+    let mut parameters = vec![0.0; layout.parameters() + layout.slack()];
     for (place, parameter) in layout.places(network).into_iter().zip(network.parameters()) {
         parameters[place] = *parameter as f32;
     }
@@ -288,22 +283,16 @@ pub(super) async fn predict(
         passes.push(Pass { count, dispatches: recorder.finish("forward pass").await? });
     }
     let widths = [network.inputs(), network.outputs()];
-    Prediction::new(gpu, [&parameters, &inputs, &fused.results], widths, passes).await
+    Prediction::new(gpu, [&parameters, &inputs, &fused.buffers.results], widths, passes).await
 }
 
-/// The buffers of a pass through the network.
+/// A pass through the network with its buffers.
 pub(super) struct Fused {
     layout: Layout,
     shapes: Shapes,
     keys: Keys,
     source: Source,
-    frequencies: wgpu::Buffer,
-    values: wgpu::Buffer,
-    /// Deltas, or what a prediction puts out.
-    pub(super) results: wgpu::Buffer,
-    losses: wgpu::Buffer,
-    /// One gradient a slice.
-    pub(super) gradient: wgpu::Buffer,
+    pub(super) buffers: PassBuffers,
 }
 
 impl Fused {
@@ -336,25 +325,22 @@ impl Fused {
         keys: Keys,
     ) -> Result<Self> {
         let layout = padded_layout(network, rows, shapes.step);
-        let rows = layout.rows;
-        let frequencies = network.encoding().frequencies(network.inputs()).unwrap_or_default();
-        let values = layout.all_values() + slack(&layout);
-        let losses = rows.div_ceil(shapes.step.rows as usize);
-        let slices = rows.div_ceil(shapes.slice as usize);
-        let gradient = if keys.gradients.is_some() { slices * layout.parameters() } else { 1 };
-        let (results, losses) =
-            if keys.computes_loss { (values, losses) } else { (rows * network.outputs(), 1) };
-        Ok(Self {
-            frequencies: gpu.upload("frequencies of the encoding", &frequencies).await?,
-            values: gpu.storage("values of all layers", values).await?,
-            results: gpu.storage("deltas of all layers", results).await?,
-            losses: gpu.storage("losses of a batch", losses).await?,
-            gradient: gpu.storage("gradient", gradient).await?,
-            layout,
-            shapes,
-            keys,
-            source,
-        })
+        let sizes = Sizes::new(&layout, shapes, keys.computes_loss, keys.gradients.is_some());
+        let buffers = PassBuffers::new(gpu, network, sizes).await?;
+        Ok(Self::with(network, rows, shapes, source, keys, buffers))
+    }
+
+    /// A pass with buffers that are there, at least of the sizes that it needs.
+    pub(super) fn with(
+        network: &Network,
+        rows: usize,
+        shapes: Shapes,
+        source: Source,
+        keys: Keys,
+        buffers: PassBuffers,
+    ) -> Self {
+        let layout = padded_layout(network, rows, shapes.step);
+        Self { layout, shapes, keys, source, buffers }
     }
 
     /// In how many parts, one behind the other, the gradient comes.
@@ -370,9 +356,8 @@ impl Fused {
         count: usize,
     ) -> Result<()> {
         let [inputs, targets] = &self.source.buffers;
-        let (frequencies, values) = (&self.frequencies, &self.values);
-        let buffers =
-            [parameters, inputs, targets, frequencies, values, &self.results, &self.losses];
+        let PassBuffers { frequencies, values, results, losses, .. } = &self.buffers;
+        let buffers = [parameters, inputs, targets, frequencies, values, results, losses];
         let work = pass_work(&self.layout, self.shapes, count, self.keys.gradients.is_some());
         recorder.call(self.keys.pass.clone(), &(), &buffers, work).await
     }
@@ -385,7 +370,7 @@ impl Fused {
         sinks: &Sinks,
     ) -> Result<()> {
         let losses = specialise::loss_sums(count, self.shapes.step);
-        sinks.record(recorder, &self.losses, losses).await
+        sinks.record(recorder, &self.buffers.losses, losses).await
     }
 
     /// Records the gradients of a pass of `count` samples, and the sum of its losses.
@@ -396,7 +381,8 @@ impl Fused {
         [sums, status]: [&wgpu::Buffer; 2],
     ) -> Result<()> {
         let Some(key) = self.keys.gradients.clone() else { return Ok(()) };
-        let buffers = [&self.values, &self.results, &self.losses, &self.gradient, sums, status];
+        let PassBuffers { values, results, losses, gradient, .. } = &self.buffers;
+        let buffers = [values, results, losses, gradient, sums, status];
         let work = gradients_work(&self.layout, self.shapes, count);
         recorder.call(key, &(), &buffers, work).await
     }

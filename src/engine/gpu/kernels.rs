@@ -97,13 +97,14 @@ pub(super) static SOURCES: &[Source] = sources! {
     "weight_gradients": Specialisation, (), [Read, Read, Read, Write, Write, Write];
 };
 
-/// A number that changes when a fused kernel does, or what writes it.
+/// A number that changes when a fused kernel does, or what writes it, or which shapes are tried.
 pub(super) fn fingerprint() -> u64 {
     let texts = [
         Source::file("fused_step"),
         Source::file("weight_gradients"),
         include_str!("specialise.rs"),
         include_str!("shape.rs"),
+        include_str!("candidates.rs"),
     ];
     fnv(texts.iter().flat_map(|text| text.bytes()))
 }
@@ -203,6 +204,12 @@ impl KernelKey {
     /// A kernel whose template was filled in, or with the WGSL of its formula.
     pub(super) fn filled(name: &'static str, formula: &'static str, text: String) -> Self {
         Self { name, formula, text: Some(text.into()), is_trusted: false }
+    }
+
+    /// Whether it is written for one network.
+    #[cfg(test)]
+    pub(super) fn is_for_one_network(&self) -> bool {
+        self.formula.is_empty() && self.text.is_some()
     }
 
     /// The file of a kernel as it is.

@@ -76,6 +76,11 @@ impl Layout {
         self.end
     }
 
+    /// Numbers behind the end of a buffer that a block's edge may read, and that no result depends on.
+    pub(super) fn slack(&self) -> usize {
+        (self.longest() + 256) * self.widest()
+    }
+
     /// The longest row above level 0.
     pub(super) fn widest(&self) -> usize {
         self.pitches[1..].iter().copied().max().unwrap_or(ALIGNMENT)

@@ -5,7 +5,7 @@ use super::fused::{self, Keys, PREDICTED, usual};
 use super::kernels::{self, KernelKey};
 use super::layout::Layout;
 use super::recorder::{Cost, Work};
-use super::shape::{Abilities, Shape, Shapes};
+use super::shape::{Abilities, Shape, Shapes, desktop_limits};
 use super::specialise::{self, Purpose, Samples};
 use super::update::{self, Update};
 use crate::engine::{Output, Plan};
@@ -78,14 +78,7 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
 
 /// The shapes that are tried on a GPU of which no more is known.
 fn candidates(layout: &Layout) -> Vec<Shapes> {
-    let abilities = Abilities {
-        limits: wgpu::Limits::default(),
-        software: false,
-        broadcast: 0,
-        vector: 8,
-        most_turns: usize::MAX,
-    };
-    candidates::candidates(&abilities, layout)
+    candidates::candidates(&Abilities::of_gpu(desktop_limits()), layout)
 }
 
 fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing {
@@ -114,7 +107,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> 
     if let Some(key) = keys.gradients {
         let samples = specialise::samples_at_once(shapes.gradients);
         listings.push(listing(
-            format!("weight_gradients, {}", shapes.gradients),
+            format!("weight_gradients, {}, slices of {}", shapes.gradients, shapes.slice),
             key,
             Some(dispatch(
                 fused::gradients_work(&layout, shapes, count),

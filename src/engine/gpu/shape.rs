@@ -62,6 +62,18 @@ pub(super) struct Shapes {
     pub(super) slice: u32,
 }
 
+impl Shapes {
+    /// These, with the part in which `candidate` differs from `usual`.
+    pub(super) fn varied(self, candidate: &Self, usual: &Self) -> Self {
+        let Self { step, gradients, slice } = *candidate;
+        Self {
+            step: if step == usual.step { self.step } else { step },
+            gradients: if gradients == usual.gradients { self.gradients } else { gradients },
+            slice: if slice == usual.slice { self.slice } else { slice },
+        }
+    }
+}
+
 /// What of a device decides which shapes it can run, and which run well.
 #[derive(Clone, Debug)]
 pub(super) struct Abilities {
@@ -75,4 +87,22 @@ pub(super) struct Abilities {
     pub(super) vector: u32,
     /// The most turns that the loops of an invocation may take in all.
     pub(super) most_turns: usize,
+}
+
+impl Abilities {
+    /// Of a GPU of which nothing but its limits is known.
+    pub(super) fn of_gpu(limits: wgpu::Limits) -> Self {
+        Self { limits, software: false, broadcast: 0, vector: 8, most_turns: usize::MAX }
+    }
+}
+
+/// Limits that most GPUs have through Vulkan, Metal and Direct3D 12: more invocations and memory of a
+/// workgroup than a browser offers unasked.
+pub(super) fn desktop_limits() -> wgpu::Limits {
+    wgpu::Limits {
+        max_compute_invocations_per_workgroup: 1024,
+        max_compute_workgroup_size_x: 1024,
+        max_compute_workgroup_storage_size: 32 << 10,
+        ..wgpu::Limits::default()
+    }
 }

@@ -84,6 +84,12 @@ pub(super) fn at_once(shape: Shape) -> usize {
     }
 }
 
+/// Whether an invocation of `fused_step` has so many sums that hardly a register is left: 8 rows of 8
+/// columns. (In the other order of reads, Mesa 22's compiler spills for RDNA 3.)
+fn is_crowded(shape: Shape) -> bool {
+    shape.is_cooperative() && (shape.rows, shape.columns) == (8, 8)
+}
+
 /// Samples that `weight_gradients` takes in one turn of its loop.
 pub(super) fn samples_at_once(shape: Shape) -> usize {
     if shape.broadcast > 0 { terms_broadcast(shape) } else { 2 }
@@ -155,6 +161,7 @@ pub(super) fn step(
             ("drops", drops),
             ("slopes_shared", slopes_shared),
             ("subgroup", shape.broadcast > 0),
+            ("crowded", is_crowded(shape)),
             ("encoded", network.encoding() != Encoding::Identity),
         ],
         texts: vec![

@@ -7,7 +7,7 @@ use super::custom::tests as custom;
 use super::fused::WIDEST;
 use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
-use super::shape::{Abilities, Shapes};
+use super::shape::{Abilities, Shapes, desktop_limits};
 use super::specialise::{self, Kind, Purpose, Samples};
 use super::step::StepData;
 use super::update::{Norms, Update};
@@ -29,17 +29,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Devices on which other shapes are tried: GPUs, and software adapters without and with subgroups.
+/// Devices on which other shapes are tried: GPUs with WebGPU's default limits and with more, and software
+/// adapters without and with subgroups.
 fn devices() -> Vec<Abilities> {
-    let kinds = [(false, 0, 8), (true, 0, 4), (true, 0, 8), (true, 4, 4), (true, 8, 8)];
-    let device = |(software, broadcast, vector)| Abilities {
-        limits: wgpu::Limits::default(),
-        software,
-        broadcast,
-        vector,
-        most_turns: usize::MAX,
-    };
-    kinds.map(device).to_vec()
+    let gpus = [wgpu::Limits::default(), desktop_limits()].map(Abilities::of_gpu);
+    let software = [(0, 4), (0, 8), (4, 4), (8, 8)].map(|(broadcast, vector)| {
+        let [gpu, _] = gpus.clone();
+        Abilities { software: true, broadcast, vector, ..gpu }
+    });
+    gpus.into_iter().chain(software).collect()
 }
 
 /// A network with these hidden layers and three outputs.
@@ -123,16 +121,16 @@ fn formulas() -> Vec<Result<KernelKey>> {
     keys
 }
 
-/// The fused kernels in every shape that some network has on some device, and in the first shape of
-/// each device for every pitch of a layer.
-fn shapes() -> Vec<Result<KernelKey>> {
+/// The fused kernels in every shape that some network has on some of these devices, and in the first shape
+/// of each device for every pitch of a layer.
+fn shapes(devices: &[Abilities]) -> Vec<Result<KernelKey>> {
     let mut keys = Vec::new();
     let mut seen = BTreeSet::new();
     for width in 1..=WIDEST {
         let network = network(2, &[width], Activation::Relu, Activation::Identity);
         let layout = Layout::new(&network, 100);
-        for device in devices() {
-            for (place, shapes) in candidates(&device, &layout).into_iter().enumerate() {
+        for device in devices {
+            for (place, shapes) in candidates(device, &layout).into_iter().enumerate() {
                 let Shapes { step, gradients, slice } = shapes;
                 let pitch = if place == 0 { layout.longest() } else { 0 };
                 if seen.insert(format!("{step:?}, {pitch}")) {
@@ -172,8 +170,15 @@ fn updates() -> Vec<Result<KernelKey>> {
 /// Every kernel, those that are written for one network with every condition of the templates, in every
 /// shape, and with every formula.
 pub(super) fn every() -> Vec<KernelKey> {
-    let more = formulas().into_iter().chain(shapes());
+    let more = formulas().into_iter().chain(shapes(&devices()));
     all(1).chain(more.map(|key| key.expect("a template without mistakes"))).collect()
+}
+
+/// The fused kernels in every shape for a device with WebGPU's default limits.
+pub(super) fn for_default_limits() -> Vec<KernelKey> {
+    let gpu = Abilities::of_gpu(wgpu::Limits::default());
+    let all = shapes(&[gpu]).into_iter();
+    all.map(|key| key.expect("a template without mistakes")).collect()
 }
 
 /// Every kernel of the engine, those that are written for one network for some, in the first `most`

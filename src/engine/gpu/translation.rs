@@ -3,6 +3,7 @@
 //! that wgpu-hal 30 sets for Vulkan, DirectX 12, Metal and OpenGL. `spirv-val` validates the SPIR-V.
 
 use super::kernels::KernelKey;
+use super::shape::desktop_limits;
 use super::texts;
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -49,9 +50,8 @@ impl Kernel {
         })
     }
 
-    /// Whether the kernel keeps to the limits that every device of WebGPU has.
-    fn check_limits(&self) -> Result<(), String> {
-        let limits = wgpu::Limits::default();
+    /// Whether the kernel keeps to these limits.
+    fn check_limits(&self, limits: &wgpu::Limits) -> Result<(), String> {
         let memory: u32 = (self.module.global_variables.iter())
             .filter(|(_, global)| global.space == AddressSpace::WorkGroup)
             .map(|(_, global)| self.module.types[global.ty].inner.size(self.module.to_ctx()))
@@ -302,7 +302,13 @@ fn every_kernel_can_be_translated_for_every_driver() {
         .filter_map(|(key, text, trusted)| {
             let kernel = Kernel::new(text, *trusted);
             let outcome = kernel.and_then(|kernel| {
-                kernel.check_limits()?;
+                // Only fused kernels are written in shapes for devices with more.
+                let limits = if key.is_for_one_network() {
+                    desktop_limits()
+                } else {
+                    wgpu::Limits::default()
+                };
+                kernel.check_limits(&limits)?;
                 kernel.translate(validates)
             });
             outcome.err().map(|error| format!("{key}: {error}\n{text}"))
@@ -319,7 +325,7 @@ fn kernels_that_some_driver_would_refuse_are_found() {
              {body}\n@compute @workgroup_size(64) fn main() {{ a[0] = f(); }}"
         );
         let kernel = Kernel::new(&text, false)?;
-        kernel.check_limits()?;
+        kernel.check_limits(&wgpu::Limits::default())?;
         kernel.translate(false)
     };
     let refused = |body: &str| translated(body).expect_err("refused");
@@ -336,5 +342,16 @@ fn kernels_that_some_driver_would_refuse_are_found() {
         assert_eq!(validate("vulkan1.1", &spirv), Ok(()));
         spirv.pop();
         assert!(validate("vulkan1.1", &spirv).is_err());
+    }
+}
+
+#[test]
+fn kernels_for_the_limits_of_webgpu_keep_to_them() {
+    let kernels: Vec<KernelKey> = texts::for_default_limits();
+    assert!(kernels.len() > 100, "{}", kernels.len());
+    for key in kernels {
+        let text = key.clone().into_text();
+        let kernel = Kernel::new(&text, key.is_trusted).expect("valid");
+        kernel.check_limits(&wgpu::Limits::default()).expect("within the limits");
     }
 }

@@ -3,13 +3,12 @@
 use super::cache::Cache;
 use super::custom;
 use super::device::Gpu;
-use super::fused::{self, Fused, Keys, Source};
+use super::fused::{self, Keys};
 use super::kernels;
 use super::layout::Layout;
-use super::recorder::{Recorder, play_steps};
+use super::measuring::{MEASURED, ROUNDS, Stage, Trial};
 use super::shape::{Abilities, Shape, Shapes};
 use super::specialise::{Purpose, Samples};
-use super::step::StepData;
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::Network;
@@ -25,8 +24,8 @@ const FILE: &str = "tuning.json";
 /// No shape is tried that would probably make the search longer than this: compiling is most of it.
 const BUDGET: Duration = Duration::from_secs(9);
 
-/// Each shape is measured at least this long.
-const MEASURED: Duration = Duration::from_millis(40);
+/// How long a GPU works before anything is measured: an idle one has a low clock.
+const WARM_UP: Duration = Duration::from_millis(200);
 
 /// Products below which a step is over before shapes matter.
 const WORTHWHILE: f64 = 1e6;
@@ -49,7 +48,7 @@ impl Found {
 fn is_possible(shapes: &Shapes, candidates: &[Shapes]) -> bool {
     candidates.iter().any(|c| c.step == shapes.step)
         && candidates.iter().any(|c| c.gradients == shapes.gradients)
-        && candidates.first().is_some_and(|usual| shapes.slice == usual.slice)
+        && candidates.iter().any(|c| c.slice == shapes.slice)
 }
 
 /// Writes the kernels in all shapes of a file that this program would trust, for a network and a batch on a
@@ -59,13 +58,7 @@ fn is_possible(shapes: &Shapes, candidates: &[Shapes]) -> bool {
 /// A template that cannot be filled for them.
 #[doc(hidden)]
 pub fn remembered_shapes(file: &[u8], network: &Network, batch: usize) -> Result<usize> {
-    let abilities = Abilities {
-        limits: wgpu::Limits::default(),
-        software: false,
-        broadcast: 0,
-        vector: 8,
-        most_turns: usize::MAX,
-    };
+    let abilities = Abilities::of_gpu(wgpu::Limits::default());
     let candidates = super::candidates::candidates(&abilities, &Layout::new(network, batch));
     let Some(Found(found)) = Found::read(file) else { return Ok(0) };
     let possible: Vec<_> = found.values().filter(|s| is_possible(s, &candidates)).collect();
@@ -73,14 +66,6 @@ pub fn remembered_shapes(file: &[u8], network: &Network, batch: usize) -> Result
         Keys::training(network, batch, **shapes, Samples::TABLE, Loss::MeanSquaredError)?;
     }
     Ok(possible.len())
-}
-
-/// What is tried.
-pub(super) struct Trial<'a> {
-    pub(super) network: &'a Network,
-    pub(super) loss: Loss,
-    pub(super) batch: usize,
-    pub(super) source: &'a Source,
 }
 
 /// What a choice is valid for: this device with this driver, these kernels, this network, this batch, and the
@@ -127,7 +112,11 @@ pub(super) async fn shapes(
         let first = [&[shapes], candidates.as_slice()].concat();
         return compiled(gpu, &first, trial).await;
     }
-    let best = search_among(gpu, &candidates, trial).await?;
+    let best = if gpu.abilities.software {
+        one_by_one(gpu, &candidates, trial).await?
+    } else {
+        in_turns(gpu, &candidates, trial, BUDGET).await?
+    };
     if let Ok(mut found) = gpu.found.lock() {
         found.insert(key.clone(), best);
     }
@@ -157,22 +146,18 @@ async fn compiled(gpu: &Gpu, candidates: &[Shapes], trial: &Trial<'_>) -> Result
     Ok(Shapes { gradients: gradients.await?.0, ..shapes })
 }
 
-/// The fastest of some shapes, each kernel's by itself, as far as the time allows to try them. Those
-/// that the driver refuses are passed over.
-async fn search_among(gpu: &Arc<Gpu>, candidates: &[Shapes], trial: &Trial<'_>) -> Result<Shapes> {
+/// The fastest of some shapes, each kernel's by itself, as far as the time allows to try them. Each is
+/// measured as soon as it is compiled, since compiling takes most of the time on a software adapter, and
+/// the next is tried beside the best so far. Those that the driver refuses are passed over.
+async fn one_by_one(gpu: &Arc<Gpu>, candidates: &[Shapes], trial: &Trial<'_>) -> Result<Shapes> {
     let begun = Instant::now();
+    let usual = fused::usual(candidates)?;
     let first = compiled(gpu, candidates, trial).await?;
     let (mut best, mut fastest) = (first, measure(gpu, first, trial).await?);
     let first_took = begun.elapsed();
     for tried in candidates {
-        // A candidate differs from the first of them in one of the two kernels.
-        let (shapes, size, shape) = if tried.step == candidates[0].step {
-            let size = tried.gradients.sums() / first.gradients.sums();
-            (Shapes { gradients: tried.gradients, ..best }, size, tried.gradients)
-        } else {
-            let size = tried.step.sums() / first.step.sums();
-            (Shapes { step: tried.step, ..best }, size, tried.step)
-        };
+        let shapes = best.varied(tried, &usual);
+        let (size, shape) = changed(shapes, best, first);
         // What is compiled grows with the sums that an invocation has.
         if shapes == best || begun.elapsed() + first_took.mul_f64(size) > BUDGET {
             continue;
@@ -188,37 +173,107 @@ async fn search_among(gpu: &Arc<Gpu>, candidates: &[Shapes], trial: &Trial<'_>) 
     Ok(best)
 }
 
-/// Seconds that a step takes on the device, without its update.
+/// The shape in which some shapes differ from others, and how many times as many sums it has as that of
+/// the first.
+fn changed(shapes: Shapes, from: Shapes, first: Shapes) -> (f64, Shape) {
+    if shapes.step == from.step {
+        (shapes.gradients.sums() / first.gradients.sums(), shapes.gradients)
+    } else {
+        (shapes.step.sums() / first.step.sums(), shapes.step)
+    }
+}
+
+/// Seconds that a step takes on the device.
 async fn measure(gpu: &Arc<Gpu>, shapes: Shapes, trial: &Trial<'_>) -> Result<f64> {
-    let Trial { network, loss, batch, source } = *trial;
-    let layout = Layout::new(network, batch);
-    let parameters = fused::upload_parameters(gpu, network, &layout).await?;
-    let keys = Keys::training(network, batch, shapes, source.samples, loss)?;
-    let fused = Fused::new(gpu, network, batch, shapes, source.clone(), keys).await?;
-    let sums = gpu.storage("losses of the steps", 1).await?;
-    let status = gpu.storage("first steps that diverged", 2).await?;
-    let mut recorder = Recorder::new(gpu);
-    fused.record(&mut recorder, &parameters, batch).await?;
-    fused.record_gradients(&mut recorder, batch, [&sums, &status]).await?;
-    let dispatches = recorder.finish("measured step").await?;
-    let steps = gpu.upload("steps", &[StepData::in_order(batch)]).await?;
-    let group = gpu.step_group(&steps).await?;
-    let run = async |repeats: usize| -> Result<f64> {
-        let mut encoder = gpu.encoder("measured steps");
-        for _ in 0..repeats {
-            play_steps(gpu, &mut encoder, &group, std::iter::once(dispatches.as_slice()));
-        }
-        let begun = Instant::now();
-        gpu.read(encoder, &[(&sums, 0..4)], "losses of the steps")?.await?;
-        Ok(begun.elapsed().as_secs_f64())
-    };
-    // The first is compiled on the way, the second shows how many are worth measuring.
-    run(1).await?;
-    let once = run(1).await?.max(1e-6);
-    let repeats = (MEASURED.as_secs_f64() / 3.0 / once).ceil().min(1000.0) as usize;
+    let stage = Stage::new(gpu, trial, &[shapes]).await?;
+    let step = stage.prepare(shapes).await?;
+    let repeats = step.repeats().await?;
     let mut fastest = f64::INFINITY;
-    for _ in 0..3 {
-        fastest = fastest.min(run(repeats).await? / repeats as f64);
+    for _ in 0..ROUNDS {
+        fastest = fastest.min(step.measure(repeats).await?);
     }
     Ok(fastest)
 }
+
+/// The fastest of some shapes, each kernel's and the slices by themselves, as far as the time allows to
+/// try them. All are compiled first. Then the device works until its clock is up, and they are measured
+/// in turns: else the clock, which rises under load and falls while the host compiles, would choose.
+/// Those that the driver refuses are passed over.
+async fn in_turns(
+    gpu: &Arc<Gpu>,
+    candidates: &[Shapes],
+    trial: &Trial<'_>,
+    budget: Duration,
+) -> Result<Shapes> {
+    let begun = Instant::now();
+    let usual = fused::usual(candidates)?;
+    let first = compiled(gpu, candidates, trial).await?;
+    let stage = Stage::new(gpu, trial, candidates).await?;
+    let mut steps = vec![(first, stage.prepare(first).await?)];
+    let first_took = begun.elapsed();
+    let measuring = WARM_UP + MEASURED * (candidates.len() as u32);
+    for tried in candidates {
+        let shapes = first.varied(tried, &usual);
+        let (size, shape) = changed(shapes, first, first);
+        let is_known = steps.iter().any(|(known, _)| *known == shapes);
+        if is_known || begun.elapsed() + first_took.mul_f64(size) + measuring > budget {
+            continue;
+        }
+        match stage.prepare(shapes).await {
+            Ok(step) => steps.push((shapes, step)),
+            Err(error) => {
+                fused::skipped(gpu, error, shape)?;
+            }
+        }
+    }
+    let warming = Instant::now();
+    let mut repeats = steps[0].1.repeats().await?;
+    while warming.elapsed() < WARM_UP {
+        steps[0].1.measure(repeats).await?;
+        repeats = steps[0].1.repeats().await?;
+    }
+    // All but the first only while there is time, and in later rounds none without all others.
+    let mut measured = vec![(first, repeats, steps[0].1.measure(repeats).await?)];
+    for (shapes, step) in &steps[1..] {
+        if begun.elapsed() < budget {
+            let repeats = step.repeats().await?;
+            measured.push((*shapes, repeats, step.measure(repeats).await?));
+        }
+    }
+    for _ in 1..ROUNDS {
+        let mut times = Vec::new();
+        for ((_, repeats, _), (_, step)) in measured.iter().zip(&steps) {
+            if begun.elapsed() < budget {
+                times.push(step.measure(*repeats).await?);
+            }
+        }
+        if times.len() < measured.len() {
+            break;
+        }
+        measured
+            .iter_mut()
+            .zip(times)
+            .for_each(|((.., fastest), time)| *fastest = fastest.min(time));
+    }
+    let times: Vec<(Shapes, f64)> = measured.into_iter().map(|(s, _, time)| (s, time)).collect();
+    // Together with the others in case the driver refuses what was compiled only apart.
+    compiled(gpu, &[&[fastest(first, &times)], candidates].concat(), trial).await
+}
+
+/// Of each kernel's shapes, and of the slices, those of the fastest of some steps, which differ from the
+/// first in one of the three.
+fn fastest(first: Shapes, times: &[(Shapes, f64)]) -> Shapes {
+    let least = |differs: &dyn Fn(&Shapes) -> bool| {
+        let others = times.iter().filter(|(shapes, _)| *shapes == first || differs(shapes));
+        let least = others.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        least.map_or(first, |(shapes, _)| *shapes)
+    };
+    Shapes {
+        step: least(&|shapes| shapes.step != first.step).step,
+        gradients: least(&|shapes| shapes.gradients != first.gradients).gradients,
+        slice: least(&|shapes| shapes.slice != first.slice).slice,
+    }
+}
+
+#[cfg(test)]
+mod tests;

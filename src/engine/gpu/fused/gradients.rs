@@ -6,10 +6,11 @@ use crate::engine::gpu::backpropagation::{self, Backpropagation, Buffers, Part};
 use crate::engine::gpu::device::Gpu;
 use crate::engine::gpu::kernels::KernelKey;
 use crate::engine::gpu::layout::Layout;
+use crate::engine::gpu::measuring::Trial;
 use crate::engine::gpu::recorder::{Grid, Pass, Recorder};
 use crate::engine::gpu::run_buffers::NEVER;
 use crate::engine::gpu::specialise::Samples;
-use crate::engine::gpu::tuning::{self, Trial};
+use crate::engine::gpu::tuning;
 use crate::error::Result;
 use crate::gradients::Wanted;
 use crate::loss::Loss;
@@ -44,7 +45,7 @@ pub(in crate::engine::gpu) async fn gradients(
     let count = layout.parameters();
     let parameters = match parameters {
         Some(parameters) => parameters.clone(),
-        None => gpu.storage("parameters", count + super::slack(&layout)).await?,
+        None => gpu.storage("parameters", count + layout.slack()).await?,
     };
     let [wide_in, wide_out] = [network.inputs(), network.outputs()];
     let inputs = gpu.storage("inputs of a batch", rows * wide_in).await?;
@@ -71,7 +72,7 @@ pub(in crate::engine::gpu) async fn gradients(
             accumulate: adds.into(),
         };
         let key = KernelKey::new("bias_gradient");
-        let operands = [&fused.gradient, &gradient];
+        let operands = [&fused.buffers.gradient, &gradient];
         recorder.call(key, &arguments, &operands, Grid::Elements(count)).await?;
         let pass = Pass { count: of_part, dispatches: recorder.finish("backward pass").await? };
         parts.push(Part::new(gpu, pass, adds).await?);

@@ -5,13 +5,14 @@ use crate::engine::choice::Kernels;
 use crate::engine::gpu::evaluation::{self, Evaluation, Sinks};
 use crate::engine::gpu::fused::{self, Fused, Keys, PREDICTED, Source};
 use crate::engine::gpu::layout::Layout;
+use crate::engine::gpu::measuring::Trial;
 use crate::engine::gpu::prediction::{self, Prediction};
 use crate::engine::gpu::recorder::{Pass, Recorder};
 use crate::engine::gpu::run_buffers::RunBuffers;
 use crate::engine::gpu::samples::Stored;
 use crate::engine::gpu::specialise::Purpose;
 use crate::engine::gpu::task::{EvaluationTask, Lowering, PredictionTask, Training, TrainingTask};
-use crate::engine::gpu::tuning::{self, Trial};
+use crate::engine::gpu::tuning;
 use crate::engine::gpu::update::Update;
 use crate::error::Result;
 
@@ -70,7 +71,7 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
         let mut recorder = Recorder::new(gpu);
         fused.record(&mut recorder, &state.parameters, count).await?;
         fused.record_gradients(&mut recorder, count, [&state.sums, &state.status]).await?;
-        state.record_update(&mut recorder, update, &fused.gradient, fused.slices()).await?;
+        state.record_update(&mut recorder, update, &fused.buffers.gradient, fused.slices()).await?;
         passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
     }
     Ok(Training { lowering: &FUSED, state, places: Some(layout.places(network)), samples, passes })

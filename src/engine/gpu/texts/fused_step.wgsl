@@ -368,21 +368,23 @@ put_values(layer, row_0, column + 4u * 0u, sum_0_0);
     }
     workgroupBarrier();
 
-    var loss = 0.0;
     for (var row = local; row < TILE; row += WORKGROUP) {
         let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));
-        if first_row + row < count { loss += row_loss; }
         row_losses[row] = select(0.0, row_loss, first_row + row < count);
         for (var j = 0u; j < pitch_of(LAYERS); j++) {
             tile[row * TILE_FOURS + j / 4u][j % 4u] = delta_of(row, j);
         }
     }
-    workgroupBarrier();
-    if local == 0u {
-        loss = 0.0;
-        for (var row = 0u; row < TILE; row++) { loss += row_losses[row]; }
-        losses[workgroup.x] = loss;
+    // The losses of the tile meet in a tree, in the same order on every run.
+    for (var rows = TILE; rows > 1u; rows = (rows + 1u) / 2u) {
+        let half = (rows + 1u) / 2u;
+        workgroupBarrier();
+        for (var row = local; row + half < rows; row += WORKGROUP) {
+            row_losses[row] += row_losses[row + half];
+        }
     }
+    workgroupBarrier();
+    if local == 0u { losses[workgroup.x] = row_losses[0]; }
 
     for (var layer = LAYERS - 1u; layer > 0u; layer--) {
         let pitch = pitch_of(layer + 1u);

@@ -66,7 +66,7 @@ impl Pass<'_> {
         let mut recorder = Recorder::new(gpu);
         fused.record(&mut recorder, &parameters, count).await?;
         let size = 4 * (count * network.outputs()) as u64;
-        self.play(recorder, &[(&fused.results, 0..size)]).await
+        self.play(recorder, &[(&fused.buffers.results, 0..size)]).await
     }
 
     async fn train(&self, loss: Loss) -> Result<(f32, Vec<f32>)> {
@@ -84,7 +84,7 @@ impl Pass<'_> {
         fused.record(&mut recorder, &parameters, count).await?;
         fused.record_gradients(&mut recorder, count, [&sums, &status]).await?;
         let size = 4 * (fused.slices() * layout.parameters()) as u64;
-        let got = self.play(recorder, &[(&sums, 0..8), (&fused.gradient, 0..size)]).await?;
+        let got = self.play(recorder, &[(&sums, 0..8), (&fused.buffers.gradient, 0..size)]).await?;
         let slices = got[2..].chunks(layout.parameters());
         let mut gradient = vec![0.0; layout.parameters()];
         for slice in slices {
@@ -227,6 +227,79 @@ pub(super) fn fused_passes_agree_with_the_reference_in_every_shape() {
                 let got = pollster::block_on(pass.predict(Output::Activated)).expect("predicts");
                 assert_close(&format!("outputs of {what}"), &got, outputs, units);
             }
+        }
+    }
+}
+
+pub(super) fn fused_gradients_agree_in_any_number_of_slices() {
+    const SAMPLES: usize = 1_100;
+    let builder = Network::builder(2).hidden(&[20, 9], Activation::Tanh).seed(5);
+    let network = builder.output(3, Activation::Identity).build().expect("a network");
+    let inputs = random(1, 2 * SAMPLES);
+    let dataset = Dataset::new(inputs, random(2, 3 * SAMPLES), 2, 3).expect("samples");
+    let loss = Loss::MeanSquaredError;
+    let scale = loss.scale(SAMPLES, 3);
+    let step =
+        StepData { slot: 1, number: 1, loss_scale: scale as f32, ..StepData::in_order(SAMPLES) };
+    let order = Permutation::identity(SAMPLES);
+    let (x, t) = reference::gather(&dataset, &order, 0, SAMPLES);
+    let (expected_loss, expected) = reference::loss_and_gradient(&network, loss, &x, &t);
+    for gpu in adapters() {
+        let all = all_shapes(&gpu, &Layout::new(&network, SAMPLES));
+        let mut slices: Vec<u32> = all.iter().map(|shapes| shapes.slice).collect();
+        slices.sort_unstable();
+        slices.dedup();
+        assert!(slices.len() >= 4, "{slices:?}");
+        let gpu_like = all.iter().rfind(|shapes| shapes.gradients.broadcast == 0).expect("one");
+        for shapes in [all[0], *gpu_like] {
+            for slice in slices.iter().copied() {
+                let shapes = Shapes { slice, ..shapes };
+                let pass = Pass { gpu: &gpu, network: &network, dataset: &dataset, shapes, step };
+                let what = format!("{} as {shapes:?}", gpu.info);
+                let (got_loss, got) = pollster::block_on(pass.train(loss)).expect("trains");
+                let units = FEW * SAMPLES as f64;
+                assert_close(&format!("loss of {what}"), &[got_loss], &[expected_loss], units);
+                assert_close(&format!("gradient of {what}"), &got, &expected, units);
+            }
+        }
+    }
+}
+
+/// Losses that are all alike, whose rounding errors add up instead of cancelling: a sum is off by at most
+/// ε for each addition in its longest chain.
+pub(super) fn losses_of_a_million_samples_are_added_in_trees() {
+    const SAMPLES: usize = 1_000_000;
+    let builder = Network::builder(1).seed(1);
+    let network = builder.output(1, Activation::Identity).build().expect("a network");
+    // Every row has an input of 0 and a target of 0.3.
+    let dataset = Dataset::new(vec![0.0; SAMPLES], vec![0.3; SAMPLES], 1, 1).expect("samples");
+    let loss = Loss::SquaredErrorSum;
+    let step = StepData { slot: 1, number: 1, loss_scale: 1.0, ..StepData::in_order(SAMPLES) };
+    let row = f64::from(0.3_f32).powi(2);
+    let expected = [row * SAMPLES as f64];
+    for gpu in adapters() {
+        let abilities = Abilities { software: false, broadcast: 0, ..gpu.abilities.clone() };
+        let all = candidates(&abilities, &Layout::new(&network, SAMPLES + 3));
+        // The largest tile, and the smallest of which there are not too many for a dispatch.
+        let most = gpu.limits.max_compute_workgroups_per_dimension as usize;
+        let tile = |shapes: &&Shapes| shapes.step.tile();
+        let are_few = |shapes: &&Shapes| (SAMPLES + 3).div_ceil(tile(shapes) as usize) <= most;
+        let largest = *all.iter().max_by_key(tile).expect("some");
+        let smallest = *all.iter().filter(are_few).min_by_key(tile).expect("some");
+        for shapes in [largest, smallest] {
+            let pass = Pass { gpu: &gpu, network: &network, dataset: &dataset, shapes, step };
+            let what = format!("loss on {} as {shapes:?}", gpu.info);
+            let (got, _) = pollster::block_on(pass.train(loss)).expect("trains");
+            // A tree over the tile; blocks of 64 of the tiles of an invocation; another tree.
+            let tiles = SAMPLES.div_ceil(shapes.step.tile() as usize) as f64;
+            let invocations = f64::from(shapes.gradients.workgroup());
+            let blocks = (tiles / invocations / 64.0).ceil();
+            let trees = f64::from(shapes.step.tile()).log2().ceil() + invocations.log2().ceil();
+            // The loss of a row itself takes three operations.
+            let units = trees + 64.0 + blocks + 3.0;
+            assert_close(&what, &[got], &expected, units);
+            let (again, _) = pollster::block_on(pass.train(loss)).expect("trains");
+            assert_eq!(got.to_bits(), again.to_bits(), "{what}");
         }
     }
 }
