@@ -228,7 +228,8 @@ mod tests {
             }
             // With more than the default: 64 sums, and whole warps for both kernels.
             let all = candidates(&Abilities::of_gpu(desktop_limits()), &layout);
-            let is_whole = |shape: Shape| shape.is_cooperative() && shape.workgroup() % 32 == 0;
+            let is_whole =
+                |shape: Shape| shape.is_cooperative() && shape.workgroup().is_multiple_of(32);
             // 128 neurons, with their biases, would need 544 invocations.
             assert!(width == 128 || all.iter().any(|s| is_whole(s.step)), "width {width}");
             assert!(all.iter().any(|shapes| is_whole(shapes.gradients)), "width {width}");

@@ -90,18 +90,24 @@ pub(super) fn what_surrounds_an_optimizer_does_as_its_twin() {
     });
 }
 
+/// A gradient in some slices: how many there are, the slices, and their sum.
+fn sliced_gradient(count: usize, seed: u64) -> (usize, Vec<f32>, Vec<f64>) {
+    let slices = (seed % 9 + 1) as usize;
+    // So many have sums of about the same size as two, few of them near 0.
+    let part = (2.0 / slices as f32).sqrt();
+    let gradient: Vec<f32> = random(seed, slices * count).into_iter().map(|g| g * part).collect();
+    let mut sum = vec![0.0; count];
+    for slice in gradient.chunks(count) {
+        sum.iter_mut().zip(slice).for_each(|(sum, part)| *sum += f64::from(*part));
+    }
+    (slices, gradient, sum)
+}
+
 /// An update on the device, with the norms that it needs, against its twin.
 fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
     let Update { optimizer, wrappers, .. } = kernels;
     let parameters = random(seed + 1, count);
-    // In parts, to be added up. So many have sums of about the same size as two, few of them near 0.
-    let slices = (seed % 9 + 1) as usize;
-    let part = (2.0 / slices as f32).sqrt();
-    let gradient: Vec<f32> = random(seed, slices * count).into_iter().map(|g| g * part).collect();
-    let mut g = vec![0.0; count];
-    for slice in gradient.chunks(count) {
-        g.iter_mut().zip(slice).for_each(|(sum, part)| *sum += f64::from(*part));
-    }
+    let (slices, gradient, g) = sliced_gradient(count, seed);
     let status = [f32::from_bits(u32::MAX); 2];
     let previous = vec![f32::NAN; count];
     let (rate, l2, segments) = (0.125, 0.25, segments(count));
