@@ -376,6 +376,8 @@ fn wgsl_that_does_not_compile_is_reported_with_the_formula_and_the_reason() {
         ),
         ("/* €", "unterminated"),
     ];
+    // A long report is cut.
+    let long: &str = Box::leak("(".repeat(100_000).into_boxed_str());
     let losses = [
         ("", "row_loss"),
         ("fn row_loss(row: u32, outputs: u32) -> f32 { return 0.0; }", "row_loss"),
@@ -399,16 +401,84 @@ fn wgsl_that_does_not_compile_is_reported_with_the_formula_and_the_reason() {
                 reason,
             );
             check(engine.prepare(&network).err().unwrap(), "activation of layer 1", reason);
+            let error = engine.parameter_gradient(&network, &[0.0; 3], &[0.0; 4]).err().unwrap();
+            check(error, "activation of layer 1", reason);
+            let error = engine.backward(&network, &[0.0; 3], &[0.0; 4]).err().unwrap();
+            check(error, "activation of layer 1", reason);
         }
         for (text, reason) in losses {
             let loss = Loss::custom(Power { factor: 1.0, wgsl: Some(text) });
             let error = train(&engine, &network(Activation::Tanh), loss).err().unwrap();
             check(error, "loss", reason);
         }
+        let network = network(Activation::custom(Written(Some(long))));
+        let error = engine.predict(&network, &[0.0; 3]).err().unwrap().to_string();
+        assert!(error.ends_with('…') && error.chars().count() < 2_000, "{error}");
         assert_eq!(engine.notes(), [""; 0]);
         // The engine goes on.
         let own = Activation::custom(Softsign { scale: 1.0 });
-        train(&engine, &network(own), Loss::MeanSquaredError).unwrap();
+        train(&engine, &self::network(own), Loss::MeanSquaredError).unwrap();
+    }
+}
+
+/// `2·z`, in WGSL whose names could be taken for others: for those that the engine gives its declarations
+/// (`_own`, `_own_0`, `_0`), for the entry points of its kernels, and for others in a comment.
+struct Twice;
+
+impl ActivationFn for Twice {
+    fn value(&self, z: f64) -> f64 {
+        2.0 * z
+    }
+
+    fn slope(&self, _: f64) -> f64 {
+        2.0
+    }
+
+    fn wgsl(&self) -> Option<String> {
+        let text = "// Lines end\u{2028}const k = 2.0; alias F = f32; fn main(z: F) -> F { return k * z; }
+            fn trial(z: F) -> F { let k_own = 3.0; let k_own_0 = 1.0; return main(z) + (k_own - 3.0 * k_own_0); }
+            fn activation(z: F) -> F { return trial(z); }
+            fn activation_slope(z: F) -> F {
+                let activation_0 = activation(1.0);
+                let activation_1 = activation(0.0);
+                return activation_0 - activation_1;
+            }";
+        Some(text.into())
+    }
+}
+
+#[test]
+fn names_in_a_formula_are_taken_for_no_others() {
+    let network = network(Activation::custom(Twice));
+    let (inputs, slopes) = (numbers(3 * SAMPLES, 1), numbers(4 * SAMPLES, 2));
+    let reference = Engine::from(ReferenceEngine::new());
+    let expected = reference.backward(&network, &inputs, &slopes).unwrap();
+    let outputs = double(&reference.predict(&network, &inputs).unwrap());
+    for engine in every_choice() {
+        let what = engine.device().to_string();
+        let found = double(&engine.predict(&network, &inputs).unwrap());
+        assert_near(&found, &outputs, 1e-5, &what);
+        let found = engine.backward(&network, &inputs, &slopes).unwrap();
+        assert_near(&found.parameters, &expected.parameters, 1e-5, &what);
+        let found = engine.parameter_gradient(&network, &inputs, &slopes).unwrap();
+        assert_near(&found, &expected.parameters, 1e-5, &what);
+        assert_eq!(engine.notes(), [""; 0]);
+    }
+}
+
+#[test]
+fn wgsl_that_binds_a_resource_is_refused() {
+    let text = "@group(0) @binding(0) var<storage, read_write> numbers: array<f32>;
+        fn activation(z: f32) -> f32 { numbers[0] = z; return z; }
+        fn activation_slope(z: f32) -> f32 { return 1.0; }";
+    let network = network(Activation::custom(Written(Some(text))));
+    let expected = "the WGSL of the activation of layer 1 binds a resource, by @group or @binding: declare \
+                    functions, constants and structures alone";
+    for engine in every_choice() {
+        let error = engine.predict(&network, &[0.0; 3]).err().unwrap();
+        assert_eq!(error.to_string(), expected);
+        let error = engine.backward(&network, &[0.0; 3], &[0.0; 4]).err().unwrap();
+        assert_eq!(error.to_string(), expected);
     }
 }
 

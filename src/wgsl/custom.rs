@@ -1,6 +1,6 @@
 //! The WGSL of formulas of the caller's.
 
-use super::names::suffixed;
+use super::names::{has_attribute, suffixed};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
@@ -41,10 +41,19 @@ impl CustomWgsl {
         suffixed(&self.written, "_own", self.called) + "\n"
     }
 
+    /// Whether it declares resources of its own, which would be bound to no buffer or to one of the kernel's.
+    pub(crate) fn binds(&self) -> bool {
+        has_attribute(&self.written, &["group", "binding"])
+    }
+
     /// A kernel that compiles if the formula does. Its first line is the first line of the formula. The
     /// semicolon before the formula makes directives invalid, which are only valid at the start of a kernel.
     pub(crate) fn trial_kernel(&self) -> String {
-        format!(";{}\n{}", self.written, self.trial)
+        let mut name = "trial".to_string();
+        while self.written.contains(&name) {
+            name.push('_');
+        }
+        format!(";{}\n{}", self.written, self.trial.replace("trial", &name))
     }
 }
 
@@ -56,7 +65,8 @@ impl Activation {
     pub(crate) fn custom_wgsl(self) -> Result<Option<CustomWgsl>> {
         let Self::Custom { formula } = self else { return Ok(None) };
         let trial = "@compute @workgroup_size(1) fn trial() {
-            let values: array<f32, 2> = array(activation(0.0), activation_slope(0.0));
+            let value: f32 = activation(0.0);
+            let slope: f32 = activation_slope(0.0);
         }";
         let called = &["activation", "activation_slope"];
         let names = ["the activation", "ActivationFn::wgsl"];

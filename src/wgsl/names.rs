@@ -1,10 +1,21 @@
 //! New names for the declarations in a text of WGSL, so that several texts can be in one kernel.
 
+use std::collections::HashSet;
+
+/// What ends a line, and a comment that began with `//`.
+const LINE_BREAKS: [char; 7] = ['\n', '\u{b}', '\u{c}', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+
 /// The text with `suffix` behind the names of all functions, constants, variables and types that it declares
-/// outside of functions, but for those in `kept`.
+/// outside of functions, but for those in `kept`. Other names that would then be the same get it too.
 pub(crate) fn suffixed(text: &str, suffix: &str, kept: &[&str]) -> String {
     let tokens = tokens(text);
-    let declared = declared(&tokens);
+    let mut declared = declared(&tokens);
+    declared.retain(|name| !kept.contains(name));
+    // `scale_1` of a function must not become what `scale` becomes.
+    let is_renamed = |name: &str| {
+        let mut shorter = std::iter::successors(Some(name), |name| name.strip_suffix(suffix));
+        shorter.any(|name| declared.contains(name))
+    };
     let mut renamed = String::with_capacity(2 * text.len());
     // How many braces are open, and at which depth the members of a structure are.
     let (mut depth, mut members) = (0_usize, None);
@@ -27,7 +38,7 @@ pub(crate) fn suffixed(text: &str, suffix: &str, kept: &[&str]) -> String {
         let after = code.peek().map_or("", |token| token.text);
         let is_member = before == "." || (members == Some(depth) && after == ":");
         let is_name = token.kind == Kind::Name && before != "@" && !is_member;
-        if is_name && declared.contains(&token.text) && !kept.contains(&token.text) {
+        if is_name && is_renamed(token.text) {
             renamed.push_str(suffix);
         }
         before = token.text;
@@ -36,9 +47,16 @@ pub(crate) fn suffixed(text: &str, suffix: &str, kept: &[&str]) -> String {
     renamed
 }
 
+/// Whether a text has an attribute with one of these names.
+pub(crate) fn has_attribute(text: &str, names: &[&str]) -> bool {
+    let tokens = tokens(text);
+    let code: Vec<&str> = tokens.iter().filter(|t| t.kind != Kind::Space).map(|t| t.text).collect();
+    code.windows(2).any(|pair| pair[0] == "@" && names.contains(&pair[1]))
+}
+
 /// The names that are declared outside of functions.
-fn declared<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
-    let mut names = Vec::new();
+fn declared<'a>(tokens: &[Token<'a>]) -> HashSet<&'a str> {
+    let mut names = HashSet::new();
     let mut depth = 0_usize;
     // Whether the next name is that of a declaration. That of a variable follows its address space in `<>`.
     let (mut expected, mut angles) = (false, 0_usize);
@@ -52,7 +70,7 @@ fn declared<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
                 (expected, angles) = (true, 0);
             }
             name if expected && angles == 0 && token.kind == Kind::Name => {
-                names.push(name);
+                names.insert(name);
                 expected = false;
             }
             _ => {}
@@ -88,7 +106,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         let (kind, length) = if first.is_whitespace() {
             (Kind::Space, until(rest.find(|c: char| !c.is_whitespace())))
         } else if rest.starts_with("//") {
-            (Kind::Space, until(rest.find(['\n', '\r'])))
+            (Kind::Space, until(rest.find(LINE_BREAKS)))
         } else if rest.starts_with("/*") {
             (Kind::Space, comment(rest))
         } else if first.is_ascii_digit() {
@@ -151,6 +169,24 @@ mod tests {
             fn f2f_1(z: f32) -> f32 { const scale_1 = 2.0; return scale_1 * z; }
             fn main(z: f32) -> f32 { return f2_1(z).x; }";
         assert_eq!(suffixed(text, "_1", &["main"]), expected);
+    }
+
+    #[test]
+    fn names_that_would_become_the_same_stay_different() {
+        let text =
+            "const k = 2.0; fn main(z: f32) -> f32 { let k_1 = z; let k_1_1 = k_1; let main_1 = z;
+            return k * k_1 * k_1_1 * l_1 * main_1; }";
+        let expected = "const k_1 = 2.0; fn main(z: f32) -> f32 { let k_1_1 = z; let k_1_1_1 = k_1_1; let main_1 = z;
+            return k_1 * k_1_1 * k_1_1_1 * l_1 * main_1; }";
+        assert_eq!(suffixed(text, "_1", &["main"]), expected);
+    }
+
+    #[test]
+    fn a_comment_ends_with_its_line() {
+        for end in super::LINE_BREAKS {
+            let renamed = suffixed(&format!("// fn a{end}fn b() {{}}"), "_1", &[]);
+            assert_eq!(renamed, format!("// fn a{end}fn b_1() {{}}"));
+        }
     }
 
     #[test]

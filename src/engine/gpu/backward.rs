@@ -93,6 +93,7 @@ impl Kept {
 async fn build(gpu: &Arc<Gpu>, key: &Key) -> Result<Backpropagation> {
     // Without dropout, as in a prediction. Frozen layers have a gradient.
     let (network, samples, wanted) = (&key.network.plain(), key.samples, key.wanted);
+    gpu.check_formulas(network, None).await?;
     if key.kernels != Kernels::Layerwise && fused::gradients::fits(gpu, network, samples, wanted) {
         match fused::gradients::gradients(gpu, network, None, samples).await {
             Ok(pass) => return Ok(pass),

@@ -3,7 +3,7 @@
 use super::device::Gpu;
 use super::kernels::fnv;
 use super::lock::lock;
-use crate::error::Result;
+use crate::error::{Result, unsupported};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::wgsl::custom::CustomWgsl;
@@ -33,12 +33,18 @@ impl Gpu {
     /// Checks that the formulas of the caller's in a network and a loss have WGSL that compiles.
     ///
     /// # Errors
-    /// A formula without WGSL, or with WGSL that does not compile.
+    /// A formula without WGSL, with WGSL that does not compile, or with WGSL that binds a resource.
     pub(super) async fn check_formulas(&self, network: &Network, loss: Option<Loss>) -> Result<()> {
         for (name, formula) in formulas(network, loss)? {
             let text = formula.trial_kernel();
             if lock(&self.compiled_formulas).get(&text).is_some() {
                 continue;
+            }
+            if formula.binds() {
+                return unsupported(format!(
+                    "the WGSL of {name} binds a resource, by @group or @binding: declare functions, \
+                     constants and structures alone"
+                ));
             }
             let descriptor = wgpu::ShaderModuleDescriptor {
                 label: Some(&name),

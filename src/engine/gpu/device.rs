@@ -414,11 +414,20 @@ impl Scopes {
     }
 }
 
-/// A driver's report in one line.
+/// The most characters of a driver's report that a message contains.
+const MOST_CHARACTERS: usize = 1_500;
+
+/// A driver's report in one line. A long one, which may quote a whole kernel, is cut.
 fn one_line(error: &wgpu::Error) -> String {
     let text = match error {
         wgpu::Error::OutOfMemory { .. } => "out of memory: lower the batch size".to_string(),
         other => other.to_string(),
     };
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    let mut line =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(MOST_CHARACTERS) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
