@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::initialization::Initialization;
 use crate::network::Network;
 use crate::segment::{self, Segment};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
@@ -244,7 +244,13 @@ fn to_bytes(
         let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|e| e.to_string())?;
         views.push((name, view));
     }
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())?;
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| match error {
+        SafeTensorError::HeaderTooLarge => {
+            "the texts of the metadata take more than 100 MB: save them in a file of their own"
+                .into()
+        }
+        other => other.to_string(),
+    })?;
     with_sorted_header(&bytes)
 }
 
@@ -477,6 +483,15 @@ mod tests {
         let refused = network().save_with(&path, &extra).expect_err("refused");
         assert_eq!(refused.to_string(), message);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn texts_that_are_too_long_for_a_file_are_refused() {
+        let long = "x".repeat(100_000_000);
+        let message = network().encode_with([("text", long)]).expect_err("refused").to_string();
+        let expected = "the network cannot be saved: the texts of the metadata take more than 100 MB: save \
+                        them in a file of their own";
+        assert_eq!(message, expected);
     }
 
     #[test]

@@ -26,7 +26,10 @@ impl Gradients {
         if finite {
             Ok(Self { parameters, inputs })
         } else {
-            invalid_data("a gradient leaves the range of f32: scale the output gradient")
+            invalid_data(
+                "a gradient is not a number or leaves the range of f32: scale the inputs and the output \
+                 gradient, or correct an activation of your own",
+            )
         }
     }
 
@@ -77,4 +80,21 @@ pub(crate) fn check(network: &Network, inputs: &[f32], output_gradient: &[f32]) 
         }
     }
     Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_that_are_not_finite_are_refused() {
+        for (parameter, input) in
+            [(f64::NAN, 0.0), (1e39, 0.0), (0.0, f32::NAN), (0.0, f32::INFINITY)]
+        {
+            let error = Gradients::new(vec![parameter], vec![input]).expect_err("refused");
+            let error = error.to_string();
+            assert!(error.contains("not a number or leaves the range of f32"), "{error}");
+        }
+        assert!(Gradients::new(vec![f64::from(f32::MAX)], vec![f32::MIN_POSITIVE]).is_ok());
+    }
 }

@@ -91,6 +91,7 @@ impl fmt::Display for Side {
 
 /// What was read, before it is checked.
 #[derive(Deserialize)]
+#[serde(expecting = "a standardizer")]
 struct Unchecked {
     of: Side,
     means: Vec<f64>,

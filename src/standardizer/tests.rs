@@ -170,6 +170,7 @@ fn json_is_checked_and_comes_back_to_the_bit() {
         (r#"{"of":"inputs","means":[1e999],"deviations":[1]}"#, "out of range"),
         (r#"{"of":"outputs","means":[1],"deviations":[1]}"#, "unknown variant"),
         (r#"{"means":[1],"deviations":[1]}"#, "missing field `of`"),
+        ("null", "expected a standardizer"),
     ] {
         let error = refused(text);
         assert!(error.contains(reason), "{text}: {error}");
