@@ -295,7 +295,7 @@ impl Run {
     }
 }
 
-/// From a place to a colour.
+/// From a place to a color.
 fn mlp(depth: usize, width: usize) -> Network {
     Network::builder(2)
         .hidden(&vec![width; depth], Activation::Relu)

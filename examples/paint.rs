@@ -1,4 +1,4 @@
-//! Trains a network that maps a pixel's place to its colour, and repaints the picture with it.
+//! Trains a network that maps a pixel's place to its color, and repaints the picture with it.
 //!
 //! ```sh
 //! cargo run --release --example paint -- logo.jpg

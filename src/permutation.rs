@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_scattered() {
+    fn neighbors_are_scattered() {
         // The mean distance between successive samples of a random order of n is n/3.
         let permutation = Permutation::new(10_000, 3, 4);
         let distance: f64 = (1..10_000)

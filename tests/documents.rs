@@ -28,7 +28,7 @@ const PLACEHOLDERS: [&str; 3] = ["FAMILIES", "FAMILY", "NAME"];
 const FOREIGN: [&str; 1] = ["coefs_"];
 
 /// Words to avoid, and what to write instead.
-const AVOIDED: [(&str, &str); 26] = [
+const AVOIDED: [(&str, &str); 40] = [
     ("stand", "be, be in"),
     ("stands", "contains, is in"),
     ("stood", "was in"),
@@ -55,6 +55,20 @@ const AVOIDED: [(&str, &str); 26] = [
     ("who wants", "a user who needs"),
     ("who asks", "a caller"),
     ("in vain", "without success"),
+    ("colour", "color"),
+    ("colours", "colors"),
+    ("grey", "gray"),
+    ("centre", "center"),
+    ("centres", "centers"),
+    ("neighbour", "neighbor"),
+    ("neighbours", "neighbors"),
+    ("optimised", "optimized"),
+    ("optimise", "optimize"),
+    ("specialised", "specialized"),
+    ("initialise", "initialize"),
+    ("normalise", "normalize"),
+    ("recognise", "recognize"),
+    ("behaviour", "behavior"),
 ];
 
 fn root() -> &'static Path {

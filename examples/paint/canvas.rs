@@ -1,4 +1,4 @@
-//! What a network learns and paints: the picture's colours, or its two classes.
+//! What a network learns and paints: the picture's colors, or its two classes.
 
 use crate::options::Options;
 use crate::outputs::Outputs;
@@ -55,14 +55,14 @@ impl Canvas {
 
     /// `logo.jpg: 100×100 pixels, RGB, 8 bits`.
     pub fn describe(&self) -> String {
-        let kind = ["grey", "grey with alpha", "RGB", "RGBA"][self.subject.channels - 1];
+        let kind = ["gray", "gray with alpha", "RGB", "RGBA"][self.subject.channels - 1];
         let bits = if self.subject.maximum == 255 { 8 } else { 16 };
         let (width, height) = (self.subject.width, self.subject.height);
         let pixels = counted((width * height) as u64, "pixel");
         format!("{}: {width}×{height} ({pixels}), {kind}, {bits} bits", self.path.display())
     }
 
-    /// One sample a pixel: its place, and its colour or class.
+    /// One sample a pixel: its place, and its color or class.
     pub fn dataset(&self) -> Result<Dataset> {
         self.subject.dataset(&self.picture)
     }

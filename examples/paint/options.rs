@@ -19,7 +19,7 @@ const USAGE: &str = "paint [OPTIONS] <IMAGE>
 /// How a component is written: `huber:delta=0.5`.
 const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
 
-/// Trains a network that maps a pixel's place to its colour, and repaints the picture with it.
+/// Trains a network that maps a pixel's place to its color, and repaints the picture with it.
 ///
 /// Writes the painting, and beside it a sheet with the original, the painting and their
 /// difference times 4; with --classify or --repaint the painting alone, and an older sheet of that
@@ -28,7 +28,7 @@ const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
 #[command(name = "paint", version, override_usage = USAGE)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Options {
-    /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; grey or colour, alpha, 8 or 16 bits
+    /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; gray or color, alpha, 8 or 16 bits
     #[arg(required_unless_present_any = ["repaint", "list_adapters"])]
     pub image: Option<PathBuf>,
 
@@ -194,8 +194,8 @@ impl Options {
         let loss = self.loss();
         if !self.classify && loss.folded_activation().is_some_and(is_row) {
             return Err(format!(
-                "--loss {loss} is for classes, and colours are none: add --classify, or choose {}",
-                fitting_colours()
+                "--loss {loss} is for classes, and colors are none: add --classify, or choose {}",
+                fitting_colors()
             ));
         }
         Ok(())
@@ -222,8 +222,8 @@ fn is_row(activation: Activation) -> bool {
     activation.backward() == Backward::Row
 }
 
-/// The names of the losses that colours can be learned with.
-fn fitting_colours() -> String {
+/// The names of the losses that colors can be learned with.
+fn fitting_colors() -> String {
     let fits = |loss: &&Loss| !loss.folded_activation().is_some_and(is_row);
     joined(Loss::ALL.iter().filter(fits).map(|loss| loss.name()))
 }

@@ -1,7 +1,7 @@
 // The register tile of the three matrix products: a workgroup of 32 invocations computes 128 rows
 // and 8 columns of c, each invocation 4 rows and 8 columns of them in registers.
 //
-// Neighbouring invocations hold neighbouring rows; the elements of b are read at one address for
+// Neighboring invocations hold neighboring rows; the elements of b are read at one address for
 // all of them, which GPUs and llvmpipe alike do once for the whole group. What lies outside is read
 // at the edge instead, and not stored. The terms `terms.x <= p < terms.y` are added in order, so the
 // sum is the same on every run.

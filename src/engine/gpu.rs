@@ -41,7 +41,7 @@ mod run_buffers;
 mod samples;
 mod session;
 mod shape;
-mod specialise;
+mod specialize;
 mod step;
 mod task;
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl Picture {
         let (width, height) = (image.width(), image.height());
         let write = image::write_buffer_with_format;
         if !fits || write(&mut bytes, pixels, width, height, color, format).is_err() {
-            let kind = ["grey", "grey with alpha", "RGB", "RGBA"][self.channels - 1];
+            let kind = ["gray", "gray with alpha", "RGB", "RGBA"][self.channels - 1];
             let bits = if self.maximum == 255 { "an 8-bit" } else { "a 16-bit" };
             let reason =
                 format!("this format cannot hold {bits} {kind} picture: end the name in .png");

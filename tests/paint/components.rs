@@ -18,7 +18,7 @@ fn is_for_classes(loss: Loss) -> bool {
     loss.folded_activation().is_some_and(|folded| folded.backward() == Backward::Row)
 }
 
-/// The losses that colours can be learned with.
+/// The losses that colors can be learned with.
 fn losses() -> Vec<&'static str> {
     Loss::ALL.iter().filter(|loss| !is_for_classes(**loss)).map(|loss| loss.name()).collect()
 }
@@ -149,7 +149,7 @@ fn the_loss_follows_from_what_is_learned_where_none_is_named() {
     assert_eq!(loss(""), "mean-squared-error");
     assert_eq!(loss("--classify"), "softmax-cross-entropy");
     for name in Loss::ALL.iter().map(|loss| loss.name()) {
-        // The luminance is that of three colours.
+        // The luminance is that of three colors.
         if name != "relative-l2-luminance" {
             assert_eq!(
                 loss(&format!("--classify --loss {name}")).as_str().unwrap().split(':').next(),

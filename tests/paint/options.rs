@@ -330,15 +330,15 @@ fn a_saved_network_paints_at_any_size() {
     assert!(run.succeeded().stdout.contains("painted large.png at 64×48"));
     let large = studio.picture("large.png");
     assert_eq!((large.width(), large.height(), large.channels()), (64, 48, 3));
-    // A third of the size again shows what was learned: every third pixel's centre is the same.
+    // A third of the size again shows what was learned: every third pixel's center is the same.
     studio.run("--repaint net.safetensors --size 72x54 --backend cpu -o triple.png").succeeded();
     let (triple, painted) = (studio.picture("triple.png"), studio.picture("painted.png"));
-    let centre = |picture: &Picture, x: usize, y: usize| -> Vec<u16> {
+    let center = |picture: &Picture, x: usize, y: usize| -> Vec<u16> {
         let first = (y * picture.width() + x) * 3;
         picture.values()[first..first + 3].to_vec()
     };
     for (x, y) in [(0, 0), (11, 7), (23, 17)] {
-        let (small, large) = (centre(&painted, x, y), centre(&triple, 3 * x + 1, 3 * y + 1));
+        let (small, large) = (center(&painted, x, y), center(&triple, 3 * x + 1, 3 * y + 1));
         for (a, b) in small.iter().zip(&large) {
             assert!(a.abs_diff(*b) <= 1, "{small:?} and {large:?} at {x}, {y}");
         }

@@ -197,7 +197,7 @@ fn options_that_cannot_be_read() {
         ("--backend tpu", &["tpu", "auto, gpu, cpu, reference"]),
         ("--schedule linear", &["linear", "constant, cosine, step, inverse, plateau, exponential"]),
         ("--encoding wave", &["wave", "identity, frequency, fourier"]),
-        ("--colour blue", &["--colour"]),
+        ("--tint blue", &["--tint"]),
         ("another.png", &["another.png"]),
         ("--repaint net.safetensors", &["--repaint"]),
     ] {
@@ -225,7 +225,7 @@ fn usage_is_the_same_in_errors_as_in_help() {
         "picture.png --size 3x3",
         "picture.png --repaint net.safetensors",
         "--repaint net.safetensors --learning-rate 1 --seed 3",
-        "picture.png --colour blue",
+        "picture.png --tint blue",
         "picture.png another.png",
     ] {
         let run = studio.run(arguments).misused_saying(&[]);

@@ -1,4 +1,4 @@
-//! Pictures of many kinds and formats, in colours and in classes.
+//! Pictures of many kinds and formats, in colors and in classes.
 
 use crate::pictures;
 use crate::studio::Studio;
@@ -53,20 +53,20 @@ fn the_sheet_shows_original_painting_and_difference() {
 
 #[test]
 fn pictures_of_every_common_format_are_read() {
-    let (grey, colour, alpha) =
+    let (gray, color, alpha) =
         (pictures::text("TOP"), pictures::gradient(20, 14), pictures::soft_disc(16, 16));
     for (format, picture) in [
         ("png", &alpha),
-        ("jpg", &colour),
-        ("jpeg", &grey),
-        ("gif", &colour),
+        ("jpg", &color),
+        ("jpeg", &gray),
+        ("gif", &color),
         ("webp", &alpha),
-        ("bmp", &colour),
-        ("tiff", &grey),
+        ("bmp", &color),
+        ("tiff", &gray),
         ("tif", &pictures::deep_gradient(12, 9)),
-        ("tga", &colour),
+        ("tga", &color),
         ("qoi", &alpha),
-        ("ppm", &colour),
+        ("ppm", &color),
     ] {
         let studio = Studio::new();
         let name = format!("picture.{format}");
@@ -93,12 +93,12 @@ fn classes_are_painted_beside_the_expected_ones() {
         let is_ink = |pixel: &[u16]| {
             let white = f64::from(picture.maximum());
             let channel = |i: usize| f64::from(pixel[i.min(pixel.len() - 1)]) / white;
-            let (colours, alpha) = match pixel.len() {
+            let (colors, alpha) = match pixel.len() {
                 1 => ([0, 0, 0], 1.0),
                 4 => ([0, 1, 2], channel(3)),
                 _ => ([0, 1, 2], 1.0),
             };
-            let sum: f64 = colours.iter().map(|i| channel(*i) * alpha + 1.0 - alpha).sum();
+            let sum: f64 = colors.iter().map(|i| channel(*i) * alpha + 1.0 - alpha).sum();
             if (sum * 255.0).round() <= 600.0 { 0 } else { 255 }
         };
         picture.pixels().map(is_ink).collect()

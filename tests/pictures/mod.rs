@@ -24,12 +24,12 @@ pub fn gradient(width: usize, height: usize) -> Picture {
     draw(width, height, 3, 255, |x, y| vec![x, y, 1.0 - 0.5 * (x + y)])
 }
 
-/// A gradient in grey of 16 bits, with levels that 8 bits do not have.
+/// A gradient in gray of 16 bits, with levels that 8 bits do not have.
 pub fn deep_gradient(width: usize, height: usize) -> Picture {
     draw(width, height, 1, 65_535, |x, y| vec![0.7 * x + 0.3 * y])
 }
 
-/// Black letters on white, grey of 8 bits: sharp edges. Draws the letters of `IMPASTO`; any other
+/// Black letters on white, gray of 8 bits: sharp edges. Draws the letters of `IMPASTO`; any other
 /// sign is a space.
 pub fn text(line: &str) -> Picture {
     const SCALE: usize = 3;
@@ -61,15 +61,15 @@ pub fn stones(width: usize, height: usize) -> Picture {
         (0..4).map(octave).sum()
     };
     draw(width, height, 3, 255, |x, y| {
-        let (step, centre) = (0.01, [x - 0.5, y - 0.5]);
+        let (step, center) = (0.01, [x - 0.5, y - 0.5]);
         let slope = (ground(x, y) - ground(x + step, y + step)) / step;
-        let vignette = 1.0 - 0.8 * (centre[0] * centre[0] + centre[1] * centre[1]);
+        let vignette = 1.0 - 0.8 * (center[0] * center[0] + center[1] * center[1]);
         let light = (0.3 + 0.5 * ground(x, y) + 0.05 * slope) * vignette;
         vec![light, 0.92 * light + 0.02, 0.8 * light + 0.05]
     })
 }
 
-/// A coloured disc with a soft edge, RGBA of 8 bits.
+/// A colored disc with a soft edge, RGBA of 8 bits.
 pub fn soft_disc(width: usize, height: usize) -> Picture {
     draw(width, height, 4, 255, |x, y| {
         let radius = (x - 0.5).hypot(y - 0.5);
@@ -82,17 +82,17 @@ pub fn dot() -> Picture {
     Picture::new(1, 1, 3, 255, vec![200, 120, 40]).expect("one pixel")
 }
 
-/// The picture whose channels at a place, both in [0, 1], are those of `colour`.
+/// The picture whose channels at a place, both in [0, 1], are those of `color`.
 fn draw(
     width: usize,
     height: usize,
     channels: usize,
     maximum: u16,
-    colour: impl Fn(f64, f64) -> Vec<f64>,
+    color: impl Fn(f64, f64) -> Vec<f64>,
 ) -> Picture {
     let values: Vec<f64> = (0..width * height)
         .map(|pixel| Picture::coordinates(pixel, width, height, false))
-        .flat_map(|[x, y]| colour(x, y))
+        .flat_map(|[x, y]| color(x, y))
         .collect();
     Picture::from_unit(width, height, channels, maximum, &values).expect("a picture")
 }

@@ -54,7 +54,7 @@ export interface Adapter {
 export interface Subject {
   width: number;
   height: number;
-  /** 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha. */
+  /** 1 gray, 2 gray and alpha, 3 color, 4 color and alpha. */
   channels: number;
   /** The value of white: 255 or 65,535. */
   maximum: number;

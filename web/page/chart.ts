@@ -69,14 +69,14 @@ export class Chart {
   #make(): void {
     this.#plot?.destroy();
     const style = getComputedStyle(document.documentElement);
-    // A canvas knows no light-dark(): the colours as the page has them now.
+    // A canvas knows no light-dark(): the colors as the page has them now.
     const probe = document.createElement("span");
     document.body.append(probe);
-    const colour = (name: string) => {
+    const color = (name: string) => {
       probe.style.color = style.getPropertyValue(name);
       return getComputedStyle(probe).color;
     };
-    const [ink, line, accent, second] = ["--soft", "--line", "--accent", "--second"].map(colour);
+    const [ink, line, accent, second] = ["--soft", "--line", "--accent", "--second"].map(color);
     probe.remove();
     const axis = { stroke: ink!, grid: { stroke: line!, width: 1 }, ticks: { stroke: line!, width: 1 } };
     const short = (value: number | null) => (value == null ? "–" : value.toPrecision(3));

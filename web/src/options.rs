@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(Options::parse("{}").ok(), Some(Options::default()));
         let some = Options::parse(r#"{"hidden": [8, 8], "learningRate": 0.1}"#);
         assert!(some.is_ok_and(|o| o.hidden == [8, 8] && o.learning_rate == 0.1));
-        for wrong in ["", "1", r#"{"colour": 1}"#, r#"{"hidden": [5000]}"#, r#"{"batch": -1}"#] {
+        for wrong in ["", "1", r#"{"color": 1}"#, r#"{"hidden": [5000]}"#, r#"{"batch": -1}"#] {
             assert!(Options::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -153,7 +153,7 @@ impl Painter {
                 let (network, before) = Subject::decode(saved)?;
                 if before.classify {
                     return Err(Error::Setting(
-                        "a network that classifies ink and paper cannot learn colours: open it without \
+                        "a network that classifies ink and paper cannot learn colors: open it without \
                          the picture, or begin with a new one"
                             .into(),
                     ));

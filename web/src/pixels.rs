@@ -2,7 +2,7 @@
 
 use impasto::{Error, Picture, Result};
 
-/// The picture in RGBA of 8 bits, row by row: grey and without an alpha channel where it has none.
+/// The picture in RGBA of 8 bits, row by row: gray and without an alpha channel where it has none.
 ///
 /// # Errors
 /// A size out of range, or bytes that do not fit it.
@@ -16,8 +16,8 @@ pub fn picture(width: usize, height: usize, rgba: &[u8]) -> Result<Picture> {
     }
     let pixels = || rgba.as_chunks::<4>().0.iter();
     let alpha = pixels().any(|p| p[3] != 255);
-    let grey = pixels().all(|p| p[0] == p[1] && p[1] == p[2]);
-    let kept: &[usize] = match (grey, alpha) {
+    let gray = pixels().all(|p| p[0] == p[1] && p[1] == p[2]);
+    let kept: &[usize] = match (gray, alpha) {
         (true, false) => &[0],
         (true, true) => &[0, 3],
         (false, false) => &[0, 1, 2],
@@ -35,8 +35,8 @@ pub(crate) fn rgba(picture: &Picture) -> Vec<u8> {
     picture
         .pixels()
         .flat_map(|pixel| match *pixel {
-            [grey] => [grey, grey, grey, picture.maximum()],
-            [grey, alpha] => [grey, grey, grey, alpha],
+            [gray] => [gray, gray, gray, picture.maximum()],
+            [gray, alpha] => [gray, gray, gray, alpha],
             [r, g, b] => [r, g, b, picture.maximum()],
             [r, g, b, alpha, ..] => [r, g, b, alpha],
             [] => [0; 4],

@@ -1,7 +1,7 @@
 //! `cargo xtask logo`: draws `logo.jpg`, the picture that the first example learns.
 //!
 //! A dab of thick paint: its peak curls over where the brush left it, and a palette knife has
-//! drawn one furrow through it, from the left edge to a point on the right. Two flat colours,
+//! drawn one furrow through it, from the left edge to a point on the right. Two flat colors,
 //! 100×100 pixels; curves and sharp points, since a network finds the first easy and the second
 //! hard.
 
@@ -25,7 +25,7 @@ const GROUND: [u8; 3] = [250, 246, 236];
 /// Samples along each side of a pixel; the share that hits paint blends the edge.
 const SAMPLES: u32 = 8;
 
-/// High enough that the ripples of JPEG stay within a few levels of the two flat colours.
+/// High enough that the ripples of JPEG stay within a few levels of the two flat colors.
 const JPEG_QUALITY: u8 = 98;
 
 /// Draws the picture and writes it to `output`, or to `logo.jpg` in the root of the repository.
@@ -54,11 +54,11 @@ fn draw() -> RgbImage {
     let furrow = furrow();
     let mut hits = vec![0_u32; (SIDE * SIDE) as usize];
     for row in 0..SIDE * SAMPLES {
-        let y = sample_centre(row);
+        let y = sample_center(row);
         let dab = dab.crossings(y);
         let furrow = furrow.crossings(y);
         for column in 0..SIDE * SAMPLES {
-            let x = sample_centre(column);
+            let x = sample_center(column);
             if is_inside(x, &dab) && !is_inside(x, &furrow) {
                 hits[(row / SAMPLES * SIDE + column / SAMPLES) as usize] += 1;
             }
@@ -67,11 +67,11 @@ fn draw() -> RgbImage {
     RgbImage::from_fn(SIDE, SIDE, |x, y| blend(hits[(y * SIDE + x) as usize]))
 }
 
-fn sample_centre(index: u32) -> f64 {
+fn sample_center(index: u32) -> f64 {
     (f64::from(index) + 0.5) / f64::from(SAMPLES)
 }
 
-/// The colour of a pixel of which `hits` samples are paint.
+/// The color of a pixel of which `hits` samples are paint.
 fn blend(hits: u32) -> Rgb<u8> {
     let all = SAMPLES * SAMPLES;
     let mix = |paint: u8, ground: u8| {

@@ -28,7 +28,7 @@
 //! Each contestant trains at least one epoch in each round, however long it takes.
 //!
 //! *Proof*: a contestant has learned if its loss is below half the loss of the best constant
-//! colour. At the end, contestants that have not learned train on, unmeasured, for a few hundred steps
+//! color. At the end, contestants that have not learned train on, unmeasured, for a few hundred steps
 //! at most. A contestant that has not learned then is not counted, and the command fails.
 
 mod contestant;
@@ -249,7 +249,7 @@ impl Seat {
         median(&self.last.epoch_s).unwrap_or(self.first.first_epoch_s)
     }
 
-    /// Whether its loss is well below the loss of the best constant colour.
+    /// Whether its loss is well below the loss of the best constant color.
     fn learned(&self, constant_loss: f64) -> bool {
         self.last.final_loss < constant_loss / 2.0
     }

@@ -11,7 +11,7 @@ use crate::workspace::{Cargo, gpu_is_required, root};
 
 /// Runs the unit, integration and documentation tests of every package in the repository.
 ///
-/// Optimised, because many tests train networks. The exit code is that of `cargo test`.
+/// Optimized, because many tests train networks. The exit code is that of `cargo test`.
 ///
 /// # Errors
 ///

@@ -67,7 +67,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
     };
     let gradients: Vec<Shape> = if abilities.software {
         let lanes = abilities.vector;
-        // Neighbouring rows are read and written four at a time where nothing is broadcast.
+        // Neighboring rows are read and written four at a time where nothing is broadcast.
         let tried = match (broadcast, lanes) {
             (0, ..8) => [(16, 12), (16, 16), (8, 16)],
             (0, _) => [(4, 16), (8, 16), (16, 8)],

@@ -111,8 +111,8 @@ fn module(device: &wgpu::Device, key: &KernelKey, mut text: String) -> wgpu::Sha
     if !key.is_trusted {
         return device.create_shader_module(descriptor);
     }
-    // SAFETY: the text is our own. A specialised kernel's positions follow from constants in it
-    // that `specialise` and the sizes of the buffers in `fused` come from together, and from the
+    // SAFETY: the text is our own. A specialized kernel's positions follow from constants in it
+    // that `specialize` and the sizes of the buffers in `fused` come from together, and from the
     // step, which the session writes; its loops end, since they count up to such numbers.
     unsafe {
         device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())

@@ -69,7 +69,7 @@ pub(super) mod tests {
     use crate::engine::gpu::kernels::KernelKey;
     use crate::engine::gpu::layout::Layout;
     use crate::engine::gpu::shape::Abilities;
-    use crate::engine::gpu::specialise::{Purpose, Samples};
+    use crate::engine::gpu::specialize::{Purpose, Samples};
     use crate::engine::gpu::twins::adapters;
     use crate::loss_fn::LossFn;
 

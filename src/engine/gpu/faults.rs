@@ -180,7 +180,7 @@ fn the_layerwise_kernels_take_over_from_refused_ones() {
 fn only_the_kernels_used_last_are_kept() {
     let kernel = |n: usize| {
         let text = format!("const N: u32 = {n}u;\n@compute @workgroup_size(1)\nfn main() {{}}\n");
-        KernelKey::specialised("weight_gradients", text)
+        KernelKey::specialized("weight_gradients", text)
     };
     for gpu in adapters() {
         for n in 0..3 * MOST_KERNELS {

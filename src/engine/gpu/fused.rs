@@ -11,7 +11,7 @@ use super::prediction::{self, Prediction};
 use super::recorder::{Grid, Pass, Recorder, Work};
 use super::samples::{Rows, Segments, Stored, Weights};
 use super::shape::{Abilities, Shape, Shapes};
-use super::specialise::{self, Kind, Purpose, Samples};
+use super::specialize::{self, Kind, Purpose, Samples};
 use crate::dataset::{self, Dataset};
 use crate::engine::Output;
 use crate::error::{Error, Result, unsupported};
@@ -153,7 +153,7 @@ pub(super) fn pass_kernel(
     samples: Samples,
     purpose: Purpose,
 ) -> Result<KernelKey> {
-    specialise::step(network, &padded_layout(network, rows, shape), shape, samples, purpose)
+    specialize::step(network, &padded_layout(network, rows, shape), shape, samples, purpose)
 }
 
 /// The kernels of a pass, and of the gradients after it if it is for training.
@@ -190,7 +190,7 @@ pub(super) fn gradients_kernel(
 ) -> Result<KernelKey> {
     let Shapes { step, gradients, slice } = shapes;
     let layout = padded_layout(network, rows, step);
-    specialise::weight_gradients(&layout, gradients, slice as usize, step)
+    specialize::weight_gradients(&layout, gradients, slice as usize, step)
 }
 
 /// Where everything is for `rows` samples and what fills their last tile.
@@ -369,7 +369,7 @@ impl Fused {
         count: usize,
         sinks: &Sinks,
     ) -> Result<()> {
-        let losses = specialise::loss_sums(count, self.shapes.step);
+        let losses = specialize::loss_sums(count, self.shapes.step);
         sinks.record(recorder, &self.buffers.losses, losses).await
     }
 

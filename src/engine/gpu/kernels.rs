@@ -37,8 +37,8 @@ pub(super) enum Needs {
     /// What calls the kernel's function for each row.
     SoftmaxRows,
     SoftmaxGradientRows,
-    /// A template: `specialise.rs` writes the whole text.
-    Specialisation,
+    /// A template: `specialize.rs` writes the whole text.
+    Specialization,
 }
 
 /// A kernel as it is in its file.
@@ -93,8 +93,8 @@ pub(super) static SOURCES: &[Source] = sources! {
     "loss_sum": Step, arguments::LossSum, [Read, Write, Write];
     "gradient_norms": Optimizer, arguments::Update, [Read, Read, Write, Read];
     "update": Optimizer, arguments::Update, [Read, Write, Write, Write, Write, Read];
-    "fused_step": Specialisation, (), [Read, Read, Read, Read, Write, Write, Write];
-    "weight_gradients": Specialisation, (), [Read, Read, Read, Write, Write, Write];
+    "fused_step": Specialization, (), [Read, Read, Read, Read, Write, Write, Write];
+    "weight_gradients": Specialization, (), [Read, Read, Read, Write, Write, Write];
 };
 
 /// A number that changes when a fused kernel does, or what writes it, or which shapes are tried.
@@ -102,7 +102,7 @@ pub(super) fn fingerprint() -> u64 {
     let texts = [
         Source::file("fused_step"),
         Source::file("weight_gradients"),
-        include_str!("specialise.rs"),
+        include_str!("specialize.rs"),
         include_str!("shape.rs"),
         include_str!("candidates.rs"),
     ];
@@ -159,7 +159,7 @@ fn imported(text: &str) -> String {
 const WEIGHTS: &str = "@group(0) @binding(5) var<storage, read> weights: array<f32>;\n\
                        fn weight_of(row: u32) -> f32 { return weights[row]; }\n";
 
-/// Which kernel, specialised how.
+/// Which kernel, specialized how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct KernelKey {
     pub(super) name: &'static str,
@@ -232,7 +232,7 @@ pub(super) fn general() -> impl Iterator<Item = Result<KernelKey>> {
     let plain = SOURCES
         .iter()
         .filter(|source| {
-            !matches!(source.needs, Needs::Specialisation | Needs::Formula | Needs::Optimizer)
+            !matches!(source.needs, Needs::Specialization | Needs::Formula | Needs::Optimizer)
         })
         .map(|source| Ok(KernelKey::new(source.name)));
     let losses = Loss::ALL.iter().flat_map(|loss| [false, true].map(|w| KernelKey::loss(*loss, w)));
@@ -264,7 +264,7 @@ impl KernelKey {
     }
 
     /// A kernel written for one network, of which no part is the caller's.
-    pub(super) fn specialised(name: &'static str, text: String) -> Self {
+    pub(super) fn specialized(name: &'static str, text: String) -> Self {
         Self { name, formula: "", text: Some(text.into()), is_trusted: true }
     }
 }
@@ -298,7 +298,7 @@ impl Source {
                 | Needs::Pixels
                 | Needs::Dropout
                 | Needs::Optimizer
-                | Needs::Specialisation
+                | Needs::Specialization
         )
     }
 
@@ -324,7 +324,7 @@ impl Source {
                 let own = key.text.as_deref().unwrap_or_default();
                 return imported(&[index, STEP, own].join("\n"));
             }
-            Needs::Specialisation => return imported(key.text.as_deref().unwrap_or_default()),
+            Needs::Specialization => return imported(key.text.as_deref().unwrap_or_default()),
         };
         imported(&[&shared[..], &[self.text]].concat().join("\n"))
     }

@@ -6,7 +6,7 @@ use super::kernels::{self, KernelKey};
 use super::layout::Layout;
 use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes, desktop_limits};
-use super::specialise::{self, Purpose, Samples};
+use super::specialize::{self, Purpose, Samples};
 use super::update::{self, Update};
 use crate::engine::{Output, Plan};
 use crate::error::Result;
@@ -105,7 +105,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> 
         )),
     )];
     if let Some(key) = keys.gradients {
-        let samples = specialise::samples_at_once(shapes.gradients);
+        let samples = specialize::samples_at_once(shapes.gradients);
         listings.push(listing(
             format!("weight_gradients, {}, slices of {}", shapes.gradients, shapes.slice),
             key,
@@ -147,7 +147,7 @@ fn dispatch(work: Work, trips: Vec<Vec<f64>>) -> Dispatch {
 fn pass_trips(layout: &Layout, shape: Shape) -> Vec<Vec<f64>> {
     let layers = layout.layers();
     let widths = &layout.widths;
-    let turns = |numbers: usize| numbers.div_ceil(specialise::at_once(shape));
+    let turns = |numbers: usize| numbers.div_ceil(specialize::at_once(shape));
     // Of each layer, the turns in which it reads, and what it puts out.
     let forward: Vec<_> = (0..layers).map(|l| (turns(widths[l] + 1), widths[l + 1] + 1)).collect();
     let back: Vec<_> = (1..layers).map(|l| (turns(widths[l + 1]), widths[l])).collect();

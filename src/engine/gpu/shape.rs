@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Values of a row behind the last of a tile, so that neighbouring rows start in different banks.
+/// Values of a row behind the last of a tile, so that neighboring rows start in different banks.
 pub(super) const TILE_SPACING: usize = 4;
 
 /// How invocations share a product: who holds which part of the result in registers, and how the
 /// operand that all lanes need is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Shape {
-    /// Neighbouring invocations, each with rows of its own.
+    /// Neighboring invocations, each with rows of its own.
     pub(super) lanes: u32,
     /// Groups of such invocations, each with columns of its own.
     pub(super) groups: u32,

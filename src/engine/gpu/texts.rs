@@ -8,7 +8,7 @@ use super::fused::WIDEST;
 use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
 use super::shape::{Abilities, Shapes, desktop_limits};
-use super::specialise::{self, Kind, Purpose, Samples};
+use super::specialize::{self, Kind, Purpose, Samples};
 use super::step::StepData;
 use super::update::{Norms, Update};
 use crate::activation::Activation;
@@ -95,10 +95,10 @@ fn fused(network: &Network, loss: Loss, most: usize) -> Vec<Result<KernelKey>> {
         seen.push(shapes);
         for purpose in purposes {
             for samples in each.as_flattened().iter().copied() {
-                keys.push(specialise::step(network, &layout, step, samples, purpose));
+                keys.push(specialize::step(network, &layout, step, samples, purpose));
             }
         }
-        keys.push(specialise::weight_gradients(&layout, gradients, slice as usize, step));
+        keys.push(specialize::weight_gradients(&layout, gradients, slice as usize, step));
     }
     keys
 }
@@ -115,7 +115,7 @@ fn formulas() -> Vec<Result<KernelKey>> {
             let devices = devices();
             let step = candidates(&devices[(i + j) % devices.len()], &layout)[0].step;
             let purpose = Purpose::Training(loss);
-            keys.push(specialise::step(&network, &layout, step, Samples::TABLE, purpose));
+            keys.push(specialize::step(&network, &layout, step, Samples::TABLE, purpose));
         }
     }
     keys
@@ -135,11 +135,11 @@ fn shapes(devices: &[Abilities]) -> Vec<Result<KernelKey>> {
                 let pitch = if place == 0 { layout.longest() } else { 0 };
                 if seen.insert(format!("{step:?}, {pitch}")) {
                     let purpose = Purpose::Training(Loss::MeanSquaredError);
-                    keys.push(specialise::step(&network, &layout, step, Samples::TABLE, purpose));
+                    keys.push(specialize::step(&network, &layout, step, Samples::TABLE, purpose));
                 }
                 if seen.insert(format!("{gradients:?}, {pitch}")) {
                     let slice = slice as usize;
-                    keys.push(specialise::weight_gradients(&layout, gradients, slice, step));
+                    keys.push(specialize::weight_gradients(&layout, gradients, slice, step));
                 }
             }
         }
@@ -208,8 +208,8 @@ fn the_fused_kernels_are_those_that_were_reviewed() {
     let layout = Layout::new(&network, 1024);
     let Shapes { step, gradients, slice } = candidates(&devices()[0], &layout)[0];
     let purpose = Purpose::Training(Loss::MeanSquaredError);
-    let pass = specialise::step(&network, &layout, step, Samples::TABLE, purpose);
-    let gradients = specialise::weight_gradients(&layout, gradients, slice as usize, step);
+    let pass = specialize::step(&network, &layout, step, Samples::TABLE, purpose);
+    let gradients = specialize::weight_gradients(&layout, gradients, slice as usize, step);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/gpu/texts");
     for key in [pass, gradients] {
         let key = key.expect("a template without mistakes");

@@ -8,7 +8,7 @@ use super::kernels;
 use super::layout::Layout;
 use super::measuring::{MEASURED, ROUNDS, Stage, Trial};
 use super::shape::{Abilities, Shape, Shapes};
-use super::specialise::{Purpose, Samples};
+use super::specialize::{Purpose, Samples};
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::Network;

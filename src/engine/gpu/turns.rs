@@ -5,7 +5,7 @@
 
 use super::layout::Layout;
 use super::shape::Shapes;
-use super::specialise;
+use super::specialize;
 use crate::engine::Device;
 
 /// The most turns that an invocation's loops may take on llvmpipe.
@@ -36,7 +36,7 @@ fn pass(layout: &Layout, shapes: &Shapes) -> usize {
     let (shape, layers, widths) = (shapes.step, layout.layers(), &layout.widths);
     // A layer of which each invocation computes all columns, some at a time, or some of them.
     let product = |terms: usize, columns: usize| {
-        let turns = terms.div_ceil(specialise::at_once(shape));
+        let turns = terms.div_ceil(specialize::at_once(shape));
         let times =
             if shape.is_cooperative() { 1 } else { columns.div_ceil(shape.columns as usize) };
         1 + times * (1 + turns)
@@ -50,13 +50,13 @@ fn pass(layout: &Layout, shapes: &Shapes) -> usize {
 
 /// Turns of the gradients of a slice.
 fn gradients(shapes: &Shapes) -> usize {
-    let at_once = specialise::samples_at_once(shapes.gradients);
+    let at_once = specialize::samples_at_once(shapes.gradients);
     shapes.slice as usize / at_once + at_once
 }
 
 /// Turns of the sum of a batch's losses.
 fn losses(layout: &Layout, shapes: &Shapes) -> usize {
-    let losses = specialise::loss_sums(layout.rows, shapes.step);
+    let losses = specialize::loss_sums(layout.rows, shapes.step);
     let gradients = shapes.gradients;
     let invocations = if gradients.is_cooperative() { gradients.workgroup() as usize } else { 1 };
     let each = losses.div_ceil(invocations);

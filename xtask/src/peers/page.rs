@@ -322,7 +322,7 @@ fn method(peers: &Peers) -> String {
     let devices = devices.join("\n");
     format!(
         "\n### How it was measured\n\n\
-         - *The same work*: `{}`, {} samples (x and y of the pixel centres in [-1, 1] → red, green,\n  \
+         - *The same work*: `{}`, {} samples (x and y of the pixel centers in [-1, 1] → red, green,\n  \
            blue in [0, 1]); Adam with a learning rate of {}, ε 1e-8, no weight decay; a new order\n  \
            of the samples in each epoch.\n\
          - *In turns*: each contestant is a process of its own for each batch size. They take turns in\n  \

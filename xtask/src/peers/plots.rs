@@ -23,7 +23,7 @@ const LEGEND_COLUMNS: usize = 2;
 const LEGEND_ROW: u32 = 20;
 
 /// Colors that color-blind readers can distinguish (Okabe and Ito), the strongest first.
-const COLOURS: [RGBColor; 9] = [
+const COLORS: [RGBColor; 9] = [
     RGBColor(213, 94, 0),
     RGBColor(0, 114, 178),
     RGBColor(0, 158, 115),
@@ -257,12 +257,12 @@ fn draw_into(plot: &Plot, text: &mut String) -> Result<(), Box<dyn std::error::E
         .bold_line_style(BLACK.mix(0.15))
         .draw()?;
     let cells = legend.split_evenly((rows.max(1), LEGEND_COLUMNS));
-    let colours = COLOURS.iter().cycle();
-    for (((name, points), colour), cell) in plot.lines.iter().zip(colours).zip(&cells) {
+    let colors = COLORS.iter().cycle();
+    for (((name, points), color), cell) in plot.lines.iter().zip(colors).zip(&cells) {
         // Impasto's own lines are the thick ones.
-        let style = colour.stroke_width(if name.contains("Impasto") { 4 } else { 2 });
+        let style = color.stroke_width(if name.contains("Impasto") { 4 } else { 2 });
         chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
-        chart.draw_series(points.iter().map(|point| Circle::new(*point, 4, colour.filled())))?;
+        chart.draw_series(points.iter().map(|point| Circle::new(*point, 4, color.filled())))?;
         cell.draw(&PathElement::new([(24, 6), (48, 6)], style))?;
         cell.draw(&Text::new(name.as_str(), (56, 0), ("sans-serif", 13)))?;
     }

@@ -45,7 +45,7 @@ pub struct Peers {
     pub samples: usize,
     /// Floating-point operations of an epoch.
     pub epoch_flop: f64,
-    /// The loss of the best constant colour.
+    /// The loss of the best constant color.
     pub constant_loss: f64,
     /// Rounds in which every contestant had a turn.
     pub rounds: usize,
@@ -108,7 +108,7 @@ pub struct Entry {
     pub epochs: usize,
     /// Mean loss of the last.
     pub final_loss: f64,
-    /// Whether that is a good deal below the loss of the best constant colour.
+    /// Whether that is a good deal below the loss of the best constant color.
     pub learned: bool,
 }
 

@@ -9,7 +9,7 @@ use super::protocol::Job;
 /// The picture, in the root of the repository.
 pub const PICTURE: &str = "logo.jpg";
 
-/// Inputs: x and y of a pixel's centre, in [-1, 1].
+/// Inputs: x and y of a pixel's center, in [-1, 1].
 pub const INPUTS: usize = 2;
 
 /// Outputs: red, green and blue, in [0, 1].
@@ -25,7 +25,7 @@ pub const BATCHES: [usize; 3] = [200, 1_000, 10_000];
 pub const LEARNING_RATE: f64 = 1e-3;
 
 /// Writes the samples of a picture to a file as contestants read them: (samples, the loss of the
-/// best constant colour).
+/// best constant color).
 ///
 /// # Errors
 ///
@@ -35,11 +35,11 @@ pub fn write_samples(picture: &Path, file: &Path) -> Result<(usize, f64)> {
         .with_context(|| format!("cannot read {}", picture.display()))?
         .to_rgb8();
     let (width, height) = pixels.dimensions();
-    let centre = |pixel: u32, size: u32| 2.0 * (pixel as f32 + 0.5) / size as f32 - 1.0;
+    let center = |pixel: u32, size: u32| 2.0 * (pixel as f32 + 0.5) / size as f32 - 1.0;
     let mut bytes = Vec::new();
-    for (x, y, colour) in pixels.enumerate_pixels() {
-        let [red, green, blue] = colour.0.map(|channel| f32::from(channel) / 255.0);
-        for value in [centre(x, width), centre(y, height), red, green, blue] {
+    for (x, y, color) in pixels.enumerate_pixels() {
+        let [red, green, blue] = color.0.map(|channel| f32::from(channel) / 255.0);
+        for value in [center(x, width), center(y, height), red, green, blue] {
             bytes.extend_from_slice(&value.to_le_bytes());
         }
     }
@@ -47,7 +47,7 @@ pub fn write_samples(picture: &Path, file: &Path) -> Result<(usize, f64)> {
     Ok(((width * height) as usize, variance(pixels.as_raw())))
 }
 
-/// The mean squared error of painting every pixel in the mean colour.
+/// The mean squared error of painting every pixel in the mean color.
 fn variance(values: &[u8]) -> f64 {
     let count = values.len() as f64 / OUTPUTS as f64;
     let of_channel = |channel: usize| {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_pixel_centres_and_colours() {
+    fn samples_are_pixel_centers_and_colors() {
         let folder = tempfile::tempdir().unwrap();
         let (picture, file) = (folder.path().join("two.png"), folder.path().join("samples"));
         let pixels = vec![255, 0, 0, 0, 0, 255];

@@ -9,7 +9,7 @@ use crate::engine::gpu::layout::Layout;
 use crate::engine::gpu::measuring::Trial;
 use crate::engine::gpu::recorder::{Grid, Pass, Recorder};
 use crate::engine::gpu::run_buffers::NEVER;
-use crate::engine::gpu::specialise::Samples;
+use crate::engine::gpu::specialize::Samples;
 use crate::engine::gpu::tuning;
 use crate::error::Result;
 use crate::gradients::Wanted;

@@ -10,7 +10,7 @@ use crate::engine::gpu::prediction::{self, Prediction};
 use crate::engine::gpu::recorder::{Pass, Recorder};
 use crate::engine::gpu::run_buffers::RunBuffers;
 use crate::engine::gpu::samples::Stored;
-use crate::engine::gpu::specialise::Purpose;
+use crate::engine::gpu::specialize::Purpose;
 use crate::engine::gpu::task::{EvaluationTask, Lowering, PredictionTask, Training, TrainingTask};
 use crate::engine::gpu::tuning;
 use crate::engine::gpu::update::Update;

@@ -17,7 +17,7 @@ use crate::gpu::recorder::{Recorder, play_steps};
 use crate::gpu::samples::Stored;
 use crate::gpu::shape::{Abilities, Shapes};
 use crate::gpu::step::StepData;
-use crate::gpu::{layout::Layout, specialise::Purpose};
+use crate::gpu::{layout::Layout, specialize::Purpose};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::permutation::Permutation;

@@ -179,7 +179,7 @@ pub(super) fn step(
         functions: vec![broadcast(shape)],
     };
     text += &template::fill("fused_step", Source::file("fused_step"), &values)?;
-    let key = KernelKey::specialised("fused_step", text);
+    let key = KernelKey::specialized("fused_step", text);
     let custom_loss = match purpose {
         Purpose::Training(loss) | Purpose::Evaluation(loss) => loss.is_custom(),
         Purpose::Prediction(_) => false,
@@ -225,7 +225,7 @@ pub(super) fn weight_gradients(
         functions: vec![broadcast(shape)],
     };
     text += &template::fill("weight_gradients", Source::file("weight_gradients"), &values)?;
-    Ok(KernelKey::specialised("weight_gradients", text))
+    Ok(KernelKey::specialized("weight_gradients", text))
 }
 
 /// How many sums of losses `fused_step` leaves of a tile: one of its workgroup, or one of each lane.
