@@ -98,11 +98,7 @@ fn predict(network: &Network) -> Result<(), Box<dyn Error>> {
     let engine = Engine::open(Backend::Auto)?;
     let heights = engine.predict(network, PLANTS.as_flattened())?;
     for ([warmth, light], height) in PLANTS.iter().zip(heights) {
-        println!(
-            "{warmth} °C, {light} h: {:.1} cm, bits {:08x}",
-            height,
-            height.to_bits()
-        );
+        println!("{warmth} °C, {light} h: {:.1} cm, bits {:08x}", height, height.to_bits());
     }
     Ok(())
 }
