@@ -18,6 +18,8 @@ impl Engine {
     /// mask, penalty or clipping. [`Session::backward`](crate::Session::backward) has an example of a whole
     /// run.
     ///
+    /// The same arguments give the same bits on the same engine, on the CPU with any number of threads.
+    ///
     /// An engine keeps its buffers for the next calls with the same layers and the same number of samples,
     /// which are then faster. On a GPU the layerwise kernels compute the gradients of inputs, whichever
     /// [`Kernels`](crate::gpu::Kernels) are chosen. The f64 reference computes the gradients for an engine of

@@ -1,10 +1,11 @@
 //! The CPU engine: f32, SIMD and all cores.
 //!
-//! Each thread takes its share of a batch through all layers forward and back, in tiles of
-//! samples that stay in its cache (`tile`), and adds up a gradient of its own. Then every
-//! thread adds the gradients of all threads, in a fixed order, over the blocks of parameters that
-//! it owns, and updates those (`update`). So a step has two meeting points (`barrier`), whatever
-//! the depth, and is bit-identical from run to run with the same number of threads.
+//! A batch is cut into groups of samples by its size and the network alone (`run`). Each thread takes
+//! some groups through all layers forward and back, in tiles that stay in its cache (`tile`), and adds up a
+//! gradient for each. Then every thread adds the gradients of all groups, in a fixed order, over the blocks
+//! of parameters that it owns, and updates those (`update`). So a step has two meeting points (`barrier`),
+//! whatever the depth. Where the threads are more than the groups, they share each of them. A step gives
+//! the same bits on any number of threads.
 
 // Loops over indices of arrays are what the compiler unrolls into registers.
 #![allow(clippy::needless_range_loop)]
@@ -55,7 +56,7 @@ use crate::real::Real;
 /// use impasto::Engine;
 /// use impasto::cpu::CpuEngine;
 ///
-/// // On one thread, the results do not depend on the number of cores.
+/// // One thread leaves the other cores to other programs.
 /// let engine = Engine::from(CpuEngine::new(Some(1))?);
 /// println!("{}", engine.device());
 /// # Ok::<(), impasto::Error>(())
@@ -71,6 +72,9 @@ pub struct CpuEngine {
 impl CpuEngine {
     /// An engine with this number of threads. `None` takes one thread for each core that the process may use.
     /// Without the feature `threads` there is one thread, that of the caller.
+    ///
+    /// The number changes no bit of what a run, a prediction or a backward pass results in. It is the most that is used: a step
+    /// uses fewer where it is too small for them.
     ///
     /// # Errors
     /// The operating system refused to start the threads, or more than one thread without the feature

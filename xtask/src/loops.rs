@@ -107,6 +107,8 @@ fn cargo(arguments: &[&str], target: &Path, last: &[&str]) -> Result<()> {
 fn loops(assembly: &str, register: &str) -> BTreeMap<Loop, usize> {
     let mut found = BTreeMap::new();
     let (mut instructions, mut labels) = (Vec::new(), BTreeMap::new());
+    // Without a frame, rbp is a register as others, such as an address of A.
+    let mut frame = false;
     for line in assembly.lines() {
         let text = line.split('#').next().unwrap_or_default().trim();
         if let Some(label) = text.strip_suffix(':') {
@@ -114,15 +116,18 @@ fn loops(assembly: &str, register: &str) -> BTreeMap<Loop, usize> {
                 // Another function.
                 instructions.clear();
                 labels.clear();
+                frame = false;
             }
             labels.insert(label, instructions.len());
         } else if !text.is_empty() && !text.starts_with('.') {
             instructions.push(text);
+            frame |= text == "movq\t%rsp, %rbp";
             // A jump back to a label ends a loop, and that to the last label before it ends an innermost one.
             let to = text.strip_prefix('j').and_then(|jump| jump.split_whitespace().nth(1));
             let Some(start) = to.and_then(|label| labels.get(label)) else { continue };
             let inside = labels.values().any(|place| place > start && *place < instructions.len());
-            if let Some(one) = measure(&instructions[*start..], register).filter(|_| !inside) {
+            if let Some(one) = measure(&instructions[*start..], register, frame).filter(|_| !inside)
+            {
                 *found.entry(one).or_default() += 1;
             }
         }
@@ -130,12 +135,14 @@ fn loops(assembly: &str, register: &str) -> BTreeMap<Loop, usize> {
     found
 }
 
-/// The contents of a loop of products; `None` if it is no such loop.
-fn measure(instructions: &[&str], register: &str) -> Option<Loop> {
+/// The contents of a loop of products, in a function whose rbp is the `frame` of its stack or not; `None` if it
+/// is no such loop.
+fn measure(instructions: &[&str], register: &str, frame: bool) -> Option<Loop> {
     let mut one = Loop { instructions: instructions.len(), ..Loop::default() };
     for text in instructions {
         let (name, operands) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        one.stack += usize::from(operands.contains("(%rsp") || operands.contains("(%rbp"));
+        let stack = operands.contains("(%rsp") || (frame && operands.contains("(%rbp"));
+        one.stack += usize::from(stack);
         if !operands.contains(register) {
             continue;
         }
@@ -182,7 +189,13 @@ mod tests {
             |extra: &str| loops(&tile(extra), "ymm").into_keys().next().map(|l| (l.moves, l.stack));
         assert_eq!(only("\tvmovaps\t%ymm4, %ymm5\n"), Some((1, 0)));
         assert_eq!(only("\tvmovups\t%ymm4, 32(%rsp)\n"), Some((0, 1)));
-        assert_eq!(only("\tmovq\t-8(%rbp), %rax\n"), Some((0, 1)));
+        // An address in rbp, unless the function has a frame.
+        let rbp = tile("\tmovq\t-8(%rbp), %rax\n");
+        let stack = |text: &str| loops(text, "ymm").into_keys().next().map(|found| found.stack);
+        assert_eq!(stack(&rbp), Some(0));
+        let start = "\t.cfi_startproc\n";
+        let framed = rbp.replace(start, &format!("{start}\tmovq\t%rsp, %rbp\n"));
+        assert_eq!(stack(&framed), Some(1));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Gradients as values: a forward and a backward pass of samples with a gradient of the caller's.
 //!
-//! Each thread takes its share of the samples, in tiles as in training, and adds up a gradient of its own.
-//! The gradients of the threads are added in their order, so that the same number of threads gives the same
-//! bits.
+//! The samples are divided into shares by their number and the network alone. Each thread takes a share at a
+//! time, in tiles as in training, and adds up its gradient. The gradients of the shares are added in their
+//! order, so that any number of threads gives the same bits.
 
 use super::layout::{Block, Layout, Purpose};
 use super::lines::Lines;
 use super::pool::Pool;
-use super::run::{TILES_AT_ONCE, WORTH_A_THREAD, check_memory};
-use super::tile::{Pass, SHARE, Shape, Tile};
+use super::run::{SLICES_AT_ONCE, WORTH_A_THREAD, check_memory};
+use super::tile::{Pass, SHARE, Samples, Shape, Tile, gradient};
 use crate::error::Result;
 use crate::gradients::{self, Gradients, Wanted};
 use crate::loss::Loss;
@@ -23,6 +23,20 @@ const MOST_NUMBERS: usize = 1 << 24;
 /// The most workspaces that are kept.
 const MOST: usize = 8;
 
+/// The most shares of some samples, unless a share has more than [`SLICES_AT_ONCE`] tiles.
+const MOST_SHARES: usize = 16;
+
+/// Samples that are worth a share: the sum over the shares reads a gradient for each.
+const WORTH_A_SHARE: usize = 64;
+
+/// The most samples of a share, in tiles of so many rows, where the gradient of this number of parameters is
+/// computed. A power of two of shares divides among most numbers of threads.
+pub(super) fn share(parameters: usize, samples: usize, rows: usize) -> usize {
+    let worth = (parameters.saturating_mul(samples) / WORTH_A_THREAD).min(samples / WORTH_A_SHARE);
+    let shares = 1 << worth.clamp(1, MOST_SHARES).ilog2();
+    samples.div_ceil(shares).next_multiple_of(SHARE).clamp(1, SLICES_AT_ONCE * rows)
+}
+
 /// The passes of one thread over its samples.
 pub(super) struct Passes<'a, B> {
     /// Without dropout and frozen layers.
@@ -34,52 +48,55 @@ pub(super) struct Passes<'a, B> {
 }
 
 impl<B: Deref<Target = Block>> Passes<'_, B> {
-    /// Runs the passes of some samples: `inputs`, `[samples, inputs]`, and `output_gradient`,
+    /// Runs the passes of a share: `inputs`, `[samples, inputs]`, and `output_gradient`,
     /// `[samples, outputs]`. Writes the gradient of the inputs to `to`, `[samples, inputs]`, which is empty
-    /// if that gradient is not wanted. The gradient of the parameters is the sum of two parts: `gradients`,
-    /// one for each block, and `sum`, in the network's order, which is empty if it would be 0.
+    /// if that gradient is not wanted, and that of the parameters to `gradients`, one for each block.
     pub(super) fn share(
         &self,
         tile: &mut Tile,
         [inputs, output_gradient]: [&[f32]; 2],
         to: &mut [f32],
         gradients: &mut [Lines],
-        sum: &mut Vec<f64>,
     ) {
         let Self { shape, blocks, first, wanted } = *self;
+        let pass = Pass { parameters: wanted.parameters(), first };
         let rows = tile.rows();
-        sum.clear();
+        tile.keep_deltas(false);
         let mut to = to.chunks_mut(rows * shape.inputs);
         let some = inputs.chunks(rows * shape.inputs);
         for (t, (inputs, slopes)) in
             some.zip(output_gradient.chunks(rows * shape.outputs)).enumerate()
         {
-            let rows = inputs.len() / shape.inputs;
-            let accumulate = t % TILES_AT_ONCE > 0;
-            if wanted.parameters() && t > 0 && !accumulate {
-                self.add(gradients, sum);
-            }
+            let count = inputs.len() / shape.inputs;
             tile.fill(shape, inputs, slopes);
             // The gradient of this loss with respect to the outputs is its targets.
-            tile.loss(shape, blocks, Loss::Linear, 1.0, rows, None);
-            let pass = Pass { parameters: wanted.parameters(), first, accumulate };
-            tile.backward(shape, blocks, rows, pass, gradients);
+            tile.loss(shape, blocks, Loss::Linear, 1.0, count, None);
+            tile.backward(shape, blocks, count, pass, |tile, layer| {
+                let samples = [Samples { tile, first: 0, count }];
+                for (block, sum) in blocks.iter().zip(&mut *gradients) {
+                    if block.layer == layer {
+                        gradient(shape, &samples, block, t > 0, sum);
+                    }
+                }
+            });
             if let Some(to) = to.next() {
                 tile.input_gradient(shape, to);
             }
         }
     }
 
-    /// Adds the gradients of the blocks to `sum`, in the network's order. An empty sum counts as zeros.
-    pub(super) fn add(&self, gradients: &[Lines], sum: &mut Vec<f64>) {
-        if sum.is_empty() {
-            let numbers = |block: &B| block.rows() * block.width;
-            sum.resize(self.blocks.iter().map(numbers).sum(), 0.0);
-        }
-        let mut sum = sum.iter_mut();
+    /// The number of the network's parameters.
+    fn parameters(&self) -> usize {
+        self.blocks.iter().map(|block| block.rows() * block.width).sum()
+    }
+
+    /// Adds the gradients of the blocks to `sum`, in the network's order.
+    pub(super) fn add(&self, gradients: &[Lines], mut sum: &mut [f64]) {
         for (block, lines) in self.blocks.iter().zip(gradients) {
             for row in lines.chunks_exact(block.stride).take(block.rows()) {
-                row[..block.width].iter().zip(&mut sum).for_each(|(g, sum)| *sum += f64::from(*g));
+                let (own, others) = sum.split_at_mut(block.width);
+                own.iter_mut().zip(row).for_each(|(sum, g)| *sum += f64::from(*g));
+                sum = others;
             }
         }
     }
@@ -88,10 +105,8 @@ impl<B: Deref<Target = Block>> Passes<'_, B> {
 /// The buffers of one thread.
 struct Worker {
     tile: Tile,
-    /// The gradients of the latest tiles, one for each block.
+    /// The gradient of a share, one for each block. Nothing if there are fewer shares than threads.
     gradients: Vec<Lines>,
-    /// The sum of the gradients of earlier tiles, in the network's order.
-    sum: Vec<f64>,
 }
 
 /// The buffers for passes of one network and one number of samples.
@@ -99,7 +114,7 @@ struct Workspace {
     /// The network without its parameters.
     network: Network,
     samples: usize,
-    /// The most samples of a worker.
+    /// The most samples of a [share](share()).
     share: usize,
     shape: Shape,
     blocks: Vec<Block>,
@@ -108,19 +123,20 @@ struct Workspace {
 
 impl Workspace {
     fn new(network: &Network, samples: usize, most_threads: usize) -> Result<Self> {
-        let work = network.parameters().len().saturating_mul(samples) / WORTH_A_THREAD;
+        let parameters = network.parameters().len();
+        let work = parameters.saturating_mul(samples) / WORTH_A_THREAD;
         let threads = work.min(samples.div_ceil(SHARE)).clamp(1, most_threads);
-        let share = samples.div_ceil(threads).next_multiple_of(SHARE);
-        let threads = samples.div_ceil(share);
         let layout = Layout::of(network, 1);
-        check_memory("the gradients of", network, layout.numbers(0, threads), threads)?;
         let plain = network.shape().plain();
         let shape = Shape::of(&plain, &layout);
+        let share = share(parameters, samples, shape.most_rows());
+        let gradients = threads.min(samples.div_ceil(share));
+        check_memory("the gradients of", parameters, layout.numbers(0, gradients), threads)?;
         let rows = shape.tile_rows(share.min(samples));
-        let worker = |_| Worker {
-            tile: Tile::new(&shape, rows, Purpose::Gradients),
-            gradients: (0..layout.len()).map(|b| Lines::zeros(layout.size(b))).collect(),
-            sum: Vec::new(),
+        let worker = |thread: usize| {
+            let blocks = if thread < gradients { layout.len() } else { 0 };
+            let gradients = (0..blocks).map(|b| Lines::zeros(layout.size(b))).collect();
+            Worker { tile: Tile::new(&shape, rows), gradients }
         };
         Ok(Self {
             workers: (0..threads).map(worker).collect(),
@@ -137,7 +153,7 @@ impl Workspace {
         let of_block = |block: &Block| block.values.len() + block.transposed.len();
         let of_worker = |worker: &Worker| {
             let gradients = worker.gradients.iter().map(|lines| lines.len()).sum::<usize>();
-            worker.tile.numbers() + gradients + 2 * worker.sum.capacity()
+            worker.tile.numbers() + gradients
         };
         let blocks = self.blocks.iter().map(of_block).sum::<usize>();
         blocks + self.workers.iter().map(of_worker).sum::<usize>()
@@ -150,29 +166,34 @@ impl Workspace {
         [inputs, output_gradient]: [&[f32]; 2],
         wanted: Wanted,
     ) -> Result<Gradients> {
-        let Self { shape, blocks, workers, share, .. } = self;
+        let Self { shape, blocks, workers, share, samples, .. } = self;
+        let (wide_in, wide_out) = (shape.inputs, shape.outputs);
         let first = wanted.inputs().then(|| vec![blocks[0].turned()]);
         let blocks: Vec<&Block> = blocks.iter().collect();
         let passes = Passes { shape, blocks: &blocks, first: first.as_deref(), wanted };
+        // No sum depends on the division if the gradient of the inputs alone is wanted.
+        let evenly = samples.div_ceil(workers.len()).next_multiple_of(SHARE);
+        let share = if wanted.parameters() { *share } else { evenly };
+        let mut parameters = vec![0.0; if wanted.parameters() { passes.parameters() } else { 0 }];
         let mut gradient = vec![0.0; if wanted.inputs() { inputs.len() } else { 0 }];
-        let mut to = gradient.chunks_mut(*share * shape.inputs);
-        let from = inputs.chunks(*share * shape.inputs);
-        let from = from.zip(output_gradient.chunks(*share * shape.outputs));
-        let shares = workers.iter_mut().zip(from);
-        let mut shares: Vec<_> = shares
-            .map(|(worker, (inputs, slopes))| {
-                (worker, [inputs, slopes], to.next().unwrap_or_default())
-            })
-            .collect();
-        pool.each(&mut shares, |(worker, from, to)| {
-            let Worker { tile, gradients, sum } = &mut **worker;
-            passes.share(tile, *from, to, gradients, sum);
-        });
-        let mut parameters = Vec::new();
-        if wanted.parameters() {
-            for Worker { gradients, sum, .. } in &*workers {
-                passes.add(gradients, &mut parameters);
-                parameters.iter_mut().zip(sum).for_each(|(all, some)| *all += *some);
+        let mut to = gradient.chunks_mut(share * wide_in);
+        let mut from = inputs.chunks(share * wide_in).zip(output_gradient.chunks(share * wide_out));
+        for _ in 0..samples.div_ceil(share).div_ceil(workers.len()) {
+            let mut shares: Vec<_> = workers
+                .iter_mut()
+                .zip(&mut from)
+                .map(|(worker, (inputs, slopes))| {
+                    (worker, [inputs, slopes], to.next().unwrap_or_default())
+                })
+                .collect();
+            pool.each(&mut shares, |(worker, from, to)| {
+                let Worker { tile, gradients } = &mut **worker;
+                passes.share(tile, *from, to, gradients);
+            });
+            if wanted.parameters() {
+                for (worker, ..) in &shares {
+                    passes.add(&worker.gradients, &mut parameters);
+                }
             }
         }
         Gradients::new(parameters, gradient)
@@ -237,5 +258,22 @@ impl Kept {
         let gradients = workspace.run(pool, [inputs, output_gradient], wanted);
         self.keep(workspace);
         gradients
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_worth_their_sum() {
+        // Few samples, a small network, and the most shares.
+        assert_eq!(share(30_000, 100, 128), 100);
+        assert_eq!(share(30_000, 128, 128), 64);
+        assert_eq!(share(30_000, 10_000, 128), 628);
+        assert_eq!(share(10, 10_000, 128), 64 * 128);
+        // More than 16, since none has more tiles than are added up at once.
+        assert_eq!(share(30_000, 1_000_000, 128), 64 * 128);
+        assert_eq!(share(10, 0, 4), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The sum and the norm of the threads' gradients of a block.
+//! The sum and the norm of the gradients of a block.
 
 use super::lanes::Lanes;
 use super::layout::Block;
@@ -8,7 +8,7 @@ use crate::wrapper::clip_value::clipped;
 use crate::wrappers::Gather;
 use pulp::{Arch, Simd, WithSimd};
 
-/// The threads' gradients of a block, to be added in their order.
+/// The gradients of a block that the groups of a batch have, to be added in their order.
 pub(super) struct Gradient<'a, S: Simd> {
     first: &'a [S::f32s],
     others: Vec<&'a [S::f32s]>,
@@ -20,7 +20,7 @@ pub(super) struct Gradient<'a, S: Simd> {
 }
 
 impl<'a, S: Simd> Gradient<'a, S> {
-    /// Nothing without a thread.
+    /// Nothing without a gradient.
     #[inline(always)]
     pub(super) fn new(block: &Block, gradients: &[&'a [f32]]) -> Option<Self> {
         let (first, others) = gradients.split_first()?;
@@ -48,7 +48,7 @@ impl<'a, S: Simd> Gradient<'a, S> {
     }
 }
 
-/// Adds the threads' gradients of a block to what `gathered` has of those of other batches:
+/// Adds the gradients of a block to what `gathered` has of those of other batches:
 /// `gathered ← kept·gathered + part·g`, 0 in the padding.
 pub(super) fn gather(
     arch: Arch,
@@ -97,26 +97,33 @@ pub(super) struct Of {
     pub(super) l2: f64,
 }
 
-/// The sums of the squares of the gradients of a block's weights and of its biases.
-pub(super) fn squares(arch: Arch, of: Of, block: &Block, gradients: &[&[f32]]) -> [f64; 2] {
-    arch.dispatch(Squares { of, block, gradients })
+/// The sum of the squares of each row of a block's gradient.
+pub(super) fn squares(
+    arch: Arch,
+    of: Of,
+    block: &Block,
+    gradients: &[&[f32]],
+    squares: &mut Vec<f64>,
+) {
+    squares.clear();
+    arch.dispatch(Squares { of, block, gradients, rows: squares });
 }
 
 struct Squares<'a> {
     of: Of,
     block: &'a Block,
     gradients: &'a [&'a [f32]],
+    rows: &'a mut Vec<f64>,
 }
 
 impl WithSimd for Squares<'_> {
-    type Output = [f64; 2];
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> [f64; 2] {
-        let Self { of: Of { clip_value, factor, l2 }, block, gradients } = self;
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { of: Of { clip_value, factor, l2 }, block, gradients, rows } = self;
         let [limit, factor, l2] = [clip_value, factor, l2].map(|n| Lanes::splat(simd, n as f32));
-        let mut squares = [0.0; 2];
-        let Some(gradient) = Gradient::<S>::new(block, gradients) else { return squares };
+        let Some(gradient) = Gradient::<S>::new(block, gradients) else { return };
         let (values, _) = S::as_simd_f32s(&block.values);
         for row in 0..block.rows() {
             let mut sum = Lanes::splat(simd, 0.0);
@@ -126,9 +133,7 @@ impl WithSimd for Squares<'_> {
                 let g = l2.times_plus(w, clipped(g, limit) * factor);
                 sum = g.times_plus(g, sum);
             }
-            let is_bias = usize::from(row == block.inputs.len());
-            squares[is_bias] += f64::from(simd.reduce_sum_f32s(sum.value));
+            rows.push(f64::from(simd.reduce_sum_f32s(sum.value)));
         }
-        squares
     }
 }

@@ -59,29 +59,45 @@ impl Beside {
     }
 }
 
-/// The places of the operands of a tile: `A(m, k) = a[m·a_row + k·a_column]`,
-/// `B(k, n) = b[k·b_row + n]`, `C(m, n) = c[m·c_row + n]`.
+/// Where the numbers of A and B are for some of the k of a product: `A(m, k) = a[m·a_row + k·a_column]`
+/// and `B(k, n) = b[k·b_row + n]`, k from the part's first on.
 #[derive(Clone, Copy)]
-pub(super) struct Operands {
+pub(super) struct Part {
     pub(super) a: *const f32,
-    pub(super) a_row: usize,
-    pub(super) a_column: usize,
     pub(super) b: *const f32,
-    pub(super) b_row: usize,
-    pub(super) c: *mut f32,
-    pub(super) c_row: usize,
+    /// The transpose of B, `B(k, n) = turned[n·turned_row + k]`, where there is one.
+    pub(super) turned: *const f32,
+    pub(super) turned_row: usize,
     pub(super) depth: usize,
 }
 
+/// The places of the operands of a tile. Its A begins at row `a_first / a_row` of the parts, its B at
+/// column `b_first`; its k are `depth` of those of all parts, from `first` on.
+/// `C(m, n) = c[m·c_row + n]`. Functions without `PARTS` take one part.
+#[derive(Clone, Copy)]
+pub(super) struct Operands<'a> {
+    pub(super) parts: &'a [Part],
+    pub(super) first: usize,
+    pub(super) depth: usize,
+    pub(super) a_first: usize,
+    pub(super) a_row: usize,
+    pub(super) a_column: usize,
+    pub(super) b_first: usize,
+    pub(super) b_row: usize,
+    pub(super) c: *mut f32,
+    pub(super) c_row: usize,
+}
+
 /// `C ← after(before + Σₖ A(·, k)·B(k, ·))` for `M` rows and `N` vectors of columns. The sum goes
-/// term by term, and what was there before is added last.
+/// term by term, through one part after the other, and what was there before is added last. So the
+/// division into parts changes no bit.
 ///
 /// # Safety
-/// For all `m < M`, `k < depth`, `n < N·S::F32_LANES`, `A(m, k)` and `B(k, n)` must be readable,
+/// For all `m < M`, `n < N·S::F32_LANES` and k of every part, `A(m, k)` and `B(k, n)` must be readable,
 /// `C(m, n)` readable and writable and overlapping nothing else; a row in `before` as long as a
 /// row of the tile and a matrix in `after` as large as the tile must be readable.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
+pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize, const PARTS: bool>(
     simd: S,
     at: Operands,
     before: Before,
@@ -89,9 +105,45 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
     beside: Beside,
 ) {
     let mut sums = [[simd.splat_f32s(0.0); N]; M];
-    for k in 0..at.depth {
-        // SAFETY: `k < depth`, so row k of B and column k of A are there.
-        let (b, a) = unsafe { (at.b.add(k * at.b_row), at.a.add(k * at.a_column)) };
+    if PARTS {
+        let (mut skipped, mut left) = (at.first, at.depth);
+        for part in at.parts {
+            let first = skipped.min(part.depth);
+            let depth = left.min(part.depth - first);
+            (skipped, left) = (skipped - first, left - depth);
+            let a = part.a.wrapping_add(at.a_first + first * at.a_column);
+            let b = part.b.wrapping_add(at.b_first + first * at.b_row);
+            let mut own = through_memory(&mut sums);
+            // SAFETY: `first + depth` is no more than the part's depth.
+            unsafe { add_products(simd, &at, (a, b), depth, &mut own) };
+            sums = own;
+        }
+    } else {
+        // SAFETY: there is one part, and `first + depth` is no more than its depth.
+        unsafe {
+            let part = at.parts.get_unchecked(0);
+            let a = part.a.add(at.a_first + at.first * at.a_column);
+            let b = part.b.add(at.b_first + at.first * at.b_row);
+            add_products(simd, &at, (a, b), at.depth, &mut sums);
+        }
+    }
+    // SAFETY: as the caller promises.
+    unsafe { finish(simd, (at.c, at.c_row), sums, before, after, beside) };
+}
+
+/// Adds the products of `depth` k, whose A and B begin at these places, to the sums.
+///
+/// # Safety
+/// As [`tile`], of A and B.
+#[inline(always)]
+unsafe fn add_products<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    at: &Operands,
+    (mut a, mut b): (*const f32, *const f32),
+    mut depth: usize,
+    sums: &mut [[S::f32s; N]; M],
+) {
+    while depth > 0 {
         let mut row = [simd.splat_f32s(0.0); N];
         for n in 0..N {
             // SAFETY: `n < N`, so this vector of row k is there.
@@ -104,9 +156,18 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const N: usize>(
                 sums[m][n] = simd.mul_add_e_f32s(factor, row[n], sums[m][n]);
             }
         }
+        // Wrapping, since they end behind the last number, and the strides may go further.
+        a = a.wrapping_add(at.a_column);
+        b = b.wrapping_add(at.b_row);
+        depth -= 1;
     }
-    // SAFETY: as the caller promises.
-    unsafe { finish(simd, (at.c, at.c_row), sums, before, after, beside) };
+}
+
+/// The sums of the parts before, through memory: the compiler does not hold them in registers through two
+/// loops, and would store them at each k.
+#[inline(always)]
+fn through_memory<T: Copy>(sums: &mut T) -> T {
+    *std::hint::black_box(sums)
 }
 
 /// `C ← after(before + sums)` for `M` rows and `N` vectors of columns, `C(m, n) = c[m·row + n]`.
@@ -185,39 +246,54 @@ pub(super) const FOUR: usize = 4;
 
 /// As [`tile`], of `M` rows and at most [`FOUR`] columns, where a number of A times a vector would
 /// leave most of the vector unused: vectors go along the depth instead, and are added up in the end.
-/// Row `n` of B's transpose is at `turned[n]`, zeros behind it up to a whole vector.
+/// They are those of row `columns[n]` of B's transpose, zeros behind it up to a whole vector. All the
+/// depth is computed. Every part but the last must have a depth of whole vectors, so that the division
+/// into parts changes no bit.
 ///
 /// # Safety
 /// As [`tile`] for one vector of columns, but of B; A's rows must have their numbers side by side
-/// (`a_column` is 1). They and those of `turned` must be readable up to whole vectors.
+/// (`a_column` is 1). They and the rows of the transpose must be readable up to whole vectors.
 #[inline(always)]
-pub(super) unsafe fn narrow_tile<S: Simd, const M: usize>(
+pub(super) unsafe fn narrow_tile<S: Simd, const M: usize, const PARTS: bool>(
     simd: S,
     at: Operands,
-    turned: [*const f32; FOUR],
+    columns: [usize; FOUR],
     before: Before,
     after: After,
     beside: Beside,
 ) {
     let zero = simd.splat_f32s(0.0);
     let mut parts = [[zero; FOUR]; M];
-    let whole = at.depth / S::F32_LANES;
-    let rest = at.depth % S::F32_LANES;
-    // Behind A's last number may be anything.
-    let mask = simd.mask_between_m32s(0, rest as u32).mask();
-    for v in 0..whole + usize::from(rest > 0) {
-        let mut values = [zero; M];
-        for m in 0..M {
-            // SAFETY: `m < M`, and vector v begins before the end of the row.
-            let value = unsafe { load::<S>(at.a.add(m * at.a_row), v) };
-            values[m] = if v < whole { value } else { simd.select_f32s(mask, value, zero) };
-        }
+    for part in at.parts {
+        let whole = part.depth / S::F32_LANES;
+        let rest = part.depth % S::F32_LANES;
+        // Behind A's last number may be anything.
+        let mask = simd.mask_between_m32s(0, rest as u32).mask();
+        let a = part.a.wrapping_add(at.a_first);
+        // A loop, since `map` of an array is not always inlined.
+        let mut turned = [part.turned; FOUR];
         for n in 0..FOUR {
-            // SAFETY: as above.
-            let factors = unsafe { load::<S>(turned[n], v) };
+            turned[n] = part.turned.wrapping_add(columns[n] * part.turned_row);
+        }
+        let mut own = if PARTS { through_memory(&mut parts) } else { parts };
+        for v in 0..whole + usize::from(rest > 0) {
+            let mut values = [zero; M];
             for m in 0..M {
-                parts[m][n] = simd.mul_add_e_f32s(values[m], factors, parts[m][n]);
+                // SAFETY: `m < M`, and vector v begins before the end of the row.
+                let value = unsafe { load::<S>(a.add(m * at.a_row), v) };
+                values[m] = if v < whole { value } else { simd.select_f32s(mask, value, zero) };
             }
+            for n in 0..FOUR {
+                // SAFETY: as above.
+                let factors = unsafe { load::<S>(turned[n], v) };
+                for m in 0..M {
+                    own[m][n] = simd.mul_add_e_f32s(values[m], factors, own[m][n]);
+                }
+            }
+        }
+        parts = own;
+        if !PARTS {
+            break;
         }
     }
     let mut sums = [[zero; 1]; M];
@@ -237,14 +313,14 @@ pub(super) unsafe fn narrow_tile<S: Simd, const M: usize>(
 }
 
 /// As [`tile`], of the first `rows` of `V` vectors of rows and at most [`FOUR`] columns: vectors go
-/// along the rows.
+/// along the rows. All the depth is computed.
 ///
 /// # Safety
 /// As [`tile`] for one vector of columns; A's columns must have their numbers side by side (`a_row`
 /// must be one) and be readable up to whole vectors, and `rows` must be no more than `V` vectors have.
 /// What is before and after must be the same for all rows.
 #[inline(always)]
-pub(super) unsafe fn narrow_turned_tile<S: Simd, const V: usize>(
+pub(super) unsafe fn narrow_turned_tile<S: Simd, const V: usize, const PARTS: bool>(
     simd: S,
     at: Operands,
     rows: usize,
@@ -253,20 +329,28 @@ pub(super) unsafe fn narrow_turned_tile<S: Simd, const V: usize>(
     beside: Beside,
 ) {
     let mut sums = [[simd.splat_f32s(0.0); FOUR]; V];
-    for k in 0..at.depth {
-        // SAFETY: `k < depth`, so column k of A and row k of B are there, the latter for a vector.
-        let (a, b) = unsafe { (at.a.add(k * at.a_column), at.b.add(k * at.b_row)) };
-        let mut factors = [simd.splat_f32s(0.0); FOUR];
-        for n in 0..FOUR {
-            // SAFETY: a vector has at least so many numbers.
-            factors[n] = simd.splat_f32s(unsafe { *b.add(n) });
-        }
-        for v in 0..V {
-            // SAFETY: `v < V`, so this vector of the column is there.
-            let values = unsafe { load::<S>(a, v) };
+    for part in at.parts {
+        let (a, b) = (part.a.wrapping_add(at.a_first), part.b.wrapping_add(at.b_first));
+        let mut own = if PARTS { through_memory(&mut sums) } else { sums };
+        for k in 0..part.depth {
+            // SAFETY: column k of A and row k of B are there, the latter for a vector.
+            let (a, b) = unsafe { (a.add(k * at.a_column), b.add(k * at.b_row)) };
+            let mut factors = [simd.splat_f32s(0.0); FOUR];
             for n in 0..FOUR {
-                sums[v][n] = simd.mul_add_e_f32s(values, factors[n], sums[v][n]);
+                // SAFETY: a vector has at least so many numbers.
+                factors[n] = simd.splat_f32s(unsafe { *b.add(n) });
             }
+            for v in 0..V {
+                // SAFETY: `v < V`, so this vector of the column is there.
+                let values = unsafe { load::<S>(a, v) };
+                for n in 0..FOUR {
+                    own[v][n] = simd.mul_add_e_f32s(values, factors[n], own[v][n]);
+                }
+            }
+        }
+        sums = own;
+        if !PARTS {
+            break;
         }
     }
     for v in 0..V {
@@ -306,24 +390,29 @@ fn vector<S: Simd>(four: [f32; FOUR]) -> S::f32s {
     bytemuck::pod_read_unaligned(bytemuck::cast_slice(&fours[..S::F32_LANES / FOUR]))
 }
 
-/// The sum of `rows` rows of `N` vectors, `stride` from row to row, added to the contents of `sums`,
-/// or not.
+/// The sum of rows of `N` vectors from column `column` on, added to the contents of `sums`, or not. Each
+/// part is its first row, `stride` from row to row, and their number. The division into parts changes
+/// no bit.
 ///
 /// # Safety
 /// All the rows must be readable, and `sums` a row that is readable and writable.
 #[inline(always)]
 pub(super) unsafe fn sum_rows<S: Simd, const N: usize>(
     simd: S,
-    (first, stride): (*const f32, usize),
-    rows: usize,
+    parts: &[(&[f32], usize)],
+    (stride, column): (usize, usize),
     accumulate: bool,
     sums: *mut f32,
 ) {
     let mut row = [simd.splat_f32s(0.0); N];
-    for r in 0..rows {
-        for n in 0..N {
-            // SAFETY: `r < rows` and `n < N`, so this vector is there.
-            row[n] = simd.add_f32s(row[n], unsafe { load::<S>(first.add(r * stride), n) });
+    for (values, rows) in parts {
+        let first = values.as_ptr();
+        for r in 0..*rows {
+            for n in 0..N {
+                // SAFETY: `r` is less than the rows of the part and `n < N`, so this vector is there.
+                let value = unsafe { load::<S>(first.add(r * stride + column), n) };
+                row[n] = simd.add_f32s(row[n], value);
+            }
         }
     }
     for n in 0..N {

@@ -17,8 +17,7 @@ const ROWS: usize = LINE;
 
 /// Some rows of a layer's parameters.
 pub(super) struct Block {
-    #[cfg(test)]
-    layer: usize,
+    pub(super) layer: usize,
     /// Which of the layer's inputs its rows belong to.
     pub(super) inputs: Range<usize>,
     /// Whether the biases follow.
@@ -290,10 +289,10 @@ impl Layout {
         if *layer == 0 { 0 } else { width * stride(inputs.len()) }
     }
 
-    /// Numbers that the blocks, so many states and a gradient for each thread take in training.
-    pub(super) fn numbers(&self, states: usize, threads: usize) -> usize {
+    /// Numbers that the blocks, so many states and so many gradients take in training.
+    pub(super) fn numbers(&self, states: usize, gradients: usize) -> usize {
         (0..self.len())
-            .map(|b| self.size(b).saturating_mul(2 + states + threads) + self.transposed_size(b))
+            .map(|b| self.size(b).saturating_mul(2 + states + gradients) + self.transposed_size(b))
             .fold(0, usize::saturating_add)
     }
 
@@ -311,7 +310,6 @@ impl Layout {
         };
         let block = |(b, (layer, inputs, width)): (usize, &(usize, Range<usize>, usize))| {
             let mut block = Block {
-                #[cfg(test)]
                 layer: *layer,
                 inputs: inputs.clone(),
                 has_biases: self.has_biases(b),

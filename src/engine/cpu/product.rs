@@ -10,8 +10,8 @@
 
 #![expect(unsafe_code, reason = "calls `kernel`, which takes pointers, after checking the bounds")]
 
-use super::kernel::{self, Beside, FOUR, Operands};
-use super::lines::padded;
+use super::kernel::{self, Beside, FOUR, Operands, Part};
+use super::lines::{LINE, padded};
 use crate::activation::{Activation, Backward};
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
@@ -94,15 +94,37 @@ pub(super) fn product(
     b: Right,
     rule: Rule,
     columns: usize,
+    c: (&mut [f32], usize),
+) {
+    product_of_parts(arch, &[(a, b)], rule, columns, c);
+}
+
+/// The same of operands in parts, one after the other along the depth. The parts have the same rows and
+/// strides, and all but the last a depth of whole lines where one has a transpose of `b`. The result is that
+/// of undivided operands, to the bit.
+pub(super) fn product_of_parts(
+    arch: Arch,
+    parts: &[(Left, Right)],
+    rule: Rule,
+    columns: usize,
     (c, c_stride): (&mut [f32], usize),
 ) {
+    let Some(&(a, b)) = parts.first() else { return };
     if a.rows == 0 || columns == 0 {
         return;
     }
     let wide = padded(columns);
     let reach = |rows: usize, stride: usize| rows.saturating_sub(1) * stride + wide;
-    assert!(a.depth > 0 && a.reach() <= a.values.len() && b.stride >= wide && c_stride >= wide);
-    assert!(reach(a.depth, b.stride) <= b.values.len() && reach(a.rows, c_stride) <= c.len());
+    assert!(b.stride >= wide && c_stride >= wide && reach(a.rows, c_stride) <= c.len());
+    let mut depth = 0;
+    for (n, (left, right)) in parts.iter().enumerate() {
+        assert!((left.rows, left.row, left.column) == (a.rows, a.row, a.column));
+        assert!(left.depth > 0 && left.reach() <= left.values.len() && right.stride == b.stride);
+        assert!(reach(left.depth, right.stride) <= right.values.len());
+        let is_last = n + 1 == parts.len();
+        assert!(right.turned.is_none() || is_last || left.depth % LINE == 0);
+        depth += left.depth;
+    }
     let before = match rule.before {
         Before::Nothing => kernel::Before::Nothing,
         Before::Row(row) => {
@@ -131,80 +153,109 @@ pub(super) fn product(
             }
         }
     };
+    // Whether the last columns may go another way, which reads A in whole lines.
+    let narrow = if a.row == 1 && matches!(after, kernel::After::Keep) {
+        let whole = |a: &Left| (a.depth - 1) * a.column + padded(a.rows) <= a.values.len();
+        parts.iter().all(|(a, _)| whole(a)).then_some(Narrow::Turned)
+    } else {
+        let whole = |a: &Left| (a.rows - 1) * a.row + padded(a.depth) <= a.values.len();
+        let fits = |(a, b): &(Left, Right)| a.column == 1 && b.turned.is_some() && whole(a);
+        parts.iter().all(fits).then_some(Narrow::Along)
+    };
+    let part = |(a, b): &(Left, Right)| {
+        let turned = b.turned.map(|(turned, stride)| {
+            assert!((columns - 1) * stride + padded(a.depth) <= turned.len());
+            (turned.as_ptr(), stride)
+        });
+        let (turned, turned_row) = turned.unwrap_or((std::ptr::null(), 0));
+        let (b, depth) = (b.values.as_ptr(), a.depth);
+        Part { a: a.values.as_ptr(), b, turned, turned_row, depth }
+    };
+    // One part is the rule, and a prediction of a few samples allocates nothing.
+    let (one, several): ([Part; 1], Vec<Part>);
+    let parts: &[Part] = if parts.len() == 1 {
+        one = [part(&parts[0])];
+        &one
+    } else {
+        several = parts.iter().map(part).collect();
+        &several
+    };
     let at = Operands {
-        a: a.values.as_ptr(),
+        parts,
+        first: 0,
+        depth,
+        a_first: 0,
         a_row: a.row,
         a_column: a.column,
-        b: b.values.as_ptr(),
+        b_first: 0,
         b_row: b.stride,
         c: c.as_mut_ptr(),
         c_row: c_stride,
-        depth: a.depth,
     };
-    // Whether the last columns may go another way, which reads A in whole lines.
-    let narrow = if a.row == 1 && matches!(after, kernel::After::Keep) {
-        ((a.depth - 1) * a.column + padded(a.rows) <= a.values.len()).then_some(Narrow::Turned)
+    let job = Job { at, rows: a.rows, columns, before, after, beside, narrow, most_depth: depth };
+    // Products of one part, which most are, are compiled by themselves.
+    if parts.len() == 1 {
+        compute::<false>(arch, job);
     } else {
-        let whole = a.column == 1 && (a.rows - 1) * a.row + padded(a.depth) <= a.values.len();
-        b.turned.filter(|_| whole).map(|(turned, stride)| {
-            assert!((columns - 1) * stride + padded(a.depth) <= turned.len());
-            Narrow::Along(turned.as_ptr(), stride)
-        })
-    };
-    let job = Job { at, rows: a.rows, columns, before, after, beside, narrow };
-    match arch {
-        #[cfg(target_arch = "x86_64")]
-        Arch::V4(v4) => Simd::vectorize(v4, Cut { job, half: *v4 }),
-        arch => arch.dispatch(Cut { job, half: Scalar }),
+        compute::<true>(arch, job);
     }
 }
 
-/// `sums ← Σᵣ rows(r)`, or `sums + Σᵣ rows(r)`: the first `count` rows, `stride` from row to row, of
+/// Computes a product of one part, or of any number if `PARTS`.
+fn compute<const PARTS: bool>(arch: Arch, job: Job) {
+    match arch {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(v4) => Simd::vectorize(v4, Cut::<_, PARTS> { job, half: *v4 }),
+        arch => arch.dispatch(Cut::<_, PARTS> { job, half: Scalar }),
+    }
+}
+
+/// `sums ← Σᵣ rows(r)`, or `sums + Σᵣ rows(r)`: of each part so many rows, `stride` from row to row, of
 /// `columns`, read and written up to whole lines.
 pub(super) fn sum_rows(
     arch: Arch,
-    (rows, stride): (&[f32], usize),
-    count: usize,
+    parts: &[(&[f32], usize)],
+    stride: usize,
     columns: usize,
     accumulate: bool,
     sums: &mut [f32],
 ) {
     let wide = padded(columns);
-    assert!(count == 0 || (count - 1) * stride + wide <= rows.len());
+    for (rows, count) in parts {
+        assert!(*count == 0 || (count - 1) * stride + wide <= rows.len());
+    }
     assert!(stride >= wide && wide <= sums.len());
-    let (rows, sums) = (rows.as_ptr(), sums.as_mut_ptr());
-    arch.dispatch(SumRows { rows, stride, count, columns, accumulate, sums });
+    arch.dispatch(SumRows { parts, stride, columns, accumulate, sums: sums.as_mut_ptr() });
 }
 
 /// A sum of rows whose bounds were checked.
-struct SumRows {
-    rows: *const f32,
+struct SumRows<'a> {
+    parts: &'a [(&'a [f32], usize)],
     stride: usize,
-    count: usize,
     columns: usize,
     accumulate: bool,
     sums: *mut f32,
 }
 
-impl WithSimd for SumRows {
+impl WithSimd for SumRows<'_> {
     type Output = ();
 
     /// Four vectors of columns at a time.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { rows, stride, count, columns, accumulate, sums } = self;
+        let Self { parts, stride, columns, accumulate, sums } = self;
         let mut column = 0;
         while column < columns {
             let wide = columns - column > 3 * S::F32_LANES;
             // SAFETY: `sum_rows` has checked that the rows and the sums are there up to whole lines,
             // of which a vector is a part, and no vector begins beyond the last column.
             column += unsafe {
-                let (from, to) = ((rows.add(column), stride), sums.add(column));
+                let to = sums.add(column);
                 if wide {
-                    kernel::sum_rows::<S, 4>(simd, from, count, accumulate, to);
+                    kernel::sum_rows::<S, 4>(simd, parts, (stride, column), accumulate, to);
                     4 * S::F32_LANES
                 } else {
-                    kernel::sum_rows::<S, 1>(simd, from, count, accumulate, to);
+                    kernel::sum_rows::<S, 1>(simd, parts, (stride, column), accumulate, to);
                     S::F32_LANES
                 }
             };
@@ -214,17 +265,20 @@ impl WithSimd for SumRows {
 
 /// A product whose bounds were checked.
 #[derive(Clone, Copy)]
-struct Job {
-    at: Operands,
+struct Job<'a> {
+    at: Operands<'a>,
     rows: usize,
     columns: usize,
     before: kernel::Before,
     after: kernel::After,
     beside: Beside,
     narrow: Option<Narrow>,
+    /// The most k of a panel, the same for panels of every width: so a sum does not depend on which
+    /// columns are computed with its own.
+    most_depth: usize,
 }
 
-impl Job {
+impl Job<'_> {
     /// What goes before some rows from a column on, and what is beside them.
     ///
     /// # Safety
@@ -246,23 +300,24 @@ impl Job {
 enum Narrow {
     /// Vectors along the rows of A, which is turned.
     Turned,
-    /// Vectors along the depth: where the transpose of B is, and from row to row.
-    Along(*const f32, usize),
+    /// Vectors along the depth, with the transpose of B.
+    Along,
 }
 
 /// A job, and the instructions of vectors half as long for what is left at the end of a row.
-struct Cut<H> {
-    job: Job,
+struct Cut<'a, H, const PARTS: bool> {
+    job: Job<'a>,
     half: H,
 }
 
-impl<H: Simd> WithSimd for Cut<H> {
+impl<H: Simd, const PARTS: bool> WithSimd for Cut<'_, H, PARTS> {
     type Output = ();
 
     /// Panels of three vectors of columns, of two where there are few registers.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { job, half } = self;
+        let Self { mut job, half } = self;
+        job.most_depth = most_depth::<S>();
         let rest = job.columns % S::F32_LANES;
         let narrow = job.narrow.filter(|_| {
             let worthwhile = (1..=FOUR).contains(&rest) && job.at.depth >= 2 * S::F32_LANES;
@@ -270,10 +325,10 @@ impl<H: Simd> WithSimd for Cut<H> {
         });
         let end = job.columns - narrow.map_or(0, |_| rest);
         let mut column = 0;
-        let uncut = job.at.depth <= most_depth::<S>(3);
+        let uncut = job.at.depth <= job.most_depth;
         // Where A is turned, its rows are the inputs of a layer, and the depth is what is long.
         if job.rows < FEW && job.at.a_column == 1 && uncut && end > 2 * S::F32_LANES {
-            column = few_rows(simd, job, end);
+            column = few_rows::<S, PARTS>(simd, job, end);
         }
         while column < end {
             let left = end - column;
@@ -283,24 +338,22 @@ impl<H: Simd> WithSimd for Cut<H> {
             let left = left.div_ceil(lanes);
             let (one, four) = if halves { (2, 8) } else { (1, 4) };
             column += if halves && left == 1 {
-                panel::<H, 1>(half, job, column)
+                panel::<H, 1, PARTS>(half, job, column)
             } else if left <= one {
-                panel::<S, 1>(simd, job, column)
-            } else if left <= 2 * one || left == four || (registers::<S>() < 32 && !BROWSER) {
-                // With 16 registers, 4 × 3 sums leave too few for the rest: the compiler stores one.
-                panel::<S, 2>(simd, job, column)
+                panel::<S, 1, PARTS>(simd, job, column)
+            } else if left <= 2 * one || left == four || widest_panel::<S>() < 3 {
+                panel::<S, 2, PARTS>(simd, job, column)
             } else {
-                panel::<S, 3>(simd, job, column)
+                panel::<S, 3, PARTS>(simd, job, column)
             };
         }
         match narrow {
             None => {}
-            Some(Narrow::Turned) => narrow_turned(simd, job, end),
-            Some(Narrow::Along(turned, stride)) => {
-                // SAFETY: the transpose has a row for each column.
-                let rows = [0, 1, 2, 3]
-                    .map(|n: usize| unsafe { turned.add((end + n.min(rest - 1)) * stride) });
-                narrow_along(simd, job, end, rows);
+            Some(Narrow::Turned) => narrow_turned::<S, PARTS>(simd, job, end),
+            Some(Narrow::Along) => {
+                // The transpose has a row for each column.
+                let columns = [0, 1, 2, 3].map(|n: usize| end + n.min(rest - 1));
+                narrow_along::<S, PARTS>(simd, job, end, columns);
             }
         }
     }
@@ -308,7 +361,7 @@ impl<H: Simd> WithSimd for Cut<H> {
 
 /// The columns from `column` on, at most [`FOUR`], where A is turned.
 #[inline(always)]
-fn narrow_turned<S: Simd>(simd: S, job: Job, column: usize) {
+fn narrow_turned<S: Simd, const PARTS: bool>(simd: S, job: Job, column: usize) {
     let mut row = 0;
     while row < job.rows {
         let left = job.rows - row;
@@ -317,24 +370,30 @@ fn narrow_turned<S: Simd>(simd: S, job: Job, column: usize) {
         // for than are left.
         unsafe {
             let at = Operands {
-                a: job.at.a.add(row * job.at.a_row),
-                b: job.at.b.add(column),
+                a_first: row * job.at.a_row,
+                b_first: column,
                 c: job.at.c.add(row * job.at.c_row + column),
                 ..job.at
             };
             let (before, beside) = job.rule_at(row, column);
             row += if left > 3 * S::F32_LANES && registers::<S>() >= 32 {
                 let rows = left.min(4 * S::F32_LANES);
-                kernel::narrow_turned_tile::<S, 4>(simd, at, rows, before, job.after, beside);
+                kernel::narrow_turned_tile::<S, 4, PARTS>(
+                    simd, at, rows, before, job.after, beside,
+                );
                 rows
             } else if left > S::F32_LANES && registers::<S>() < 32 {
                 // As many sums as registers hold beside the factors.
                 let rows = left.min(2 * S::F32_LANES);
-                kernel::narrow_turned_tile::<S, 2>(simd, at, rows, before, job.after, beside);
+                kernel::narrow_turned_tile::<S, 2, PARTS>(
+                    simd, at, rows, before, job.after, beside,
+                );
                 rows
             } else {
                 let rows = left.min(S::F32_LANES);
-                kernel::narrow_turned_tile::<S, 1>(simd, at, rows, before, job.after, beside);
+                kernel::narrow_turned_tile::<S, 1, PARTS>(
+                    simd, at, rows, before, job.after, beside,
+                );
                 rows
             };
         }
@@ -343,7 +402,12 @@ fn narrow_turned<S: Simd>(simd: S, job: Job, column: usize) {
 
 /// The columns from `column` on, at most [`FOUR`], each with its row of the transpose of B.
 #[inline(always)]
-fn narrow_along<S: Simd>(simd: S, job: Job, column: usize, turned: [*const f32; FOUR]) {
+fn narrow_along<S: Simd, const PARTS: bool>(
+    simd: S,
+    job: Job,
+    column: usize,
+    columns: [usize; FOUR],
+) {
     let mut row = 0;
     while row < job.rows {
         // SAFETY: `product` has checked that A and the transpose are there in whole lines, of which
@@ -351,20 +415,20 @@ fn narrow_along<S: Simd>(simd: S, job: Job, column: usize, turned: [*const f32; 
         // more rows are asked for than are left.
         unsafe {
             let at = Operands {
-                a: job.at.a.add(row * job.at.a_row),
+                a_first: row * job.at.a_row,
                 c: job.at.c.add(row * job.at.c_row + column),
                 ..job.at
             };
             let (before, beside) = job.rule_at(row, column);
             let left = job.rows - row;
             row += if left >= 4 && registers::<S>() >= 32 {
-                kernel::narrow_tile::<S, 4>(simd, at, turned, before, job.after, beside);
+                kernel::narrow_tile::<S, 4, PARTS>(simd, at, columns, before, job.after, beside);
                 4
             } else if left >= 2 && registers::<S>() < 32 {
-                kernel::narrow_tile::<S, 2>(simd, at, turned, before, job.after, beside);
+                kernel::narrow_tile::<S, 2, PARTS>(simd, at, columns, before, job.after, beside);
                 2
             } else {
-                kernel::narrow_tile::<S, 1>(simd, at, turned, before, job.after, beside);
+                kernel::narrow_tile::<S, 1, PARTS>(simd, at, columns, before, job.after, beside);
                 1
             };
         }
@@ -384,9 +448,15 @@ const fn registers<S: Simd>() -> usize {
     if BROWSER { 16 } else { S::REGISTER_COUNT }
 }
 
-/// The most rows of B in a panel of `N` vectors.
-const fn most_depth<S: Simd>(vectors: usize) -> usize {
-    PANEL_BYTES / (4 * vectors * S::F32_LANES)
+/// Vectors of columns in the widest panel. With 16 registers, 4 × 3 sums leave too few for the rest: the
+/// compiler stores one.
+const fn widest_panel<S: Simd>() -> usize {
+    if registers::<S>() < 32 && !BROWSER { 2 } else { 3 }
+}
+
+/// The most rows of B in a panel.
+const fn most_depth<S: Simd>() -> usize {
+    PANEL_BYTES / (4 * widest_panel::<S>() * S::F32_LANES)
 }
 
 /// Fewer rows than this are computed one by one, with more columns at a time: the sums of a tile of so few
@@ -396,29 +466,29 @@ const FEW: usize = 4;
 /// All rows of the columns up to `end`, one row after the other, where no panel would be cut. So the sums
 /// are the same to the bit as those of panels. Returns where the columns end.
 #[inline(always)]
-fn few_rows<S: Simd>(simd: S, job: Job, end: usize) -> usize {
+fn few_rows<S: Simd, const PARTS: bool>(simd: S, job: Job, end: usize) -> usize {
     let mut column = 0;
     while column < end {
         let mut strip = Strip { job, column, first: 0, depth: job.at.depth, row: 0 };
         let vectors = match (end - column).div_ceil(S::F32_LANES) {
             8.. => {
-                strip.rows::<S, 1, 8>(simd);
+                strip.rows::<S, 1, 8, PARTS>(simd);
                 8
             }
             4 | 7 => {
-                strip.rows::<S, 1, 4>(simd);
+                strip.rows::<S, 1, 4, PARTS>(simd);
                 4
             }
             3.. => {
-                strip.rows::<S, 1, 3>(simd);
+                strip.rows::<S, 1, 3, PARTS>(simd);
                 3
             }
             2 => {
-                strip.rows::<S, 1, 2>(simd);
+                strip.rows::<S, 1, 2, PARTS>(simd);
                 2
             }
             _ => {
-                strip.rows::<S, 1, 1>(simd);
+                strip.rows::<S, 1, 1, PARTS>(simd);
                 1
             }
         };
@@ -429,9 +499,9 @@ fn few_rows<S: Simd>(simd: S, job: Job, end: usize) -> usize {
 
 /// All rows of `N` vectors of columns from `column` on; how many columns these are.
 #[inline(always)]
-fn panel<S: Simd, const N: usize>(simd: S, job: Job, column: usize) -> usize {
+fn panel<S: Simd, const N: usize, const PARTS: bool>(simd: S, job: Job, column: usize) -> usize {
     let width = N * S::F32_LANES;
-    let blocks = job.at.depth.div_ceil(most_depth::<S>(N));
+    let blocks = job.at.depth.div_ceil(job.most_depth);
     let most = job.at.depth.div_ceil(blocks);
     let mut done = 0;
     while done < job.at.depth {
@@ -446,35 +516,35 @@ fn panel<S: Simd, const N: usize>(simd: S, job: Job, column: usize) -> usize {
         }
         // As many sums as there are registers for, beside a row of B and a number of A.
         if registers::<S>() >= 32 || N == 1 {
-            strip.rows::<S, 8, N>(simd);
+            strip.rows::<S, 8, N, PARTS>(simd);
         }
         if N == 2 && !BROWSER {
-            strip.rows::<S, 6, N>(simd);
+            strip.rows::<S, 6, N, PARTS>(simd);
         }
         if N == 3 && BROWSER {
-            strip.rows::<S, 3, N>(simd);
+            strip.rows::<S, 3, N, PARTS>(simd);
         } else {
-            strip.rows::<S, 4, N>(simd);
+            strip.rows::<S, 4, N, PARTS>(simd);
         }
-        strip.rows::<S, 2, N>(simd);
-        strip.rows::<S, 1, N>(simd);
+        strip.rows::<S, 2, N, PARTS>(simd);
+        strip.rows::<S, 1, N, PARTS>(simd);
     }
     width
 }
 
 /// Some columns of C, and some of the depth, on the way down the rows.
-struct Strip {
-    job: Job,
+struct Strip<'a> {
+    job: Job<'a>,
     column: usize,
     first: usize,
     depth: usize,
     row: usize,
 }
 
-impl Strip {
+impl Strip<'_> {
     /// Tiles of `M` rows as long as there are so many.
     #[inline(always)]
-    fn rows<S: Simd, const M: usize, const N: usize>(&mut self, simd: S) {
+    fn rows<S: Simd, const M: usize, const N: usize, const PARTS: bool>(&mut self, simd: S) {
         let at = self.job.at;
         while self.job.rows - self.row >= M {
             // SAFETY: `product` has checked that A, B, C, the row before and the outputs are
@@ -484,13 +554,14 @@ impl Strip {
             unsafe {
                 let (before, beside) = self.job.rule_at(self.row, self.column);
                 let at = Operands {
-                    a: at.a.add(self.row * at.a_row + self.first * at.a_column),
-                    b: at.b.add(self.first * at.b_row + self.column),
+                    first: self.first,
+                    a_first: self.row * at.a_row,
+                    b_first: self.column,
                     c: at.c.add(self.row * at.c_row + self.column),
                     depth: self.depth,
                     ..at
                 };
-                kernel::tile::<S, M, N>(simd, at, before, self.job.after, beside);
+                kernel::tile::<S, M, N, PARTS>(simd, at, before, self.job.after, beside);
             }
             self.row += M;
         }

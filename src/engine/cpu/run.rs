@@ -6,7 +6,7 @@ mod transfer;
 
 use super::layout::{Block, Kept, Layout, Purpose};
 use super::lines::Lines;
-use super::tile::{SHARE, Shape, Tile};
+use super::tile::{SHARE, Samples, Shape, Tile};
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, KEPT, Plan};
 use crate::error::{Error, Result};
@@ -21,17 +21,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 /// meetings cost about as much as those.
 pub(super) const WORTH_A_THREAD: usize = 400_000;
 
-/// Tiles whose gradients are added up by themselves before they are added to those of the tiles before
+/// Slices whose gradients are added up by themselves before they are added to those of the slices before
 /// them: so rounding errors grow with the longer of two short chains, not with a long one.
-pub(super) const TILES_AT_ONCE: usize = 64;
+pub(super) const SLICES_AT_ONCE: usize = 64;
 
-/// What a thread adds to a step, for all to read.
-struct Share {
-    /// Of each block.
-    gradients: Vec<Lines>,
-    /// Those of some tiles, where there are more than are added up at once.
-    partial: Vec<Lines>,
-    loss: f64,
+/// Samples that are worth four groups: the sum over the groups reads a gradient for each.
+const WORTH_FOUR_GROUPS: usize = 4_096;
+
+/// The most numbers in the gradients of all groups.
+const MOST_NUMBERS: usize = 1 << 24;
+
+/// Some samples of a batch whose gradient is one sum, term by term.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Slice {
+    /// Which group of the batch it belongs to.
+    group: usize,
+    /// Which slice of the group it is.
+    number: usize,
+    /// Whether it is the group's last.
+    is_last: bool,
+    /// Its samples in the batch.
+    samples: Range<usize>,
 }
 
 /// How far a run is.
@@ -42,12 +52,12 @@ struct Progress {
     diverged: Option<Divergence>,
 }
 
-/// The sums of the squares of the gradients of a block's weights and of its biases.
-type Norms = Vec<Mutex<[f64; 2]>>;
+/// The sums of the squares of the rows of each block's gradient.
+type Norms = Vec<Mutex<Vec<f64>>>;
 
 /// What a training run consists of, and what its threads share.
 ///
-/// Locks are never waited for: between two meetings of the threads a share is written by its
+/// Locks are never waited for: between two meetings of the threads a tile is written by its
 /// own thread alone or read by all, and so is a block.
 pub(super) struct Run {
     pub(super) plan: Plan,
@@ -64,8 +74,14 @@ pub(super) struct Run {
     gathered: Option<usize>,
     /// The blocks that each thread updates.
     owned: Vec<Vec<usize>>,
-    tiles: Vec<Mutex<Tile>>,
-    shares: Vec<RwLock<Share>>,
+    /// Of each thread.
+    tiles: Vec<RwLock<Tile>>,
+    /// The gradient of each group of the batch, by block.
+    gradients: Vec<Vec<RwLock<Lines>>>,
+    /// The loss of each group, where a thread has taken all of it.
+    losses: Vec<Mutex<f64>>,
+    /// Of each thread: the gradient of some slices by block, where a group has more than are added up at once.
+    partial: Vec<Mutex<Vec<Lines>>>,
     /// Of the gradient of each block, before it is clipped by its norm, and after.
     norms: [Norms; 2],
     progress: Mutex<Progress>,
@@ -104,14 +120,16 @@ impl Run {
         let vectors = plan.wrappers.vectors();
         states.resize(states.len() + vectors.count, 0.0);
         let shape = Shape::of(network, &layout);
-        let samples = shared(batch, threads, 0).len();
-        let rows = shape.tile_rows(samples);
-        let partial = if samples > TILES_AT_ONCE * rows { layout.len() } else { 0 };
-        let partial_numbers = (0..partial).map(|b| layout.size(b)).sum::<usize>() * threads;
-        let numbers = layout.numbers(states.len(), threads).saturating_add(partial_numbers);
-        check_memory("training", network, numbers, threads)?;
-        let zeros = |blocks: usize| (0..blocks).map(|b| Lines::zeros(layout.size(b))).collect();
-        let share = || Share { gradients: zeros(layout.len()), partial: zeros(partial), loss: 0.0 };
+        let groups = groups(network.parameters().len(), batch);
+        let rows = shape.most_rows().min(batch.next_multiple_of(SHARE));
+        // A smaller batch may be one group where this one is several.
+        let in_parts = batch > SLICES_AT_ONCE * rows;
+        let partial = if in_parts { threads } else { 0 };
+        let numbers = layout.numbers(states.len(), groups + partial);
+        check_memory("training", network.parameters().len(), numbers, threads)?;
+        let zeros = |b: usize| Lines::zeros(layout.size(b));
+        let gradient = || (0..layout.len()).map(|b| RwLock::new(zeros(b))).collect();
+        let parts = || (0..if in_parts { layout.len() } else { 0 }).map(zeros).collect();
         let mut blocks = layout.blocks(network, Purpose::Training, &states);
         if let Some(slow) = vectors.slow {
             for block in &mut blocks {
@@ -128,10 +146,10 @@ impl Run {
             frozen: network.layers().iter().map(|layer| layer.frozen).collect(),
             gathered: vectors.gathered.map(|place| plan.optimizer.states() + place),
             owned: owners(&layout, threads),
-            tiles: (0..threads)
-                .map(|_| Mutex::new(Tile::new(&shape, rows, Purpose::Training)))
-                .collect(),
-            shares: (0..threads).map(|_| RwLock::new(share())).collect(),
+            tiles: (0..threads).map(|_| RwLock::new(Tile::new(&shape, rows))).collect(),
+            gradients: (0..groups).map(|_| gradient()).collect(),
+            losses: (0..groups).map(|_| Mutex::default()).collect(),
+            partial: (0..threads).map(|_| Mutex::new(parts())).collect(),
             shape,
             norms: [norms(), norms()],
             progress: Mutex::default(),
@@ -144,6 +162,21 @@ impl Run {
         Ok(run)
     }
 
+    /// The slices of a batch of `count`. They follow from it and from the network alone, and every bit of a
+    /// step from them: so the number of threads changes no bit.
+    fn slices(&self, count: usize) -> Vec<Slice> {
+        let groups = groups(self.parameters, count);
+        let of_group = |group: usize| {
+            let all = shared(count, groups, group);
+            let rows = self.shape.tile_rows(all.len());
+            all.clone().step_by(rows).enumerate().map(move |(number, start)| {
+                let samples = start..all.end.min(start + rows);
+                Slice { group, number, is_last: samples.end == all.end, samples }
+            })
+        };
+        (0..groups).flat_map(of_group).collect()
+    }
+
     /// The work of so many samples: multiplications by a parameter.
     pub(super) fn work(&self, samples: usize) -> usize {
         self.parameters.saturating_mul(samples)
@@ -153,12 +186,12 @@ impl Run {
 /// An error if the operating system would not give the memory that a task needs.
 pub(super) fn check_memory(
     task: &str,
-    network: &Network,
+    parameters: usize,
     numbers: usize,
     threads: usize,
 ) -> Result<()> {
     Vec::<f32>::new().try_reserve_exact(numbers).map_err(|_| Error::OutOfMemory {
-        what: format!("{task} {} parameters on {threads} threads", network.parameters().len()),
+        what: format!("{task} {parameters} parameters on {threads} threads"),
         needed: (numbers as u64).saturating_mul(4),
         advice: "make the layers narrower".into(),
     })
@@ -178,12 +211,78 @@ fn owners(layout: &Layout, threads: usize) -> Vec<Vec<usize>> {
     owned.into_iter().map(|(_, blocks)| blocks).collect()
 }
 
-/// The samples of a batch of `count` that a thread takes: about as many as the others.
+/// The groups of a batch of `count`, whose gradients are added up in the end: few, since each costs memory
+/// and its part of the sum. A batch that is not worth two threads is one group, and so is any
+/// batch of a network whose gradients take much memory.
+fn groups(parameters: usize, count: usize) -> usize {
+    let worth = parameters.saturating_mul(count) / WORTH_A_THREAD;
+    let most = worth.min(MOST_NUMBERS / parameters).min(count.div_ceil(SHARE));
+    match most {
+        0 | 1 => 1,
+        4.. if count >= WORTH_FOUR_GROUPS => 4,
+        _ => 2,
+    }
+}
+
+/// Whether so many threads take whole groups: they do where these divide about evenly.
+fn takes_whole_groups(threads: usize, groups: usize) -> bool {
+    20 * groups.div_ceil(threads) * threads <= 23 * groups
+}
+
+/// The samples of `count` that a thread takes: about as many as the others. So it is with groups.
 fn shared(count: usize, threads: usize, thread: usize) -> Range<usize> {
     let groups = count.div_ceil(SHARE);
     // The remainders go to the first threads, what is left of the last group to the last.
     let end = |thread: usize| (groups * thread).div_ceil(threads) * SHARE;
     end(thread).min(count)..end(thread + 1).min(count)
+}
+
+/// Some slices of a batch that all threads have taken forward and back, each some of the samples.
+struct Round<'a> {
+    tiles: Vec<RwLockReadGuard<'a, Tile>>,
+    slices: &'a [Slice],
+}
+
+impl<'a> Round<'a> {
+    fn new(run: &'a Run, slices: &'a [Slice]) -> Self {
+        Self { tiles: run.tiles.iter().map(read).collect(), slices }
+    }
+
+    /// The slices with their samples in their order.
+    fn parts(&self) -> Vec<(&Slice, Vec<Samples<'_>>)> {
+        let Self { tiles, slices } = self;
+        let all = all_samples(slices);
+        let of_slice = |slice: &'a Slice| {
+            let own = slice.samples.start - all.start..slice.samples.end - all.start;
+            let of_tile = |thread: usize| {
+                let there = shared(all.len(), tiles.len(), thread);
+                let common = own.start.max(there.start)..own.end.min(there.end);
+                (!common.is_empty()).then(|| Samples {
+                    tile: &tiles[thread],
+                    first: common.start - there.start,
+                    count: common.len(),
+                })
+            };
+            (slice, (0..tiles.len()).filter_map(of_tile).collect())
+        };
+        slices.iter().map(of_slice).collect()
+    }
+}
+
+/// The samples of slices that follow each other.
+fn all_samples(slices: &[Slice]) -> Range<usize> {
+    let start = slices.first().map_or(0, |slice| slice.samples.start);
+    start..slices.last().map_or(start, |slice| slice.samples.end)
+}
+
+/// The sum of losses, in an order that depends on their number alone.
+fn total(losses: impl Iterator<Item = f32>) -> f64 {
+    // Several sums, so that one addition does not wait for the other.
+    let mut sums = [0.0; 8];
+    for (i, loss) in losses.enumerate() {
+        sums[i % 8] += f64::from(loss);
+    }
+    sums.iter().sum()
 }
 
 /// A lock, also after its last holder panicked: a panic ends the run, so that nothing reads a half-made
@@ -261,6 +360,7 @@ mod tests {
     fn any_number_of_threads_trains_as_the_reference() {
         for (batch_size, batches) in [(1, 1), (3, 1), (20, 1), (61, 1), (3, 2), (20, 4)] {
             let (expected, parameters) = train(None, batch_size, batches, 0.05);
+            let one = train(Some(1), batch_size, batches, 0.05);
             for threads in 1..=7 {
                 let (outcome, got) = train(Some(threads), batch_size, batches, 0.05);
                 let near = |a: &f64, b: &f64| (a - b).abs() < 2e-5;
@@ -269,7 +369,7 @@ mod tests {
                         && got.iter().zip(&parameters).all(|(a, b)| near(a, b)),
                     "{threads} threads, batch {batch_size}"
                 );
-                assert_eq!((outcome, got), train(Some(threads), batch_size, batches, 0.05));
+                assert_eq!((outcome, got), one, "the bits of one thread");
             }
         }
     }
@@ -308,6 +408,40 @@ mod tests {
         let outcome = run.train(&[step], None).expect("threads");
         assert_eq!(outcome.diverged, Some(Divergence { step: 1, in_loss: false }));
         assert_eq!(*read(&run.blocks[1]).transposed, *before);
+    }
+
+    #[test]
+    fn slices_cover_a_batch() {
+        let network = Network::builder(4)
+            .hidden(&[100, 100], Activation::Relu)
+            .output(2, Activation::Identity)
+            .build()
+            .expect("a network");
+        let dataset = Dataset::new(vec![0.0; 40_000], vec![0.0; 20_000], 4, 2).expect("samples");
+        let plan = Plan {
+            loss: Loss::MeanSquaredError,
+            optimizer: Optimizer::SGD,
+            l2: 0.0,
+            batch_size: 10_000,
+            shuffle: None,
+            seed: 0,
+            wrappers: Wrappers::default(),
+        };
+        let run = Run::with_threads(&network, plan, &dataset, 3).expect("memory");
+        for (count, groups) in [(1, 1), (30, 1), (80, 2), (200, 2), (4_095, 2), (10_000, 4)] {
+            let slices = run.slices(count);
+            assert_eq!(slices.last().expect("a slice").group + 1, groups, "{count}");
+            assert_eq!(all_samples(&slices), 0..count);
+            for pair in slices.windows(2) {
+                assert_eq!(pair[0].samples.end, pair[1].samples.start);
+                let next = (pair[0].group, pair[0].number + 1);
+                let next = if pair[0].is_last { (pair[0].group + 1, 0) } else { next };
+                assert_eq!((pair[1].group, pair[1].number), next);
+            }
+            assert!(slices.iter().all(|slice| (1..=128).contains(&slice.samples.len())));
+        }
+        // Gradients that take much memory are few.
+        assert_eq!(groups(MOST_NUMBERS, 10_000), 1);
     }
 
     #[test]

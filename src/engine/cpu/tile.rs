@@ -3,10 +3,12 @@
 use super::elementwise::{
     Rows, activate, activate_with_slopes, drop_outputs, encode, encoding_gradient,
 };
-use super::layout::{Block, Layout, Purpose};
+use super::layout::{Block, Layout};
 use super::lines::{Lines, stride};
 use super::losses::{Row, loss_gradient};
-use super::product::{After, Before, Left, Right, Rule, is_fused, product, sum_rows};
+use super::product::{
+    After, Before, Left, Right, Rule, is_fused, product, product_of_parts, sum_rows,
+};
 use super::vectors;
 use crate::activation::{Activation, Backward};
 use crate::dataset::Dataset;
@@ -26,8 +28,11 @@ const TILE: usize = 128;
 /// The most numbers of one layer in a tile.
 const TILE_FLOATS: usize = 1 << 22;
 
-/// Shares of a batch are multiples of this, so that few rows are left over from the widest tiles
-/// of a matrix product.
+/// The place of the gradient of the inputs among the deltas, of which two take turns.
+const INPUTS: usize = 1;
+
+/// Tiles have multiples of so many samples, so that few rows are left over from the widest tiles of a
+/// matrix product.
 pub(super) const SHARE: usize = 4;
 
 /// What a tile must know of the network: everything but the parameters themselves.
@@ -73,7 +78,7 @@ impl Shape {
     /// Samples in a tile of this network, for so many samples: [`TILE`], or fewer where its
     /// layers are very wide; cut evenly.
     pub(super) fn tile_rows(&self, samples: usize) -> usize {
-        let most = (TILE_FLOATS / self.widest.max(1)).clamp(1, TILE);
+        let most = self.most_rows();
         let tiles = samples.div_ceil(most).max(1);
         samples.div_ceil(tiles).next_multiple_of(SHARE).min(most).max(1)
     }
@@ -85,6 +90,11 @@ impl Shape {
         }
         let trained = self.layers.iter().position(|layer| pass.parameters && !layer.frozen);
         trained.unwrap_or(self.layers.len())
+    }
+
+    /// The most samples in a tile of this network.
+    pub(super) fn most_rows(&self) -> usize {
+        (TILE_FLOATS / self.widest.max(1)).clamp(1, TILE)
     }
 
     fn output_activation(&self) -> Activation {
@@ -100,8 +110,6 @@ pub(super) struct Pass<'a> {
     /// The [transposed weights](Block::turned) of each block of the first layer, if it computes the gradient
     /// of that layer's inputs.
     pub(super) first: Option<&'a [Lines]>,
-    /// Whether it adds to the gradients of the parameters instead of replacing them.
-    pub(super) accumulate: bool,
 }
 
 /// What a training step drops of the samples of a tile.
@@ -113,8 +121,9 @@ pub(super) struct Dropout {
     pub(super) first: usize,
 }
 
-/// The values of up to `rows` samples in every layer, and the deltas of two neighbors. Rows are
-/// padded to whole cache lines; the contents of the padding mean nothing.
+/// The values and deltas of up to `rows` samples in every layer. Rows are padded to whole cache lines;
+/// the contents of the padding mean nothing. What is computed of a sample does not depend on the tile that
+/// it is in.
 pub(super) struct Tile {
     rows: usize,
     /// Before the encoding, where there is one.
@@ -129,20 +138,27 @@ pub(super) struct Tile {
     values: Vec<Lines>,
     /// `slopes[l]` is `f′` of layer `l`'s weighted sums, where its activation stores it.
     slopes: Vec<Lines>,
-    delta: Lines,
-    delta_below: Lines,
+    /// The gradient of the loss with respect to the weighted sums of layers, at [`place`](Self::place), and
+    /// with respect to the inputs, at [`INPUTS`].
+    deltas: Vec<Lines>,
+    /// Whether the deltas of all layers stay. Else two take turns, which stay in the fastest caches.
+    keeps_deltas: bool,
+    /// The loss of each sample.
+    losses: Vec<f32>,
 }
 
 impl Tile {
-    pub(super) fn new(shape: &Shape, rows: usize, purpose: Purpose) -> Self {
+    pub(super) fn new(shape: &Shape, rows: usize) -> Self {
         let room = |width: usize| Lines::zeros(if width == 0 { 0 } else { rows * stride(width) });
         let layers = shape.layers.iter().map(|layer| room(layer.fan_out));
+        let others = shape.layers.iter().skip(2).map(|layer| room(layer.fan_out));
+        let deltas = [room(shape.widest), room(shape.widest)].into_iter().chain(others);
         let waves = shape.frequencies.as_ref().map_or(0, |f| f.len() / shape.inputs);
         let raw = if shape.frequencies.is_some() { shape.inputs } else { 0 };
-        let slopes = shape.layers.iter().map(|layer| {
-            let stored = purpose.goes_back() && layer.stores_slope();
-            room(if stored { layer.fan_out } else { 0 })
-        });
+        let slopes = shape
+            .layers
+            .iter()
+            .map(|layer| room(if layer.stores_slope() { layer.fan_out } else { 0 }));
         Self {
             rows,
             inputs: vec![0.0; rows * raw],
@@ -152,22 +168,38 @@ impl Tile {
             weighted: false,
             values: std::iter::once(room(shape.encoded)).chain(layers).collect(),
             slopes: slopes.collect(),
-            delta: room(shape.widest),
-            delta_below: room(shape.widest),
+            deltas: deltas.collect(),
+            keeps_deltas: false,
+            losses: vec![0.0; rows],
         }
     }
 
     /// Numbers that it has room for.
     pub(super) fn numbers(&self) -> usize {
-        let Self { inputs, turns, targets, weights, values, slopes, delta, delta_below, .. } = self;
-        let vectors = [inputs, turns, targets, weights];
-        let lines = values.iter().chain(slopes).chain([delta, delta_below]);
+        let Self { inputs, turns, targets, weights, values, slopes, deltas, losses, .. } = self;
+        let vectors = [inputs, turns, targets, weights, losses];
+        let lines = values.iter().chain(slopes).chain(deltas);
         vectors.map(Vec::len).iter().sum::<usize>() + lines.map(|lines| lines.len()).sum::<usize>()
     }
 
     /// The most samples it holds.
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Whether the deltas of all layers are to stay until the next samples come.
+    pub(super) fn keep_deltas(&mut self, keep: bool) {
+        self.keeps_deltas = keep;
+    }
+
+    /// Where the deltas of a layer are.
+    fn place(&self, layer: usize) -> usize {
+        if self.keeps_deltas { layer } else { layer % 2 }
+    }
+
+    /// The loss of each of its first samples, after [`loss`](Self::loss).
+    pub(super) fn losses(&self) -> &[f32] {
+        &self.losses
     }
 
     /// Where the inputs and the targets of each sample go, before the encoding.
@@ -234,32 +266,25 @@ impl Tile {
             let fused = is_fused(activation) && dropped.is_none();
             let blocks = &blocks[shape.blocks[l].clone()];
             let Some(last) = blocks.last() else { continue };
-            let biases = last.has_biases.then(|| last.biases());
-            for (b, block) in blocks.iter().enumerate() {
-                let inputs = block.inputs.clone();
-                let rule = Rule {
-                    before: match biases {
-                        _ if b > 0 => Before::There,
-                        Some(biases) => Before::Row(biases),
-                        None => Before::Nothing,
-                    },
-                    after: if b + 1 == blocks.len() && fused {
-                        After::Activation(activation)
-                    } else {
-                        After::Keep
-                    },
-                };
-                let x = Left::new(&below[inputs.start..], rows, inputs.len(), below_stride);
-                let transposed = (&*block.transposed, block.transposed_stride);
-                let turned = (!transposed.0.is_empty()).then_some(transposed);
-                let weights = Right { values: &block.values, stride: block.stride, turned };
-                product(arch, x, weights, rule, layer.fan_out, (z, z_stride));
-            }
+            let rule = Rule {
+                before: if last.has_biases { Before::Row(last.biases()) } else { Before::Nothing },
+                after: if fused { After::Activation(activation) } else { After::Keep },
+            };
+            let parts: Vec<_> = blocks
+                .iter()
+                .map(|block| {
+                    let inputs = block.inputs.clone();
+                    let transposed = (&*block.transposed, block.transposed_stride);
+                    let turned = (!transposed.0.is_empty()).then_some(transposed);
+                    let x = Left::new(&below[inputs.start..], rows, inputs.len(), below_stride);
+                    (x, Right { values: &block.values, stride: block.stride, turned })
+                })
+                .collect();
+            product_of_parts(arch, &parts, rule, layer.fan_out, (z, z_stride));
             if fused {
                 continue;
             }
             let mut rows = Rows { values: z, count: rows, width: layer.fan_out, stride: z_stride };
-            // Room for them is there in training alone.
             match &mut *self.slopes[l] {
                 [] => activate(arch, activation, rows),
                 slopes => {
@@ -293,8 +318,7 @@ impl Tile {
         }
     }
 
-    /// Takes the first `rows` samples forward and puts the gradient with respect to the last
-    /// layer's weighted sums into `delta`; the loss.
+    /// Takes the first `rows` samples forward, and writes their losses and the deltas of the last layer.
     pub(super) fn loss<B: Deref<Target = Block>>(
         &mut self,
         shape: &Shape,
@@ -303,7 +327,7 @@ impl Tile {
         scale: f32,
         rows: usize,
         dropout: Option<Dropout>,
-    ) -> f64 {
+    ) {
         let logits = loss.folded_activation().is_some();
         let output = if logits { Output::Logits } else { Output::Activated };
         self.forward(shape, blocks, rows, output, dropout);
@@ -311,14 +335,16 @@ impl Tile {
         let activation = shape.output_activation();
         let last = shape.layers.len() - 1;
         let t = self.targets.chunks_exact(outputs);
-        let delta = self.delta.chunks_exact_mut(stride);
-        let mut sum = 0.0;
-        for (i, ((t, weight), delta)) in t.zip(&self.weights).zip(delta).take(rows).enumerate() {
+        let place = self.place(last);
+        let to = self.deltas[place].chunks_exact_mut(stride).zip(&mut self.losses);
+        for (i, ((t, weight), (delta, own))) in t.zip(&self.weights).zip(to).take(rows).enumerate()
+        {
             let (delta, padding) = delta.split_at_mut(outputs);
             padding.fill(0.0);
             if *weight == 0.0 {
                 // Also if its loss is not finite.
                 delta.fill(0.0);
+                *own = 0.0;
                 continue;
             }
             let place = i * stride..i * stride + outputs;
@@ -328,74 +354,60 @@ impl Tile {
                 t,
                 scale: scale * weight,
             };
-            sum += f64::from(loss_gradient(loss, activation, &row, delta));
+            *own = loss_gradient(loss, activation, &row, delta);
         }
-        sum
     }
 
-    /// Takes `delta` back through the layers, as far as the pass needs it. Writes the gradients of the
-    /// blocks, or adds to them. If the pass computes the gradient of the inputs,
-    /// [`input_gradient`](Self::input_gradient) reads it afterwards.
+    /// Takes the deltas of the last layer back through the layers, as far as the pass needs it. If it computes
+    /// the gradients of parameters, calls `each` when a layer that is not frozen has its deltas, the last one
+    /// first. If it computes the gradient of the inputs, [`input_gradient`](Self::input_gradient) reads it
+    /// afterwards; such a pass must not [keep the deltas](Self::keep_deltas).
     pub(super) fn backward<B: Deref<Target = Block>>(
         &mut self,
         shape: &Shape,
         blocks: &[B],
         rows: usize,
         pass: Pass,
-        gradients: &mut [Lines],
+        mut each: impl FnMut(&Self, usize),
     ) {
-        let arch = shape.arch;
-        let Pass { parameters, first, accumulate } = pass;
-        let sum = Rule {
-            before: if accumulate { Before::There } else { Before::Nothing },
-            after: After::Keep,
-        };
+        let Pass { parameters, first } = pass;
         let lowest = shape.lowest(pass);
         for (l, layer) in shape.layers.iter().enumerate().skip(lowest).rev() {
+            if parameters && !layer.frozen {
+                each(self, l);
+            }
+            if l == lowest && first.is_none() {
+                break;
+            }
+            let (from, to) = (self.place(l), if l == 0 { INPUTS } else { self.place(l - 1) });
+            let mut deltas_below = std::mem::take(&mut self.deltas[to]);
+            let upstream = (&*self.deltas[from], stride(layer.fan_out));
             let (below, below_stride) = (&*self.values[l], stride(layer.fan_in));
-            let upstream = (&*self.delta, stride(layer.fan_out));
-            let goes_on = l > lowest || first.is_some();
-            for (n, b) in shape.blocks[l].clone().enumerate() {
-                let block = &blocks[b];
-                let (inputs, width) = (block.inputs.clone(), block.width);
-                if parameters && !layer.frozen {
-                    let (weights, biases) = gradients[b].split_at_mut(inputs.len() * block.stride);
-                    let x = &below[inputs.start..];
-                    let x = Left::transposed(x, inputs.len(), rows, below_stride);
-                    let deltas = Right { values: upstream.0, stride: upstream.1, turned: None };
-                    product(arch, x, deltas, sum, width, (weights, block.stride));
-                    if block.has_biases {
-                        sum_rows(arch, upstream, rows, width, accumulate, biases);
+            for (n, block) in blocks[shape.blocks[l].clone()].iter().enumerate() {
+                let inputs = block.inputs.clone();
+                let after = match l.checked_sub(1) {
+                    None => After::Keep,
+                    Some(layer) => {
+                        let backward = shape.layers[layer].backward();
+                        let needed = match backward {
+                            Backward::Slope => &*self.slopes[layer],
+                            _ => below,
+                        };
+                        After::Derivative(backward, &needed[inputs.start..], below_stride)
                     }
-                }
-                if goes_on {
-                    let after = match l.checked_sub(1) {
-                        None => After::Keep,
-                        Some(layer) => {
-                            let backward = shape.layers[layer].backward();
-                            let needed = match backward {
-                                Backward::Slope => &*self.slopes[layer],
-                                _ => below,
-                            };
-                            After::Derivative(backward, &needed[inputs.start..], below_stride)
-                        }
-                    };
-                    let rule = Rule { before: Before::Nothing, after };
-                    let delta = Left::new(upstream.0, rows, layer.fan_out, upstream.1);
-                    let turned = if l == 0 { first.and_then(|blocks| blocks.get(n)) } else { None };
-                    let transposed = Right {
-                        values: turned.unwrap_or(&block.transposed),
-                        stride: block.transposed_stride,
-                        turned: Some((&block.values, block.stride)),
-                    };
-                    let delta_below = &mut self.delta_below[inputs.start..];
-                    let delta_below = (delta_below, below_stride);
-                    product(arch, delta, transposed, rule, inputs.len(), delta_below);
-                }
+                };
+                let rule = Rule { before: Before::Nothing, after };
+                let delta = Left::new(upstream.0, rows, layer.fan_out, upstream.1);
+                let turned = if l == 0 { first.and_then(|blocks| blocks.get(n)) } else { None };
+                let transposed = Right {
+                    values: turned.unwrap_or(&block.transposed),
+                    stride: block.transposed_stride,
+                    turned: Some((&block.values, block.stride)),
+                };
+                let delta_below = (&mut deltas_below[inputs.start..], below_stride);
+                product(shape.arch, delta, transposed, rule, inputs.len(), delta_below);
             }
-            if goes_on {
-                std::mem::swap(&mut self.delta, &mut self.delta_below);
-            }
+            self.deltas[to] = deltas_below;
         }
     }
 
@@ -417,7 +429,7 @@ impl Tile {
     /// Writes the gradient of the inputs of as many samples as there are in `gradient`, `[rows, inputs]`,
     /// after a backward pass that computed it.
     pub(super) fn input_gradient(&mut self, shape: &Shape, gradient: &mut [f32]) {
-        let deltas = self.delta.chunks_exact(stride(shape.encoded));
+        let deltas = self.deltas[INPUTS].chunks_exact(stride(shape.encoded));
         let rows = gradient.chunks_exact_mut(shape.inputs).zip(deltas);
         match &shape.frequencies {
             None => rows.for_each(|(to, from)| to.copy_from_slice(&from[..shape.inputs])),
@@ -429,5 +441,50 @@ impl Tile {
                 }
             }
         }
+    }
+}
+
+/// Some samples of a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Samples<'a> {
+    pub(super) tile: &'a Tile,
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
+impl<'a> Samples<'a> {
+    /// Their deltas of a layer, `stride` from row to row.
+    fn deltas(&self, layer: usize, stride: usize) -> &'a [f32] {
+        &self.tile.deltas[self.tile.place(layer)][self.first * stride..]
+    }
+}
+
+/// Writes the gradient of a block's parameters that some samples result in, or adds to it if `accumulate`.
+/// It does not depend on how the samples are divided among tiles.
+pub(super) fn gradient(
+    shape: &Shape,
+    samples: &[Samples],
+    block: &Block,
+    accumulate: bool,
+    gradient: &mut [f32],
+) {
+    let (arch, l, inputs) = (shape.arch, block.layer, block.inputs.clone());
+    let layer = &shape.layers[l];
+    let (below_stride, above_stride) = (stride(layer.fan_in), stride(layer.fan_out));
+    let before = if accumulate { Before::There } else { Before::Nothing };
+    let parts: Vec<_> = samples
+        .iter()
+        .map(|s| {
+            let x = &s.tile.values[l][s.first * below_stride + inputs.start..];
+            let x = Left::transposed(x, inputs.len(), s.count, below_stride);
+            (x, Right { values: s.deltas(l, above_stride), stride: above_stride, turned: None })
+        })
+        .collect();
+    let (weights, biases) = gradient.split_at_mut(inputs.len() * block.stride);
+    let rule = Rule { before, after: After::Keep };
+    product_of_parts(arch, &parts, rule, block.width, (weights, block.stride));
+    if block.has_biases {
+        let rows: Vec<_> = samples.iter().map(|s| (s.deltas(l, above_stride), s.count)).collect();
+        sum_rows(arch, &rows, above_stride, block.width, accumulate, biases);
     }
 }

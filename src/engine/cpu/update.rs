@@ -31,7 +31,7 @@ pub(super) struct Around {
     pub(super) factor: f64,
 }
 
-/// Adds the threads' gradients in their order and updates the block's parameters; its `other` then
+/// Adds the groups' gradients in their order and updates the block's parameters; its `other` then
 /// has what they were. Whether all of them are finite still.
 ///
 /// The formulas are those of [`optimizer`](crate::optimizer) and [`wrapper`](crate::wrapper).
@@ -207,7 +207,9 @@ mod tests {
             let terms = Terms { optimizer, constants, l2: table.l2, around: None };
             // Weights and bias are one segment there.
             let of = Of { clip_value: f64::INFINITY, factor: 1.0, l2: table.l2 };
-            let square = squares(arch, of, block, &[&padded]).iter().sum();
+            let mut rows = Vec::new();
+            squares(arch, of, block, &[&padded], &mut rows);
+            let square = rows.iter().sum();
             assert!(update(arch, &terms, [square; 2], block, &[&padded]));
             let mut flat = Vec::new();
             flatten(block, &mut flat);

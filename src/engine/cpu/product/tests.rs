@@ -67,9 +67,9 @@ fn check(m: usize, k: usize, n: usize, seed: usize) {
         let expected: Vec<f64> = turned_plain.iter().zip(&y_plain).map(|(a, b)| a + b).collect();
         assert_eq!(got, expected, "turned {m}×{k}×{n} {arch:?}");
         let mut sums = bias.clone_for_test();
-        sum_rows(arch, (&b, stride(n)), k, n, false, &mut sums);
+        sum_rows(arch, &[(&b, k)], stride(n), n, false, &mut sums);
         assert_eq!(columns(&sums), sums_plain, "rows of {k}×{n} {arch:?}");
-        sum_rows(arch, (&b, stride(n)), k, n, true, &mut sums);
+        sum_rows(arch, &[(&b, k)], stride(n), n, true, &mut sums);
         let twice: Vec<f64> = sums_plain.iter().map(|sum| 2.0 * sum).collect();
         assert_eq!(columns(&sums), twice, "rows of {k}×{n} {arch:?}");
         for activation in [Activation::Identity, Activation::Relu, leaky] {
@@ -106,6 +106,84 @@ fn check(m: usize, k: usize, n: usize, seed: usize) {
             for (got, e) in run(left, Before::Nothing, after).iter().zip(&expected) {
                 assert!((got - e).abs() <= e.abs() * 2e-7, "{backward:?} {m}×{k}×{n} {arch:?}");
             }
+        }
+    }
+}
+
+/// Products and sums of rows in parts, whose sums round, give the bits of the whole.
+#[test]
+fn parts_change_no_bit() {
+    let number = |i: usize| (i.wrapping_mul(2_654_435_761) >> 9) as f32 % 1.7 - 0.8;
+    let lines = |rows: usize, columns: usize| {
+        let mut lines = Lines::zeros(rows * stride(columns));
+        lines.iter_mut().enumerate().for_each(|(i, to)| *to = number(i));
+        lines
+    };
+    let sizes: &[_] = if cfg!(miri) {
+        &[(5, 33, 20)]
+    } else {
+        &[(13, 100, 100), (9, 128, 3), (3, 389, 70), (17, 500, 35), (40, 800, 52)]
+    };
+    for &(m, k, n) in sizes {
+        let (a, turned, b, before) = (lines(m, k), lines(k, m), lines(k, n), lines(m, n));
+        let mut transposed = Lines::zeros(n * stride(k));
+        for i in 0..k * n {
+            transposed[i % n * stride(k) + i / n] = b[i / n * stride(n) + i % n];
+        }
+        for arch in levels() {
+            let run = |parts: &[(Left, Right)]| {
+                let mut c = before.clone_for_test();
+                let rule = Rule { before: Before::There, after: After::Keep };
+                product_of_parts(arch, parts, rule, n, (&mut c, stride(n)));
+                c.to_vec()
+            };
+            // Of the weights, in whole lines, each with its own transpose.
+            let cuts = [0, 16, k / 32 * 16, k];
+            let transposes: Vec<Lines> = cuts
+                .windows(2)
+                .map(|cut| {
+                    let mut part = Lines::zeros(n * stride(cut[1] - cut[0]));
+                    for (to, from) in part
+                        .chunks_exact_mut(stride(cut[1] - cut[0]))
+                        .zip(transposed.chunks_exact(stride(k)))
+                    {
+                        to[..cut[1] - cut[0]].copy_from_slice(&from[cut[0]..cut[1]]);
+                    }
+                    part
+                })
+                .collect();
+            let parts: Vec<_> = cuts
+                .windows(2)
+                .zip(&transposes)
+                .filter(|(cut, _)| cut[0] < cut[1])
+                .map(|(cut, part)| {
+                    let depth = cut[1] - cut[0];
+                    let turned = Some((&**part, stride(depth)));
+                    let b = Right { values: &b[cut[0] * stride(n)..], stride: stride(n), turned };
+                    (Left::new(&a[cut[0]..], m, depth, stride(k)), b)
+                })
+                .collect();
+            let whole =
+                Right { values: &b, stride: stride(n), turned: Some((&transposed, stride(k))) };
+            let expected = run(&[(Left::new(&a, m, k, stride(k)), whole)]);
+            assert!(run(&parts) == expected, "{m}×{k}×{n} {arch:?}");
+            // Of samples, anywhere.
+            let cuts = [0, 1, k / 3, k / 3 + 5, k];
+            let of = |first: usize, depth: usize| {
+                let left = Left::transposed(&turned[first * stride(m)..], m, depth, stride(m));
+                let values = &b[first * stride(n)..];
+                (left, Right { values, stride: stride(n), turned: None })
+            };
+            let parts: Vec<_> = cuts.windows(2).map(|cut| of(cut[0], cut[1] - cut[0])).collect();
+            assert!(run(&parts) == run(&[of(0, k)]), "turned {m}×{k}×{n} {arch:?}");
+            let sums = |parts: &[(&[f32], usize)]| {
+                let mut sums = lines(1, n);
+                sum_rows(arch, parts, stride(n), n, true, &mut sums);
+                sums.to_vec()
+            };
+            let rows = |cut: &[usize]| (&b[cut[0] * stride(n)..], cut[1] - cut[0]);
+            let parts: Vec<_> = cuts.windows(2).map(rows).collect();
+            assert!(sums(&parts) == sums(&[(&b, k)]), "rows of {k}×{n} {arch:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Predictions, losses and gradients with the parameters of a run.
 
-use super::{Run, WORTH_A_THREAD, lock, read, write};
+use super::{Run, WORTH_A_THREAD, check_memory, lock, read, total, write};
 use crate::dataset::Dataset;
-use crate::engine::cpu::backward::Passes;
+use crate::engine::cpu::backward::{Passes, share};
 use crate::engine::cpu::layout::Block;
 use crate::engine::cpu::lines::Lines;
 use crate::engine::cpu::tile::Tile;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
 use std::ops::Range;
-use std::sync::RwLockReadGuard;
+use std::sync::{Mutex, RwLockReadGuard};
 use std::thread;
 
 /// Restores the parameters in the blocks at its end.
@@ -51,15 +51,16 @@ impl Run {
         let order = crate::permutation::Permutation::identity(dataset.len());
         let parts = self.with_learned(dataset.len(), |tile, range| {
             let blocks: Vec<_> = self.blocks.iter().map(read).collect();
-            let mut sum = 0.0;
+            let mut losses = Vec::with_capacity(range.len());
             for first in range.clone().step_by(tile.rows()) {
                 let rows = tile.rows().min(range.end - first);
                 tile.gather(&self.shape, dataset, &order, first, rows);
-                sum += tile.loss(&self.shape, &blocks, loss, scale, rows, None);
+                tile.loss(&self.shape, &blocks, loss, scale, rows, None);
+                losses.extend_from_slice(&tile.losses()[..rows]);
             }
-            sum
+            losses
         })?;
-        Ok(parts.into_iter().sum())
+        Ok(total(parts.into_iter().flatten()))
     }
 
     /// Calls `work` for each thread's share of so many samples, while the blocks contain the parameters
@@ -80,7 +81,7 @@ impl Run {
         }
         // Also after a panic in `work`.
         let _restore = averages.then(|| Restore(self));
-        self.in_shares(samples, |_, tile, range| work(tile, range))
+        self.in_shares(&self.shares(samples), |_, tile, range| work(tile, range))
     }
 
     /// The gradients with respect to the parameters and the inputs of whole samples, with the parameters
@@ -95,46 +96,67 @@ impl Run {
         }
         let shape = &self.shape.plain();
         let [wide_in, wide_out] = self.widths();
+        let samples = inputs.len() / wide_in;
         let blocks: Vec<_> = self.blocks.iter().map(read).collect();
         let turned = |blocks: &[RwLockReadGuard<Block>]| -> Vec<Lines> {
             blocks.iter().map(|block| block.turned()).collect()
         };
         let first = wanted.inputs().then(|| turned(&blocks[self.layers[0].clone()]));
         let passes = Passes { shape, blocks: &blocks, first: first.as_deref(), wanted };
-        let shares = self.in_shares(inputs.len() / wide_in, |thread, tile, range| {
-            let from = &inputs[range.start * wide_in..range.end * wide_in];
-            let slopes = &output_gradient[range.start * wide_out..range.end * wide_out];
-            let mut to = vec![0.0; if wanted.inputs() { from.len() } else { 0 }];
-            let (mut sum, gradients) = (Vec::new(), &mut write(&self.shares[thread]).gradients);
-            passes.share(tile, [from, slopes], &mut to, gradients, &mut sum);
-            if wanted.parameters() && !from.is_empty() {
-                passes.add(gradients, &mut sum);
-            }
-            (sum, to)
-        })?;
-        let (mut parameters, mut gradient) = (Vec::new(), Vec::new());
+        let (mut ranges, mut buffers) = (self.shares(samples), Vec::new());
+        let threads = ranges.len();
+        let mut parameters = Vec::new();
         if wanted.parameters() {
+            let share = share(self.parameters, samples, read(&self.tiles[0]).rows());
+            let end = |start: usize| samples.min(start + share);
+            ranges = (0..samples).step_by(share).map(|start| start..end(start)).collect();
+            let threads = threads.min(ranges.len());
+            let size = |block: &RwLockReadGuard<Block>| block.values.len();
+            let numbers = blocks.iter().map(size).sum::<usize>().saturating_mul(threads);
+            check_memory("the gradients of", self.parameters, numbers, threads)?;
+            let gradients = || Mutex::new(blocks.iter().map(|b| Lines::zeros(size(b))).collect());
+            buffers.resize_with(threads, gradients);
             parameters.resize(self.parameters, 0.0);
         }
-        for (sum, to) in shares {
-            parameters.iter_mut().zip(sum).for_each(|(all, some)| *all += some);
-            gradient.extend(to);
+        let mut gradient = Vec::new();
+        for ranges in ranges.chunks(threads) {
+            let parts = self.in_shares(ranges, |thread, tile, range| {
+                let from = &inputs[range.start * wide_in..range.end * wide_in];
+                let slopes = &output_gradient[range.start * wide_out..range.end * wide_out];
+                let mut to = vec![0.0; if wanted.inputs() { from.len() } else { 0 }];
+                let mut buffer = buffers.get(thread).map(lock);
+                let gradients = buffer.as_deref_mut().map_or(&mut [][..], Vec::as_mut_slice);
+                passes.share(tile, [from, slopes], &mut to, gradients);
+                to
+            })?;
+            for (thread, to) in parts.into_iter().enumerate() {
+                if let Some(gradients) = buffers.get(thread) {
+                    passes.add(&lock(gradients), &mut parameters);
+                }
+                gradient.extend(to);
+            }
         }
         Gradients::new(parameters, gradient)
     }
 
-    /// Calls `work` for each thread, with the number of the thread and its share of the samples. Returns the
-    /// results in the order of the shares.
-    fn in_shares<T: Send>(
-        &self,
-        samples: usize,
-        work: impl Fn(usize, &mut Tile, Range<usize>) -> T + Sync,
-    ) -> Result<Vec<T>> {
+    /// So many samples in about equal shares, one for each thread that they are worth.
+    fn shares(&self, samples: usize) -> Vec<Range<usize>> {
         let threads = (self.work(samples) / WORTH_A_THREAD).clamp(1, self.tiles.len());
         let range = |thread: usize| samples * thread / threads..samples * (thread + 1) / threads;
-        let work = &work;
-        let share =
-            move |thread: usize| work(thread, &mut lock(&self.tiles[thread]), range(thread));
+        (0..threads).map(range).collect()
+    }
+
+    /// Calls `work` for each share of some samples on a thread of its own, with the number of the thread.
+    /// There are at most as many shares as threads. Returns the results in the order of the shares.
+    fn in_shares<T: Send>(
+        &self,
+        shares: &[Range<usize>],
+        work: impl Fn(usize, &mut Tile, Range<usize>) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let (threads, work) = (shares.len(), &work);
+        let share = move |thread: usize| {
+            work(thread, &mut write(&self.tiles[thread]), shares[thread].clone())
+        };
         thread::scope(|scope| {
             let others: Vec<_> = (1..threads)
                 .map(|thread| {

@@ -1,17 +1,24 @@
 //! The steps of a training run on the CPU: the part of each thread.
 
-use super::{Norms, Progress, Run, Share, TILES_AT_ONCE, lock, read, shared, write};
+use super::{
+    Norms, Progress, Round, Run, SLICES_AT_ONCE, Slice, all_samples, lock, read, shared,
+    takes_whole_groups, total, write,
+};
 use crate::dropout::Masks;
 use crate::engine::cpu::barrier::{Abandoned, Barrier};
 use crate::engine::cpu::gradient::{Of, gather, squares};
-use crate::engine::cpu::tile::{Dropout, Pass, Tile};
+use crate::engine::cpu::layout::Block;
+use crate::engine::cpu::lines::Lines;
+use crate::engine::cpu::tile::{Dropout, Pass, Samples, Tile, gradient};
 use crate::engine::cpu::update::{Around, Terms, update};
 use crate::engine::{Divergence, Outcome, Plan, Step};
 use crate::error::{Error, Result, internal};
+use crate::layer::Layer;
+use crate::permutation::Permutation;
 use crate::wrapper::clip_norm::factor;
 use std::ops::Range;
 use std::result;
-use std::sync::RwLockReadGuard;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -31,15 +38,8 @@ impl Run {
         place: Option<usize>,
     ) -> Result<Outcome> {
         let mut rest = gradient;
-        for (number, share) in self.shares.iter().enumerate() {
-            let Share { gradients, loss, .. } = &mut *write(share);
-            *loss = 0.0;
-            for (lines, block) in gradients.iter_mut().zip(&self.blocks) {
-                lines.fill(0.0);
-                if number == 0 {
-                    read(block).unflatten(&mut rest, lines);
-                }
-            }
+        for (gradient, block) in self.gradients[0].iter().zip(&self.blocks) {
+            read(block).unflatten(&mut rest, &mut write(gradient));
         }
         let number = lock(&self.progress).batches + 1;
         let step = Step { number, epoch: 1, first: 0, count: 1, learning_rate };
@@ -113,48 +113,177 @@ impl Worker<'_> {
     /// Some steps, up to one that diverges; their losses.
     fn run(&mut self, steps: &[Step]) -> result::Result<Vec<f64>, Abandoned> {
         let _guard = self.barrier.guard();
-        let mut tile = lock(&self.run.tiles[self.thread]);
         let mut losses = Vec::with_capacity(steps.len());
         for step in steps {
             if self.progress.diverged.is_some() {
                 break;
             }
-            losses.push(self.step(step, &mut tile)?);
+            losses.push(self.step(step)?);
         }
         Ok(losses)
     }
 
-    fn step(&mut self, step: &Step, tile: &mut Tile) -> result::Result<f64, Abandoned> {
-        self.share(step, tile);
-        self.update_with_shares(step)
-    }
-
-    /// Updates the parameters with the gradient in the shares, if they have not diverged.
+    /// Updates the parameters with the gradient of the first group, if they have not diverged.
     fn apply(&mut self, step: &Step) -> result::Result<Vec<f64>, Abandoned> {
         let _guard = self.barrier.guard();
         if self.progress.diverged.is_none() {
-            self.update_with_shares(step)?;
+            self.update(step, 1, None)?;
         }
         Ok(Vec::new())
     }
 
-    /// The second half of a step, when the shares have their losses and gradients. Returns the loss.
-    fn update_with_shares(&mut self, step: &Step) -> result::Result<f64, Abandoned> {
+    /// Takes a step; its loss.
+    fn step(&mut self, step: &Step) -> result::Result<f64, Abandoned> {
         let run = self.run;
-        self.barrier.wait()?;
-        let shares: Vec<_> = run.shares.iter().map(read).collect();
-        let loss: f64 = shares.iter().map(|share| share.loss).sum();
+        let order = run.plan.order(run.dataset.len(), step.epoch);
+        let slices = run.slices(step.count);
+        let groups = slices.last().map_or(1, |slice| slice.group + 1);
+        let mut losses = vec![0.0; groups];
+        let mut last = None;
+        if takes_whole_groups(run.tiles.len(), groups) {
+            self.take_groups(step, &order, &slices, groups);
+            self.barrier.wait()?;
+            losses.iter_mut().zip(&run.losses).for_each(|(loss, of_group)| *loss = *lock(of_group));
+        } else {
+            for slices in slices.chunks(run.tiles.len()) {
+                if let Some(round) = last.take() {
+                    self.add_round(&round);
+                    drop(round);
+                    self.barrier.wait()?;
+                }
+                self.take_part(step, &order, slices);
+                self.barrier.wait()?;
+                let round = Round::new(run, slices);
+                for (slice, parts) in round.parts() {
+                    losses[slice.group] += loss_of(&parts);
+                }
+                last = Some(round);
+            }
+        }
+        let loss: f64 = losses.into_iter().sum();
         // The loss is judged as the f32 that the GPU engine computes.
-        if !(loss as f32).is_finite() {
+        if (loss as f32).is_finite() {
+            self.update(step, groups, last)?;
+        } else {
             self.progress.diverged = Some(Divergence { step: step.number, in_loss: true });
-            return Ok(loss);
         }
+        Ok(loss)
+    }
+
+    /// Takes some groups of the batch forward and back: their losses and gradients.
+    fn take_groups(&self, step: &Step, order: &Permutation, slices: &[Slice], groups: usize) {
+        let (run, threads) = (self.run, self.run.tiles.len());
+        let own = groups * self.thread / threads..groups * (self.thread + 1) / threads;
+        let mut partial = lock(&run.partial[self.thread]);
+        for group in own.clone() {
+            *lock(&run.losses[group]) = 0.0;
+        }
+        let tile = &mut *write(&run.tiles[self.thread]);
+        tile.keep_deltas(false);
+        for slice in slices.iter().filter(|slice| own.contains(&slice.group)) {
+            let count = slice.samples.len();
+            self.pass(step, order, &slice.samples, tile, |tile, layer| {
+                for b in run.layers[layer].clone() {
+                    let parts = [Samples { tile, first: 0, count }];
+                    self.add(slice, &parts, b, &read(&run.blocks[b]), &mut partial);
+                }
+            });
+            *lock(&run.losses[slice.group]) += loss_of(&[Samples { tile, first: 0, count }]);
+        }
+    }
+
+    /// Takes this thread's part of some slices forward and back.
+    fn take_part(&self, step: &Step, order: &Permutation, slices: &[Slice]) {
+        let run = self.run;
+        let all = all_samples(slices);
+        let own = shared(all.len(), run.tiles.len(), self.thread);
+        let tile = &mut *write(&run.tiles[self.thread]);
+        tile.keep_deltas(true);
+        if !own.is_empty() {
+            let own = all.start + own.start..all.start + own.end;
+            self.pass(step, order, &own, tile, |_, _| {});
+        }
+    }
+
+    /// Takes some samples of the batch forward and back in a tile. Calls `each` when a layer that is not frozen
+    /// has its deltas.
+    fn pass(
+        &self,
+        step: &Step,
+        order: &Permutation,
+        samples: &Range<usize>,
+        tile: &mut Tile,
+        each: impl FnMut(&Tile, usize),
+    ) {
+        let run = self.run;
+        let (rows, first) = (samples.len(), samples.start);
+        let (shape, loss) = (&run.shape, run.plan.loss);
+        let scale = loss.scale(step.count, shape.outputs) as f32;
+        let dropout = Dropout { masks: Masks::new(run.plan.seed, step.number), first };
+        let blocks: Vec<_> = run.blocks.iter().map(read).collect();
+        tile.gather(shape, &run.dataset, order, step.first + first, rows);
+        tile.loss(shape, &blocks, loss, scale, rows, Some(dropout));
+        tile.backward(shape, &blocks, rows, Pass { parameters: true, first: None }, each);
+    }
+
+    /// The blocks of this thread that are not frozen.
+    fn trained(&self) -> impl Iterator<Item = usize> + use<'_> {
+        self.run.owned[self.thread].iter().copied().filter(|b| !self.is_frozen(*b))
+    }
+
+    /// Adds the gradients of a round to those of their groups, of the blocks of this thread.
+    fn add_round(&self, round: &Round) {
+        let mut partial = lock(&self.run.partial[self.thread]);
+        let parts = round.parts();
+        for b in self.trained() {
+            let block = read(&self.run.blocks[b]);
+            for (slice, samples) in &parts {
+                self.add(slice, samples, b, &block, &mut partial);
+            }
+        }
+    }
+
+    /// Adds the gradient of a slice to that of the slices before it in its group, of a block.
+    fn add(
+        &self,
+        slice: &Slice,
+        samples: &[Samples],
+        b: usize,
+        block: &Block,
+        partial: &mut [Lines],
+    ) {
+        let shape = &self.run.shape;
+        let sum = &mut *write(&self.run.gradients[slice.group][b]);
+        let number = slice.number;
+        if number < SLICES_AT_ONCE {
+            gradient(shape, samples, block, number > 0, sum);
+            return;
+        }
+        let partial = &mut partial[b];
+        gradient(shape, samples, block, !number.is_multiple_of(SLICES_AT_ONCE), partial);
+        if (number + 1).is_multiple_of(SLICES_AT_ONCE) || slice.is_last {
+            sum.iter_mut().zip(&**partial).for_each(|(all, some)| *all += some);
+        }
+    }
+
+    /// The second half of a step, when its loss is known: adds the gradients of a last round, if there is
+    /// one, and updates the parameters with the gradients of so many groups.
+    fn update(
+        &mut self,
+        step: &Step,
+        groups: usize,
+        last: Option<Round>,
+    ) -> result::Result<(), Abandoned> {
+        let run = self.run;
+        let groups = &run.gradients[..groups];
         let mut terms = self.terms(step);
-        if self.gather(&terms, &shares) {
-            let squares = self.norms(&mut terms, &shares)?;
-            self.update(&terms, &squares, &shares);
+        if let Some(round) = last {
+            self.add_round(&round);
         }
-        drop(shares);
+        if self.gather(&terms, groups) {
+            let squares = self.norms(&mut terms, groups)?;
+            self.update_blocks(&terms, &squares, groups);
+        }
         self.barrier.wait()?;
         if self.broken.load(Ordering::Relaxed) {
             self.progress.diverged = Some(Divergence { step: step.number, in_loss: false });
@@ -164,42 +293,7 @@ impl Worker<'_> {
         } else {
             self.progress.batches += 1;
         }
-        Ok(loss)
-    }
-
-    /// Loss and gradient of this thread's share of the batch.
-    fn share(&self, step: &Step, tile: &mut Tile) {
-        let run = self.run;
-        let shape = &run.shape;
-        let order = run.plan.order(run.dataset.len(), step.epoch);
-        let scale = run.plan.loss.scale(step.count, shape.outputs) as f32;
-        let masks = Masks::new(run.plan.seed, step.number);
-        let blocks: Vec<_> = run.blocks.iter().map(read).collect();
-        let Share { gradients, partial, loss } = &mut *write(&run.shares[self.thread]);
-        *loss = 0.0;
-        let samples = shared(step.count, run.tiles.len(), self.thread);
-        let pass = |accumulate| Pass { parameters: true, first: None, accumulate };
-        for (t, start) in samples.clone().step_by(tile.rows()).enumerate() {
-            let rows = tile.rows().min(samples.end - start);
-            tile.gather(shape, &run.dataset, &order, step.first + start, rows);
-            let dropout = Some(Dropout { masks, first: start });
-            *loss += tile.loss(shape, &blocks, run.plan.loss, scale, rows, dropout);
-            if t < TILES_AT_ONCE {
-                tile.backward(shape, &blocks, rows, pass(t > 0), gradients);
-                continue;
-            }
-            tile.backward(shape, &blocks, rows, pass(t % TILES_AT_ONCE > 0), partial);
-            if (t + 1) % TILES_AT_ONCE == 0 || start + rows == samples.end {
-                for (all, some) in gradients.iter_mut().zip(&*partial) {
-                    all.iter_mut().zip(&**some).for_each(|(all, some)| *all += some);
-                }
-            }
-        }
-        if samples.is_empty() {
-            for gradient in gradients {
-                gradient.fill(0.0);
-            }
-        }
+        Ok(())
     }
 
     /// The terms of the update of a step.
@@ -217,17 +311,15 @@ impl Worker<'_> {
 
     /// Gathers the gradients of the blocks of this thread with those of other batches, if an update is
     /// for several; whether the update comes now.
-    fn gather(&self, terms: &Terms, shares: &[RwLockReadGuard<Share>]) -> bool {
+    fn gather(&self, terms: &Terms, groups: &Groups) -> bool {
         let run = self.run;
         let (Some(around), Some(place)) = (terms.around, run.gathered) else { return true };
-        for b in &run.owned[self.thread] {
-            if self.is_frozen(*b) {
-                continue;
-            }
-            let gradients = gradients(shares, *b);
-            let block = &mut *write(&run.blocks[*b]);
+        for b in self.trained() {
+            let block = &mut *write(&run.blocks[b]);
             let mut gathered = std::mem::take(&mut block.states[place]);
-            gather(run.shape.arch, around.numbers.gather, block, &gradients, &mut gathered);
+            with_gradients(groups, b, |gradients| {
+                gather(run.shape.arch, around.numbers.gather, block, gradients, &mut gathered);
+            });
             block.states[place] = gathered;
         }
         around.numbers.gather.updates
@@ -238,7 +330,7 @@ impl Worker<'_> {
     fn norms(
         &self,
         terms: &mut Terms,
-        shares: &[RwLockReadGuard<Share>],
+        groups: &Groups,
     ) -> result::Result<Vec<[f64; 2]>, Abandoned> {
         let run = self.run;
         let [before, after] = &run.norms;
@@ -246,10 +338,9 @@ impl Worker<'_> {
         if let Some(Around { numbers, factor: own, .. }) = &mut terms.around {
             of.clip_value = numbers.clip_value;
             if numbers.clip_norm.is_finite() {
-                self.measure(of, shares, before);
+                self.measure(of, groups, before);
                 self.barrier.wait()?;
-                let all = before.iter().map(|block| lock(block).iter().sum::<f64>()).sum();
-                *own = factor(numbers.clip_norm, all);
+                *own = factor(numbers.clip_norm, self.of_layers(before).iter().flatten().sum());
                 of.factor = *own;
             }
         }
@@ -257,28 +348,47 @@ impl Worker<'_> {
             return Ok(vec![[0.0; 2]; run.layers.len()]);
         }
         of.l2 = terms.l2;
-        self.measure(of, shares, after);
+        self.measure(of, groups, after);
         self.barrier.wait()?;
-        let of_blocks = |blocks: &Range<usize>| {
-            let each = after[blocks.clone()].iter().map(|block| *lock(block));
-            each.fold([0.0; 2], |[a, b], [c, d]| [a + c, b + d])
-        };
-        Ok(run.layers.iter().map(of_blocks).collect())
+        Ok(self.of_layers(after))
     }
 
-    /// The sums of squares of the blocks of this thread.
-    fn measure(&self, of: Of, shares: &[RwLockReadGuard<Share>], norms: &Norms) {
-        for b in &self.run.owned[self.thread] {
-            if self.is_frozen(*b) {
-                continue;
-            }
-            let block = read(&self.run.blocks[*b]);
-            let gradients = match self.run.gathered {
-                None => gradients(shares, *b),
-                Some(place) => vec![&*block.states[place]],
+    /// The sums of squares of the rows of the blocks of this thread.
+    fn measure(&self, of: Of, groups: &Groups, norms: &Norms) {
+        let run = self.run;
+        for b in self.trained() {
+            let block = &*read(&run.blocks[b]);
+            let measure = |gradients: &[&[f32]]| {
+                squares(run.shape.arch, of, block, gradients, &mut lock(&norms[b]));
             };
-            *lock(&norms[*b]) = squares(self.run.shape.arch, of, &block, &gradients);
+            match run.gathered {
+                None => with_gradients(groups, b, measure),
+                Some(place) => measure(&[&*block.states[place]]),
+            }
         }
+    }
+
+    /// The sums of squares of the weights and of the biases of each layer, row by row, so that the division
+    /// into blocks changes no bit.
+    fn of_layers(&self, norms: &Norms) -> Vec<[f64; 2]> {
+        let run = self.run;
+        let layers = run.layers.iter().zip(&run.shape.layers);
+        let of_layer = |(blocks, layer): (&Range<usize>, &Layer)| {
+            let mut sums = [0.0; 2];
+            for b in blocks.clone() {
+                let rows = lock(&norms[b]);
+                let biases = usize::from(layer.bias && b + 1 == blocks.end);
+                let (weights, biases) = rows.split_at(rows.len().saturating_sub(biases));
+                for row in weights {
+                    sums[0] += row;
+                }
+                for row in biases {
+                    sums[1] += row;
+                }
+            }
+            sums
+        };
+        layers.map(of_layer).collect()
     }
 
     /// Whether training leaves a block as it is.
@@ -287,12 +397,11 @@ impl Worker<'_> {
     }
 
     /// Updates the blocks of this thread.
-    fn update(&self, terms: &Terms, squares: &[[f64; 2]], shares: &[RwLockReadGuard<Share>]) {
+    fn update_blocks(&self, terms: &Terms, squares: &[[f64; 2]], groups: &Groups) {
         let run = self.run;
         for b in &run.owned[self.thread] {
-            let layer = run.layers.partition_point(|blocks| blocks.end <= *b);
             let block = &mut *write(&run.blocks[*b]);
-            if run.frozen[layer] {
+            if run.frozen[block.layer] {
                 let average = terms.around.and_then(|around| {
                     let place = terms.optimizer.states() + around.vectors.average?;
                     Some((place, around.numbers.share))
@@ -300,22 +409,36 @@ impl Worker<'_> {
                 block.stay(average);
                 continue;
             }
-            let gathered = run.gathered.map(|place| std::mem::take(&mut block.states[place]));
-            let gradients = match &gathered {
-                None => gradients(shares, *b),
-                Some(gathered) => vec![&**gathered],
+            let squares = squares[block.layer];
+            let update = |block: &mut Block, gradients: &[&[f32]]| {
+                if !update(run.shape.arch, terms, squares, block, gradients) {
+                    self.broken.store(true, Ordering::Relaxed);
+                }
             };
-            if !update(run.shape.arch, terms, squares[layer], block, &gradients) {
-                self.broken.store(true, Ordering::Relaxed);
-            }
-            if let (Some(place), Some(gathered)) = (run.gathered, gathered) {
-                block.states[place] = gathered;
+            match run.gathered {
+                None => with_gradients(groups, *b, |gradients| update(block, gradients)),
+                Some(place) => {
+                    let gathered = std::mem::take(&mut block.states[place]);
+                    update(block, &[&gathered]);
+                    block.states[place] = gathered;
+                }
             }
         }
     }
 }
 
-/// The gradients of a block, of each thread.
-fn gradients<'a>(shares: &'a [RwLockReadGuard<Share>], block: usize) -> Vec<&'a [f32]> {
-    shares.iter().map(|share| &*share.gradients[block]).collect()
+/// The gradients of some groups, by block.
+type Groups = [Vec<RwLock<Lines>>];
+
+/// Calls `work` with the gradient of a block that each group has.
+fn with_gradients(groups: &Groups, block: usize, mut work: impl FnMut(&[&[f32]])) {
+    let gradients: Vec<_> = groups.iter().map(|group| read(&group[block])).collect();
+    let gradients: Vec<&[f32]> = gradients.iter().map(|gradient| &***gradient).collect();
+    work(&gradients);
+}
+
+/// The loss of a slice.
+fn loss_of(parts: &[Samples]) -> f64 {
+    let losses = parts.iter().flat_map(|s| &s.tile.losses()[s.first..][..s.count]);
+    total(losses.copied())
 }

@@ -84,9 +84,11 @@ impl Run {
             state += sum(states);
             kept += values.len() + sum(states);
         }
-        for (share, tile) in self.shares.iter().zip(&self.tiles) {
-            let share = read(share);
-            workspace += sum(&share.gradients) + sum(&share.partial) + lock(tile).numbers();
+        for gradient in self.gradients.iter().flatten() {
+            workspace += read(gradient).len();
+        }
+        for (tile, partial) in self.tiles.iter().zip(&self.partial) {
+            workspace += read(tile).numbers() + sum(&lock(partial));
         }
         let bytes = |numbers: usize| 4 * numbers as u64;
         Resources {
