@@ -15,7 +15,7 @@ use ash::{ext, khr, vk};
 use super::compile::{BindingKind, ENTRY_POINT, Shader};
 use super::worker::{Compiled, Driver};
 
-/// An open RADV device. It executes nothing: its compiler is all that is there.
+/// An open device, of which only the compiler is used. RADV's executes nothing.
 pub struct Device {
     logical: ash::Device,
     executables: khr::pipeline_executable_properties::Device,
@@ -26,8 +26,9 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens the first RADV device of the driver that the environment names.
-    pub fn open() -> Result<Self> {
+    /// Opens the first RADV device of the driver that the environment names, or, if `is_own`, the first
+    /// device of all that tells what its compiler made of a kernel.
+    pub fn open(is_own: bool) -> Result<Self> {
         // SAFETY: loading the system's Vulkan loader runs its initializers, which are sound.
         let entry = unsafe { ash::Entry::load() }
             .context("cannot load the Vulkan loader (libvulkan.so.1)")?;
@@ -36,7 +37,7 @@ impl Device {
         // SAFETY: `create` and what it points to live until the call returns.
         let instance = unsafe { entry.create_instance(&create, None) }
             .context("cannot create a Vulkan instance")?;
-        match Self::open_on(&instance) {
+        match Self::open_on(&instance, is_own) {
             Ok((logical, driver)) => {
                 let executables =
                     khr::pipeline_executable_properties::Device::new(&instance, &logical);
@@ -50,17 +51,26 @@ impl Device {
         }
     }
 
-    fn open_on(instance: &ash::Instance) -> Result<(ash::Device, Driver)> {
+    fn open_on(instance: &ash::Instance, is_own: bool) -> Result<(ash::Device, Driver)> {
         // SAFETY: the instance is valid.
         let physical_devices = unsafe { instance.enumerate_physical_devices() }
             .context("cannot list the Vulkan devices")?;
         let mut seen = Vec::new();
         for physical_device in physical_devices {
             let driver = describe(instance, physical_device)?;
-            if driver.device.contains("RADV") {
+            if is_own {
+                match open_device(instance, physical_device) {
+                    Ok(device) => return Ok((device, driver)),
+                    Err(error) => seen.push(format!("{}: {error:#}", driver.device)),
+                }
+            } else if driver.device.contains("RADV") {
                 return Ok((open_device(instance, physical_device)?, driver));
+            } else {
+                seen.push(driver.device);
             }
-            seen.push(driver.device);
+        }
+        if is_own {
+            bail!("no device tells what its compiler made of a kernel: {}", seen.join("; "));
         }
         bail!("no RADV device among {seen:?}")
     }

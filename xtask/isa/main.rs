@@ -20,7 +20,7 @@ mod worker;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use impasto::gpu::{Dispatch, Listing, listings, other_listings};
 use impasto::{Activation, Loss, Network, Optimizer, Plan, Wrappers};
@@ -28,7 +28,7 @@ use impasto::{Activation, Loss, Network, Optimizer, Plan, Wrappers};
 use compile::{Shader, Trust};
 use estimate::{Chip, Estimate};
 use table::Table;
-use worker::{Compiled, Failure, Outcome};
+use worker::{Compiled, Compiler, Failure, Outcome};
 
 /// The GPUs that are asked for without `--family`: RDNA 2, RDNA 3, GCN 5.
 const FAMILIES: [&str; 3] = ["NAVI21", "NAVI31", "VEGA10"];
@@ -44,6 +44,9 @@ RADV_PERFTEST=cswave32, are passed on.
 The driver's manifest is the one given with --icd; else the first radeon_icd*.json in
 VK_DRIVER_FILES or VK_ICD_FILENAMES, else in vulkan/icd.d of XDG_DATA_DIRS, /usr/local/share,
 /usr/share, /etc. A driver that is unpacked elsewhere may also need LD_LIBRARY_PATH.
+
+With --own, the compiler is that of the first device of this machine whose driver has
+VK_KHR_pipeline_executable_properties, and the columns are those that it has.
 
 Without --wgsl, the kernels of the engine are compiled: first those of a training step of a
 2 -> 10x100 -> 3 network (ReLU, a sigmoid at the end, squared error, Adam), in the shapes that are
@@ -109,6 +112,9 @@ struct Options {
     /// The driver's manifest (radeon_icd*.json) [default: searched]
     #[arg(long, value_name = "FILE")]
     icd: Option<PathBuf>,
+    /// Compile with the driver of a GPU of this machine instead, and report what it tells
+    #[arg(long, conflicts_with_all = ["family", "icd"])]
+    own: bool,
     /// Compile into every kernel the checks of wgpu for kernels that are not trusted: indices into
     /// arrays of fixed size, loops that end
     #[arg(long)]
@@ -145,7 +151,6 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let icd = icd::find(options.icd.as_deref())?;
     let mut kernels = Kernels::default();
     if options.wgsl.is_empty() {
         let network = network()?;
@@ -157,6 +162,10 @@ fn run(options: &Options) -> Result<()> {
     } else {
         kernels.add_step(from_files(options)?, options.checked)?;
     }
+    if options.own {
+        return kernels.show_own(options.dump.as_deref());
+    }
+    let icd = icd::find(options.icd.as_deref())?;
     let families: Vec<&str> = if options.family.is_empty() {
         FAMILIES.to_vec()
     } else {
@@ -302,6 +311,40 @@ impl Kernels {
         Ok(all_compiled)
     }
 
+    /// Prints what the driver of this machine tells of each kernel, by the driver's own names.
+    fn show_own(&self, dump: Option<&Path>) -> Result<()> {
+        let outcome = match worker::compile(Compiler::Own, &self.shaders) {
+            Ok(outcome) => outcome,
+            Err(Failure::Other(error)) => return Err(error),
+            Err(Failure::UnknownFamily) => bail!("the driver of this machine knows no GPU"),
+        };
+        println!("{}, {}", outcome.driver.device, outcome.driver.version);
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in outcome.kernels.iter().flatten().flat_map(|kernel| &kernel.statistics) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let mut table = Table::new(&[&["kernel", "subgroup"], names.as_slice()].concat());
+        let mut refused = Vec::new();
+        for ((shader, source), kernel) in
+            self.shaders.iter().zip(&self.sources).zip(&outcome.kernels)
+        {
+            match kernel {
+                Ok(compiled) => {
+                    table.row(table::own_statistics(&shader.name, compiled, &names));
+                    if let Some(folder) = dump {
+                        write_dump(folder, "own", source, compiled)?;
+                    }
+                }
+                Err(error) => refused.push(format!("{} does not compile: {error}", shader.name)),
+            }
+        }
+        table.print();
+        ensure!(refused.is_empty(), "{}", refused.join("\n"));
+        Ok(())
+    }
+
     fn show_estimates(&self, chip: &Chip, outcome: &Outcome) {
         println!("\n{}", table::chip(chip));
         let mut table = Table::new(&table::ESTIMATES);
@@ -335,7 +378,7 @@ fn alias(family: &str) -> Option<&'static str> {
 /// Compiles for one GPU; `None` where this version of the driver does not know it.
 fn compile_for(icd: &Path, family: &str, shaders: &[Shader]) -> Result<Option<Outcome>> {
     for name in std::iter::once(family).chain(alias(family)) {
-        match worker::compile(icd, name, shaders) {
+        match worker::compile(Compiler::Family(icd, name), shaders) {
             Ok(outcome) => return Ok(Some(outcome)),
             Err(Failure::UnknownFamily) => {}
             Err(Failure::Other(error)) => return Err(error),

@@ -102,6 +102,12 @@ pub fn statistics(name: &str, compiled: &Compiled) -> Vec<String> {
     ]
 }
 
+/// One kernel's row, with the statistics of these names.
+pub fn own_statistics(name: &str, compiled: &Compiled, names: &[&str]) -> Vec<String> {
+    let values = names.iter().map(|name| number(compiled.statistic(name)));
+    [name.into(), compiled.subgroup_size.to_string()].into_iter().chain(values).collect()
+}
+
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "?".into(), |value| format!("{value:.0}"))
 }

@@ -16,6 +16,9 @@ use super::disassembly::Cycles;
 /// Names the folder with the work, in a child.
 const FOLDER_VARIABLE: &str = "IMPASTO_ISA_WORKER";
 
+/// Asks a child for any device of this machine.
+const OWN_VARIABLE: &str = "IMPASTO_ISA_OWN";
+
 /// Marks the start of the compiler's output about a kernel, in a child's standard error.
 const MARK: &str = "impasto: compiling";
 
@@ -84,38 +87,47 @@ pub enum Failure {
     Other(anyhow::Error),
 }
 
-/// Compiles `shaders` with the driver of the manifest `icd`, for the GPU that it calls `family`.
-///
-/// The rest of the environment is passed on, so that the driver's own variables work.
-pub fn compile(icd: &Path, family: &str, shaders: &[Shader]) -> Result<Outcome, Failure> {
-    start_and_read(icd, family, shaders).unwrap_or_else(|error| Err(Failure::Other(error)))
+/// Whose compiler is used.
+#[derive(Clone, Copy)]
+pub enum Compiler<'a> {
+    /// AMD's, of the driver of this manifest, for the GPU that it calls by this name.
+    Family(&'a Path, &'a str),
+    /// That of the first device of this machine whose driver tells what it made of a kernel.
+    Own,
 }
 
-fn start_and_read(
-    icd: &Path,
-    family: &str,
-    shaders: &[Shader],
-) -> Result<Result<Outcome, Failure>> {
+/// Compiles `shaders`.
+///
+/// The rest of the environment is passed on, so that the driver's own variables work.
+pub fn compile(compiler: Compiler, shaders: &[Shader]) -> Result<Outcome, Failure> {
+    start_and_read(compiler, shaders).unwrap_or_else(|error| Err(Failure::Other(error)))
+}
+
+fn start_and_read(compiler: Compiler, shaders: &[Shader]) -> Result<Result<Outcome, Failure>> {
     let folder = tempfile::Builder::new()
         .prefix("impasto-isa-")
         .tempdir()
         .context("cannot create a temporary folder")?;
     write(&folder.path().join("job.json"), &shaders)?;
     let program = std::env::current_exe().context("cannot find this program")?;
-    let output = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments())
         .env(FOLDER_VARIABLE, folder.path())
-        .env("VK_DRIVER_FILES", icd)
-        // Its older name, the only one that older loaders know.
-        .env("VK_ICD_FILENAMES", icd)
-        .env("RADV_FORCE_FAMILY", family)
-        // Has ACO print each instruction with its cycles.
-        .env("ACO_DEBUG", aco_debug())
         // What comes from the cache may lack statistics.
         .env("MESA_SHADER_CACHE_DISABLE", "true")
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start the compiling process")?;
+        .stdin(Stdio::null());
+    match compiler {
+        Compiler::Family(icd, family) => command
+            .env("VK_DRIVER_FILES", icd)
+            // Its older name, the only one that older loaders know.
+            .env("VK_ICD_FILENAMES", icd)
+            .env("RADV_FORCE_FAMILY", family)
+            // Has ACO print each instruction with its cycles.
+            .env("ACO_DEBUG", aco_debug()),
+        Compiler::Own => command.env(OWN_VARIABLE, "1"),
+    };
+    let output = command.output().context("cannot start the compiling process")?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let complaint = said.trim().trim_start_matches("error: ");
 
@@ -124,7 +136,12 @@ fn start_and_read(
         if said.contains("Unknown family") {
             return Ok(Err(Failure::UnknownFamily));
         }
-        bail!("{} gives no device for {family}: {}", icd.display(), complaint);
+        match compiler {
+            Compiler::Family(icd, family) => {
+                bail!("{} gives no device for {family}: {complaint}", icd.display())
+            }
+            Compiler::Own => bail!("no device of this machine can be asked: {complaint}"),
+        }
     }
     let driver = read(&path)?;
     let mut sayings = said.split(MARK).skip(1);
@@ -163,7 +180,8 @@ pub fn folder() -> Option<PathBuf> {
 #[cfg(target_os = "linux")]
 pub fn work(folder: &Path) -> Result<()> {
     let shaders: Vec<Shader> = read(&folder.join("job.json"))?;
-    let device = super::device::Device::open()?;
+    let is_own = std::env::var_os(OWN_VARIABLE).is_some();
+    let device = super::device::Device::open(is_own)?;
     write(&folder.join("driver.json"), &device.driver)?;
     for (i, shader) in shaders.iter().enumerate() {
         eprintln!("{MARK}");
