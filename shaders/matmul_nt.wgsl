@@ -9,6 +9,10 @@ struct Shape { m: u32, k: u32, n: u32, b_offset: u32 }
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 
+// Which numbers lie side by side.
+const A_BY_TERM: bool = true;
+const B_BY_TERM: bool = true;
+
 fn load_a(row: u32, p: u32) -> f32 {
     return a[row * shape.k + p];
 }
@@ -21,7 +25,7 @@ fn store(row: u32, column: u32, sum: f32) {
     c[row * shape.n + column] = sum;
 }
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     multiply_tile(workgroup, local, shape.m, vec2<u32>(0u, shape.k), shape.n);
 }

@@ -33,6 +33,7 @@ mod pass_buffers;
 mod pipelines;
 mod prediction;
 mod predictor;
+mod product_tile;
 mod profile;
 mod readback;
 mod recent;

@@ -27,7 +27,7 @@ pub struct Device {
 
 impl Device {
     /// Opens the first RADV device of the driver that the environment names, or, if `is_own`, the first
-    /// device of all that tells what its compiler made of a kernel.
+    /// device of all that reports what its compiler made of a kernel.
     pub fn open(is_own: bool) -> Result<Self> {
         // SAFETY: loading the system's Vulkan loader runs its initializers, which are sound.
         let entry = unsafe { ash::Entry::load() }
@@ -70,7 +70,7 @@ impl Device {
             }
         }
         if is_own {
-            bail!("no device tells what its compiler made of a kernel: {}", seen.join("; "));
+            bail!("no device reports what its compiler made of a kernel: {}", seen.join("; "));
         }
         bail!("no RADV device among {seen:?}")
     }

@@ -112,7 +112,7 @@ struct Options {
     /// The driver's manifest (radeon_icd*.json) [default: searched]
     #[arg(long, value_name = "FILE")]
     icd: Option<PathBuf>,
-    /// Compile with the driver of a GPU of this machine instead, and report what it tells
+    /// Compile with the driver of a GPU of this machine instead, and print what it reports
     #[arg(long, conflicts_with_all = ["family", "icd"])]
     own: bool,
     /// Compile into every kernel the checks of wgpu for kernels that are not trusted: indices into
@@ -311,7 +311,7 @@ impl Kernels {
         Ok(all_compiled)
     }
 
-    /// Prints what the driver of this machine tells of each kernel, by the driver's own names.
+    /// Prints what the driver of this machine reports of each kernel, by the driver's own names.
     fn show_own(&self, dump: Option<&Path>) -> Result<()> {
         let outcome = match worker::compile(Compiler::Own, &self.shaders) {
             Ok(outcome) => outcome,

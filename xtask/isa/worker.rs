@@ -92,7 +92,7 @@ pub enum Failure {
 pub enum Compiler<'a> {
     /// AMD's, of the driver of this manifest, for the GPU that it calls by this name.
     Family(&'a Path, &'a str),
-    /// That of the first device of this machine whose driver tells what it made of a kernel.
+    /// That of the first device of this machine whose driver reports what it made of a kernel.
     Own,
 }
 

@@ -107,13 +107,28 @@ arguments! {
     Matmul { m: u32, k: u32, n: u32, b_offset: u32 }
 
     /// Of `matmul_tn`.
-    MatmulTn { batch: u32, m: u32, n: u32, c_offset: u32, accumulate: u32 }
+    MatmulTn {
+        batch: u32,
+        m: u32,
+        n: u32,
+        c_offset: u32,
+        accumulate: u32,
+        slice: u32,
+        stride: u32,
+    }
 
     /// Of `bias_add`.
     BiasAdd { count: u32, outputs: u32, offset: u32 }
 
     /// Of `bias_gradient`.
-    BiasGradient { batch: u32, outputs: u32, offset: u32, accumulate: u32 }
+    BiasGradient {
+        batch: u32,
+        outputs: u32,
+        offset: u32,
+        accumulate: u32,
+        slice: u32,
+        stride: u32,
+    }
 
     /// Of the activations and their gradients.
     Activation { count: u32 }

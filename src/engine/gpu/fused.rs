@@ -202,7 +202,7 @@ pub(super) fn padded_layout(network: &Network, rows: usize, shape: Shape) -> Lay
 pub(super) fn pass_work(layout: &Layout, shapes: Shapes, count: usize, back: bool) -> Work {
     let (operations, numbers) = layout.pass_cost(count, back);
     let tiles = count.div_ceil(shapes.step.tile() as usize);
-    Work::new(Grid::Workgroups(tiles, 1), operations, numbers)
+    Work::new(Grid::Workgroups([tiles, 1, 1]), operations, numbers)
 }
 
 /// The work of the gradients of a pass of `count` samples.
@@ -211,7 +211,7 @@ pub(super) fn gradients_work(layout: &Layout, shapes: Shapes, count: usize) -> W
     let (operations, numbers) = layout.gradient_cost(count, slices);
     // One workgroup more adds up the losses.
     let blocks = layout.all_blocks(shapes.gradients) + 1;
-    Work::new(Grid::Workgroups(blocks, slices), operations, numbers)
+    Work::new(Grid::Workgroups([blocks, slices, 1]), operations, numbers)
 }
 
 /// In how many parts, one behind the other, the gradient comes.

@@ -1,6 +1,7 @@
 //! The table of the kernels: the file and the bindings of each.
 
 use super::arguments::{self, Arguments};
+use super::product_tile::ProductTile;
 use crate::activation::{Activation, Backward};
 use crate::error::Result;
 use crate::loss::Loss;
@@ -18,7 +19,7 @@ pub(super) enum Access {
 pub(super) enum Needs {
     /// `shared/index.wgsl` only.
     Index,
-    /// `shared/tile.wgsl` too.
+    /// The tile of a product too.
     Tile,
     /// `shared/step.wgsl` too, and so the bind group of the current step.
     Step,
@@ -176,6 +177,11 @@ impl KernelKey {
         Self { name, formula: "", text: None, is_trusted: false }
     }
 
+    /// One of the three matrix products, in such tiles.
+    pub(super) fn product(name: &'static str, tile: ProductTile) -> Self {
+        Self::filled(name, tile.name(), tile.text().into())
+    }
+
     /// A kernel that applies an activation or its slope.
     pub(super) fn activation(name: &'static str, activation: Activation) -> Result<Self> {
         Ok(Self::filled(name, activation.name(), activation.wgsl()?))
@@ -234,7 +240,14 @@ pub(super) fn general() -> impl Iterator<Item = Result<KernelKey>> {
         .filter(|source| {
             !matches!(source.needs, Needs::Specialization | Needs::Formula | Needs::Optimizer)
         })
-        .map(|source| Ok(KernelKey::new(source.name)));
+        .flat_map(|source| {
+            if source.needs == Needs::Tile {
+                ProductTile::ALL.map(|tile| KernelKey::product(source.name, tile)).to_vec()
+            } else {
+                vec![KernelKey::new(source.name)]
+            }
+        })
+        .map(Ok);
     let losses = Loss::ALL.iter().flat_map(|loss| [false, true].map(|w| KernelKey::loss(*loss, w)));
     plain.chain(activations).chain(losses)
 }
@@ -307,7 +320,6 @@ impl Source {
         let index = include_str!("../../../shaders/shared/index.wgsl");
         let shared = match self.needs {
             Needs::Index => vec![index],
-            Needs::Tile => vec![index, include_str!("../../../shaders/shared/tile.wgsl")],
             Needs::Step => vec![index, STEP],
             Needs::Order => vec![index, STEP, PERMUTATION],
             Needs::Pixels => vec![index, STEP, PERMUTATION, PIXELS],
@@ -319,7 +331,7 @@ impl Source {
             Needs::SoftmaxGradientRows => {
                 vec![index, include_str!("../../../shaders/shared/softmax_gradient_rows.wgsl")]
             }
-            Needs::Formula => vec![index, key.text.as_deref().unwrap_or_default()],
+            Needs::Tile | Needs::Formula => vec![index, key.text.as_deref().unwrap_or_default()],
             Needs::Optimizer => {
                 let own = key.text.as_deref().unwrap_or_default();
                 return imported(&[index, STEP, own].join("\n"));

@@ -4,6 +4,8 @@
 
 pub(super) mod gradients;
 pub(super) mod scored;
+#[cfg(test)]
+mod tests;
 
 use super::arguments::{
     self, BiasAdd, BiasGradient, FourierEncoding, LossSum, Matmul, MatmulTn, Softmax,
@@ -11,6 +13,7 @@ use super::arguments::{
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::prediction::{self, Prediction};
+use super::product_tile::ProductTile;
 use super::recorder::{Grid, Pass, Recorder, Work};
 use super::run_buffers::RunBuffers;
 use super::samples::{Part, Stored, Weights};
@@ -68,6 +71,16 @@ fn check_turns(gpu: &Gpu, network: &Network) -> Result<()> {
     Ok(())
 }
 
+/// How the gradients of so many samples at most are summed for an update.
+fn slices(gpu: &Gpu, network: &Network, rows: usize) -> Slices {
+    let largest = network.layers().iter().map(|layer| [layer.fan_in, layer.fan_out]);
+    let largest = largest.max_by_key(|[fan_in, fan_out]| fan_in * fan_out).unwrap_or([1, 1]);
+    let room = (gpu.largest_buffer() / 4) as usize / network.count().max(1);
+    let tile = ProductTile::of(gpu.abilities.software);
+    let count = tile.slices(rows, largest, network.count()).min(room.max(1));
+    Slices { count, samples: rows.div_ceil(count) }
+}
+
 /// The parameters as one buffer.
 pub(super) async fn upload_parameters(gpu: &Gpu, network: &Network) -> Result<wgpu::Buffer> {
     let parameters: Vec<f32> = network.parameters().iter().map(|p| *p as f32).collect();
@@ -105,9 +118,9 @@ impl<'a> Layerwise<'a> {
         })
     }
 
-    /// Gradient of every parameter, in the network's flat order.
-    pub(super) fn gradient(&self) -> &wgpu::Buffer {
-        &self.backward.gradient
+    /// Gradient of every parameter, in the network's flat order, and in how many slices it comes.
+    pub(super) fn gradient(&self) -> (&wgpu::Buffer, usize) {
+        (&self.backward.gradient, self.backward.slices.count)
     }
 
     /// Records a step of `count` samples up to its gradient.
@@ -225,6 +238,7 @@ impl Forward {
         output: Output,
     ) -> Result<()> {
         let (first, rows) = (rows.start, rows.len());
+        let tile = recorder.tile();
         if let Some(frequencies) = &self.frequencies {
             let features = network.encoding().outputs(network.inputs()) / 2;
             recorder
@@ -246,7 +260,7 @@ impl Forward {
             let count = rows * fan_out;
             recorder
                 .call(
-                    KernelKey::new("matmul"),
+                    KernelKey::product("matmul", tile),
                     &Matmul {
                         m: rows as u32,
                         k: fan_in as u32,
@@ -254,7 +268,7 @@ impl Forward {
                         b_offset: weights,
                     },
                     &[&self.values[l], parameters, &self.values[l + 1]],
-                    product(layer, rows, Grid::Tiles { rows, columns: fan_out }),
+                    product(layer, rows, tile.workgroups(rows, fan_out), 1),
                 )
                 .await?;
             if let Some(biases) = biases {
@@ -301,8 +315,9 @@ pub(super) struct Backward {
     /// Gradients with respect to the weighted sums of a layer and of the one below it, by turns,
     /// `[rows, widest]`.
     deltas: [wgpu::Buffer; 2],
-    /// Gradient of every parameter, in the network's flat order.
+    /// Gradient of every parameter, in the network's flat order, `[slices, parameters]`.
     gradient: wgpu::Buffer,
+    slices: Slices,
 }
 
 impl Backward {
@@ -312,6 +327,7 @@ impl Backward {
         samples: &Stored,
         rows: usize,
     ) -> Result<Self> {
+        let slices = slices(gpu, network, rows);
         let widest = network.layers().iter().map(|layer| layer.fan_out).max().unwrap_or(1);
         Ok(Self {
             targets: gpu.storage("targets of a batch", rows * network.outputs()).await?,
@@ -321,7 +337,8 @@ impl Backward {
                 gpu.storage("deltas (even layers)", rows * widest).await?,
                 gpu.storage("deltas (odd layers)", rows * widest).await?,
             ],
-            gradient: gpu.storage("gradient", network.parameters().len()).await?,
+            gradient: gpu.storage("gradient", slices.count * network.count()).await?,
+            slices,
         })
     }
 
@@ -350,7 +367,8 @@ impl Backward {
             .await?;
         let deltas = [&self.deltas[0], &self.deltas[1]];
         let gradient = Some(&self.gradient);
-        let down = Down { network, forward, parameters, deltas, gradient, first: None };
+        let slices = self.slices;
+        let down = Down { network, forward, parameters, deltas, gradient, slices, first: None };
         down.record(recorder, rows, part.rows.start > 0).await
     }
 
@@ -378,6 +396,14 @@ impl Backward {
     }
 }
 
+/// A gradient as the sum of parts of it, each over some of the samples.
+#[derive(Clone, Copy)]
+struct Slices {
+    count: usize,
+    /// In each but the last.
+    samples: usize,
+}
+
 /// The backward pass through the layers. It begins with the gradient with respect to the last weighted sums,
 /// which is in the first of `deltas`.
 struct Down<'a> {
@@ -387,8 +413,11 @@ struct Down<'a> {
     /// Gradients with respect to the weighted sums of a layer and of the one below it, by turns,
     /// `[rows, widest]`.
     deltas: [&'a wgpu::Buffer; 2],
-    /// Receives the gradients of the parameters, if they are wanted, except those of frozen layers.
+    /// Receives the gradients of the parameters, if they are wanted, except those of frozen layers,
+    /// `[slices, parameters]`.
     gradient: Option<&'a wgpu::Buffer>,
+    /// How the gradients of the parameters are summed.
+    slices: Slices,
     /// Receives the gradient of the first layer's inputs, `[rows, fan_in]`, if it is wanted.
     first: Option<&'a wgpu::Buffer>,
 }
@@ -402,11 +431,12 @@ impl Down<'_> {
         rows: usize,
         accumulate: bool,
     ) -> Result<()> {
-        let Self { network, forward, parameters, deltas, gradient, first } = *self;
+        let Self { network, forward, parameters, deltas, gradient, first, .. } = *self;
         let layers = network.layers();
         let trained = layers.iter().position(|layer| gradient.is_some() && !layer.frozen);
         let lowest = if first.is_some() { 0 } else { trained.unwrap_or(layers.len()) };
         let [mut delta, mut delta_below] = deltas;
+        let tile = recorder.tile();
         for (l, layer) in layers.iter().enumerate().skip(lowest).rev() {
             if let Some(gradient) = gradient.filter(|_| !layer.frozen) {
                 self.record_gradients(recorder, l, [rows, accumulate.into()], delta, gradient)
@@ -417,7 +447,7 @@ impl Down<'_> {
             let Layer { fan_in, fan_out, .. } = *layer;
             recorder
                 .call(
-                    KernelKey::new("matmul_nt"),
+                    KernelKey::product("matmul_nt", tile),
                     &Matmul {
                         m: rows as u32,
                         k: fan_out as u32,
@@ -425,7 +455,7 @@ impl Down<'_> {
                         b_offset: offsets(network, l).0,
                     },
                     &[delta, parameters, below],
-                    product(layer, rows, Grid::Tiles { rows, columns: fan_in }),
+                    product(layer, rows, tile.workgroups(rows, fan_in), 1),
                 )
                 .await?;
             if let Some(l) = l.checked_sub(1) {
@@ -450,18 +480,21 @@ impl Down<'_> {
         let (weights, biases) = offsets(self.network, l);
         let (batch, accumulate) = (rows as u32, accumulate as u32);
         let (m, n) = (fan_in as u32, fan_out as u32);
+        let Slices { count: slices, samples } = self.slices;
+        let (slice, stride) = (samples as u32, self.network.count() as u32);
+        let tile = recorder.tile();
         recorder
             .call(
-                KernelKey::new("matmul_tn"),
-                &MatmulTn { batch, m, n, c_offset: weights, accumulate },
+                KernelKey::product("matmul_tn", tile),
+                &MatmulTn { batch, m, n, c_offset: weights, accumulate, slice, stride },
                 &[&self.forward.values[l], delta, gradient],
-                product(&layer, rows, Grid::Tiles { rows: fan_in, columns: fan_out }),
+                product(&layer, rows, tile.workgroups(fan_in, fan_out), slices),
             )
             .await?;
         let Some(offset) = biases else { return Ok(()) };
-        let arguments = BiasGradient { batch, outputs: n, offset, accumulate };
+        let arguments = BiasGradient { batch, outputs: n, offset, accumulate, slice, stride };
         let key = KernelKey::new("bias_gradient");
-        recorder.call(key, &arguments, &[delta, gradient], Grid::Elements(fan_out)).await
+        recorder.call(key, &arguments, &[delta, gradient], Grid::Slices(fan_out, slices)).await
     }
 }
 
@@ -551,10 +584,11 @@ async fn record_losses(
     recorder.call(key, &arguments, operands, Grid::Elements(rows)).await
 }
 
-/// One of a layer's three products.
-fn product(layer: &Layer, rows: usize, grid: Grid) -> Work {
+/// One of a layer's three products, in so many workgroups for each slice.
+fn product(layer: &Layer, rows: usize, [x, y]: [usize; 2], slices: usize) -> Work {
     let Layer { fan_in, fan_out, .. } = *layer;
-    let numbers = rows * fan_in + fan_in * fan_out + rows * fan_out;
+    let numbers = rows * fan_in + slices * fan_in * fan_out + rows * fan_out;
+    let grid = Grid::Workgroups([x, y, slices]);
     Work::new(grid, 2.0 * (rows * fan_in * fan_out) as f64, numbers as f64)
 }
 

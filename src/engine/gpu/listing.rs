@@ -137,9 +137,9 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> 
 /// A dispatch as it is recorded on a GPU with WebGPU's default limit of workgroups.
 fn dispatch(work: Work, trips: Vec<Vec<f64>>) -> Dispatch {
     let most = wgpu::Limits::default().max_compute_workgroups_per_dimension as usize;
-    let [x, y] = work.grid.workgroups(most);
+    let workgroups = work.grid.workgroups(most).map(|count| count as u32);
     let Cost { operations, bytes } = work.cost(0);
-    Dispatch { workgroups: [x as u32, y as u32, 1], flops: operations, bytes, trips }
+    Dispatch { workgroups, flops: operations, bytes, trips }
 }
 
 /// Of `fused_step`, forward and back: over layers, over columns where no other invocation has them,

@@ -3,6 +3,7 @@
 use super::arguments::Arguments;
 use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{Kernel, KernelKey};
+use super::product_tile::ProductTile;
 use crate::error::{Error, Result, internal};
 use std::sync::Arc;
 
@@ -13,21 +14,15 @@ const ARGUMENT_BYTES: u64 = 64;
 /// Invocations in a workgroup of an elementwise kernel.
 const WORKGROUP: usize = 256;
 
-/// Rows of the tile that a workgroup of a matrix product computes; see `shaders/shared/tile.wgsl`.
-const TILE_ROWS: usize = 128;
-
-/// Columns of that tile.
-const TILE_COLUMNS: usize = 8;
-
 /// How a kernel's invocations are laid out.
 #[derive(Clone, Copy)]
 pub(super) enum Grid {
     /// One invocation an element.
     Elements(usize),
-    /// One workgroup a tile of an `[rows, columns]` result.
-    Tiles { rows: usize, columns: usize },
-    /// So many workgroups.
-    Workgroups(usize, usize),
+    /// One invocation an element of each of so many slices.
+    Slices(usize, usize),
+    /// So many workgroups in each dimension.
+    Workgroups([usize; 3]),
     /// A single workgroup.
     One,
 }
@@ -35,18 +30,16 @@ pub(super) enum Grid {
 impl Grid {
     /// Its workgroups, on a device with at most so many in a dimension. Only elements are spread over
     /// two dimensions where they are too many for one.
-    pub(super) fn workgroups(self, most: usize) -> [usize; 2] {
+    pub(super) fn workgroups(self, most: usize) -> [usize; 3] {
         match self {
-            Self::Elements(count) => {
+            Self::Elements(count) => Self::Slices(count, 1).workgroups(most),
+            Self::Slices(count, slices) => {
                 let workgroups = count.div_ceil(WORKGROUP);
                 let rows = workgroups.div_ceil(most).max(1);
-                [workgroups.div_ceil(rows), rows]
+                [workgroups.div_ceil(rows), rows, slices]
             }
-            Self::Tiles { rows, columns } => {
-                [columns.div_ceil(TILE_COLUMNS), rows.div_ceil(TILE_ROWS)]
-            }
-            Self::Workgroups(x, y) => [x, y],
-            Self::One => [1, 1],
+            Self::Workgroups(workgroups) => workgroups,
+            Self::One => [1; 3],
         }
     }
 
@@ -56,16 +49,19 @@ impl Grid {
     /// The device cannot dispatch so many.
     fn checked(self, gpu: &Gpu, kernel: &Kernel) -> Result<[u32; 3]> {
         let most = gpu.limits.max_compute_workgroups_per_dimension as usize;
-        let [x, y] = self.workgroups(most);
-        if x > most || y > most {
+        let [x, y, z] = self.workgroups(most);
+        if x > most || y > most || z > most {
             return Err(Error::TooLarge {
-                what: format!("a dispatch of the kernel '{}' in {x}×{y} workgroups", kernel.name),
-                needed: x.max(y) as u64,
+                what: format!(
+                    "a dispatch of the kernel '{}' in {x}×{y}×{z} workgroups",
+                    kernel.name
+                ),
+                needed: x.max(y).max(z) as u64,
                 limit: most as u64,
                 advice: "make the layers narrower, or use the CPU engine".into(),
             });
         }
-        Ok([x as u32, y as u32, 1])
+        Ok([x as u32, y as u32, z as u32])
     }
 }
 
@@ -94,7 +90,11 @@ impl Work {
 
     /// What a call with so many operands has to do.
     pub(super) fn cost(self, operands: usize) -> Cost {
-        let elements = if let Grid::Elements(count) = self.grid { count } else { 0 };
+        let elements = match self.grid {
+            Grid::Elements(count) => count,
+            Grid::Slices(count, slices) => count * slices,
+            Grid::Workgroups(_) | Grid::One => 0,
+        };
         let bytes = (4 * elements * operands) as f64;
         self.cost.unwrap_or(Cost { operations: 0.0, bytes })
     }
@@ -154,6 +154,11 @@ pub(super) struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     pub(super) fn new(gpu: &'a Gpu) -> Self {
         Self { gpu, calls: Vec::new(), arguments: Vec::new() }
+    }
+
+    /// The tile of the matrix products.
+    pub(super) fn tile(&self) -> ProductTile {
+        ProductTile::of(self.gpu.abilities.software)
     }
 
     /// Whether the calls are for a device that computes on the CPU.

@@ -16,6 +16,7 @@ use super::adapter;
 use super::arguments::{self, Arguments, BiasAdd, BiasGradient, LossSum, Matmul, MatmulTn};
 use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{KernelKey, SOURCES};
+use super::product_tile::ProductTile;
 use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
 use super::step::StepData;
@@ -166,17 +167,26 @@ fn check_product(
     twin(&double(&a), &double(&b[offset..]), m, k, n, &mut expected);
     twin(&sizes_of(&a), &sizes_of(&b[offset..]), m, k, n, &mut sizes);
     let c = vec![0.0; m * n];
-    let got = run(
-        gpu,
-        Case {
-            key: KernelKey::new(name),
-            arguments: Matmul { m: m as u32, k: k as u32, n: n as u32, b_offset: offset as u32 },
-            buffers: vec![&a, &b, &c],
-            grid: Grid::Tiles { rows: m, columns: n },
-            step: None,
-        },
-    );
-    assert_near(&format!("{name} {m}×{k}×{n}"), &got[2], &expected, &sizes, k as f64);
+    for tile in ProductTile::ALL {
+        let [x, y] = tile.workgroups(m, n);
+        let got = run(
+            gpu,
+            Case {
+                key: KernelKey::product(name, tile),
+                arguments: Matmul {
+                    m: m as u32,
+                    k: k as u32,
+                    n: n as u32,
+                    b_offset: offset as u32,
+                },
+                buffers: vec![&a, &b, &c],
+                grid: Grid::Workgroups([x, y, 1]),
+                step: None,
+            },
+        );
+        let what = format!("{name} {} {m}×{k}×{n}", tile.name());
+        assert_near(&what, &got[2], &expected, &sizes, k as f64);
+    }
 }
 
 fn matmul() {
@@ -191,37 +201,66 @@ fn matmul_nt() {
     });
 }
 
+/// The sum of slices of `stride` numbers each, from an offset on, and what is before it in each.
+fn sum_of_slices(slices: &[f32], stride: usize, offset: usize) -> Vec<f32> {
+    let mut sum = vec![0.0; stride - offset];
+    for slice in slices.chunks_exact(stride) {
+        sum.iter_mut().zip(&slice[offset..]).for_each(|(sum, part)| *sum += part);
+    }
+    sum
+}
+
+/// The slices of a gradient that a test asks for: one, and more than there are samples for.
+const SLICES: [usize; 3] = [1, 3, 7];
+
 fn matmul_tn_adds_or_overwrites() {
     on_random_shapes(|gpu, batch, m, n, seed| {
         let offset = (seed % 5) as usize;
+        let slices = SLICES[seed as usize % SLICES.len()];
+        let stride = offset + m * n;
         let (a, b) = (random(seed, batch * m), random(seed + 1, batch * n));
-        let before = random(seed + 2, offset + m * n);
-        for accumulate in [0, 1] {
-            let start = &before[offset..];
-            let (mut expected, mut sizes) = (double(start), sizes_of(start));
+        let before = random(seed + 2, slices * stride);
+        for (accumulate, tile) in [0, 1].into_iter().flat_map(|a| ProductTile::ALL.map(|t| (a, t)))
+        {
+            let start = sum_of_slices(&before, stride, offset);
+            let sizes: Vec<f32> = before.iter().map(|x| x.abs()).collect();
+            let mut sizes = double(&sum_of_slices(&sizes, stride, offset));
+            let mut expected = double(&start);
             if accumulate == 0 {
                 expected.fill(0.0);
             }
             reference::matmul_tn(&double(&a), &double(&b), batch, m, n, &mut expected);
             reference::matmul_tn(&sizes_of(&a), &sizes_of(&b), batch, m, n, &mut sizes);
+            let [x, y] = tile.workgroups(m, n);
             let got = run(
                 gpu,
                 Case {
-                    key: KernelKey::new("matmul_tn"),
+                    key: KernelKey::product("matmul_tn", tile),
                     arguments: MatmulTn {
                         batch: batch as u32,
                         m: m as u32,
                         n: n as u32,
                         c_offset: offset as u32,
                         accumulate,
+                        slice: batch.div_ceil(slices) as u32,
+                        stride: stride as u32,
                     },
                     buffers: vec![&a, &b, &before],
-                    grid: Grid::Tiles { rows: m, columns: n },
+                    grid: Grid::Workgroups([x, y, slices]),
                     step: None,
                 },
             );
-            assert_eq!(got[2][..offset], before[..offset], "what is before the layer is untouched");
-            assert_near("matmul_tn", &got[2][offset..], &expected, &sizes, batch as f64 + 1.0);
+            let untouched = before.chunks_exact(stride).zip(got[2].chunks_exact(stride));
+            for (before, after) in untouched {
+                assert_eq!(
+                    after[..offset],
+                    before[..offset],
+                    "what is before the layer is untouched"
+                );
+            }
+            let got = sum_of_slices(&got[2], stride, offset);
+            let units = (batch + 2 * slices) as f64 + 1.0;
+            assert_near(&format!("matmul_tn {}", tile.name()), &got, &expected, &sizes, units);
         }
     });
 }
@@ -250,9 +289,13 @@ fn bias_add_and_bias_gradient() {
         );
         assert_near("bias_add", &got[1], &expected, &vec![4.0; count], 1.0);
 
+        let slices = SLICES[seed as usize % SLICES.len()];
+        let stride = offset + outputs;
+        let before = random(seed + 2, slices * stride);
         for accumulate in [0, 1] {
-            let start = &bias[offset..];
-            let (mut expected, mut sizes) = (double(start), sizes_of(start));
+            let sizes: Vec<f32> = before.iter().map(|x| x.abs()).collect();
+            let mut sizes = double(&sum_of_slices(&sizes, stride, offset));
+            let mut expected = double(&sum_of_slices(&before, stride, offset));
             if accumulate == 0 {
                 expected.fill(0.0);
             }
@@ -267,13 +310,17 @@ fn bias_add_and_bias_gradient() {
                         outputs: outputs as u32,
                         offset: offset as u32,
                         accumulate,
+                        slice: batch.div_ceil(slices) as u32,
+                        stride: stride as u32,
                     },
-                    buffers: vec![&z, &bias],
-                    grid: Grid::Elements(outputs),
+                    buffers: vec![&z, &before],
+                    grid: Grid::Slices(outputs, slices),
                     step: None,
                 },
             );
-            assert_near("bias_gradient", &got[1][offset..], &expected, &sizes, batch as f64 + 1.0);
+            let got = sum_of_slices(&got[1], stride, offset);
+            let units = (batch + 2 * slices) as f64 + 1.0;
+            assert_near("bias_gradient", &got, &expected, &sizes, units);
         }
     });
 }

@@ -212,7 +212,7 @@ pub(super) fn calls(
     pieces: usize,
 ) -> Result<Calls> {
     let numbers = (slices + 1) * count;
-    let grid = Grid::Workgroups(pieces, 1);
+    let grid = Grid::Workgroups([pieces, 1, 1]);
     let norms = Work::new(grid, (numbers + 2 * count) as f64, numbers as f64);
     let norms = update.norms().map(|of| Ok((update.norms_key(of, slices)?, norms)));
     // About ten operations, parameters, their copy and the state, read and written.

@@ -70,6 +70,8 @@ pub(in crate::engine::gpu) async fn gradients(
             outputs: count as u32,
             offset: 0,
             accumulate: adds.into(),
+            slice: fused.slices() as u32,
+            stride: 0,
         };
         let key = KernelKey::new("bias_gradient");
         let operands = [&fused.buffers.gradient, &gradient];

@@ -1,6 +1,6 @@
 //! A layerwise forward and backward pass with a gradient of the caller's.
 
-use super::{Down, Forward, part_rows, record_gradient};
+use super::{Down, Forward, Slices, part_rows, record_gradient};
 use crate::engine::Output;
 use crate::engine::gpu::arguments::FourierEncoding;
 use crate::engine::gpu::backpropagation::{self, Backpropagation, Buffers, Part};
@@ -51,6 +51,7 @@ pub(in crate::engine::gpu) async fn gradients(
         parameters: &parameters,
         deltas: [&deltas[0], &deltas[1]],
         gradient: gradient.as_ref(),
+        slices: Slices { count: 1, samples: rows },
         first: first.as_ref(),
     };
     let mut parts = Vec::new();

@@ -68,7 +68,8 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     for count in counts.iter().copied() {
         let mut recorder = Recorder::new(gpu);
         layerwise.record_step(&mut recorder, &state, count).await?;
-        state.record_update(&mut recorder, update, layerwise.gradient(), 1).await?;
+        let (gradient, slices) = layerwise.gradient();
+        state.record_update(&mut recorder, update, gradient, slices).await?;
         passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
     }
     Ok(Training { lowering: &LAYERWISE, state, places: None, samples, passes })

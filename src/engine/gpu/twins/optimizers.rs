@@ -160,7 +160,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
                     key: kernels.norms_key(of, slices).expect("a template"),
                     arguments,
                     buffers,
-                    grid: Grid::Workgroups(segments.len(), 1),
+                    grid: Grid::Workgroups([segments.len(), 1, 1]),
                     step: Some(step),
                 },
             );

@@ -14,22 +14,43 @@ pub(super) fn long_sums_go_in_blocks() {
         let batch = ROWS as u32;
         let case = Case {
             key: KernelKey::new("bias_gradient"),
-            arguments: BiasGradient { batch, outputs: 1, offset: 0, accumulate: 0 },
+            arguments: BiasGradient {
+                batch,
+                outputs: 1,
+                offset: 0,
+                accumulate: 0,
+                slice: batch,
+                stride: 1,
+            },
             buffers: vec![&terms, &[0.0]],
             grid: Grid::Elements(1),
             step: None,
         };
         let got = run(&gpu, case);
         assert_near("bias_gradient", &got[1], &[sum(1.0)], &[sum(1.0)], chain);
-        let case = Case {
-            key: KernelKey::new("matmul_tn"),
-            arguments: MatmulTn { batch, m: 1, n: 3, c_offset: 0, accumulate: 0 },
-            buffers: vec![&terms, &two, &[0.0; 3]],
-            grid: Grid::Tiles { rows: 1, columns: 3 },
-            step: None,
-        };
-        let got = run(&gpu, case);
-        assert_near("matmul_tn", &got[2], &[sum(2.0); 3], &[sum(2.0); 3], chain);
+        for tile in ProductTile::ALL {
+            // With its inner loops, the tile in workgroup memory takes more turns than terms.
+            let rows = if tile == ProductTile::Registers { ROWS } else { ROWS / 2 };
+            let (terms, two, batch) = (&terms[..rows], &two[..3 * rows], rows as u32);
+            let sum = sum(2.0) * rows as f64 / ROWS as f64;
+            let case = Case {
+                key: KernelKey::product("matmul_tn", tile),
+                arguments: MatmulTn {
+                    batch,
+                    m: 1,
+                    n: 3,
+                    c_offset: 0,
+                    accumulate: 0,
+                    slice: batch,
+                    stride: 3,
+                },
+                buffers: vec![terms, two, &[0.0; 3]],
+                grid: Grid::Workgroups([1, 1, 1]),
+                step: None,
+            };
+            let got = run(&gpu, case);
+            assert_near("matmul_tn", &got[2], &[sum; 3], &[sum; 3], chain);
+        }
 
         let losses = vec![term; 1_000_000];
         let status = [f32::from_bits(u32::MAX); 2];

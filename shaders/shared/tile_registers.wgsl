@@ -1,19 +1,19 @@
-// The register tile of the three matrix products: a workgroup of 32 invocations computes 128 rows
-// and 8 columns of c, each invocation 4 rows and 8 columns of them in registers.
+// The tile of the three matrix products on a software adapter: a workgroup of 32 invocations computes 128
+// rows and 8 columns of c, each invocation 4 rows and 8 columns of them in registers.
 //
 // Neighboring invocations hold neighboring rows; the elements of b are read at one address for
-// all of them, which GPUs and llvmpipe alike do once for the whole group. What lies outside is read
-// at the edge instead, and not stored. The terms `terms.x <= p < terms.y` are added in order, so the
+// all of them, which llvmpipe does once for the whole group. No invocation waits for another. What lies
+// outside is read at the edge instead, and not stored. The terms `terms.x <= p < terms.y` are added in order, so the
 // sum is the same on every run.
 //
 // A product defines `load_a(row, p)`, `load_b(p, column)` and `store(row, column, sum)`.
 
-const LANES: u32 = 32u;
+const INVOCATIONS: u32 = 32u;
 
 fn multiply_tile(workgroup: vec3<u32>, local: u32, m: u32, terms: vec2<u32>, n: u32) {
-    let row = workgroup.y * 4u * LANES + local;
+    let row = workgroup.y * 4u * INVOCATIONS + local;
     let column = workgroup.x * 8u;
-    let rows = min(row + vec4<u32>(0u, LANES, 2u * LANES, 3u * LANES), vec4<u32>(m - 1u));
+    let rows = min(row + vec4<u32>(0u, 1u, 2u, 3u) * INVOCATIONS, vec4<u32>(m - 1u));
     let left = min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(n - 1u));
     let right = min(column + vec4<u32>(4u, 5u, 6u, 7u), vec4<u32>(n - 1u));
     var sum_0 = array<vec4<f32>, 2>();
@@ -37,9 +37,9 @@ fn multiply_tile(workgroup: vec3<u32>, local: u32, m: u32, terms: vec2<u32>, n: 
         sum_3[1] += a_3 * b_right;
     }
     store_row(row, column, sum_0, m, n);
-    store_row(row + LANES, column, sum_1, m, n);
-    store_row(row + 2u * LANES, column, sum_2, m, n);
-    store_row(row + 3u * LANES, column, sum_3, m, n);
+    store_row(row + INVOCATIONS, column, sum_1, m, n);
+    store_row(row + 2u * INVOCATIONS, column, sum_2, m, n);
+    store_row(row + 3u * INVOCATIONS, column, sum_3, m, n);
 }
 
 fn load_columns(p: u32, columns: vec4<u32>) -> vec4<f32> {
