@@ -1,5 +1,8 @@
 //! The search for the fastest shapes of the fused kernels.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod ahead;
+
 use super::cache::Cache;
 use super::custom;
 use super::device::Gpu;
@@ -212,8 +215,10 @@ async fn in_turns(
     let mut steps = vec![(first, stage.prepare(first).await?)];
     let first_took = begun.elapsed();
     let measuring = WARM_UP + MEASURED * (candidates.len() as u32);
-    for tried in candidates {
-        let shapes = first.varied(tried, &usual);
+    let tried: Vec<Shapes> = candidates.iter().map(|tried| first.varied(tried, &usual)).collect();
+    #[cfg(not(target_arch = "wasm32"))]
+    ahead::compile(gpu, trial, &tried, begun + budget.saturating_sub(measuring))?;
+    for shapes in tried {
         let (size, shape) = changed(shapes, first, first);
         let is_known = steps.iter().any(|(known, _)| *known == shapes);
         if is_known || begun.elapsed() + first_took.mul_f64(size) + measuring > budget {
