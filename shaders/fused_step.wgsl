@@ -44,42 +44,6 @@ var<workgroup> row_losses: array<f32, TILE>;
 @end
 @end
 
-// The tile's first row in the batch.
-var<private> first_row: u32;
-
-// Where a row of the tile starts in a level of `values` or `deltas`.
-fn place_of(level: u32, row: u32) -> u32 {
-    return values_of(level) + (first_row + row) * pitch_of(level);
-}
-
-// What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
-fn first_value(row: u32, column: u32) -> f32 {
-    let width = depth_of(0u) - ones_of(0u);
-    if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
-@if encoded
-    var turns = 0.0;
-    for (var j = 0u; j < INPUTS; j++) {
-        turns += frequencies[column / 2u * INPUTS + j] * input_of(chosen[row], j);
-    }
-    if column % 2u == 0u { return sin_turns(turns); }
-    return sin_turns(turns - round(turns) + 0.25);
-@else
-    return input_of(chosen[row], column);
-@end
-}
-
-@if drops
-// What dropout multiplies four outputs of a layer by: 0, or 1 / (1 - rate).
-fn dropout_of(layer: u32, row: u32, columns: vec4<u32>) -> vec4<f32> {
-    let threshold = threshold_of(layer);
-    if threshold == 0u { return vec4<f32>(1.0); }
-    let mask = mask_of(layer, first_row + row);
-    var kept = vec4<bool>();
-    @each i: kept[${i}] = is_kept(mask, columns[${i}], threshold);
-    return select(vec4<f32>(0.0), vec4<f32>(factor_of(layer)), kept);
-}
-@end
-
 // Four columns of a layer's outputs, from the weighted sums z.
 fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     if column >= pitch_of(layer + 1u) { return; }
@@ -109,27 +73,6 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
 @end
 @end
 }
-
-@if training
-// Where what the backward pass needs of a row starts: in the slopes of a level that stores them, behind
-// the values of all levels, else in its values.
-fn needed_of(level: u32, row: u32) -> u32 {
-@if stores_slopes
-    if level > 0u && stores_slope(level - 1u) {
-        return slopes_of(level) + (first_row + row) * pitch_of(level);
-    }
-@end
-    return place_of(level, row);
-}
-
-// The same of one output.
-fn needed_output(row: u32, j: u32) -> f32 {
-@if stores_slopes
-    if stores_slope(LAYERS - 1u) { return ${needed}; }
-@end
-    return output_of(row, j);
-}
-@end
 
 @if training
 // Four columns of the deltas of a level, from the gradient with respect to its values.
@@ -191,10 +134,6 @@ fn set_output(row: u32, j: u32, y: f32) {
 }
 
 @if computes_loss
-fn target_of(row: u32, j: u32) -> f32 {
-    return sample_target(chosen[row], j);
-}
-
 fn delta_of(row: u32, j: u32) -> f32 {
     return ${output_delta};
 }

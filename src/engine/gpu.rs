@@ -43,6 +43,7 @@ mod samples;
 mod session;
 mod shape;
 mod specialize;
+mod split;
 mod step;
 mod task;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use super::shape::{Abilities, Shape, Shapes, TILE_SPACING};
+use super::split::Split;
 use super::turns;
 
 /// The shapes worth trying for a network on a device, for batches of `layout.rows`: first what is
@@ -36,34 +37,11 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
                 rows: *rows,
                 columns: even(widest, *columns),
                 broadcast,
+                split: false,
             })
             .collect()
     } else {
-        let mut tried = [
-            (8, 4, 8),
-            (8, 2, 8),
-            (16, 2, 8),
-            (16, 4, 8),
-            (8, 1, 8),
-            (4, 2, 4),
-            (8, 1, 4),
-            (32, 2, 16),
-        ];
-        // Where the tiles of a batch would leave most of a GPU idle, the smallest first.
-        if layout.rows < FEW_ROWS {
-            tried.sort_by_key(|(lanes, rows, columns)| (columns * lanes * rows, *rows));
-        }
-        tried
-            .into_iter()
-            // Many sums for each number that is read; then whole warps of 32, whatever the width is.
-            .chain([(8, 8, 8), (32, 1, 8), (32, 2, 8), (16, 1, 4), (16, 2, 4)])
-            .map(|(lanes, rows, columns)| {
-                let groups = widest.div_ceil(columns).max(2);
-                Shape { lanes, groups, rows, columns, broadcast: 0 }
-            })
-            // Where workgroups have little memory or few invocations.
-            .chain([Shape { lanes: 32, groups: 1, rows: 1, columns: 16, broadcast: 0 }])
-            .collect()
+        gpu_steps(abilities, layout)
     };
     let gradients: Vec<Shape> = if abilities.software {
         let lanes = abilities.vector;
@@ -74,14 +52,23 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
             (_, ..8) => [(13, 28), (13, 20), (8, 16)],
             _ => [(4, 16), (7, 16), (13, 8)],
         };
-        tried.map(|(rows, columns)| Shape { lanes, groups: 1, rows, columns, broadcast }).to_vec()
+        tried
+            .map(|(rows, columns)| Shape {
+                lanes,
+                groups: 1,
+                rows,
+                columns,
+                broadcast,
+                split: false,
+            })
+            .to_vec()
     } else {
         // The last two are whole warps of 32. At least two groups share the sum of the losses.
         [(13, 8, 8), (26, 4, 8), (16, 4, 8), (32, 4, 8), (16, 8, 8)]
             .map(|(lanes, rows, columns)| {
                 let groups = widest.div_ceil(columns).clamp(2, (invocations / lanes).max(2));
                 let groups = if lanes == 16 { groups.next_multiple_of(2) } else { groups };
-                Shape { lanes, groups, rows, columns, broadcast: 0 }
+                Shape { lanes, groups, rows, columns, broadcast: 0, split: false }
             })
             .to_vec()
     };
@@ -98,6 +85,49 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
     let sliced = slices[1..].iter().map(|slice| Shapes { slice: *slice, ..first });
     tried.chain(others).chain(sliced).collect()
 }
+
+/// The shapes of `fused_step` that are tried on a GPU.
+fn gpu_steps(abilities: &Abilities, layout: &Layout) -> Vec<Shape> {
+    let widest = layout.widest() as u32;
+    let are_few = layout.rows < FEW_ROWS;
+    let mut tried = [
+        (8, 4, 8),
+        (8, 2, 8),
+        (16, 2, 8),
+        (16, 4, 8),
+        (8, 1, 8),
+        (4, 2, 4),
+        (8, 1, 4),
+        (32, 2, 16),
+    ];
+    // Where the tiles of a batch would leave most of a GPU idle, the smallest first.
+    if are_few {
+        tried.sort_by_key(|(lanes, rows, columns)| (columns * lanes * rows, *rows));
+    }
+    let shape = |(lanes, rows, columns): (u32, u32, u32)| {
+        let groups = widest.div_ceil(columns).max(2);
+        Shape { lanes, groups, rows, columns, broadcast: 0, split: false }
+    };
+    // There, all invocations wait for memory, and split sums wait least. A GPU with many cores runs the
+    // small tiles at once, and one with few reads less with the large ones.
+    let split = SPLIT.into_iter().filter(|(lanes, _)| {
+        are_few && abilities.subgroup >= *lanes && abilities.subgroup.is_multiple_of(*lanes)
+    });
+    let split = split
+        .map(|(lanes, rows)| Shape { split: true, ..shape((lanes, rows, 4)) })
+        .filter(|shape| Split::new(layout, *shape).has_registers());
+    let mut shapes: Vec<Shape> = tried.into_iter().map(shape).collect();
+    shapes.splice(1..1, split);
+    // Many sums for each number that is read; then whole warps of 32, whatever the width is.
+    let more = [(8, 8, 8), (32, 1, 8), (32, 2, 8), (16, 1, 4), (16, 2, 4)];
+    shapes.extend(more.map(shape));
+    // Where workgroups have little memory or few invocations.
+    shapes.push(Shape { groups: 1, ..shape((32, 1, 16)) });
+    shapes
+}
+
+/// The shapes with split sums: lanes, and samples of a tile.
+const SPLIT: [(u32, u32); 6] = [(8, 4), (8, 8), (16, 4), (8, 2), (16, 8), (32, 8)];
 
 /// The most invocations of a workgroup that are tried: the registers of a GPU's core are divided among
 /// them, and with more, one of 8 sums and 8 terms a turn would spill on AMD's Vega.
@@ -152,6 +182,9 @@ fn slices(abilities: &Abilities, layout: &Layout) -> Vec<u32> {
 
 /// Bytes of a workgroup's memory that `fused_step` takes.
 fn memory(shape: Shape, layout: &Layout) -> usize {
+    if shape.split {
+        return Split::new(layout, shape).memory();
+    }
     let shared = if shape.is_cooperative() { layout.longest() + TILE_SPACING + 1 } else { 0 };
     4 * shape.tile() as usize * (shared + 1)
 }

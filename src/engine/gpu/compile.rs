@@ -101,7 +101,7 @@ impl Kernel {
 
 fn module(device: &wgpu::Device, key: &KernelKey, mut text: String) -> wgpu::ShaderModule {
     // A browser needs the directive; naga must not see it.
-    if cfg!(target_arch = "wasm32") && text.contains("subgroupBroadcast") {
+    if cfg!(target_arch = "wasm32") && text.contains("subgroup") {
         text.insert_str(0, "enable subgroups;\n");
     }
     let descriptor = wgpu::ShaderModuleDescriptor {

@@ -152,13 +152,7 @@ pub(super) mod tests {
 
     #[test]
     fn kernels_with_text_of_the_caller_are_compiled_with_checks() {
-        let abilities = Abilities {
-            limits: wgpu::Limits::default(),
-            software: false,
-            broadcast: 0,
-            vector: 8,
-            most_turns: usize::MAX,
-        };
+        let abilities = Abilities::of_gpu(wgpu::Limits::default());
         let layout = Layout::new(&network(Activation::Tanh), 100);
         let shape = candidates(&abilities, &layout)[0].step;
         let key = |activation, purpose| {

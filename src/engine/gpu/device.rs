@@ -124,7 +124,8 @@ impl Gpu {
         #[cfg(not(target_arch = "wasm32"))]
         let subgroups = features.contains(wgpu::Features::SUBGROUP);
         let width = adapter.get_info().subgroup_min_size;
-        let broadcast = if subgroups { width.min(8) } else { 0 };
+        let subgroup = if subgroups { width } else { 0 };
+        let broadcast = subgroup.min(8);
         // An adapter that reports nothing is llvmpipe through OpenGL, for which 4 would be wgpu's guess.
         let is_reported = subgroups || info.api == Some(Api::WebGpu);
         let vector = if is_reported && (4..8).contains(&width) { width } else { 8 };
@@ -154,6 +155,7 @@ impl Gpu {
             limits: limits.clone(),
             software: info.device_type == DeviceType::Software,
             broadcast,
+            subgroup,
             vector,
             most_turns: turns::most(&info),
         };

@@ -305,7 +305,9 @@ impl Fused {
         purpose: Purpose,
     ) -> Result<Self> {
         let candidates = gpu.candidates(&Layout::new(network, rows));
-        let steps: Vec<Shape> = candidates.iter().map(|shapes| shapes.step).collect();
+        let steps = candidates.iter().map(|shapes| shapes.step);
+        // Only training passes split sums.
+        let steps: Vec<Shape> = steps.filter(|shape| !shape.split).collect();
         let (step, pass) = first_compiled(gpu, &steps, |shape| {
             pass_kernel(network, rows, shape, source.samples, purpose)
         })

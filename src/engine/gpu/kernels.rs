@@ -95,6 +95,7 @@ pub(super) static SOURCES: &[Source] = sources! {
     "gradient_norms": Optimizer, arguments::Update, [Read, Read, Write, Read];
     "update": Optimizer, arguments::Update, [Read, Write, Write, Write, Write, Read];
     "fused_step": Specialization, (), [Read, Read, Read, Read, Write, Write, Write];
+    "fused_step_split": Specialization, (), [Read, Read, Read, Read, Write, Write, Write];
     "weight_gradients": Specialization, (), [Read, Read, Read, Write, Write, Write];
 };
 
@@ -102,8 +103,11 @@ pub(super) static SOURCES: &[Source] = sources! {
 pub(super) fn fingerprint() -> u64 {
     let texts = [
         Source::file("fused_step"),
+        Source::file("fused_step_split"),
+        PASS,
         Source::file("weight_gradients"),
         include_str!("specialize.rs"),
+        include_str!("split.rs"),
         include_str!("shape.rs"),
         include_str!("candidates.rs"),
     ];
@@ -119,6 +123,9 @@ pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
 
 /// What changes from step to step.
 pub(super) const STEP: &str = include_str!("../../../shaders/shared/step.wgsl");
+
+/// What both kernels of a fused pass have in common, a template.
+pub(super) const PASS: &str = include_str!("../../../shaders/shared/pass.wgsl");
 
 /// The order of samples.
 pub(super) const PERMUTATION: &str = include_str!("../../../shaders/shared/permutation.wgsl");

@@ -7,6 +7,7 @@ use super::layout::Layout;
 use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes, desktop_limits};
 use super::specialize::{self, Purpose, Samples};
+use super::split::Split;
 use super::update::{self, Update};
 use crate::engine::{Output, Plan};
 use crate::error::Result;
@@ -45,8 +46,11 @@ pub struct Dispatch {
 /// The slices of a gradient for which the kernels of other optimizers are listed.
 const SLICES: usize = 16;
 
-/// The fused kernels of a training step on a GPU with workgroups of up to 1,024 invocations and 32 KiB of
-/// memory: every pair of shapes that is tried on one, the first being what is taken unmeasured. Each comes
+/// Lanes of a subgroup on GPUs of NVIDIA, and the fewest on most of AMD's.
+const SUBGROUP: u32 = 32;
+
+/// The fused kernels of a training step on a GPU with subgroups, workgroups of up to 1,024 invocations and
+/// 32 KiB of memory: every pair of shapes that is tried on one, the first being what is taken unmeasured. Each comes
 /// as the dispatches of a step, in their order.
 ///
 /// # Errors
@@ -76,9 +80,10 @@ pub fn other_listings(network: &Network) -> Result<Vec<Listing>> {
     std::iter::once(Ok(listing(name, prediction, None))).chain(general).collect()
 }
 
-/// The shapes that are tried on a GPU of which no more is known.
+/// The shapes that are tried on a GPU with subgroups of which no more is known.
 fn candidates(layout: &Layout) -> Vec<Shapes> {
-    candidates::candidates(&Abilities::of_gpu(desktop_limits()), layout)
+    let abilities = Abilities { subgroup: SUBGROUP, ..Abilities::of_gpu(desktop_limits()) };
+    candidates::candidates(&abilities, layout)
 }
 
 fn listing(name: String, key: KernelKey, dispatch: Option<Dispatch>) -> Listing {
@@ -97,7 +102,7 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> 
     let layout = fused::padded_layout(network, count, shapes.step);
     let keys = Keys::training(network, count, shapes, Samples::TABLE, plan.loss)?;
     let mut listings = vec![listing(
-        format!("fused_step, {}", shapes.step),
+        format!("{}, {}", keys.pass.name, shapes.step),
         keys.pass,
         Some(dispatch(
             fused::pass_work(&layout, shapes, count, true),
@@ -146,6 +151,17 @@ fn dispatch(work: Work, trips: Vec<Vec<f64>>) -> Dispatch {
 /// over the numbers of the level that goes in.
 fn pass_trips(layout: &Layout, shape: Shape) -> Vec<Vec<f64>> {
     let layers = layout.layers();
+    if shape.split {
+        let [first, last] = Split::new(layout, shape).turns();
+        // The sums of a level but the first and the last are written out.
+        let nest = |layers: usize, turns: usize| {
+            let each = if turns > 1 { vec![turns as f64 / layers as f64] } else { Vec::new() };
+            [vec![layers as f64], each].concat()
+        };
+        let forward = (layers, first);
+        let back = (layers > 1).then_some((layers - 1, last));
+        return [Some(forward), back].into_iter().flatten().map(|(l, t)| nest(l, t)).collect();
+    }
     let widths = &layout.widths;
     let turns = |numbers: usize| numbers.div_ceil(specialize::at_once(shape));
     // Of each layer, the turns in which it reads, and what it puts out.

@@ -4,6 +4,7 @@ use super::device::Gpu;
 use super::fused::{self, Fused, Keys, Source};
 use super::layout::Layout;
 use super::pass_buffers::{PassBuffers, Sizes};
+use super::readback::floats;
 use super::recorder::{Dispatch, Recorder, play_steps};
 use super::shape::Shapes;
 use super::step::StepData;
@@ -58,7 +59,7 @@ impl<'a> Stage<'a> {
         trial: &'a Trial<'a>,
         shapes: &[Shapes],
     ) -> Result<Self> {
-        let Trial { network, batch, .. } = *trial;
+        let Trial { network, loss, batch, .. } = *trial;
         let sizes = shapes.iter().fold(Sizes::default(), |sizes, shapes| {
             let layout = fused::padded_layout(network, batch, shapes.step);
             sizes.or(Sizes::new(&layout, *shapes, true, true))
@@ -77,7 +78,8 @@ impl<'a> Stage<'a> {
         // At a learning rate of 0.
         let constants = Optimizer::SGD.constants(0.0, 1).map(|c| c as f32);
         let constants = bytemuck::cast(constants);
-        let step = StepData { number: 1, constants, ..StepData::in_order(batch) };
+        let loss_scale = loss.scale(batch, network.outputs()) as f32;
+        let step = StepData { number: 1, constants, loss_scale, ..StepData::in_order(batch) };
         let steps = gpu.upload("steps", &[step]).await?;
         Ok(Self {
             gpu,
@@ -117,7 +119,8 @@ impl<'a> Stage<'a> {
             update::record(&mut recorder, Update::plain(Optimizer::SGD), &operands).await?;
         }
         let dispatches = recorder.finish("measured step").await?;
-        let prepared = Prepared { stage: self, dispatches };
+        let numbers = fused.slices() * Layout::new(network, batch).parameters();
+        let prepared = Prepared { stage: self, dispatches, numbers };
         prepared.run(1).await?;
         Ok(prepared)
     }
@@ -127,6 +130,8 @@ impl<'a> Stage<'a> {
 pub(super) struct Prepared<'a> {
     stage: &'a Stage<'a>,
     dispatches: Vec<Dispatch>,
+    /// Numbers in the gradient of all slices.
+    numbers: usize,
 }
 
 impl Prepared<'_> {
@@ -140,6 +145,16 @@ impl Prepared<'_> {
         let begun = Instant::now();
         gpu.read(encoder, &[(sums, 0..4)], "losses of the steps")?.await?;
         Ok(begun.elapsed().as_secs_f64())
+    }
+
+    /// The gradient that the step computes, in its slices.
+    pub(super) async fn gradient(&self) -> Result<Vec<f32>> {
+        let Stage { gpu, group, buffers, .. } = self.stage;
+        let mut encoder = gpu.encoder("checked step");
+        play_steps(gpu, &mut encoder, group, std::iter::once(self.dispatches.as_slice()));
+        let source = (&buffers.gradient, 0..4 * self.numbers as u64);
+        let bytes = gpu.read(encoder, &[source], "gradient of a step")?.await?;
+        Ok(floats(&bytes).collect())
     }
 
     /// How many steps are worth measuring at a time.

@@ -20,6 +20,9 @@ pub(super) struct Shape {
     /// Over how many lanes of a subgroup the common operand is read, to be broadcast; 0 if every
     /// invocation reads it as it is.
     pub(super) broadcast: u32,
+    /// Whether the lanes of a group share rows and columns and split their sums, which needs subgroups.
+    #[serde(default)]
+    pub(super) split: bool,
 }
 
 impl Shape {
@@ -30,7 +33,7 @@ impl Shape {
 
     /// Rows of a workgroup.
     pub(super) fn tile(self) -> u32 {
-        self.lanes * self.rows
+        if self.split { self.rows } else { self.lanes * self.rows }
     }
 
     /// Sums that an invocation has in registers.
@@ -46,8 +49,9 @@ impl Shape {
 
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { lanes, groups, rows, columns, .. } = self;
-        write!(f, "{lanes}×{groups} invocations of {rows}×{columns}")
+        let Self { lanes, groups, rows, columns, split, .. } = self;
+        write!(f, "{lanes}×{groups} invocations of {rows}×{columns}")?;
+        if *split { f.write_str(", split") } else { Ok(()) }
     }
 }
 
@@ -83,6 +87,8 @@ pub(super) struct Abilities {
     /// Over how many lanes of a subgroup a read can be spread and then broadcast; 0 without
     /// subgroups.
     pub(super) broadcast: u32,
+    /// The fewest lanes of a subgroup; 0 without subgroups.
+    pub(super) subgroup: u32,
     /// Invocations that a software adapter computes as one vector.
     pub(super) vector: u32,
     /// The most turns that the loops of an invocation may take in all.
@@ -92,7 +98,8 @@ pub(super) struct Abilities {
 impl Abilities {
     /// Of a GPU of which nothing but its limits is known.
     pub(super) fn of_gpu(limits: wgpu::Limits) -> Self {
-        Self { limits, software: false, broadcast: 0, vector: 8, most_turns: usize::MAX }
+        let (broadcast, subgroup, vector) = (0, 0, 8);
+        Self { limits, software: false, broadcast, subgroup, vector, most_turns: usize::MAX }
     }
 }
 

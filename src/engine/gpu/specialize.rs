@@ -1,14 +1,15 @@
 //! Writes the fused kernels for one network.
 
-use super::kernels::{DROPOUT, KernelKey, PERMUTATION, PIXELS, SINE, STEP, Source};
+use super::kernels::{DROPOUT, KernelKey, PASS, PERMUTATION, PIXELS, SINE, STEP, Source};
 use super::layout::{ALIGNMENT, Layout};
 use super::shape::{Shape, TILE_SPACING};
+use super::split::Split;
 use crate::activation::{Activation, Backward};
 use crate::dataset::Grid;
 use crate::dropout;
 use crate::encoding::Encoding;
 use crate::engine::Output;
-use crate::error::Result;
+use crate::error::{Result, internal};
 use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
@@ -111,17 +112,22 @@ pub(super) fn step(
     let mut text = [STEP, PERMUTATION, SINE, &samples.text()].join("\n");
     text += &constants(layout, shape);
     let cooperative = shape.is_cooperative();
-    let tile_pitch = layout.longest() + TILE_SPACING;
     let _ = write!(
         text,
-        "const INPUTS: u32 = {}u;\nconst OUTPUTS: u32 = {}u;\nconst LAYERS: u32 = {}u;\n\
-         const TILE_FOURS: u32 = {}u;\nconst AT_ONCE: u32 = {}u;\n",
+        "const INPUTS: u32 = {}u;\nconst OUTPUTS: u32 = {}u;\nconst LAYERS: u32 = {}u;\n",
         network.inputs(),
         network.outputs(),
         layout.layers(),
-        tile_pitch / 4,
-        at_once(shape)
     );
+    if !shape.split {
+        let tile_pitch = layout.longest() + TILE_SPACING;
+        let _ = write!(
+            text,
+            "const TILE_FOURS: u32 = {}u;\nconst AT_ONCE: u32 = {}u;\n",
+            tile_pitch / 4,
+            at_once(shape)
+        );
+    }
     text += &tables(layout);
     let training = matches!(purpose, Purpose::Training(_));
     let applied = applied(network, purpose);
@@ -138,6 +144,56 @@ pub(super) fn step(
     let slopes_shared =
         stores_slopes && cooperative && applied.last().is_some_and(|a| a.stores_slope());
     text += &finish(network, purpose)?;
+    let conditions = vec![
+        ("cooperative", cooperative),
+        ("training", training),
+        ("computes_loss", !matches!(purpose, Purpose::Prediction(_))),
+        ("stores_slopes", stores_slopes),
+        ("drops", drops),
+        ("slopes_shared", slopes_shared),
+        ("subgroup", shape.broadcast > 0),
+        ("crowded", is_crowded(shape)),
+        ("encoded", network.encoding() != Encoding::Identity),
+    ];
+    let key = if shape.split {
+        let Purpose::Training(_) = purpose else {
+            return internal("only training passes split sums");
+        };
+        let split = Split::new(layout, shape);
+        text += &split.constants();
+        let conditions =
+            [conditions, vec![("whole", split.is_whole()), ("deep", layout.layers() > 1)]].concat();
+        let values = Values {
+            conditions,
+            texts: split.texts(),
+            ranges: split.ranges(),
+            functions: split.functions(),
+        };
+        text += &template::fill("pass", PASS, &values)?;
+        text += &template::fill("fused_step_split", Source::file("fused_step_split"), &values)?;
+        KernelKey::specialized("fused_step_split", text)
+    } else {
+        let values = Values {
+            conditions,
+            texts: step_texts(shape),
+            ranges: ranges(shape, at_once(shape) as u32),
+            functions: vec![broadcast(shape)],
+        };
+        text += &template::fill("pass", PASS, &values)?;
+        text += &template::fill("fused_step", Source::file("fused_step"), &values)?;
+        KernelKey::specialized("fused_step", text)
+    };
+    let custom_loss = match purpose {
+        Purpose::Training(loss) | Purpose::Evaluation(loss) => loss.is_custom(),
+        Purpose::Prediction(_) => false,
+    };
+    let is_custom = custom_loss || applied.iter().any(|applied| applied.activation.is_custom());
+    Ok(if is_custom { key.checked() } else { key })
+}
+
+/// The names in `fused_step` that depend on the shape.
+fn step_texts(shape: Shape) -> Vec<(&'static str, String)> {
+    let cooperative = shape.is_cooperative();
     let [inputs, deltas] = if cooperative {
         ["tile[row_${r} * TILE_FOURS + k / 4u + ${v}u]"; 2]
     } else {
@@ -152,40 +208,17 @@ pub(super) fn step(
             format!("{array}[{place}(LAYERS, row) / 4u + j / 4u][j % 4u]")
         }
     };
-    let values = Values {
-        conditions: vec![
-            ("cooperative", cooperative),
-            ("training", training),
-            ("computes_loss", !matches!(purpose, Purpose::Prediction(_))),
-            ("stores_slopes", stores_slopes),
-            ("drops", drops),
-            ("slopes_shared", slopes_shared),
-            ("subgroup", shape.broadcast > 0),
-            ("crowded", is_crowded(shape)),
-            ("encoded", network.encoding() != Encoding::Identity),
-        ],
-        texts: vec![
-            ("number", number_type(shape)),
-            ("output_delta", element("deltas", "place_of")),
-            ("needed", element("values", "needed_of")),
-            ("output", element("values", "place_of")),
-            ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
-            ("inputs", inputs.into()),
-            ("input", "values[below_${r} + k + ${t}u]".into()),
-            ("deltas", deltas.into()),
-            ("delta", "deltas[above_${r} + k + ${t}u]".into()),
-        ],
-        ranges: ranges(shape, at_once(shape) as u32),
-        functions: vec![broadcast(shape)],
-    };
-    text += &template::fill("fused_step", Source::file("fused_step"), &values)?;
-    let key = KernelKey::specialized("fused_step", text);
-    let custom_loss = match purpose {
-        Purpose::Training(loss) | Purpose::Evaluation(loss) => loss.is_custom(),
-        Purpose::Prediction(_) => false,
-    };
-    let is_custom = custom_loss || applied.iter().any(|applied| applied.activation.is_custom());
-    Ok(if is_custom { key.checked() } else { key })
+    vec![
+        ("number", number_type(shape)),
+        ("output_delta", element("deltas", "place_of")),
+        ("needed", element("values", "needed_of")),
+        ("output", element("values", "place_of")),
+        ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
+        ("inputs", inputs.into()),
+        ("input", "values[below_${r} + k + ${t}u]".into()),
+        ("deltas", deltas.into()),
+        ("delta", "deltas[above_${r} + k + ${t}u]".into()),
+    ]
 }
 
 /// The kernel that computes the gradients of all layers, `slice` samples at a time.

@@ -29,15 +29,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Devices on which other shapes are tried: GPUs with WebGPU's default limits and with more, and software
-/// adapters without and with subgroups.
+/// Devices on which other shapes are tried: GPUs with WebGPU's default limits and with more, without and with
+/// subgroups, and software adapters without and with subgroups.
 fn devices() -> Vec<Abilities> {
     let gpus = [wgpu::Limits::default(), desktop_limits()].map(Abilities::of_gpu);
+    let split = gpus.clone().map(|gpu| Abilities { subgroup: 32, ..gpu });
     let software = [(0, 4), (0, 8), (4, 4), (8, 8)].map(|(broadcast, vector)| {
         let [gpu, _] = gpus.clone();
         Abilities { software: true, broadcast, vector, ..gpu }
     });
-    gpus.into_iter().chain(software).collect()
+    gpus.into_iter().chain(software).chain(split).collect()
 }
 
 /// A network with these hidden layers and three outputs.
@@ -86,16 +87,23 @@ fn fused(network: &Network, loss: Loss, most: usize) -> Vec<Result<KernelKey>> {
     let layout = Layout::new(network, 100);
     let mut seen = Vec::new();
     let mut keys = Vec::new();
-    let tried = |device: &Abilities| candidates(device, &layout).into_iter().take(most);
+    // As many of those with split sums.
+    let tried = |device: &Abilities| {
+        let is_split = |shapes: &Shapes| shapes.step.split;
+        let (split, plain): (Vec<_>, Vec<_>) =
+            candidates(device, &layout).into_iter().partition(is_split);
+        plain.into_iter().take(most).chain(split.into_iter().take(most))
+    };
     for shapes in devices().iter().flat_map(tried) {
         let Shapes { step, gradients, slice } = shapes;
         if seen.contains(&shapes) {
             continue;
         }
         seen.push(shapes);
-        for purpose in purposes {
+        // Only training passes split sums.
+        for purpose in if step.split { &purposes[..1] } else { &purposes[..] } {
             for samples in each.as_flattened().iter().copied() {
-                keys.push(specialize::step(network, &layout, step, samples, purpose));
+                keys.push(specialize::step(network, &layout, step, samples, *purpose));
             }
         }
         keys.push(specialize::weight_gradients(&layout, gradients, slice as usize, step));
@@ -206,12 +214,16 @@ fn every_template_can_be_filled() {
 fn the_fused_kernels_are_those_that_were_reviewed() {
     let network = network(2, &[8], Activation::Tanh, Activation::Sigmoid);
     let layout = Layout::new(&network, 1024);
-    let Shapes { step, gradients, slice } = candidates(&devices()[0], &layout)[0];
+    let all = devices().into_iter().flat_map(|device| candidates(&device, &layout));
+    let all: Vec<Shapes> = all.collect();
+    let Shapes { step, gradients, slice } = all[0];
     let purpose = Purpose::Training(Loss::MeanSquaredError);
     let pass = specialize::step(&network, &layout, step, Samples::TABLE, purpose);
+    let split = all.iter().find(|shapes| shapes.step.split).expect("one").step;
+    let split = specialize::step(&network, &layout, split, Samples::TABLE, purpose);
     let gradients = specialize::weight_gradients(&layout, gradients, slice as usize, step);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/gpu/texts");
-    for key in [pass, gradients] {
+    for key in [pass, split, gradients] {
         let key = key.expect("a template without mistakes");
         let path = folder.join(format!("{}.wgsl", key.name));
         let text = key.into_text();
@@ -301,7 +313,8 @@ fn check_bindings(key: &KernelKey, source: &Source, module: &Module) {
     // Templates may leave out their last one.
     let all: BTreeSet<usize> = (1..=source.bindings.len()).collect();
     let missing: Vec<usize> = all.difference(&bound).copied().collect();
-    let partial = ["loss", "gradient_norms", "update", "fused_step"].contains(&key.name);
+    let partial =
+        ["loss", "gradient_norms", "update", "fused_step", "fused_step_split"].contains(&key.name);
     let last = partial.then_some(source.bindings.len());
     assert!(missing.is_empty() || missing == last.as_slice(), "{key}: {missing:?} are not there");
     let has_arguments = module

@@ -30,7 +30,8 @@ struct Kernel {
 impl Kernel {
     fn new(text: &str, trusted: bool) -> Result<Self, String> {
         // Only fused kernels are written with them, for devices that have them.
-        let subgroups = text.contains("subgroupBroadcast");
+        let subgroups =
+            ["subgroupBroadcast(", "subgroupShuffleXor("].iter().any(|call| text.contains(call));
         let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
         let module =
             naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text))?;

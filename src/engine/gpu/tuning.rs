@@ -9,7 +9,7 @@ use super::device::Gpu;
 use super::fused::{self, Keys};
 use super::kernels;
 use super::layout::Layout;
-use super::measuring::{MEASURED, ROUNDS, Stage, Trial};
+use super::measuring::{MEASURED, Prepared, ROUNDS, Stage, Trial};
 use super::shape::{Abilities, Shape, Shapes};
 use super::specialize::{Purpose, Samples};
 use crate::error::Result;
@@ -29,6 +29,9 @@ const BUDGET: Duration = Duration::from_secs(9);
 
 /// How long a GPU works before anything is measured: an idle one has a low clock.
 const WARM_UP: Duration = Duration::from_millis(200);
+
+/// How far rounding errors may take the gradients of two shapes apart, of their size.
+const DIFFERENCE: f64 = 1e-3;
 
 /// Products below which a step is over before shapes matter.
 const WORTHWHILE: f64 = 1e6;
@@ -55,13 +58,13 @@ fn is_possible(shapes: &Shapes, candidates: &[Shapes]) -> bool {
 }
 
 /// Writes the kernels in all shapes of a file that this program would trust, for a network and a batch on a
-/// GPU with WebGPU's default limits: how many there are. For fuzzing.
+/// GPU with subgroups and WebGPU's default limits: how many there are. For fuzzing.
 ///
 /// # Errors
 /// A template that cannot be filled for them.
 #[doc(hidden)]
 pub fn remembered_shapes(file: &[u8], network: &Network, batch: usize) -> Result<usize> {
-    let abilities = Abilities::of_gpu(wgpu::Limits::default());
+    let abilities = Abilities { subgroup: 32, ..Abilities::of_gpu(wgpu::Limits::default()) };
     let candidates = super::candidates::candidates(&abilities, &Layout::new(network, batch));
     let Some(Found(found)) = Found::read(file) else { return Ok(0) };
     let possible: Vec<_> = found.values().filter(|s| is_possible(s, &candidates)).collect();
@@ -137,7 +140,9 @@ pub(super) async fn shapes(
 async fn compiled(gpu: &Gpu, candidates: &[Shapes], trial: &Trial<'_>) -> Result<Shapes> {
     let Trial { network, loss, batch, source } = *trial;
     let first = fused::usual(candidates)?;
-    let steps: Vec<Shape> = candidates.iter().map(|shapes| shapes.step).collect();
+    // Split sums are compared with others before they are taken: they can only have been chosen.
+    let steps = candidates.iter().map(|shapes| shapes.step);
+    let steps: Vec<Shape> = steps.filter(|step| !step.split || *step == first.step).collect();
     let step = fused::first_compiled(gpu, &steps, |shape| {
         fused::pass_kernel(network, batch, shape, source.samples, Purpose::Training(loss))
     });
@@ -225,6 +230,13 @@ async fn in_turns(
             continue;
         }
         match stage.prepare(shapes).await {
+            Ok(step) if shapes.step.split && !agree(&step, &steps[0].1).await? => {
+                gpu.note(format!(
+                    "fused_step_split as {shape} computes another gradient than fused_step on {}; \
+                     another shape is used",
+                    gpu.info.adapter
+                ));
+            }
             Ok(step) => steps.push((shapes, step)),
             Err(error) => {
                 fused::skipped(gpu, error, shape)?;
@@ -263,6 +275,17 @@ async fn in_turns(
     let times: Vec<(Shapes, f64)> = measured.into_iter().map(|(s, _, time)| (s, time)).collect();
     // Together with the others in case the driver refuses what was compiled only apart.
     compiled(gpu, &[&[fastest(first, &times)], candidates].concat(), trial).await
+}
+
+/// Whether two steps with the same slices compute the same gradient, but for rounding errors. That a step with
+/// split sums does is not promised by WGSL: its lanes might be in another order.
+async fn agree(one: &Prepared<'_>, other: &Prepared<'_>) -> Result<bool> {
+    let (one, other) = (one.gradient().await?, other.gradient().await?);
+    let square = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>();
+    let size = square(&mut other.iter().map(|x| f64::from(*x)));
+    let differences = one.iter().zip(&other).map(|(a, b)| f64::from(a - b));
+    let error = square(&mut { differences });
+    Ok(one.len() == other.len() && size > 0.0 && error <= DIFFERENCE * DIFFERENCE * size)
 }
 
 /// Of each kernel's shapes, and of the slices, those of the fastest of some steps, which differ from the

@@ -6,6 +6,7 @@
 use super::layout::Layout;
 use super::shape::Shapes;
 use super::specialize;
+use super::split::Split;
 use crate::engine::Device;
 
 /// The most turns that an invocation's loops may take on llvmpipe.
@@ -34,6 +35,14 @@ pub(super) fn of_fused(layout: &Layout, shapes: &Shapes) -> usize {
 /// Turns of a training pass, whose loops over the layers, columns and terms are counted.
 fn pass(layout: &Layout, shapes: &Shapes) -> usize {
     let (shape, layers, widths) = (shapes.step, layout.layers(), &layout.widths);
+    let first = layout.pitches[0] / 4 * (1 + 4 * layout.encoded_inputs);
+    let each_row = FINDING + first + OUTPUT_LOOPS * (1 + layout.pitches[layers]);
+    if shape.split {
+        // An invocation has one row of the tile. The others are added up, and the tiles are cleared.
+        let split = Split::new(layout, shape);
+        let cleared = split.memory() / 4 / shape.workgroup() as usize + 2;
+        return 2 * layers + split.turns().iter().sum::<usize>() + cleared + 8 + each_row;
+    }
     // A layer of which each invocation computes all columns, some at a time, or some of them.
     let product = |terms: usize, columns: usize| {
         let turns = terms.div_ceil(specialize::at_once(shape));
@@ -43,8 +52,6 @@ fn pass(layout: &Layout, shapes: &Shapes) -> usize {
     };
     let forward = (0..layers).map(|l| product(widths[l] + 1, widths[l + 1] + 1));
     let back = (1..layers).map(|l| product(widths[l + 1], widths[l]));
-    let first = layout.pitches[0] / 4 * (1 + 4 * layout.encoded_inputs);
-    let each_row = FINDING + first + OUTPUT_LOOPS * (1 + layout.pitches[layers]);
     forward.chain(back).sum::<usize>() + shape.rows as usize * each_row
 }
 

@@ -434,6 +434,8 @@ twins! {
         ["fourier_encoding_gradient"];
     fused: fused::fused_passes_agree_with_the_reference_in_every_shape plays
         ["fused_step", "weight_gradients"];
+    split: fused::split_sums_agree_with_the_reference plays
+        ["fused_step_split", "weight_gradients"];
     fused_slices: fused::fused_gradients_agree_in_any_number_of_slices plays
         ["fused_step", "weight_gradients"];
     fused_losses: fused::losses_of_a_million_samples_are_added_in_trees plays

@@ -193,6 +193,39 @@ fn finish_row(row: u32, scale: f32) -> f32 {
     for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }
     return loss;
 }
+// What the two ways through a network have in common (fused_step, fused_step_split): the samples of a tile, and
+// where its rows are in `values` and `deltas`.
+
+// The tile's first row in the batch.
+var<private> first_row: u32;
+
+// Where a row of the tile starts in a level of `values` or `deltas`.
+fn place_of(level: u32, row: u32) -> u32 {
+    return values_of(level) + (first_row + row) * pitch_of(level);
+}
+
+// What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
+fn first_value(row: u32, column: u32) -> f32 {
+    let width = depth_of(0u) - ones_of(0u);
+    if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
+    return input_of(chosen[row], column);
+}
+
+
+// Where what the backward pass needs of a row starts: in the slopes of a level that stores them, behind
+// the values of all levels, else in its values.
+fn needed_of(level: u32, row: u32) -> u32 {
+    return place_of(level, row);
+}
+
+// The same of one output.
+fn needed_output(row: u32, j: u32) -> f32 {
+    return output_of(row, j);
+}
+
+fn target_of(row: u32, j: u32) -> f32 {
+    return sample_target(chosen[row], j);
+}
 // The forward and backward pass of a tile of samples in one dispatch: forward through all layers, the loss,
 // and back down through all layers.      Twins: reference::forward and reference::backward
 //
@@ -231,22 +264,6 @@ var<workgroup> chosen: array<u32, TILE>;
 var<workgroup> tile: array<vec4<f32>, TILE * TILE_FOURS>;
 var<workgroup> row_losses: array<f32, TILE>;
 
-// The tile's first row in the batch.
-var<private> first_row: u32;
-
-// Where a row of the tile starts in a level of `values` or `deltas`.
-fn place_of(level: u32, row: u32) -> u32 {
-    return values_of(level) + (first_row + row) * pitch_of(level);
-}
-
-// What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
-fn first_value(row: u32, column: u32) -> f32 {
-    let width = depth_of(0u) - ones_of(0u);
-    if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
-    return input_of(chosen[row], column);
-}
-
-
 // Four columns of a layer's outputs, from the weighted sums z.
 fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     if column >= pitch_of(layer + 1u) { return; }
@@ -255,17 +272,6 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     let behind = select(vec4<f32>(0.0), vec4<f32>(f32(ones_of(layer + 1u))), columns == width);
     let y = activate(layer, z);
     put(layer + 1u, row, column, select(behind, y, columns < width), true);
-}
-
-// Where what the backward pass needs of a row starts: in the slopes of a level that stores them, behind
-// the values of all levels, else in its values.
-fn needed_of(level: u32, row: u32) -> u32 {
-    return place_of(level, row);
-}
-
-// The same of one output.
-fn needed_output(row: u32, j: u32) -> f32 {
-    return output_of(row, j);
 }
 
 // Four columns of the deltas of a level, from the gradient with respect to its values.
@@ -293,10 +299,6 @@ fn output_of(row: u32, j: u32) -> f32 {
 
 fn set_output(row: u32, j: u32, y: f32) {
     tile[row * TILE_FOURS + j / 4u][j % 4u] = y;
-}
-
-fn target_of(row: u32, j: u32) -> f32 {
-    return sample_target(chosen[row], j);
 }
 
 fn delta_of(row: u32, j: u32) -> f32 {

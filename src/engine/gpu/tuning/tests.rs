@@ -1,12 +1,23 @@
 //! Tests of the search as it goes on a real GPU, on every adapter.
 
 use super::*;
+use crate::activation::Activation;
+use crate::dataset::Dataset;
+use crate::encoding::Encoding;
+use crate::engine::{Session, Step};
+use crate::error::Error;
 use crate::gpu::cache::Cache;
 use crate::gpu::candidates::candidates;
+use crate::gpu::custom::tests as custom;
+use crate::gpu::device::MOST_KERNELS;
 use crate::gpu::faults::task;
 use crate::gpu::fused::Source;
+use crate::gpu::recent::Recent;
 use crate::gpu::samples::Stored;
-use crate::gpu::twins::adapters;
+use crate::gpu::session::GpuSession;
+use crate::gpu::twins::{adapters, random};
+use crate::gpu::{Choice, Kernels};
+use crate::trainer::Trainer;
 
 /// Samples enough for several numbers of slices.
 const SAMPLES: usize = 2_000;
@@ -21,7 +32,7 @@ fn few_candidates(gpu: &Gpu, network: &Network) -> Vec<Shapes> {
     };
     vec![
         first,
-        one(&|shapes| shapes.step != first.step),
+        one(&|shapes| shapes.step != first.step && !shapes.step.split),
         one(&|shapes| shapes.gradients != first.gradients),
         one(&|shapes| shapes.slice != first.slice),
     ]
@@ -124,4 +135,155 @@ fn the_fastest_of_each_part_is_taken() {
     assert_eq!(best, Shapes { step: steps[3].step, slice: slices[1].slice, ..first });
     let best = fastest(first, &times(&[gradients[2]]));
     assert_eq!(best, gradients[2]);
+}
+
+/// The shapes that are tried on a real GPU with this one's subgroups, for so many samples.
+fn gpu_candidates(gpu: &Gpu, network: &Network, samples: usize) -> Vec<Shapes> {
+    let abilities = Abilities { software: false, broadcast: 0, ..gpu.abilities.clone() };
+    candidates(&abilities, &Layout::new(network, samples))
+}
+
+/// Adapters with subgroups of enough lanes to split sums.
+fn splitting() -> Vec<Arc<Gpu>> {
+    adapters().into_iter().filter(|gpu| gpu.abilities.subgroup >= 8).collect()
+}
+
+/// The losses and parameters after three steps of training in some shapes, as if a search had found them. What is
+/// left at the end of an epoch is not a multiple of any tile.
+fn learned(
+    gpu: &Arc<Gpu>,
+    network: &Network,
+    loss: Loss,
+    dataset: &Dataset,
+    shapes: Shapes,
+) -> (Vec<f64>, Vec<f64>) {
+    let batch = dataset.len() - 13;
+    let trainer = Trainer { batch_size: batch, loss, ..Trainer::default() };
+    let plan = trainer.plan(dataset);
+    let work = async {
+        let samples = Stored::upload(gpu, dataset, true).await?;
+        let source = Source::of(gpu, &samples).await?;
+        let trial = Trial { network, loss: plan.loss, batch, source: &source };
+        let layout = Layout::new(network, batch);
+        assert!(batch as f64 * network.parameters().len() as f64 >= WORTHWHILE);
+        gpu.found.lock().expect("unlocked").insert(key(gpu, &layout, &trial)?, shapes);
+        let choice = Choice { kernels: Kernels::Fused, tune: true };
+        let mut session = GpuSession::start(gpu, network, &plan, dataset, choice).await?;
+        let step = |number, first, count| Step {
+            number,
+            epoch: number.div_ceil(2),
+            first,
+            count,
+            learning_rate: 1e-3,
+        };
+        let steps = [step(1, 0, batch), step(2, batch, 13), step(3, 0, batch)];
+        let outcome = session.train(&steps)?.await?;
+        Ok::<_, Error>((outcome.losses, session.parameters().await?))
+    };
+    pollster::block_on(work).expect("trains")
+}
+
+/// What a session does with the kernels: samples in order, of tables and pictures, weights of samples, dropout,
+/// slopes that are stored, frozen layers and formulas of the caller's.
+#[test]
+fn split_sums_train_as_others_do() {
+    let table = |inputs: usize, outputs: usize| {
+        let samples = 413;
+        let targets = random(2, outputs * samples).iter().map(|t| t.abs() / 2.0).collect();
+        Dataset::new(random(1, inputs * samples), targets, inputs, outputs).expect("samples")
+    };
+    let weights: Vec<f64> = (0..413).map(|i| f64::from(i % 5) / 4.0).collect();
+    let weighted = table(3, 4).with_weights(&weights).expect("weights");
+    let picture = || {
+        let bytes = (0..413 * 3).map(|i| (i * 37 % 256) as u8);
+        Dataset::from_pixels(59, 7, bytes, 3, true).expect("a picture")
+    };
+    let pixel_weights = picture().with_weights(&weights).expect("weights");
+    let dropping = Network::builder(3).hidden(&[40, 61, 37], Activation::Gelu).dropout(0.25);
+    let dropping = dropping.output(4, Activation::Softmax).build().expect("a network");
+    let waves = Network::builder(2).encoding(Encoding::Frequency { octaves: 6 });
+    let waves = waves.hidden(&[50, 50], Activation::Relu).dropout(0.5);
+    let waves = waves.output(3, Activation::Sigmoid).build().expect("a network");
+    let mut frozen = Network::builder(2).hidden(&[33, 64, 20], Activation::Silu);
+    frozen = frozen.output(3, Activation::Silu);
+    let mut frozen = frozen.build().expect("a network");
+    frozen.freeze(1..2).expect("a hidden layer");
+    let own = Network::builder(3).hidden(&[50, 50], custom::activation(0.5));
+    let own = own.output(4, custom::activation(1.5)).build().expect("a network");
+    let wide = Network::builder(150).hidden(&[24, 24], Activation::Tanh);
+    let wide = wide.output(100, Activation::Identity).build().expect("a network");
+    let cases = [
+        (&dropping, Loss::SoftmaxCrossEntropy, weighted.clone()),
+        (&dropping, Loss::MeanSquaredError, weighted),
+        (&waves, Loss::MeanSquaredError, picture()),
+        (&frozen, Loss::L1, pixel_weights),
+        (&own, custom::loss(0.5), table(3, 4)),
+        (&wide, Loss::MeanSquaredError, table(150, 100)),
+    ];
+    for gpu in splitting() {
+        for (case, (network, loss, dataset)) in cases.iter().enumerate() {
+            let all = gpu_candidates(&gpu, network, dataset.len() - 13);
+            let (losses, expected) = learned(&gpu, network, *loss, dataset, all[0]);
+            assert!(!all[0].step.split, "split sums are not taken unmeasured");
+            let split: Vec<&Shapes> = all.iter().filter(|shapes| shapes.step.split).collect();
+            assert!(split.len() >= 2, "case {case} on {}", gpu.info);
+            let shapes = *split[case % split.len()];
+            let (got_losses, got) = learned(&gpu, network, *loss, dataset, shapes);
+            let what = format!("case {case} on {} as {shapes:?}", gpu.info);
+            for (got, expected) in got_losses.iter().zip(&losses) {
+                assert!(
+                    (got - expected).abs() <= 1e-5 * expected.abs(),
+                    "{what}: {got}, {expected}"
+                );
+            }
+            // Adam moves each parameter by as much as the learning rate, whatever its gradient's size.
+            let moved = |place: usize| (network.parameters()[place] - expected[place]).abs();
+            let far = (0..got.len()).filter(|place| {
+                (got[*place] - expected[*place]).abs() > 0.01 * moved(*place) + 1e-7
+            });
+            let far = far.count();
+            assert!(far * 100 <= got.len(), "{what}: {far} of {} parameters differ", got.len());
+            assert!((0..got.len()).any(|place| moved(place) > 1e-3), "{what}: nothing moved");
+        }
+    }
+}
+
+#[test]
+fn split_sums_in_another_order_of_lanes_are_noticed() {
+    let (network, plan, dataset) = task(&[20, 20], SAMPLES);
+    for gpu in splitting() {
+        let all = gpu_candidates(&gpu, &network, SAMPLES);
+        let split: Vec<Shapes> = all.iter().copied().filter(|shapes| shapes.step.split).collect();
+        let tried = [&all[..1], &split].concat();
+        let search = || {
+            pollster::block_on(async {
+                let samples = Stored::upload(&gpu, &dataset, true).await?;
+                let source = Source::of(&gpu, &samples).await?;
+                let trial =
+                    Trial { network: &network, loss: plan.loss, batch: SAMPLES, source: &source };
+                let stage = Stage::new(&gpu, &trial, &tried).await?;
+                let first = stage.prepare(tried[0]).await?;
+                let mut alike = Vec::new();
+                for shapes in &tried[1..] {
+                    alike.push(agree(&stage.prepare(*shapes).await?, &first).await?);
+                }
+                Ok::<_, Error>((alike, in_turns(&gpu, &tried, &trial, LONG).await?))
+            })
+            .expect("shapes")
+        };
+        let (alike, _) = search();
+        assert_eq!(alike, vec![true; split.len()], "{}", gpu.info);
+        assert_eq!(gpu.notes(), [""; 0]);
+        // Lanes that do not neighbor each other in the order of invocations exchange something else.
+        *gpu.kernels.lock().expect("unlocked") = Recent::new(MOST_KERNELS);
+        let swapped = |text: &str| text.replace(", 2u);\n", ", 1u);\n");
+        *gpu.rewrites.lock().expect("unlocked") = Some(Box::new(swapped));
+        let (alike, best) = search();
+        *gpu.rewrites.lock().expect("unlocked") = None;
+        assert_eq!(alike, vec![false; split.len()], "{}", gpu.info);
+        assert_eq!(best, all[0]);
+        let notes = gpu.notes();
+        assert_eq!(notes.len(), split.len(), "{notes:?}");
+        assert!(notes.iter().all(|note| note.contains("another gradient")), "{notes:?}");
+    }
 }
