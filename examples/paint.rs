@@ -26,6 +26,7 @@ use impasto::{
 };
 use options::Options;
 use outputs::Outputs;
+use profile::Profile;
 use progress::{Brush, Progress};
 use report::Report;
 use std::fmt::Display;
@@ -152,7 +153,10 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     }
     let profiled = if options.profile && trained.failure.is_none() {
         let plan = trainer.plan(&dataset);
-        profile::print(&engine, &network, &plan, &dataset)
+        Profile::take(&engine, &network, &plan, &dataset).map(|profile| {
+            profile.print();
+            report.set_profile(&profile);
+        })
     } else {
         Ok(())
     };

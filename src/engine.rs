@@ -17,7 +17,9 @@ pub mod gpu;
 #[cfg(not(target_arch = "wasm32"))]
 mod outputs;
 pub mod reference;
+mod times;
 
+pub use self::times::{CandidateTime, KernelTime};
 use crate::dataset::Dataset;
 pub use crate::device::Device;
 use crate::error::{Result, invalid_setting, unsupported};
@@ -116,6 +118,11 @@ impl Engine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Vec<KernelTime>> {
         self.0.profile(network, plan, dataset)
+    }
+
+    /// The shapes that the last search for the fastest kernels measured; see [`Compute::candidates`].
+    pub fn candidates(&self) -> Vec<CandidateTime> {
+        self.0.candidates()
     }
 
     /// What the handle is to.
@@ -302,6 +309,13 @@ pub trait Compute: MaybeSend + MaybeSync {
             "only the GPU engine can time its kernels, not the {} engine",
             self.device().backend
         )))
+    }
+
+    /// The shapes of its kernels that its last search for the fastest measured, in the order of the search.
+    /// There are none on an engine that did not search, or that remembered what an earlier search found.
+    /// See [`Engine::candidates`] for an example.
+    fn candidates(&self) -> Vec<CandidateTime> {
+        Vec::new()
     }
 }
 
@@ -524,22 +538,6 @@ pub trait Session: MaybeSend {
 
     /// The memory that the session holds.
     fn resources(&self) -> Resources;
-}
-
-/// The time and the work of one kernel in a training step.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct KernelTime {
-    /// The kernel's name.
-    pub kernel: &'static str,
-    /// Its dispatches in a step.
-    pub dispatches: usize,
-    /// Seconds that its dispatches take on the device in one step, the median of some steps.
-    pub seconds: f64,
-    /// Operations, a product with its addition counted as two; 0 if they are not counted.
-    pub operations: f64,
-    /// Bytes of all numbers that it has to read and write, each counted once.
-    pub bytes: f64,
 }
 
 /// Which numbers of the last layer a prediction returns.

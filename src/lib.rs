@@ -119,8 +119,8 @@ pub use device::{Api, Backend, Device, DeviceType};
 #[doc(inline)]
 pub use encoding::Encoding;
 pub use engine::{
-    Compute, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan, Prepared,
-    Session, Step, cpu, gpu, reference,
+    CandidateTime, Compute, Divergence, Engine, KEPT, KernelTime, Outcome, Output, Pending, Plan,
+    Prepared, Session, Step, cpu, gpu, reference,
 };
 pub use error::{Error, Result};
 pub use gradients::{Gradients, Wanted};

@@ -157,3 +157,26 @@ fn without_a_search_or_a_folder_nothing_is_written() {
     paint(&studio, &adapter, "cache", "--no-tune");
     assert!(!studio.path(FILE).exists());
 }
+
+#[test]
+fn a_profile_lists_what_the_search_measured() {
+    let Some(adapter) = common::adapters().into_iter().next() else { return };
+    let studio = Studio::with_picture();
+    for searched in [true, false] {
+        let run = paint(&studio, &adapter, "cache", "--profile --report run.json");
+        let text = run.stdout;
+        assert_eq!(text.contains("shapes that the search tried"), searched, "{text}");
+        let report = studio.json("run.json");
+        let candidates = report["candidates"].as_array().unwrap();
+        assert_eq!(!candidates.is_empty(), searched, "{report}");
+        for candidate in candidates {
+            let shapes = candidate["shapes"].as_str().unwrap();
+            assert!(text.contains(shapes), "{shapes}: {text}");
+            assert!(candidate["seconds"].as_f64().unwrap() > 0.0, "{report}");
+        }
+        let kernels = report["kernels"].as_array().unwrap();
+        assert_eq!(kernels.len(), 3, "{report}");
+        assert!(kernels.iter().all(|kernel| kernel["seconds"].as_f64().is_some()), "{report}");
+    }
+    names(&studio);
+}

@@ -54,8 +54,8 @@ pub struct Options {
     #[arg(long)]
     pub no_tune: bool,
 
-    /// After training, print how long each kernel of a step takes on the GPU engine, and with --quiet
-    /// nothing else
+    /// After training, print how long each kernel of a step takes on the GPU engine, and the times that
+    /// the search for their shapes measured in this run; with --quiet nothing else
     #[arg(long)]
     pub profile: bool,
 

@@ -1,15 +1,41 @@
-//! How long each kernel of a training step takes.
+//! How long each kernel of a training step takes, and what the search for their shapes measured.
 
 use crate::print_line;
-use impasto::{Dataset, Engine, KernelTime, Network, Plan, Result};
+use impasto::{CandidateTime, Dataset, Engine, KernelTime, Network, Plan, Result};
 
-/// Prints a table of the kernels of a step.
-pub fn print(engine: &Engine, network: &Network, plan: &Plan, dataset: &Dataset) -> Result<()> {
-    let kernels = pollster::block_on(engine.profile(network, plan, dataset))?;
-    for line in table(&kernels) {
-        print_line(line);
+/// The times by the device's clock, and the candidates of the search in this run.
+pub struct Profile {
+    pub kernels: Vec<KernelTime>,
+    pub candidates: Vec<CandidateTime>,
+}
+
+impl Profile {
+    /// Measures the kernels of a step.
+    pub fn take(
+        engine: &Engine,
+        network: &Network,
+        plan: &Plan,
+        dataset: &Dataset,
+    ) -> Result<Self> {
+        let kernels = pollster::block_on(engine.profile(network, plan, dataset))?;
+        Ok(Self { kernels, candidates: engine.candidates() })
     }
-    Ok(())
+
+    /// Prints a table of the kernels of a step, and one of the candidates.
+    pub fn print(&self) {
+        for line in table(&self.kernels).into_iter().chain(candidates(&self.candidates)) {
+            print_line(line);
+        }
+    }
+}
+
+/// One line a candidate, the fastest first, under a heading; nothing if there was no search.
+fn candidates(times: &[CandidateTime]) -> Vec<String> {
+    let mut sorted: Vec<&CandidateTime> = times.iter().collect();
+    sorted.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    let line = |time: &CandidateTime| format!("{:>9.1} µs {}", time.seconds * 1e6, time.shapes);
+    let heading = (!times.is_empty()).then(|| "a step in the shapes that the search tried".into());
+    heading.into_iter().chain(sorted.into_iter().map(line)).collect()
 }
 
 /// One line a kernel, the slowest first, and one for all.

@@ -3,6 +3,7 @@
 
 use crate::canvas::{Canvas, Judged};
 use crate::options::Options;
+use crate::profile::Profile;
 use impasto::{Engine, Error, Network, Result, Summary, Trainer};
 use serde_json::{Value, json};
 
@@ -35,6 +36,8 @@ impl Report {
             "training": null,
             "result": { "loss": null, "psnr_db": null, "ssim": null, "accuracy": null },
             "history": [],
+            "kernels": null,
+            "candidates": null,
             "seed": seed,
             "version": env!("CARGO_PKG_VERSION"),
         }))
@@ -89,6 +92,17 @@ impl Report {
         self.0["result"]["psnr_db"] = json!(judged.psnr);
         self.0["result"]["ssim"] = json!(judged.ssim);
         self.0["result"]["accuracy"] = json!(judged.accuracy);
+    }
+
+    /// What `--profile` measured.
+    pub fn set_profile(&mut self, profile: &Profile) {
+        let kernels = profile.kernels.iter();
+        self.0["kernels"] = kernels
+            .map(|k| json!({ "name": k.kernel, "dispatches": k.dispatches, "seconds": k.seconds }))
+            .collect();
+        let candidates = profile.candidates.iter();
+        self.0["candidates"] =
+            candidates.map(|c| json!({ "shapes": c.shapes, "seconds": c.seconds })).collect();
     }
 
     /// Writes it where the options say, if they do.

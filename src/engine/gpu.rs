@@ -71,7 +71,8 @@ use self::predictor::Predictor;
 use self::task::PredictionTask;
 pub use super::choice::Kernels;
 use super::{
-    Compute, Device, Engine, KernelTime, Output, Pending, Plan, Prepared, Session, handles,
+    CandidateTime, Compute, Device, Engine, KernelTime, Output, Pending, Plan, Prepared, Session,
+    handles,
 };
 use crate::dataset::Dataset;
 use crate::error::Result;
@@ -285,6 +286,10 @@ impl Compute for GpuEngine {
                 session::GpuSession::start(&self.gpu, network, plan, dataset, self.choice).await?;
             session.profile().await
         })
+    }
+
+    fn candidates(&self) -> Vec<CandidateTime> {
+        self.gpu.candidate_times()
     }
 
     fn notes(&self) -> Vec<String> {

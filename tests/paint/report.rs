@@ -36,7 +36,18 @@ fn keys(value: &Value) -> Vec<&str> {
 
 /// Asserts that every key is there and no other. `missing` are the objects that do not apply.
 fn check_keys(report: &Value, missing: &[&str]) {
-    let all = ["engine", "history", "image", "network", "result", "seed", "training", "version"];
+    let all = [
+        "candidates",
+        "engine",
+        "history",
+        "image",
+        "kernels",
+        "network",
+        "result",
+        "seed",
+        "training",
+        "version",
+    ];
     assert_eq!(keys(report), all);
     for (place, expected) in KEYS {
         let object = report.pointer(place).expect(place);

@@ -12,6 +12,7 @@ use super::shape::{Abilities, Shapes};
 use super::turns;
 use super::waiter::Waiter;
 use crate::device::{Api, Device, DeviceType};
+use crate::engine::CandidateTime;
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -55,6 +56,8 @@ pub(super) struct Gpu {
     pub(super) step_layout: wgpu::BindGroupLayout,
     /// The shapes that a search found, also where nothing can be remembered on disk.
     pub(super) found: Mutex<Recent<String, Shapes>>,
+    /// What the last search measured.
+    candidate_times: Mutex<Vec<CandidateTime>>,
     /// What is remembered from run to run.
     pub(super) cache: Cache,
     /// What the driver compiled, now and before.
@@ -168,6 +171,7 @@ impl Gpu {
             limits,
             step_layout,
             found: Mutex::new(Recent::new(MOST_KERNELS)),
+            candidate_times: Mutex::default(),
             pipelines: Pipelines::load(&device, &adapter.get_info(), &cache),
             cache,
             abilities,
@@ -206,6 +210,20 @@ impl Gpu {
         if !notes.contains(&note) && notes.len() < MOST_NOTES {
             notes.push(note);
         }
+    }
+
+    /// What the last search measured, in its order.
+    pub(super) fn candidate_times(&self) -> Vec<CandidateTime> {
+        lock(&self.candidate_times).clone()
+    }
+
+    /// Replaces what an earlier search measured: steps in some shapes, and the seconds of each.
+    pub(super) fn set_candidate_times(&self, times: &[(Shapes, f64)]) {
+        let time = |(shapes, seconds): &(Shapes, f64)| CandidateTime {
+            shapes: shapes.to_string(),
+            seconds: *seconds,
+        };
+        *lock(&self.candidate_times) = times.iter().map(time).collect();
     }
 
     /// Writes to the beginning of a buffer.

@@ -78,6 +78,17 @@ impl Shapes {
     }
 }
 
+impl std::fmt::Display for Shapes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { step, gradients, slice } = self;
+        write!(f, "step {step}, gradients {gradients}, slices of {slice}")?;
+        match step.broadcast {
+            0 => Ok(()),
+            lanes => write!(f, ", operand read over {lanes} lanes"),
+        }
+    }
+}
+
 /// What of a device decides which shapes it can run, and which run well.
 #[derive(Clone, Debug)]
 pub(super) struct Abilities {

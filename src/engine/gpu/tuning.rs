@@ -162,6 +162,7 @@ async fn one_by_one(gpu: &Arc<Gpu>, candidates: &[Shapes], trial: &Trial<'_>) ->
     let usual = fused::usual(candidates)?;
     let first = compiled(gpu, candidates, trial).await?;
     let (mut best, mut fastest) = (first, measure(gpu, first, trial).await?);
+    let mut times = vec![(first, fastest)];
     let first_took = begun.elapsed();
     for tried in candidates {
         let shapes = best.varied(tried, &usual);
@@ -171,13 +172,18 @@ async fn one_by_one(gpu: &Arc<Gpu>, candidates: &[Shapes], trial: &Trial<'_>) ->
             continue;
         }
         match measure(gpu, shapes, trial).await {
-            Ok(took) if took < fastest => (best, fastest) = (shapes, took),
-            Ok(_) => {}
+            Ok(took) => {
+                times.push((shapes, took));
+                if took < fastest {
+                    (best, fastest) = (shapes, took);
+                }
+            }
             Err(error) => {
                 fused::skipped(gpu, error, shape)?;
             }
         }
     }
+    gpu.set_candidate_times(&times);
     Ok(best)
 }
 
@@ -273,6 +279,7 @@ async fn in_turns(
             .for_each(|((.., fastest), time)| *fastest = fastest.min(time));
     }
     let times: Vec<(Shapes, f64)> = measured.into_iter().map(|(s, _, time)| (s, time)).collect();
+    gpu.set_candidate_times(&times);
     // Together with the others in case the driver refuses what was compiled only apart.
     compiled(gpu, &[&[fastest(first, &times)], candidates].concat(), trial).await
 }

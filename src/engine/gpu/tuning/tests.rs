@@ -75,6 +75,11 @@ fn shapes_measured_in_turns_are_of_those_tried() {
         assert!(is_possible(&best, &all), "{best:?}");
         assert!(begun.elapsed() >= WARM_UP, "the device was not warmed up");
         assert!(all.iter().all(|shapes| is_compiled(&gpu, *shapes)), "all were tried");
+        let times = gpu.candidate_times();
+        let measured: Vec<&str> = times.iter().map(|time| time.shapes.as_str()).collect();
+        let tried: Vec<String> = all.iter().map(Shapes::to_string).collect();
+        assert_eq!(measured, tried, "all were measured, in this order");
+        assert!(times.iter().all(|time| time.seconds > 0.0), "{times:?}");
     }
 }
 
@@ -83,6 +88,7 @@ fn a_search_without_time_takes_the_first_shapes() {
     for gpu in adapters() {
         let (all, best) = search(&gpu, Duration::ZERO, <[Shapes]>::to_vec);
         assert_eq!(best, all[0], "there is no time for another");
+        assert_eq!(gpu.candidate_times().len(), 1, "those of an earlier search are replaced");
         assert!(!all[1..].iter().any(|shapes| is_compiled(&gpu, *shapes)), "none was tried");
     }
 }

@@ -1,0 +1,28 @@
+//! `KernelTime` and `CandidateTime`: how long kernels take, and what the search for their shapes measured.
+
+/// The time and the work of one kernel in a training step.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct KernelTime {
+    /// The kernel's name.
+    pub kernel: &'static str,
+    /// Its dispatches in a step.
+    pub dispatches: usize,
+    /// Seconds that its dispatches take on the device in one step, the median of some steps.
+    pub seconds: f64,
+    /// Operations, a product with its addition counted as two; 0 if they are not counted.
+    pub operations: f64,
+    /// Bytes of all numbers that it has to read and write, each counted once.
+    pub bytes: f64,
+}
+
+/// Shapes of the fused kernels that the search for the fastest measured.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CandidateTime {
+    /// The shapes in words: how the invocations of both kernels share their products, and the samples of a
+    /// slice of the gradients.
+    pub shapes: String,
+    /// Seconds of a step, the least of some rounds. The step has no update of Adam.
+    pub seconds: f64,
+}
