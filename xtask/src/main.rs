@@ -12,6 +12,7 @@ mod files;
 mod guide;
 mod install;
 mod isa;
+mod kit;
 mod logo;
 mod loops;
 mod nightly;
@@ -71,6 +72,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Fill a folder that checks and times a GPU on a machine without Rust, network or Vulkan loader
+    Kit(kit::Options),
     /// Draw logo.jpg
     Logo {
         /// Where to write it [default: logo.jpg in the root of the repository]
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         }
         Chore::Guide => guide::run().map(|()| ExitCode::SUCCESS),
         Chore::Isa { arguments } => isa::run(&arguments),
+        Chore::Kit(options) => kit::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Loops => loops::run(),
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),

@@ -1,7 +1,8 @@
 //! `cargo xtask peers`: how fast Impasto trains in comparison with other libraries.
 //!
 //! The command writes `BENCHMARKS.md`, and under `docs/benchmarks` the plots and all figures as JSON.
-//! `cargo xtask scaling` ([`scaling`]) adds to both.
+//! `cargo xtask scaling` ([`scaling`]) adds to both. With `--kit` it measures nothing, and adds what a kit of
+//! `cargo xtask kit` measured on a machine with a GPU ([`gpu`]).
 //!
 //! # Protocol of `peers`
 //!
@@ -32,6 +33,9 @@
 //! at most. A contestant that has not learned then is not counted, and the command fails.
 
 mod contestant;
+mod format;
+mod gpu;
+mod gpu_page;
 mod machine;
 mod page;
 mod plots;
@@ -43,8 +47,10 @@ mod roster;
 mod scaling;
 mod schedule;
 mod statistics;
+mod vectors;
 mod work;
 
+pub use machine::Setting;
 pub use scaling::{Options as ScalingOptions, run as run_scaling};
 
 use std::collections::BTreeMap;
@@ -58,11 +64,12 @@ use clap::Args;
 
 use crate::workspace::{Cargo, root};
 use contestant::Contestant;
-use machine::Setting;
+use gpu::GpuRun;
 use protocol::{Answer, Job};
 use results::{Entry, Peers, Product, Results};
 use roster::{Member, Roster};
 use statistics::median;
+use vectors::Vectors;
 
 /// Between two turns.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -116,6 +123,13 @@ pub struct Options {
     /// Threads of each contestant on the CPU [default: one for each processor that may be used]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
+    /// Restrict Impasto and the Python libraries to these vector instructions, for the section of processors
+    /// that have no others; without adapters
+    #[arg(long, conflicts_with_all = ["burn", "burn_wgpu", "candle", "no_cpu"])]
+    vectors: Option<Vectors>,
+    /// Measure nothing: add what a kit of `cargo xtask kit` measured on a GPU, its file gpu.json
+    #[arg(long, value_name = "FILE", conflicts_with = "redraw")]
+    kit: Option<PathBuf>,
     /// Batch sizes
     #[arg(long, value_delimiter = ',', default_values_t = work::BATCHES)]
     batches: Vec<usize>,
@@ -147,6 +161,10 @@ pub fn run(options: &Options) -> Result<()> {
     if options.redraw {
         return write(&results, &output);
     }
+    if let Some(kit) = &options.kit {
+        results.add_gpu(read_kit(kit)?);
+        return write(&results, &output);
+    }
     let mine = own_options(&options.extra)?;
 
     let cargo = Cargo::new();
@@ -156,7 +174,7 @@ pub fn run(options: &Options) -> Result<()> {
     let roster = roster::gather(&cargo, &root, options)?;
     let threads = threads(options.threads);
     let adapter = options.adapter.as_deref();
-    let mut contest = Contest::new(roster, folder.path(), threads, count);
+    let mut contest = Contest::new(roster, folder.path(), threads, options.vectors, count);
     for &batch in &options.batches {
         contest.open(&work::job(&samples, batch, threads, adapter), &mine);
     }
@@ -172,6 +190,7 @@ pub fn run(options: &Options) -> Result<()> {
         epoch_flop: work::epoch_flop(count),
         constant_loss,
         rounds: options.rounds.get(),
+        vectors: options.vectors.map(|vectors| vectors.name().into()),
         product: contest.product_rate(),
         entries: contest.seats.iter().map(|seat| seat.entry(constant_loss)).collect(),
         left_out: contest.roster.left_out,
@@ -191,6 +210,17 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What a kit measured.
+fn read_kit(path: &Path) -> Result<GpuRun> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let run: GpuRun = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not what a kit measured", path.display()))?;
+    ensure!(!run.adapter.name.is_empty(), "{} does not name its adapter", path.display());
+    ensure!(!run.steps.is_empty(), "{} has no time of a training step", path.display());
+    Ok(run)
+}
+
 /// The file with the figures.
 fn results_file(output: &Path) -> PathBuf {
     output.join("docs/benchmarks/benchmarks.json")
@@ -203,6 +233,11 @@ fn write(results: &Results, output: &Path) -> Result<()> {
         results::write_whole(&output.join("docs/benchmarks").join(name), &svg)?;
     }
     results::write_whole(&output.join("BENCHMARKS.md"), &page::render(results))
+}
+
+/// This machine and the commit, now.
+pub fn setting(root: &Path) -> Setting {
+    Setting::here(root, String::new(), threads(None))
 }
 
 /// How this run was asked for.
@@ -284,6 +319,7 @@ struct Contest<'a> {
     /// A folder for temporary files.
     folder: &'a Path,
     threads: usize,
+    vectors: Option<Vectors>,
     samples: usize,
     seats: Vec<Seat>,
     product: Option<(Contestant, Job, String)>,
@@ -293,11 +329,18 @@ struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    fn new(roster: Roster, folder: &'a Path, threads: usize, samples: usize) -> Self {
+    fn new(
+        roster: Roster,
+        folder: &'a Path,
+        threads: usize,
+        vectors: Option<Vectors>,
+        samples: usize,
+    ) -> Self {
         Self {
             roster,
             folder,
             threads,
+            vectors,
             samples,
             seats: Vec::new(),
             product: None,
@@ -348,7 +391,7 @@ impl<'a> Contest<'a> {
         let cache = self.folder.join(format!("cache-{}-{}", member.name, job.batch));
         std::fs::create_dir(&cache)
             .with_context(|| format!("cannot create {}", cache.display()))?;
-        let mut command = member.command(self.threads, &cache);
+        let mut command = member.command(self.threads, self.vectors, &cache);
         let mut contestant = Contestant::start(member.name, &mut command)?;
         let first = contestant.turn(job)?;
         Ok((contestant, first))
@@ -478,5 +521,27 @@ mod tests {
         let options = own_options(&["kernels=fused".into()]).unwrap();
         assert_eq!(options["kernels"], "fused");
         assert!(own_options(&["kernels".into()]).is_err());
+    }
+
+    #[test]
+    fn a_file_that_no_kit_wrote_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gpu.json");
+        assert!(read_kit(&file).is_err(), "there is none");
+        std::fs::write(&file, "{}").unwrap();
+        assert!(
+            format!("{:#}", read_kit(&file).err().unwrap()).contains("not what a kit measured")
+        );
+        let mut run = GpuRun::default();
+        let put =
+            |run: &GpuRun| std::fs::write(&file, serde_json::to_string(run).unwrap()).unwrap();
+        put(&run);
+        assert!(format!("{:#}", read_kit(&file).err().unwrap()).contains("name its adapter"));
+        run.adapter.name = "A GPU".into();
+        put(&run);
+        assert!(format!("{:#}", read_kit(&file).err().unwrap()).contains("no time"));
+        run.steps.push(gpu::Steps::default());
+        put(&run);
+        assert_eq!(read_kit(&file).unwrap(), run);
     }
 }

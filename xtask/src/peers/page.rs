@@ -1,10 +1,13 @@
 //! Writes `BENCHMARKS.md`.
 
+use super::format::{count, figure, table};
+use super::gpu_page;
 use super::machine::Setting;
 use super::plots;
-use super::results::{Entry, Peers, Point, Results, Scaling};
+use super::results::{Entry, Peers, Point, Results, Scaling, first_words};
 use super::scaling::BATCH;
 use super::statistics::{Ratio, median, ratio};
+use super::vectors::Vectors;
 use super::work;
 
 /// Impasto's contestants.
@@ -16,31 +19,26 @@ pub fn render(results: &Results) -> String {
         "# Benchmarks\n\n\
          How fast Impasto trains: beside other libraries on the same work, and as the work grows.\n\
          This page and [its figures](docs/benchmarks/benchmarks.json) are written by\n\
-         `cargo xtask peers` and `cargo xtask scaling`.\n",
+         `cargo xtask peers` and `cargo xtask scaling`. There is a section for each class of machine: the\n\
+         vector instructions of a processor, or an adapter. A run replaces the section of its class.\n",
     );
     if results.peers.is_empty() {
         page += "\nNot compared with others yet: `cargo xtask peers`.\n";
     }
     for peers in &results.peers {
         page += &peers_part(peers);
+        let plot = plots::epochs_file(&peers.class());
+        page +=
+            &["\n![Seconds an epoch over the batch size](docs/benchmarks/", &plot, ")\n"].concat();
     }
-    if !results.peers.is_empty() {
-        page += "\n![Seconds an epoch over the batch size](docs/benchmarks/epochs.svg)\n";
+    for run in &results.gpus {
+        page += &gpu_page::part(run);
     }
     match &results.scaling {
         Some(scaling) => page += &scaling_part(scaling),
         None => page += "\n## As the work grows\n\nNot measured yet: `cargo xtask scaling`.\n",
     }
     page
-}
-
-/// A table in Markdown; the first column is words, the others are figures.
-fn table(header: &[String], rows: &[Vec<String>]) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let rule: Vec<String> =
-        (0..header.len()).map(|i| if i == 0 { "---" } else { "---:" }.into()).collect();
-    let rows: String = rows.iter().map(|row| line(row)).collect();
-    line(header) + &line(&rule) + &rows
 }
 
 /// A contestant in words.
@@ -57,46 +55,6 @@ pub fn title(entry: &Entry) -> String {
         "burn-wgpu" => format!("{version}, wgpu on {}", first_words(&entry.device)),
         _ => format!("{version}, CPU"),
     }
-}
-
-/// A device's name without its details: all before a parenthesis or a comma.
-pub fn first_words(device: &str) -> String {
-    device.split(['(', ',']).next().unwrap_or_default().trim().into()
-}
-
-/// Three significant digits.
-pub fn short(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    if value >= 1_000.0 {
-        return count(value);
-    }
-    let decimals = (2 - value.abs().log10().floor() as i32).max(0);
-    let text = format!("{value:.*}", decimals as usize);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
-}
-
-/// As [`short`], with the zeros at the end, so that columns line up.
-fn figure(value: f64) -> String {
-    if value >= 1_000.0 {
-        return count(value);
-    }
-    let decimals = (2 - value.max(1e-9).log10().floor() as i32).max(0);
-    format!("{value:.*}", decimals as usize)
-}
-
-/// A whole number with commas between thousands.
-pub fn count(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn times(ratio: &Ratio) -> String {
@@ -188,19 +146,19 @@ impl Peers {
 }
 
 fn peers_part(peers: &Peers) -> String {
-    let kinds = [false, true].map(|gpu| peers.entries.iter().any(|entry| entry.gpu == gpu));
-    let where_ = match kinds {
-        [true, false] => ", on the processor",
-        [false, true] => ", on an adapter",
-        _ => "",
-    };
     let mut part = format!(
-        "\n## Against others{where_}\n\n\
+        "\n## Against others on {}\n\n\
          {} pixels of a picture, 10 hidden layers of 100 neurons, ReLU, Adam, mean squared error,\n\
          on {}.\n\n",
+        peers.class(),
         count(peers.samples as f64),
         peers.setting.describe()
     );
+    if let Some(vectors) = &peers.vectors {
+        let variables = Vectors::describe();
+        let words = ", as on a processor without wider vector instructions\n(";
+        part += &["All were restricted to ", vectors, words, &variables, ").\n\n"].concat();
+    }
     for ours in OURS {
         let ratios = peers.ratios(ours);
         if !ratios.is_empty() {
@@ -312,6 +270,11 @@ fn left_out(peers: &Peers) -> String {
     format!("\nNot measured:\n\n{}\n", lines.join("\n"))
 }
 
+/// How the peers in Rust are built.
+const COMPILED_PEERS: &str = "- *Burn and Candle* are compiled for this processor, Burn with its AVX-512 kernels. Burn uses\n  \
+     fusion and autotune, and runs its kernels as WGSL on an adapter. Candle with Intel's MKL, and\n  \
+     CUDA and Metal, are not measured.\n";
+
 fn method(peers: &Peers) -> String {
     let devices: Vec<String> = peers
         .contestants()
@@ -320,6 +283,9 @@ fn method(peers: &Peers) -> String {
         .map(|entry| format!("- {}: {}", title(entry), entry.device))
         .collect();
     let devices = devices.join("\n");
+    let has_compiled_peers = ["burn", "candle"]
+        .iter()
+        .any(|name| peers.entries.iter().any(|e| e.contestant.starts_with(name)));
     format!(
         "\n### How it was measured\n\n\
          - *The same work*: `{}`, {} samples (x and y of the pixel centers in [-1, 1] → red, green,\n  \
@@ -331,17 +297,14 @@ fn method(peers: &Peers) -> String {
            last. A figure is the median over the rounds of the median span, a ratio the median over\n  \
            the rounds of the ratio within the round.\n\
          - *As each documentation advises*: PyTorch and Burn keep the samples on the device, gather\n  \
-           once an epoch and use no data loader. Adam is fused where that exists. Burn uses fusion\n  \
-           and autotune. Burn and Candle are compiled for this processor, Burn with its AVX-512\n  \
-           kernels. scikit-learn calls `fit` once a span, without its L2 penalty. Impasto is built\n  \
-           with its default profile.\n\
-         - *Not measured*: Candle with Intel's MKL, and CUDA and Metal. Burn runs its kernels as\n  \
-           WGSL.\n\n\
+           once an epoch and use no data loader. Adam is fused where that exists. scikit-learn calls\n  \
+           `fit` once a span, without its L2 penalty. Impasto is built with its default profile.\n{}\n\
          Devices:\n\n{devices}\n\n{}",
         work::PICTURE,
         count(peers.samples as f64),
         work::LEARNING_RATE,
         peers.rounds,
+        if has_compiled_peers { COMPILED_PEERS } else { "" },
         repeat(&peers.setting)
     )
 }
@@ -450,10 +413,12 @@ mod tests {
     }
 
     fn entry(contestant: &str, gpu: bool, batch: usize, rounds: &[f64]) -> Entry {
+        let processor = "CPU, 2 threads, AVX-512";
+        let device = if gpu { "llvmpipe (software adapter, not a GPU)" } else { processor };
         Entry {
             contestant: contestant.into(),
             version: contestant.to_uppercase(),
-            device: "llvmpipe (software adapter, not a GPU)".into(),
+            device: device.into(),
             gpu,
             batch,
             first_epoch_s: 1.5,
@@ -472,6 +437,7 @@ mod tests {
             epoch_flop: 5.43e9,
             constant_loss: 0.1,
             rounds: 3,
+            vectors: None,
             product: Some(Product {
                 version: "PyTorch".into(),
                 size: 4096,
@@ -509,7 +475,10 @@ mod tests {
         };
         let point = |cost| Point { series: plots::SIDE.into(), size: size.clone(), cost };
         let points = vec![point(Ok(cost)), point(Err("no adapter".into()))];
-        Results { peers: vec![peers], scaling: Some(Scaling { setting: setting(), points }) }
+        let scaling = Some(Scaling { setting: setting(), points });
+        let mut results = Results { scaling, ..Results::default() };
+        results.add(peers);
+        results
     }
 
     #[test]
@@ -519,7 +488,7 @@ mod tests {
             page.lines().find(|line| line.starts_with(&format!("| {name}"))).unwrap().to_owned()
         };
         assert_eq!(row("CANDLE"), "| CANDLE, CPU | **2.00×** (2.00–2.25) | – |");
-        assert_eq!(row("BURN-WGPU"), "| BURN-WGPU, wgpu on llvmpipe | **2.00×** (2.00–2.00) | – |");
+        assert_eq!(row("BURN-WGPU"), "| BURN-WGPU, wgpu on llvmpipe | **2.00×** (2.00–2.00) |");
         assert!(page.find("times as fast").unwrap() < page.find("Seconds an epoch").unwrap());
         assert!(page.contains("software adapter"));
     }
@@ -567,12 +536,21 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_for_readers() {
-        assert_eq!(count(12_345_678.0), "12,345,678");
-        assert_eq!(count(100.0), "100");
-        assert_eq!(short(0.050), "0.05");
-        assert_eq!(short(1_234.0), "1,234");
-        assert_eq!(figure(0.0400), "0.0400");
-        assert_eq!(figure(12.34), "12.3");
+    fn each_class_has_a_section_that_says_what_was_restricted() {
+        let mut results = results();
+        let mut narrow = results.peers[0].clone();
+        narrow.vectors = Some("AVX2".into());
+        for entry in &mut narrow.entries {
+            entry.device = "CPU, 2 threads, AVX2".into();
+        }
+        let before = render(&results);
+        results.add(narrow);
+        let page = render(&results);
+        for heading in ["AVX-512", "AVX2", "llvmpipe"] {
+            assert!(page.contains(&format!("\n## Against others on {heading}\n")), "{page}");
+        }
+        assert!(page.contains("restricted to AVX2") && page.contains("`IMPASTO_VECTORS=avx2`"));
+        assert!(page.contains("docs/benchmarks/epochs-avx-512.svg"), "{page}");
+        assert!(!before.contains("restricted"));
     }
 }

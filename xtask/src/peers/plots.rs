@@ -6,8 +6,9 @@ use anyhow::{Result, anyhow};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
+use super::format::{count, short};
 use super::page;
-use super::results::{Peers, Point, Results, Scaling};
+use super::results::{Peers, Point, Results, Scaling, first_words};
 
 /// Series of `cargo xtask scaling`.
 pub const SIDE: &str = "side";
@@ -55,28 +56,34 @@ struct Axis {
 /// # Errors
 ///
 /// When one cannot be drawn.
-pub fn draw(results: &Results) -> Result<Vec<(&'static str, String)>> {
-    let mut plots = Vec::new();
-    if !results.peers.is_empty() {
-        plots.push(("epochs.svg", epochs(&results.peers)));
-    }
+pub fn draw(results: &Results) -> Result<Vec<(String, String)>> {
+    let mut plots: Vec<(String, Plot)> =
+        results.peers.iter().map(|run| (epochs_file(&run.class()), epochs(run))).collect();
     if let Some(scaling) = &results.scaling {
-        plots.push(("pixels.svg", time(scaling, SIDE, PIXELS, "the picture grows")));
-        plots.push(("depth.svg", time(scaling, DEPTH, LAYERS, "the network gets deeper")));
-        plots.push(("width.svg", time(scaling, WIDTH, NEURONS, "the layers get wider")));
-        plots.push(("memory.svg", memory(scaling)));
+        plots.push(("pixels.svg".into(), time(scaling, SIDE, PIXELS, "the picture grows")));
+        plots.push(("depth.svg".into(), time(scaling, DEPTH, LAYERS, "the network gets deeper")));
+        plots.push(("width.svg".into(), time(scaling, WIDTH, NEURONS, "the layers get wider")));
+        plots.push(("memory.svg".into(), memory(scaling)));
     }
     plots.into_iter().map(|(name, plot)| Ok((name, svg(&plot)?))).collect()
 }
 
-const PIXELS: Axis = Axis { title: "pixels", logarithmic: true, format: page::count };
-const LAYERS: Axis = Axis { title: "hidden layers", logarithmic: true, format: page::count };
-const NEURONS: Axis =
-    Axis { title: "neurons in each hidden layer", logarithmic: true, format: page::count };
+/// The name of the file with the plot of a class of machine.
+pub fn epochs_file(class: &str) -> String {
+    let letters = class.to_lowercase();
+    let words = letters.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    format!("epochs-{}.svg", words.join("-"))
+}
 
-fn epochs(runs: &[Peers]) -> Plot {
+const PIXELS: Axis = Axis { title: "pixels", logarithmic: true, format: count };
+const LAYERS: Axis = Axis { title: "hidden layers", logarithmic: true, format: count };
+const NEURONS: Axis =
+    Axis { title: "neurons in each hidden layer", logarithmic: true, format: count };
+
+fn epochs(run: &Peers) -> Plot {
     let mut lines: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
-    for entry in runs.iter().flat_map(|run| &run.entries) {
+    for entry in &run.entries {
         let (Some(seconds), title) = (entry.seconds(), page::title(entry)) else { continue };
         let point = (entry.batch as f64, seconds);
         match lines.iter_mut().find(|(name, _)| *name == title) {
@@ -85,9 +92,9 @@ fn epochs(runs: &[Peers]) -> Plot {
         }
     }
     Plot {
-        title: "Seconds an epoch; lower is better".into(),
-        x: Axis { title: "batch size", logarithmic: true, format: page::count },
-        y: Axis { title: "seconds an epoch", logarithmic: true, format: page::short },
+        title: format!("Seconds an epoch on {}; lower is better", run.class()),
+        x: Axis { title: "batch size", logarithmic: true, format: count },
+        y: Axis { title: "seconds an epoch", logarithmic: true, format: short },
         lines,
     }
 }
@@ -113,8 +120,7 @@ fn lines_of(
                 || scaling.points.iter().filter(|p| p.series == series && p.size.gpu == gpu);
             let device = of_engine().find_map(|p| p.cost.as_ref().ok())?.device.clone();
             let points = of_engine().filter_map(|p| Some((grown(p), value(p)?))).collect();
-            let place =
-                if gpu { format!(" on {}", page::first_words(&device)) } else { String::new() };
+            let place = if gpu { format!(" on {}", first_words(&device)) } else { String::new() };
             Some((format!("{name}{place}"), points))
         })
         .collect()
@@ -125,7 +131,7 @@ fn time(scaling: &Scaling, series: &str, x: Axis, what: &str) -> Plot {
     Plot {
         title: format!("Time for a sample as {what}"),
         x,
-        y: Axis { title: "microseconds a sample", logarithmic: true, format: page::short },
+        y: Axis { title: "microseconds a sample", logarithmic: true, format: short },
         lines: lines_of(scaling, series, microseconds),
     }
 }
@@ -146,7 +152,7 @@ fn memory(scaling: &Scaling) -> Plot {
     Plot {
         title: "Memory as the picture grows".into(),
         x: PIXELS,
-        y: Axis { title: "MiB", logarithmic: true, format: page::short },
+        y: Axis { title: "MiB", logarithmic: true, format: short },
         lines,
     }
 }
@@ -274,7 +280,7 @@ fn draw_into(plot: &Plot, text: &mut String) -> Result<(), Box<dyn std::error::E
 mod tests {
     use super::*;
 
-    const AXIS: Axis = Axis { title: "batch size", logarithmic: true, format: page::count };
+    const AXIS: Axis = Axis { title: "batch size", logarithmic: true, format: count };
 
     #[test]
     fn marks_are_round_numbers_in_sight() {

@@ -7,33 +7,48 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::gpu::GpuRun;
 use super::machine::Setting;
 use super::points::{Cost, Size};
 use super::statistics::median;
 
-/// Both kinds of measurement, each from its last run.
+/// All kinds of measurement, the last of each class of machine.
 #[derive(Default, Deserialize, Serialize)]
 pub struct Results {
-    /// `cargo xtask peers`: the last run on the processor, and the last on an adapter, which may be
-    /// the same.
+    /// `cargo xtask peers`: the last run of each [class](Peers::class).
     #[serde(default)]
     pub peers: Vec<Peers>,
+    /// `cargo xtask peers --kit`: the last run of each GPU.
+    #[serde(default)]
+    pub gpus: Vec<GpuRun>,
     /// `cargo xtask scaling`
     pub scaling: Option<Scaling>,
 }
 
 impl Results {
-    /// Adds a run, which replaces earlier figures of the same kind.
+    /// Adds a run, which replaces earlier figures of the same class. A run on the processor and on an
+    /// adapter is in two parts.
     pub fn add(&mut self, run: Peers) {
-        let again = |gpu| run.entries.iter().any(|entry| entry.gpu == gpu);
-        for older in &mut self.peers {
-            older.entries.retain(|entry| !again(entry.gpu));
+        for part in run.parts() {
+            let class = part.class();
+            self.peers.retain(|older| older.class() != class);
+            self.peers.push(part);
         }
-        self.peers.retain(|older| !older.entries.is_empty());
-        self.peers.push(run);
         // The processor first.
-        self.peers.sort_by_key(|run| run.entries.iter().all(|entry| entry.gpu));
+        self.peers.sort_by_key(|run| (run.is_on_adapter(), run.class()));
     }
+
+    /// Adds a run of the kit, which replaces earlier figures of the same adapter.
+    pub fn add_gpu(&mut self, run: GpuRun) {
+        self.gpus.retain(|older| older.adapter.name != run.adapter.name);
+        self.gpus.push(run);
+        self.gpus.sort_by(|a, b| a.adapter.name.cmp(&b.adapter.name));
+    }
+}
+
+/// A device's name without its details: all before a parenthesis or a comma.
+pub fn first_words(device: &str) -> String {
+    device.split(['(', ',']).next().unwrap_or_default().trim().into()
 }
 
 /// Contestants on the same work.
@@ -49,12 +64,53 @@ pub struct Peers {
     pub constant_loss: f64,
     /// Rounds in which every contestant had a turn.
     pub rounds: usize,
+    /// The vector instructions that all were restricted to, if any.
+    #[serde(default)]
+    pub vectors: Option<String>,
     /// The machine's matrix-product rate.
     pub product: Option<Product>,
     /// One for each contestant and batch size.
     pub entries: Vec<Entry>,
     /// Those that could not be measured, each with the reason.
     pub left_out: Vec<LeftOut>,
+}
+
+impl Peers {
+    /// Whether it has an adapter's figures.
+    pub fn is_on_adapter(&self) -> bool {
+        self.entries.iter().any(|entry| entry.gpu)
+    }
+
+    /// The class of machine that its figures are good for: the vector instructions that Impasto's CPU engine
+    /// ran with, or the name of the adapter.
+    pub fn class(&self) -> String {
+        let ours = |entry: &&Entry| entry.contestant.starts_with("impasto-");
+        let entry = self.entries.iter().find(ours).or(self.entries.first());
+        match entry {
+            Some(entry) if entry.gpu => first_words(&entry.device),
+            // "CPU, 2 threads, AVX-512".
+            Some(entry) if entry.contestant == "impasto-cpu" => {
+                entry.device.split(", ").nth(2).unwrap_or("no vector instructions").into()
+            }
+            _ => self.setting.simd.rsplit(", ").next().unwrap_or_default().into(),
+        }
+    }
+
+    /// The part on the processor and the part on an adapter.
+    fn parts(self) -> Vec<Self> {
+        let both = self.is_on_adapter() && self.entries.iter().any(|entry| !entry.gpu);
+        let part = |gpu: bool| {
+            let mut part = self.clone();
+            part.entries.retain(|entry| entry.gpu == gpu);
+            let is_here = |one: &LeftOut| {
+                let name = one.contestant.split(" at batch").next().unwrap_or_default();
+                !both || ["impasto-gpu", "burn-wgpu"].contains(&name) == gpu
+            };
+            part.left_out.retain(is_here);
+            part
+        };
+        [false, true].map(part).into_iter().filter(|part| !part.entries.is_empty()).collect()
+    }
 }
 
 /// The rate of one large float32 matrix product.
@@ -214,6 +270,7 @@ pub fn write_whole(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::gpu::Adapter;
 
     #[test]
     fn an_entry_is_the_median_of_medians() {
@@ -245,12 +302,11 @@ mod tests {
         assert!(Results::load(&path).is_err());
     }
 
-    #[test]
-    fn a_run_replaces_what_it_measures_anew() {
-        let entry = |gpu, batch| Entry {
-            contestant: "impasto".into(),
+    fn entry(gpu: bool, device: &str, batch: usize) -> Entry {
+        Entry {
+            contestant: if gpu { "impasto-gpu".into() } else { "impasto-cpu".into() },
             version: String::new(),
-            device: String::new(),
+            device: device.into(),
             gpu,
             batch,
             first_epoch_s: 1.0,
@@ -259,28 +315,59 @@ mod tests {
             epochs: 1,
             final_loss: 0.0,
             learned: true,
-        };
-        let run = |entries| Peers {
+        }
+    }
+
+    fn run(entries: Vec<Entry>) -> Peers {
+        let left_out = |name: &str| LeftOut { contestant: name.into(), reason: String::new() };
+        Peers {
             setting: Setting::default(),
             samples: 1,
             epoch_flop: 1.0,
             constant_loss: 1.0,
             rounds: 1,
+            vectors: None,
             product: None,
             entries,
-            left_out: Vec::new(),
+            left_out: vec![left_out("Candle"), left_out("burn-wgpu at batch 1")],
+        }
+    }
+
+    #[test]
+    fn a_run_replaces_what_it_measures_anew_and_no_other_class() {
+        const WIDE: &str = "CPU, 2 threads, AVX-512";
+        const NARROW: &str = "CPU, 2 threads, AVX2";
+        const SOFTWARE: &str = "llvmpipe (LLVM 15.0.6)";
+        let mut results = Results::default();
+        let left = |results: &Results| -> Vec<(String, usize)> {
+            results.peers.iter().map(|run| (run.class(), run.entries[0].batch)).collect()
+        };
+        results.add(run(vec![entry(true, SOFTWARE, 1), entry(false, WIDE, 2)]));
+        let both = [("AVX-512".to_string(), 2), ("llvmpipe".to_string(), 1)];
+        assert_eq!(left(&results), both);
+        let left_out = |place: usize| results.peers[place].left_out[0].contestant.clone();
+        assert_eq!((left_out(0), left_out(1)), ("Candle".into(), "burn-wgpu at batch 1".into()));
+        results.add(run(vec![entry(false, NARROW, 3)]));
+        let narrow = ("AVX2".to_string(), 3);
+        assert_eq!(left(&results), [both[0].clone(), narrow.clone(), both[1].clone()]);
+        results.add(run(vec![entry(false, WIDE, 4)]));
+        assert_eq!(left(&results), [("AVX-512".to_string(), 4), narrow, both[1].clone()]);
+        results.add(run(vec![entry(true, "NVIDIA H100 (discrete GPU)", 5)]));
+        assert_eq!(results.peers.len(), 4, "another adapter is another class");
+    }
+
+    #[test]
+    fn a_run_of_the_kit_replaces_that_of_the_same_adapter() {
+        let gpu = |name: &str, date: &str| GpuRun {
+            date: date.into(),
+            adapter: Adapter { name: name.into(), ..Adapter::default() },
+            ..GpuRun::default()
         };
         let mut results = Results::default();
-        results.add(run(vec![entry(false, 1), entry(true, 1)]));
-        results.add(run(vec![entry(false, 2)]));
-        let left = |results: &Results| -> Vec<Vec<(bool, usize)>> {
-            let of = |run: &Peers| run.entries.iter().map(|e| (e.gpu, e.batch)).collect();
-            results.peers.iter().map(of).collect()
-        };
-        assert_eq!(left(&results), [[(false, 2)], [(true, 1)]]);
-        results.add(run(vec![entry(true, 3)]));
-        assert_eq!(left(&results), [[(false, 2)], [(true, 3)]]);
-        results.add(run(vec![entry(false, 4), entry(true, 4)]));
-        assert_eq!(left(&results), [[(false, 4), (true, 4)]]);
+        results.add_gpu(gpu("B", "1"));
+        results.add_gpu(gpu("A", "2"));
+        results.add_gpu(gpu("B", "3"));
+        let dates: Vec<&str> = results.gpus.iter().map(|run| run.date.as_str()).collect();
+        assert_eq!(dates, ["2", "3"]);
     }
 }

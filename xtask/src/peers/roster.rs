@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::results::LeftOut;
+use super::vectors::Vectors;
 use super::{Options, python};
 use crate::workspace::Cargo;
 
@@ -26,10 +27,11 @@ impl Member {
 
     /// How it is started. `threads` also for libraries that ask the environment alone. `cache` is
     /// an empty folder: with kernels that were compiled, or shapes that were found, on another day,
-    /// the first epoch would not be one.
-    pub fn command(&self, threads: usize, cache: &Path) -> Command {
+    /// the first epoch would not be one. `vectors` are those that it is restricted to.
+    pub fn command(&self, threads: usize, vectors: Option<Vectors>, cache: &Path) -> Command {
         let mut command = Command::new(&self.program[0]);
         command.args(&self.program[1..]).arg(self.name);
+        command.envs(vectors.into_iter().flat_map(|vectors| vectors.variables().iter().copied()));
         for variable in
             ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"]
         {
@@ -92,7 +94,8 @@ pub fn gather(cargo: &Cargo, root: &Path, options: &Options) -> Result<Roster> {
     {
         roster.members.push(Member::new("candle", false, &program));
     }
-    if !options.no_gpu {
+    // An adapter is not restricted.
+    if !options.no_gpu && options.vectors.is_none() {
         roster.members.push(Member::new("impasto-gpu", true, &[impasto]));
         if let Some(program) = burn.as_ref().filter(|_| options.burn_wgpu) {
             roster.members.push(Member::new("burn-wgpu", true, program));

@@ -1,0 +1,297 @@
+//! `cargo xtask kit`: a folder that checks and times a GPU on a machine without Rust.
+//!
+//! Such a machine may have no network and no Vulkan loader either, and be at hand for minutes. The folder has
+//! the test programs of the library, stripped and compressed, `paint`, the program in `xtask/kit/probe`, the
+//! files that tests read, Vulkan's loader, and `xtask/kit/run.sh`, which runs it all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::workspace::{Cargo, root};
+
+/// Test programs that check files and no device.
+const FILES: [&str; 6] =
+    ["documents", "guide", "hostile", "public_functions", "reference_page", "structure"];
+
+/// The examples that the tests start.
+const EXAMPLES: [&str; 2] = ["paint", "neuron"];
+
+/// What the tests read when they run.
+const TREE: [&str; 6] =
+    ["logo.jpg", "tests", "shaders", "examples", "src/engine/gpu/texts", "Cargo.toml"];
+
+/// Sides of the picture that has 65,536 pixels for a batch.
+const SIDE: u32 = 512;
+
+/// The loader alone: EGL would bring NVIDIA's OpenGL adapter, which cannot be opened without a display.
+const LOADER: [&str; 1] = ["libvulkan1"];
+
+/// Libraries of the windowing system for a driver that does not load without them.
+const MORE: [&str; 6] = ["libegl1", "libglvnd0", "libopengl0", "libgl1", "libglx0", "libgles2"];
+
+/// Options of `cargo xtask kit`.
+#[derive(Args)]
+pub struct Options {
+    /// Folder to fill; what is in it is replaced [default: target/kit]
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+/// # Errors
+///
+/// When something does not build or cannot be written, or the folder contains something else.
+pub fn run(options: &Options) -> Result<()> {
+    let root = root();
+    let kit = options.output.clone().unwrap_or_else(|| root.join("target/kit"));
+    clear(&kit)?;
+    for folder in ["deps", "examples", "loader", "more"] {
+        fs::create_dir_all(kit.join(folder))
+            .with_context(|| format!("cannot create {}", kit.join(folder).display()))?;
+    }
+    let about = about(&root);
+    write(&kit.join("about.json"), &(serde_json::to_string_pretty(&about)? + "\n"))?;
+    write(&kit.join("root"), &format!("{}\n", root.display()))?;
+    let cargo = Cargo::new();
+    let mut programs = programs(&cargo, &["--package", "impasto", "--lib", "--tests"])?;
+    programs
+        .retain(|program| program.kind != Kind::Test || !FILES.contains(&program.name.as_str()));
+    for name in EXAMPLES {
+        programs.extend(built(&cargo, &["--package", "impasto", "--example", name])?);
+    }
+    programs.extend(built(&cargo, &["--package", "xtask", "--example", "probe"])?);
+    for program in &programs {
+        pack(program, &kit)?;
+    }
+    write(&kit.join("left-out.txt"), &format!("{}\n", FILES.join(", ")))?;
+    tree(&root, &kit)?;
+    for name in ["run.sh", "torch_cuda.py"] {
+        let source = root.join("xtask/kit").join(name);
+        fs::copy(&source, kit.join(name))
+            .with_context(|| format!("cannot copy {}", source.display()))?;
+    }
+    for (packages, folder) in [(&LOADER[..], "loader"), (&MORE[..], "more")] {
+        if let Err(error) = fetch(packages, &kit.join(folder)) {
+            println!("Without {}: {error:#}", packages.join(", "));
+        }
+    }
+    println!("Filled {}: run `bash {}/run.sh` on the machine", kit.display(), name_of(&kit));
+    Ok(())
+}
+
+/// Empties the folder of an earlier kit.
+fn clear(kit: &Path) -> Result<()> {
+    let is_empty = !kit.exists() || fs::read_dir(kit).is_ok_and(|mut all| all.next().is_none());
+    if is_empty {
+        return Ok(());
+    }
+    ensure!(
+        kit.join("about.json").is_file() && kit.join("run.sh").is_file(),
+        "{} contains something other than a kit: name another folder with --output",
+        kit.display()
+    );
+    fs::remove_dir_all(kit).with_context(|| format!("cannot remove {}", kit.display()))
+}
+
+fn name_of(kit: &Path) -> String {
+    kit.file_name().unwrap_or(kit.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What the page says of the program that ran.
+fn about(root: &Path) -> Value {
+    let setting = crate::peers::setting(root);
+    json!({
+        "commit": setting.commit,
+        "rustc": setting.rustc,
+        "version": format!("Impasto {}", version(root)),
+    })
+}
+
+/// Impasto's version, from its manifest.
+fn version(root: &Path) -> String {
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
+    let line = manifest.lines().find_map(|line| line.strip_prefix("version = "));
+    line.unwrap_or_default().trim_matches('"').into()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Test,
+    Example,
+}
+
+/// A program that cargo built.
+#[derive(Debug, PartialEq)]
+struct Program {
+    name: String,
+    kind: Kind,
+    path: PathBuf,
+}
+
+/// Builds test programs without running them.
+fn programs(cargo: &Cargo, arguments: &[&str]) -> Result<Vec<Program>> {
+    build(cargo, &[&["test", "--no-run"], arguments].concat(), Kind::Test)
+}
+
+/// Builds an example.
+fn built(cargo: &Cargo, arguments: &[&str]) -> Result<Vec<Program>> {
+    build(cargo, &[&["build"], arguments].concat(), Kind::Example)
+}
+
+fn build(cargo: &Cargo, arguments: &[&str], kind: Kind) -> Result<Vec<Program>> {
+    let output = cargo
+        .command()
+        .args(arguments)
+        .args(["--release", "--quiet", "--message-format", "json-render-diagnostics"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    ensure!(output.status.success(), "`cargo {}` failed", arguments.join(" "));
+    Ok(executables(&String::from_utf8_lossy(&output.stdout), kind))
+}
+
+/// The programs of a kind in the messages of cargo.
+fn executables(messages: &str, kind: Kind) -> Vec<Program> {
+    let program = |line: &str| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let is_test = message["profile"]["test"].as_bool()?;
+        let program = Program {
+            name: message["target"]["name"].as_str()?.into(),
+            kind,
+            path: message["executable"].as_str()?.into(),
+        };
+        (is_test == (kind == Kind::Test)).then_some(program)
+    };
+    messages.lines().filter_map(program).collect()
+}
+
+/// Copies a program into the kit, where tests look for examples, strips and compresses it.
+fn pack(program: &Program, kit: &Path) -> Result<()> {
+    let folder = kit.join(if program.kind == Kind::Test { "deps" } else { "examples" });
+    let file = folder.join(&program.name);
+    println!("Packing {}", program.name);
+    fs::copy(&program.path, &file)
+        .with_context(|| format!("cannot copy {}", program.path.display()))?;
+    // Debug information is not needed; without `strip` the kit is only larger.
+    let _ = Command::new("strip").arg(&file).stdin(Stdio::null()).stderr(Stdio::null()).status();
+    succeed(Command::new("xz").args(["-T0", "-3", "-f"]).arg(&file))
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {name}"))?;
+    let reason = String::from_utf8_lossy(&output.stderr);
+    let reason = reason.lines().last().unwrap_or("it gave no reason");
+    ensure!(output.status.success(), "{name} failed: {reason}");
+    Ok(())
+}
+
+/// The files that tests and stages read, and two forms of the picture.
+fn tree(root: &Path, kit: &Path) -> Result<()> {
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let picture = image::open(root.join("logo.jpg")).context("cannot read logo.jpg")?.to_rgb8();
+    let large =
+        image::imageops::resize(&picture, SIDE, SIDE, image::imageops::FilterType::CatmullRom);
+    large.save(folder.path().join("logo-512.png")).context("cannot write logo-512.png")?;
+    // A format that needs no library.
+    let mut pixels = format!("P6\n{} {}\n255\n", picture.width(), picture.height()).into_bytes();
+    pixels.extend(picture.as_raw());
+    fs::write(folder.path().join("logo.ppm"), pixels).context("cannot write logo.ppm")?;
+    succeed(
+        Command::new("tar")
+            .arg("cJf")
+            .arg(kit.join("tree.tar.xz"))
+            .arg("-C")
+            .arg(folder.path())
+            .args(["logo-512.png", "logo.ppm", "-C"])
+            .arg(root)
+            .args(TREE),
+    )
+}
+
+/// Fetches Debian packages for x86-64 with lists of their own, so that no root is needed.
+fn fetch(packages: &[&str], folder: &Path) -> Result<()> {
+    let lists = tempfile::tempdir().context("cannot create a temporary folder")?;
+    fs::create_dir(lists.path().join("partial")).context("cannot create a folder")?;
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(["-oAPT::Architecture=amd64", "-oAPT::Architectures=amd64"])
+            .arg(format!("-oDir::State::Lists={}", lists.path().display()))
+            .arg("-qq")
+            .args(arguments)
+            .current_dir(folder);
+        succeed(&mut command)
+    };
+    apt(&["update"])?;
+    apt(&[&["download"], packages].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_read_from_the_messages_of_cargo() {
+        let messages = r#"{"reason": "compiler-artifact", "target": {"name": "trainer"},
+            "profile": {"test": true}, "executable": "/t/deps/trainer-1"}
+            {"reason": "compiler-artifact", "target": {"name": "paint"},
+            "profile": {"test": false}, "executable": "/t/examples/paint"}
+            {"reason": "compiler-artifact", "target": {"name": "serde"},
+            "profile": {"test": false}, "executable": null}
+            {"reason": "build-finished", "success": true}"#
+            .replace(",\n", ",");
+        let tests = executables(&messages, Kind::Test);
+        assert_eq!(tests.len(), 1, "{tests:?}");
+        assert_eq!(
+            (tests[0].name.as_str(), &tests[0].path),
+            ("trainer", &"/t/deps/trainer-1".into())
+        );
+        let examples = executables(&messages, Kind::Example);
+        assert_eq!(examples.len(), 1, "{examples:?}");
+        assert_eq!(examples[0].name, "paint");
+    }
+
+    #[test]
+    fn only_a_kit_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        clear(folder.path()).unwrap();
+        clear(&folder.path().join("none")).unwrap();
+        fs::write(folder.path().join("thesis.txt"), "").unwrap();
+        assert!(clear(folder.path()).is_err());
+        fs::write(folder.path().join("about.json"), "{}").unwrap();
+        fs::write(folder.path().join("run.sh"), "").unwrap();
+        clear(folder.path()).unwrap();
+        assert!(!folder.path().exists());
+    }
+
+    #[test]
+    fn every_test_program_is_run_or_said_to_be_left_out() {
+        let script = fs::read_to_string(root().join("xtask/kit/run.sh")).unwrap();
+        for entry in fs::read_dir(root().join("tests")).unwrap().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|end| end == "rs") {
+                let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+                let in_script = script
+                    .lines()
+                    .find(|line| line.starts_with("for program in "))
+                    .is_some_and(|line| line.split([' ', ';']).any(|word| word == name));
+                let left_out = FILES.contains(&name.as_str());
+                assert!(in_script != left_out, "tests/{name}.rs: in run.sh or in FILES");
+            }
+        }
+        for name in TREE {
+            assert!(root().join(name).exists(), "{name}");
+        }
+    }
+}
