@@ -166,3 +166,27 @@ pub fn build_impasto(cargo: &Cargo) -> Result<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .context("cargo does not report where it put the program")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restriction_reaches_every_contestant() {
+        let member = Member::new("pytorch", false, &["python".into()]);
+        let variables = |vectors| -> Vec<(String, String)> {
+            let command = member.command(2, vectors, Path::new("cache"));
+            let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((text(name), text(value?))))
+                .collect()
+        };
+        let (free, restricted) = (variables(None), variables(Some(Vectors::Avx2)));
+        for (name, value) in Vectors::Avx2.variables() {
+            assert!(!free.iter().any(|(known, _)| known == name), "{name}");
+            assert!(restricted.contains(&((*name).into(), (*value).into())), "{name}");
+        }
+        assert!(restricted.contains(&("OMP_NUM_THREADS".into(), "2".into())));
+    }
+}
