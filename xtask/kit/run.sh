@@ -134,12 +134,13 @@ leave() { # test, reason
 }
 command -v spirv-val >/dev/null || leave translation "there is no spirv-val here"
 root=$(cat "$kit/root")
-[ -e "$root" ] || { mkdir -p "$(dirname "$root")" && ln -s "$WORK/tree" "$root"; } 2>/dev/null
+# A link of an earlier run leads nowhere.
+[ -e "$root" ] || { mkdir -p "$(dirname "$root")" && ln -sfn "$WORK/tree" "$root"; } 2>/dev/null
 if [ ! -e "$root/shaders" ]; then
   leave texts "$root, where the tests were built, cannot be made here"
   leave every_kernel_has_a_test_here "likewise"
 fi
-# One after the other where a driver does not like many devices at once.
+# Each test opens devices of its own, of which a driver may not like many at once.
 threads=${TEST_THREADS:-4}
 stage 110 test-impasto ../deps/impasto --test-threads "$threads" engine::gpu "${skip[@]}"
 

@@ -54,6 +54,7 @@ pub use machine::Setting;
 pub use scaling::{Options as ScalingOptions, run as run_scaling};
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -165,6 +166,7 @@ pub fn run(options: &Options) -> Result<()> {
         results.add_gpu(read_kit(kit)?);
         return write(&results, &output);
     }
+    check_restriction(std::env::var_os("IMPASTO_VECTORS").as_deref(), options.vectors)?;
     let mine = own_options(&options.extra)?;
 
     let cargo = Cargo::new();
@@ -207,6 +209,15 @@ pub fn run(options: &Options) -> Result<()> {
     if !unlearned.is_empty() {
         bail!("did not learn: {}", unlearned.join(", "));
     }
+    Ok(())
+}
+
+/// Refuses the variable that restricts Impasto's vectors where it would restrict Impasto alone.
+fn check_restriction(variable: Option<&OsStr>, vectors: Option<Vectors>) -> Result<()> {
+    ensure!(
+        vectors.is_some() || variable.is_none_or(OsStr::is_empty),
+        "IMPASTO_VECTORS restricts Impasto alone: unset it, or restrict all with --vectors avx2"
+    );
     Ok(())
 }
 
@@ -521,6 +532,14 @@ mod tests {
         let options = own_options(&["kernels=fused".into()]).unwrap();
         assert_eq!(options["kernels"], "fused");
         assert!(own_options(&["kernels".into()]).is_err());
+    }
+
+    #[test]
+    fn impasto_is_not_restricted_alone() {
+        let avx2 = Some(OsStr::new("avx2"));
+        assert!(check_restriction(avx2, None).is_err());
+        assert!(check_restriction(avx2, Some(Vectors::Avx2)).is_ok());
+        assert!(check_restriction(None, None).is_ok());
     }
 
     #[test]
