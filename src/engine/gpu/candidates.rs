@@ -273,4 +273,56 @@ mod tests {
         let all = candidates(&Abilities::of_gpu(small), &layout(&[100; 10], 1_000));
         assert!(all.iter().all(|shapes| shapes.step.sums() <= 32.0));
     }
+
+    /// The shapes with split sums on a GPU with subgroups of at least so many lanes.
+    fn split(subgroup: u32, layout: &Layout) -> Vec<Shape> {
+        let gpu = Abilities { subgroup, ..Abilities::of_gpu(desktop_limits()) };
+        let steps = candidates(&gpu, layout).into_iter().map(|shapes| shapes.step);
+        steps.filter(|step| step.split).collect()
+    }
+
+    #[test]
+    fn sums_are_split_for_small_batches_on_real_gpus_with_subgroups() {
+        let ten = [100; 10];
+        let few = layout(&ten, 200);
+        let lanes = |subgroup| {
+            split(subgroup, &few).iter().map(|step| (step.lanes, step.rows)).collect::<Vec<_>>()
+        };
+        assert_eq!(lanes(0), []);
+        // Groups of 8 lanes would lie across subgroups.
+        assert_eq!(lanes(4), []);
+        assert_eq!(lanes(12), []);
+        assert_eq!(lanes(8), [(8, 4), (8, 8), (8, 2)]);
+        assert_eq!(lanes(16), [(8, 4), (8, 8), (16, 4), (8, 2), (16, 8)]);
+        assert_eq!(lanes(32), lanes(16), "832 invocations are too many");
+        assert_eq!(split(64, &layout(&[40], 200)).len(), SPLIT.len());
+        assert!(split(32, &layout(&ten, FEW_ROWS)).is_empty());
+        assert!(!split(32, &layout(&ten, FEW_ROWS - 1)).is_empty());
+        // What is taken unmeasured splits no sums, and neither does a software adapter.
+        let gpu = Abilities { subgroup: 32, ..Abilities::of_gpu(desktop_limits()) };
+        let plain = Abilities::of_gpu(desktop_limits());
+        assert_eq!(candidates(&gpu, &few)[0], candidates(&plain, &few)[0]);
+        let software = Abilities { software: true, ..gpu };
+        assert!(candidates(&software, &few).iter().all(|shapes| !shapes.step.split));
+    }
+
+    #[test]
+    fn split_sums_fit_lanes_registers_and_memory() {
+        for width in 1..=128 {
+            let layout = layout(&[width; 3], 200);
+            let shapes = split(64, &layout);
+            assert!(!shapes.is_empty(), "width {width}");
+            for step in shapes {
+                // A lane has at least one column of one sample in the end, and at most four.
+                assert!(step.lanes <= 4 * step.rows && step.rows <= step.lanes, "{step}");
+                assert!(step.workgroup() <= MOST_INVOCATIONS, "{step}");
+                let needed = Split::new(&layout, step);
+                assert!(needed.memory() <= 32 << 10 && needed.has_registers(), "{step}");
+                assert_eq!(memory(step, &layout), needed.memory());
+            }
+        }
+        // Sums of 129 terms for 8 samples leave no register.
+        let widest = split(64, &layout(&[128; 3], 200));
+        assert!(widest.iter().all(|step| (step.lanes, step.rows) != (8, 8)), "{widest:?}");
+    }
 }
