@@ -136,9 +136,9 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     }
     let dataset = canvas.dataset()?;
     let (engine, opening) = open(options)?;
-    if options.profile && engine.device().backend != Backend::Gpu {
+    if options.profile && engine.device().backend == Backend::Reference {
         return Err(Error::Setting(format!(
-            "--profile times the kernels of the GPU engine, and this is the {}: add --backend gpu",
+            "--profile times the GPU engine and the CPU engine, and this is the {}: add --backend cpu",
             engine.device()
         )));
     }

@@ -14,6 +14,7 @@ pub mod gpu;
 #[cfg(not(feature = "gpu"))]
 #[path = "engine/without_gpu.rs"]
 pub mod gpu;
+mod kernel_time;
 #[cfg(not(target_arch = "wasm32"))]
 mod outputs;
 pub mod reference;
@@ -31,6 +32,7 @@ pub(crate) use crate::plan::{check_evaluation, check_gradient, not_finite};
 use crate::resources::Resources;
 use crate::state::State;
 use crate::threads::{MaybeSend, MaybeSync};
+pub use kernel_time::KernelTime;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -106,11 +108,28 @@ impl Engine {
         self.0.notes()
     }
 
-    /// How long each kernel of a full training step takes on the device; see [`Compute::profile`].
+    /// How long each kernel of a full training step takes on the GPU engine's device, and each phase of one
+    /// on the CPU engine's threads; see [`Compute::profile`].
+    ///
+    /// ```
+    /// use impasto::{Activation, Dataset, Engine, Network, Trainer, cpu::CpuEngine};
+    ///
+    /// let network = Network::builder(2).hidden(&[8], Activation::Relu).output(1, Activation::Identity);
+    /// let network = network.build()?;
+    /// let samples = Dataset::new(vec![0.5; 20], vec![0.1; 10], 2, 1)?;
+    /// let plan = Trainer { batch_size: 5, ..Trainer::default() }.plan(&samples);
+    /// let engine = Engine::from(CpuEngine::new(Some(1))?);
+    /// let phases = pollster::block_on(engine.profile(&network, &plan, &samples))?;
+    /// for phase in &phases {
+    ///     println!("{}: {:.1} µs", phase.kernel, phase.seconds * 1e6);
+    /// }
+    /// assert!(phases.iter().any(|phase| phase.kernel == "weight gradients"));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`start`](Self::start), and an engine other than the GPU engine, or a device whose clock cannot
-    /// time kernels.
+    /// As [`start`](Self::start), and an engine that cannot time its steps, such as the reference, a device
+    /// whose clock cannot time kernels, or on the CPU engine a step that is not finite.
     pub fn profile<'a>(
         &'a self,
         network: &'a Network,
@@ -295,9 +314,10 @@ pub trait Compute: MaybeSend + MaybeSync {
     }
 
     /// How long each kernel of a full training step takes on the device; nothing of the network is
-    /// changed.
+    /// changed. On the CPU engine, how long each phase takes, the time in which threads wait for each other
+    /// included; the phases add up to a step.
     ///
-    /// Fails on an engine other than the GPU engine, and on a device whose clock cannot time kernels. See
+    /// Fails on an engine without an implementation, and on a device whose clock cannot time kernels. See
     /// [`Engine::profile`] for an example.
     fn profile<'a>(
         &'a self,
@@ -306,7 +326,7 @@ pub trait Compute: MaybeSend + MaybeSync {
         _dataset: &'a Dataset,
     ) -> Pending<'a, Vec<KernelTime>> {
         ready(unsupported(format!(
-            "only the GPU engine can time its kernels, not the {} engine",
+            "only the GPU engine and the CPU engine can time their steps, not the {} engine",
             self.device().backend
         )))
     }

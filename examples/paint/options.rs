@@ -54,8 +54,9 @@ pub struct Options {
     #[arg(long)]
     pub no_tune: bool,
 
-    /// After training, print how long each kernel of a step takes on the GPU engine, and the times that
-    /// the search for their shapes measured in this run; with --quiet nothing else
+    /// After training, print how long each kernel of a step takes on the GPU engine, or each phase of one on
+    /// the CPU engine, and the times that the search for shapes measured in this run; with --quiet nothing
+    /// else
     #[arg(long)]
     pub profile: bool,
 
@@ -186,10 +187,12 @@ impl Options {
                     .into(),
             );
         }
-        if self.profile && matches!(self.backend, Backend::Cpu | Backend::Reference) {
-            return Err("--profile times the kernels of the GPU engine: it cannot be used with \
-                        --backend cpu or reference"
-                .into());
+        if self.profile && self.backend == Backend::Reference {
+            return Err(
+                "--profile times the GPU engine and the CPU engine: it cannot be used with \
+                        --backend reference"
+                    .into(),
+            );
         }
         let loss = self.loss();
         if !self.classify && loss.folded_activation().is_some_and(is_row) {

@@ -1,16 +1,18 @@
-//! How long each kernel of a training step takes, and what the search for their shapes measured.
+//! How long each kernel of a training step takes, or each phase of one on the CPU engine, and what the search for
+//! the kernels' shapes measured.
 
 use crate::print_line;
-use impasto::{CandidateTime, Dataset, Engine, KernelTime, Network, Plan, Result};
+use impasto::{Backend, CandidateTime, Dataset, Engine, KernelTime, Network, Plan, Result};
 
-/// The times by the device's clock, and the candidates of the search in this run.
+/// The times of the kernels or phases of a step, and the candidates of the search in this run.
 pub struct Profile {
+    backend: Backend,
     pub kernels: Vec<KernelTime>,
     pub candidates: Vec<CandidateTime>,
 }
 
 impl Profile {
-    /// Measures the kernels of a step.
+    /// Measures the kernels or phases of a step.
     pub fn take(
         engine: &Engine,
         network: &Network,
@@ -18,12 +20,17 @@ impl Profile {
         dataset: &Dataset,
     ) -> Result<Self> {
         let kernels = pollster::block_on(engine.profile(network, plan, dataset))?;
-        Ok(Self { kernels, candidates: engine.candidates() })
+        let backend = engine.device().backend;
+        Ok(Self { backend, kernels, candidates: engine.candidates() })
     }
 
-    /// Prints a table of the kernels of a step, and one of the candidates.
+    /// Prints a table of the kernels or phases of a step, and one of the candidates.
     pub fn print(&self) {
-        for line in table(&self.kernels).into_iter().chain(candidates(&self.candidates)) {
+        let columns = match self.backend {
+            Backend::Cpu => ["phase of a step", "calls", "time"],
+            _ => ["kernel of a step", "dispatches", "device time"],
+        };
+        for line in table(columns, &self.kernels).into_iter().chain(candidates(&self.candidates)) {
             print_line(line);
         }
     }
@@ -38,15 +45,16 @@ fn candidates(times: &[CandidateTime]) -> Vec<String> {
     heading.into_iter().chain(sorted.into_iter().map(line)).collect()
 }
 
-/// One line a kernel, the slowest first, and one for all.
-fn table(kernels: &[KernelTime]) -> Vec<String> {
+/// One line a kernel, the slowest first, and one for all, under the names of the first columns.
+fn table([name, calls, time]: [&str; 3], kernels: &[KernelTime]) -> Vec<String> {
     let total: f64 = kernels.iter().map(|kernel| kernel.seconds).sum();
     let mut sorted: Vec<&KernelTime> = kernels.iter().collect();
     sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let mut lines = vec![format!(
-        "{:<22} {:>10} {:>12} {:>7} {:>9} {:>7}",
-        "kernel of a step", "dispatches", "device time", "share", "GFLOP/s", "GB/s"
+        "{name:<22} {calls:>10} {time:>12} {:>7} {:>9} {:>7}",
+        "share", "GFLOP/s", "GB/s"
     )];
+    let count = |calls: usize| if calls > 0 { calls.to_string() } else { "-".to_string() };
     for kernel in sorted {
         let rate = |amount: f64| {
             if amount > 0.0 && kernel.seconds > 0.0 {
@@ -58,7 +66,7 @@ fn table(kernels: &[KernelTime]) -> Vec<String> {
         lines.push(format!(
             "{:<22} {:>10} {:>9.1} µs {:>5.1} % {:>9} {:>7}",
             kernel.kernel,
-            kernel.dispatches,
+            count(kernel.dispatches),
             kernel.seconds * 1e6,
             100.0 * kernel.seconds / total.max(f64::MIN_POSITIVE),
             rate(kernel.operations),

@@ -24,6 +24,7 @@ mod lanes;
 mod layout;
 mod lines;
 mod losses;
+mod phases;
 #[cfg(feature = "threads")]
 mod pool;
 #[cfg(not(feature = "threads"))]
@@ -41,8 +42,9 @@ mod vectors;
 use self::backward::Kept;
 use self::pool::Pool;
 use self::predictor::Predictor;
+use self::run::Run;
 use self::session::CpuSession;
-use super::{Compute, Output, Pending, Plan, Prepared, Session, handles, ready};
+use super::{Compute, KernelTime, Output, Pending, Plan, Prepared, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
 use crate::error::Result;
@@ -158,6 +160,18 @@ impl Compute for CpuEngine {
     ) -> Pending<'a, Option<Gradients>> {
         let Self { pool, kept, .. } = self;
         ready(kept.gradients(pool, network, inputs, output_gradient, wanted).map(Some))
+    }
+
+    fn profile<'a>(
+        &'a self,
+        network: &'a Network,
+        plan: &'a Plan,
+        dataset: &'a Dataset,
+    ) -> Pending<'a, Vec<KernelTime>> {
+        ready(
+            plan.check(network, dataset)
+                .and_then(|()| Run::new(network, *plan, dataset, self.pool.threads())?.profile()),
+        )
     }
 
     fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {

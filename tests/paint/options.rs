@@ -148,7 +148,8 @@ fn both_kinds_of_kernels_paint_alike() {
 #[test]
 fn a_profile_names_every_kernel_of_a_step() {
     let studio = Studio::with_picture();
-    studio.quick("picture.png --profile").misused_saying(&["--profile", "GPU engine"]);
+    let refused = studio.quick("picture.png --profile --backend reference");
+    refused.misused_saying(&["--profile", "GPU engine"]);
     assert_eq!(studio.names(), ["picture.png"], "refused before training");
     for adapter in common::adapters() {
         let named = adapter.description();
@@ -160,6 +161,36 @@ fn a_profile_names_every_kernel_of_a_step() {
         }
         assert!(text.contains("\nall                             3 "), "{text}");
     }
+}
+
+#[test]
+fn a_profile_on_the_cpu_names_every_phase_of_a_step() {
+    let studio = Studio::with_picture();
+    let plain = studio.quick("picture.png --backend cpu -o plain.png").succeeded().stdout;
+    let run = studio.quick("picture.png --profile --backend cpu -o profiled.png");
+    let text = run.succeeded().stdout;
+    assert!(text.contains("\nphase of a step") && !plain.contains("phase of a step"), "{text}");
+    let mut sum = 0.0;
+    for (phase, has_work) in [
+        ("gather", true),
+        ("forward products", true),
+        ("loss", true),
+        ("backward products", true),
+        ("weight gradients", true),
+        ("group sums and update", true),
+        ("transposed weights", true),
+        ("other", false),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(phase)).expect(phase);
+        assert!(line.contains(" µs ") && line.contains(" % "), "{line}");
+        let words: Vec<&str> = line[phase.len()..].split_whitespace().collect();
+        sum += words[3].parse::<f64>().expect("a share");
+        assert_eq!(words[6] != "-", has_work, "{line}");
+    }
+    // On several threads they also wait.
+    assert!((10.0..101.0).contains(&sum), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("all ") && line.ends_with(" µs")), "{text}");
+    assert_eq!(studio.picture("plain.png"), studio.picture("profiled.png"));
 }
 
 #[test]

@@ -6,9 +6,10 @@
 
 use super::layout::{Block, Layout, Purpose};
 use super::lines::Lines;
+use super::phases::Untimed;
 use super::pool::Pool;
 use super::run::{SLICES_AT_ONCE, WORTH_A_THREAD, check_memory};
-use super::tile::{Pass, SHARE, Samples, Shape, Tile, gradient};
+use super::tile::{Pass, SHARE, Samples, Scaled, Shape, Tile, gradient};
 use crate::error::Result;
 use crate::gradients::{self, Gradients, Wanted};
 use crate::loss::Loss;
@@ -70,8 +71,9 @@ impl<B: Deref<Target = Block>> Passes<'_, B> {
             let count = inputs.len() / shape.inputs;
             tile.fill(shape, inputs, slopes);
             // The gradient of this loss with respect to the outputs is its targets.
-            tile.loss(shape, blocks, Loss::Linear, 1.0, count, None);
-            tile.backward(shape, blocks, count, pass, |tile, layer| {
+            let loss = Scaled { loss: Loss::Linear, scale: 1.0 };
+            tile.loss(shape, blocks, loss, count, None, &mut Untimed);
+            tile.backward(shape, blocks, count, pass, &mut Untimed, |tile, layer| {
                 let samples = [Samples { tile, first: 0, count }];
                 for (block, sum) in blocks.iter().zip(&mut *gradients) {
                     if block.layer == layer {

@@ -9,7 +9,7 @@ use super::kernel::FOUR;
 use super::lines::{LINE, Lines, stride};
 use super::vectors;
 use crate::network::Network;
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Rows of a block are a multiple of this, the longest vector, unless it is the last.
@@ -69,7 +69,7 @@ impl Block {
         for (lines, kept) in lines.zip(&kept.0) {
             lines.copy_from_slice(kept);
         }
-        vectors::available().dispatch(Transpose(self));
+        self.transpose_with(vectors::available());
     }
 
     /// Sets the parameters and each vector of their state to the numbers at the beginning of some flat
@@ -84,7 +84,7 @@ impl Block {
             }
             *flat = rest;
         }
-        vectors::available().dispatch(Transpose(self));
+        self.transpose_with(vectors::available());
     }
 
     /// Replaces the parameters by the numbers at the beginning of a flat vector, which then begins behind
@@ -100,7 +100,7 @@ impl Block {
             *flat = rest;
         }
         std::mem::swap(&mut self.values, &mut self.other);
-        vectors::available().dispatch(Transpose(self));
+        self.transpose_with(vectors::available());
     }
 
     /// Writes the numbers at the beginning of a flat vector, which then begins behind them, to lines of the
@@ -128,7 +128,7 @@ impl Block {
     /// Takes the last update back.
     pub(super) fn undo(&mut self) {
         std::mem::swap(&mut self.values, &mut self.other);
-        vectors::available().dispatch(Transpose(self));
+        self.transpose_with(vectors::available());
     }
 
     /// A new copy of the transposed weights, `[width, inputs]`.
@@ -138,15 +138,19 @@ impl Block {
         turned
     }
 
-    /// Copies the weights into their transpose, if the block has one. To be inlined where there are vector
-    /// instructions.
-    #[inline(always)]
-    pub(super) fn transpose<S: Simd>(&mut self, simd: S) {
+    /// Copies the weights into their transpose, if the block has one.
+    pub(super) fn transpose_with(&mut self, arch: Arch) {
         if !self.transposed.is_empty() {
-            let mut transposed = std::mem::take(&mut self.transposed);
-            self.turn(simd, &mut transposed);
-            self.transposed = transposed;
+            arch.dispatch(Transpose(self));
         }
+    }
+
+    /// The same, to be inlined where there are vector instructions.
+    #[inline(always)]
+    fn transpose<S: Simd>(&mut self, simd: S) {
+        let mut transposed = std::mem::take(&mut self.transposed);
+        self.turn(simd, &mut transposed);
+        self.transposed = transposed;
     }
 
     /// Writes the transposed weights; padding becomes padding.
@@ -189,7 +193,7 @@ impl Block {
     }
 }
 
-/// [`Block::transpose`] where there are vector instructions.
+/// [`Block::transpose_with`] where there are vector instructions.
 struct Transpose<'a>(&'a mut Block);
 
 impl WithSimd for Transpose<'_> {
@@ -327,7 +331,7 @@ impl Layout {
             for (to, from) in block.values.chunks_exact_mut(block.stride).zip(rows) {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
             }
-            vectors::available().dispatch(Transpose(&mut block));
+            block.transpose_with(vectors::available());
             block
         };
         self.cuts.iter().enumerate().map(block).collect()

@@ -1,6 +1,7 @@
 //! The steps of a training run on the CPU, on several threads.
 
 mod evaluate;
+mod profile;
 mod steps;
 mod transfer;
 

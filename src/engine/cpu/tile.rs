@@ -6,6 +6,7 @@ use super::elementwise::{
 use super::layout::{Block, Layout};
 use super::lines::{Lines, stride};
 use super::losses::{Row, loss_gradient};
+use super::phases::{Clock, Phase, Untimed};
 use super::product::{
     After, Before, Left, Right, Rule, is_fused, product, product_of_parts, sum_rows,
 };
@@ -84,7 +85,7 @@ impl Shape {
     }
 
     /// The lowest layer whose delta a pass computes; the number of layers if it computes none.
-    fn lowest(&self, pass: Pass) -> usize {
+    pub(super) fn lowest(&self, pass: Pass) -> usize {
         if pass.first.is_some() {
             return 0;
         }
@@ -110,6 +111,13 @@ pub(super) struct Pass<'a> {
     /// The [transposed weights](Block::turned) of each block of the first layer, if it computes the gradient
     /// of that layer's inputs.
     pub(super) first: Option<&'a [Lines]>,
+}
+
+/// A loss, and what the losses of samples without a weight are multiplied by.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled {
+    pub(super) loss: Loss,
+    pub(super) scale: f32,
 }
 
 /// What a training step drops of the samples of a tile.
@@ -244,6 +252,7 @@ impl Tile {
         rows: usize,
         output: Output,
         dropout: Option<Dropout>,
+        clock: &mut impl Clock,
     ) {
         let arch = shape.arch;
         if let Some(frequencies) = &shape.frequencies {
@@ -251,6 +260,7 @@ impl Tile {
             for (x, out) in self.inputs.chunks_exact(shape.inputs).zip(encoded).take(rows) {
                 encode(arch, x, frequencies, &mut self.turns, &mut out[..shape.encoded]);
             }
+            clock.lap(Phase::Encode);
         }
         for (l, layer) in shape.layers.iter().enumerate() {
             let (below, above) = self.values.split_at_mut(l + 1);
@@ -281,6 +291,7 @@ impl Tile {
                 })
                 .collect();
             product_of_parts(arch, &parts, rule, layer.fan_out, (z, z_stride));
+            clock.lap(Phase::Forward);
             if fused {
                 continue;
             }
@@ -295,6 +306,7 @@ impl Tile {
                     }
                 }
             }
+            clock.lap(Phase::Activate);
         }
     }
 
@@ -311,7 +323,7 @@ impl Tile {
         for ((to, _), from) in self.samples(shape).zip(inputs.chunks_exact(shape.inputs)) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
         }
-        self.forward(shape, blocks, rows, output, None);
+        self.forward(shape, blocks, rows, output, None, &mut Untimed);
         let from = self.values[shape.layers.len()].chunks_exact(stride(shape.outputs));
         for (to, from) in outputs.chunks_exact_mut(shape.outputs).zip(from) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = f64::from(*from));
@@ -323,14 +335,14 @@ impl Tile {
         &mut self,
         shape: &Shape,
         blocks: &[B],
-        loss: Loss,
-        scale: f32,
+        Scaled { loss, scale }: Scaled,
         rows: usize,
         dropout: Option<Dropout>,
+        clock: &mut impl Clock,
     ) {
         let logits = loss.folded_activation().is_some();
         let output = if logits { Output::Logits } else { Output::Activated };
-        self.forward(shape, blocks, rows, output, dropout);
+        self.forward(shape, blocks, rows, output, dropout, clock);
         let (outputs, stride) = (shape.outputs, stride(shape.outputs));
         let activation = shape.output_activation();
         let last = shape.layers.len() - 1;
@@ -356,6 +368,7 @@ impl Tile {
             };
             *own = loss_gradient(loss, activation, &row, delta);
         }
+        clock.lap(Phase::Loss);
     }
 
     /// Takes the deltas of the last layer back through the layers, as far as the pass needs it. If it computes
@@ -368,6 +381,7 @@ impl Tile {
         blocks: &[B],
         rows: usize,
         pass: Pass,
+        clock: &mut impl Clock,
         mut each: impl FnMut(&Self, usize),
     ) {
         let Pass { parameters, first } = pass;
@@ -375,6 +389,7 @@ impl Tile {
         for (l, layer) in shape.layers.iter().enumerate().skip(lowest).rev() {
             if parameters && !layer.frozen {
                 each(self, l);
+                clock.lap(Phase::Gradients);
             }
             if l == lowest && first.is_none() {
                 break;
@@ -408,6 +423,7 @@ impl Tile {
                 product(shape.arch, delta, transposed, rule, inputs.len(), delta_below);
             }
             self.deltas[to] = deltas_below;
+            clock.lap(Phase::Backward);
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Around {
 }
 
 /// Adds the groups' gradients in their order and updates the block's parameters; its `other` then
-/// has what they were. Whether all of them are finite still.
+/// has what they were. Whether all of them are finite still. The transposed weights are still those before.
 ///
 /// The formulas are those of [`optimizer`](crate::optimizer) and [`wrapper`](crate::wrapper).
 /// `squares` are the squared norms of the gradients of the layer's weights and of its biases, for an
@@ -80,7 +80,6 @@ impl<F: Formula> WithSimd for Rows<'_, F> {
             Some(_) => update_rows::<S, F, true>(simd, terms, squares, block, gradients),
         };
         std::mem::swap(&mut block.values, &mut block.other);
-        block.transpose(simd);
         finite
     }
 }

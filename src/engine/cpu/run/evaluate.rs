@@ -5,7 +5,8 @@ use crate::dataset::Dataset;
 use crate::engine::cpu::backward::{Passes, share};
 use crate::engine::cpu::layout::Block;
 use crate::engine::cpu::lines::Lines;
-use crate::engine::cpu::tile::Tile;
+use crate::engine::cpu::phases::Untimed;
+use crate::engine::cpu::tile::{Scaled, Tile};
 use crate::engine::{Output, not_finite};
 use crate::error::{Error, Result};
 use crate::gradients::{Gradients, Wanted};
@@ -48,6 +49,7 @@ impl Run {
     /// The `loss` of the parameters learned so far on samples that fit.
     pub(in super::super) fn evaluate(&self, dataset: &Dataset, loss: Loss) -> Result<f64> {
         let scale = loss.scale(dataset.len(), self.shape.outputs) as f32;
+        let loss = Scaled { loss, scale };
         let order = crate::permutation::Permutation::identity(dataset.len());
         let parts = self.with_learned(dataset.len(), |tile, range| {
             let blocks: Vec<_> = self.blocks.iter().map(read).collect();
@@ -55,7 +57,7 @@ impl Run {
             for first in range.clone().step_by(tile.rows()) {
                 let rows = tile.rows().min(range.end - first);
                 tile.gather(&self.shape, dataset, &order, first, rows);
-                tile.loss(&self.shape, &blocks, loss, scale, rows, None);
+                tile.loss(&self.shape, &blocks, loss, rows, None, &mut Untimed);
                 losses.extend_from_slice(&tile.losses()[..rows]);
             }
             losses

@@ -9,7 +9,8 @@ use crate::engine::cpu::barrier::{Abandoned, Barrier};
 use crate::engine::cpu::gradient::{Of, gather, squares};
 use crate::engine::cpu::layout::Block;
 use crate::engine::cpu::lines::Lines;
-use crate::engine::cpu::tile::{Dropout, Pass, Samples, Tile, gradient};
+use crate::engine::cpu::phases::{Clock, Phase, Stopwatch, Times, Untimed};
+use crate::engine::cpu::tile::{Dropout, Pass, Samples, Scaled, Tile, gradient};
 use crate::engine::cpu::update::{Around, Terms, update};
 use crate::engine::{Divergence, Outcome, Plan, Step};
 use crate::error::{Error, Result, internal};
@@ -18,15 +19,28 @@ use crate::permutation::Permutation;
 use crate::wrapper::clip_norm::factor;
 use std::ops::Range;
 use std::result;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, RwLock};
 use std::thread;
 
 impl Run {
     /// Takes these steps, which the plan allows, and first keeps what they change in `place`, if one is
     /// given. To be called by one thread at a time.
     pub(in super::super) fn train(&self, steps: &[Step], place: Option<usize>) -> Result<Outcome> {
-        self.in_threads(place, |worker| worker.run(steps))
+        self.in_threads(place, |worker| worker.run(steps, &mut Untimed))
+    }
+
+    /// Takes these steps in the same way, and returns the times of each step on each thread too.
+    pub(super) fn train_timed(&self, steps: &[Step]) -> Result<(Outcome, Vec<Vec<Times>>)> {
+        let times: Vec<_> = self.tiles.iter().map(|_| Mutex::default()).collect();
+        let outcome = self.in_threads(None, |worker| {
+            let mut watch = Stopwatch::new();
+            let losses = worker.run(steps, &mut watch)?;
+            *lock(&times[worker.thread]) = watch.steps;
+            Ok(losses)
+        })?;
+        let times = times.into_iter().map(|times| std::mem::take(&mut *lock(&times))).collect();
+        Ok((outcome, times))
     }
 
     /// Updates the parameters with a gradient in the network's order, and first keeps what that changes in
@@ -90,6 +104,9 @@ impl Run {
     }
 }
 
+/// What the backward pass of a training step computes.
+pub(super) const TRAINING: Pass = Pass { parameters: true, first: None };
+
 /// One thread's part in some steps.
 struct Worker<'a> {
     run: &'a Run,
@@ -111,14 +128,20 @@ impl Worker<'_> {
     }
 
     /// Some steps, up to one that diverges; their losses.
-    fn run(&mut self, steps: &[Step]) -> result::Result<Vec<f64>, Abandoned> {
+    fn run(
+        &mut self,
+        steps: &[Step],
+        clock: &mut impl Clock,
+    ) -> result::Result<Vec<f64>, Abandoned> {
         let _guard = self.barrier.guard();
         let mut losses = Vec::with_capacity(steps.len());
         for step in steps {
             if self.progress.diverged.is_some() {
                 break;
             }
-            losses.push(self.step(step)?);
+            clock.begin();
+            losses.push(self.step(step, clock)?);
+            clock.lap(Phase::Other);
         }
         Ok(losses)
     }
@@ -127,13 +150,13 @@ impl Worker<'_> {
     fn apply(&mut self, step: &Step) -> result::Result<Vec<f64>, Abandoned> {
         let _guard = self.barrier.guard();
         if self.progress.diverged.is_none() {
-            self.update(step, 1, None)?;
+            self.update(step, 1, None, &mut Untimed)?;
         }
         Ok(Vec::new())
     }
 
     /// Takes a step; its loss.
-    fn step(&mut self, step: &Step) -> result::Result<f64, Abandoned> {
+    fn step(&mut self, step: &Step, clock: &mut impl Clock) -> result::Result<f64, Abandoned> {
         let run = self.run;
         let order = run.plan.order(run.dataset.len(), step.epoch);
         let slices = run.slices(step.count);
@@ -141,18 +164,18 @@ impl Worker<'_> {
         let mut losses = vec![0.0; groups];
         let mut last = None;
         if takes_whole_groups(run.tiles.len(), groups) {
-            self.take_groups(step, &order, &slices, groups);
-            self.barrier.wait()?;
+            self.take_groups(step, &order, &slices, groups, clock);
+            self.wait(clock)?;
             losses.iter_mut().zip(&run.losses).for_each(|(loss, of_group)| *loss = *lock(of_group));
         } else {
             for slices in slices.chunks(run.tiles.len()) {
                 if let Some(round) = last.take() {
-                    self.add_round(&round);
+                    self.add_round(&round, clock);
                     drop(round);
-                    self.barrier.wait()?;
+                    self.wait(clock)?;
                 }
-                self.take_part(step, &order, slices);
-                self.barrier.wait()?;
+                self.take_part(step, &order, slices, clock);
+                self.wait(clock)?;
                 let round = Round::new(run, slices);
                 for (slice, parts) in round.parts() {
                     losses[slice.group] += loss_of(&parts);
@@ -163,15 +186,30 @@ impl Worker<'_> {
         let loss: f64 = losses.into_iter().sum();
         // The loss is judged as the f32 that the GPU engine computes.
         if (loss as f32).is_finite() {
-            self.update(step, groups, last)?;
+            self.update(step, groups, last, clock)?;
         } else {
             self.progress.diverged = Some(Divergence { step: step.number, in_loss: true });
         }
         Ok(loss)
     }
 
+    /// Meets the other threads. The time before it belongs to what is in no phase.
+    fn wait(&self, clock: &mut impl Clock) -> result::Result<(), Abandoned> {
+        clock.lap(Phase::Other);
+        self.barrier.wait()?;
+        clock.lap(Phase::Wait);
+        Ok(())
+    }
+
     /// Takes some groups of the batch forward and back: their losses and gradients.
-    fn take_groups(&self, step: &Step, order: &Permutation, slices: &[Slice], groups: usize) {
+    fn take_groups(
+        &self,
+        step: &Step,
+        order: &Permutation,
+        slices: &[Slice],
+        groups: usize,
+        clock: &mut impl Clock,
+    ) {
         let (run, threads) = (self.run, self.run.tiles.len());
         let own = groups * self.thread / threads..groups * (self.thread + 1) / threads;
         let mut partial = lock(&run.partial[self.thread]);
@@ -182,7 +220,7 @@ impl Worker<'_> {
         tile.keep_deltas(false);
         for slice in slices.iter().filter(|slice| own.contains(&slice.group)) {
             let count = slice.samples.len();
-            self.pass(step, order, &slice.samples, tile, |tile, layer| {
+            self.pass(step, order, &slice.samples, tile, clock, |tile, layer| {
                 for b in run.layers[layer].clone() {
                     let parts = [Samples { tile, first: 0, count }];
                     self.add(slice, &parts, b, &read(&run.blocks[b]), &mut partial);
@@ -193,7 +231,13 @@ impl Worker<'_> {
     }
 
     /// Takes this thread's part of some slices forward and back.
-    fn take_part(&self, step: &Step, order: &Permutation, slices: &[Slice]) {
+    fn take_part(
+        &self,
+        step: &Step,
+        order: &Permutation,
+        slices: &[Slice],
+        clock: &mut impl Clock,
+    ) {
         let run = self.run;
         let all = all_samples(slices);
         let own = shared(all.len(), run.tiles.len(), self.thread);
@@ -201,7 +245,7 @@ impl Worker<'_> {
         tile.keep_deltas(true);
         if !own.is_empty() {
             let own = all.start + own.start..all.start + own.end;
-            self.pass(step, order, &own, tile, |_, _| {});
+            self.pass(step, order, &own, tile, clock, |_, _| {});
         }
     }
 
@@ -213,17 +257,21 @@ impl Worker<'_> {
         order: &Permutation,
         samples: &Range<usize>,
         tile: &mut Tile,
+        clock: &mut impl Clock,
         each: impl FnMut(&Tile, usize),
     ) {
         let run = self.run;
         let (rows, first) = (samples.len(), samples.start);
         let (shape, loss) = (&run.shape, run.plan.loss);
         let scale = loss.scale(step.count, shape.outputs) as f32;
+        let loss = Scaled { loss, scale };
         let dropout = Dropout { masks: Masks::new(run.plan.seed, step.number), first };
         let blocks: Vec<_> = run.blocks.iter().map(read).collect();
+        clock.lap(Phase::Other);
         tile.gather(shape, &run.dataset, order, step.first + first, rows);
-        tile.loss(shape, &blocks, loss, scale, rows, Some(dropout));
-        tile.backward(shape, &blocks, rows, Pass { parameters: true, first: None }, each);
+        clock.lap(Phase::Gather);
+        tile.loss(shape, &blocks, loss, rows, Some(dropout), clock);
+        tile.backward(shape, &blocks, rows, TRAINING, clock, each);
     }
 
     /// The blocks of this thread that are not frozen.
@@ -232,7 +280,7 @@ impl Worker<'_> {
     }
 
     /// Adds the gradients of a round to those of their groups, of the blocks of this thread.
-    fn add_round(&self, round: &Round) {
+    fn add_round(&self, round: &Round, clock: &mut impl Clock) {
         let mut partial = lock(&self.run.partial[self.thread]);
         let parts = round.parts();
         for b in self.trained() {
@@ -240,6 +288,7 @@ impl Worker<'_> {
             for (slice, samples) in &parts {
                 self.add(slice, samples, b, &block, &mut partial);
             }
+            clock.lap(Phase::Gradients);
         }
     }
 
@@ -273,18 +322,20 @@ impl Worker<'_> {
         step: &Step,
         groups: usize,
         last: Option<Round>,
+        clock: &mut impl Clock,
     ) -> result::Result<(), Abandoned> {
         let run = self.run;
         let groups = &run.gradients[..groups];
         let mut terms = self.terms(step);
         if let Some(round) = last {
-            self.add_round(&round);
+            self.add_round(&round, clock);
         }
-        if self.gather(&terms, groups) {
-            let squares = self.norms(&mut terms, groups)?;
-            self.update_blocks(&terms, &squares, groups);
+        clock.lap(Phase::Other);
+        if self.gather(&terms, groups, clock) {
+            let squares = self.norms(&mut terms, groups, clock)?;
+            self.update_blocks(&terms, &squares, groups, clock);
         }
-        self.barrier.wait()?;
+        self.wait(clock)?;
         if self.broken.load(Ordering::Relaxed) {
             self.progress.diverged = Some(Divergence { step: step.number, in_loss: false });
             for block in &run.owned[self.thread] {
@@ -311,7 +362,7 @@ impl Worker<'_> {
 
     /// Gathers the gradients of the blocks of this thread with those of other batches, if an update is
     /// for several; whether the update comes now.
-    fn gather(&self, terms: &Terms, groups: &Groups) -> bool {
+    fn gather(&self, terms: &Terms, groups: &Groups, clock: &mut impl Clock) -> bool {
         let run = self.run;
         let (Some(around), Some(place)) = (terms.around, run.gathered) else { return true };
         for b in self.trained() {
@@ -321,6 +372,7 @@ impl Worker<'_> {
                 gather(run.shape.arch, around.numbers.gather, block, gradients, &mut gathered);
             });
             block.states[place] = gathered;
+            clock.lap(Phase::Accumulate);
         }
         around.numbers.gather.updates
     }
@@ -331,6 +383,7 @@ impl Worker<'_> {
         &self,
         terms: &mut Terms,
         groups: &Groups,
+        clock: &mut impl Clock,
     ) -> result::Result<Vec<[f64; 2]>, Abandoned> {
         let run = self.run;
         let [before, after] = &run.norms;
@@ -338,8 +391,8 @@ impl Worker<'_> {
         if let Some(Around { numbers, factor: own, .. }) = &mut terms.around {
             of.clip_value = numbers.clip_value;
             if numbers.clip_norm.is_finite() {
-                self.measure(of, groups, before);
-                self.barrier.wait()?;
+                self.measure(of, groups, before, clock);
+                self.wait(clock)?;
                 *own = factor(numbers.clip_norm, self.of_layers(before).iter().flatten().sum());
                 of.factor = *own;
             }
@@ -348,13 +401,13 @@ impl Worker<'_> {
             return Ok(vec![[0.0; 2]; run.layers.len()]);
         }
         of.l2 = terms.l2;
-        self.measure(of, groups, after);
-        self.barrier.wait()?;
+        self.measure(of, groups, after, clock);
+        self.wait(clock)?;
         Ok(self.of_layers(after))
     }
 
     /// The sums of squares of the rows of the blocks of this thread.
-    fn measure(&self, of: Of, groups: &Groups, norms: &Norms) {
+    fn measure(&self, of: Of, groups: &Groups, norms: &Norms, clock: &mut impl Clock) {
         let run = self.run;
         for b in self.trained() {
             let block = &*read(&run.blocks[b]);
@@ -365,6 +418,7 @@ impl Worker<'_> {
                 None => with_gradients(groups, b, measure),
                 Some(place) => measure(&[&*block.states[place]]),
             }
+            clock.lap(Phase::Norms);
         }
     }
 
@@ -397,7 +451,13 @@ impl Worker<'_> {
     }
 
     /// Updates the blocks of this thread.
-    fn update_blocks(&self, terms: &Terms, squares: &[[f64; 2]], groups: &Groups) {
+    fn update_blocks(
+        &self,
+        terms: &Terms,
+        squares: &[[f64; 2]],
+        groups: &Groups,
+        clock: &mut impl Clock,
+    ) {
         let run = self.run;
         for b in &run.owned[self.thread] {
             let block = &mut *write(&run.blocks[*b]);
@@ -407,6 +467,7 @@ impl Worker<'_> {
                     Some((place, around.numbers.share))
                 });
                 block.stay(average);
+                clock.lap(Phase::Update);
                 continue;
             }
             let squares = squares[block.layer];
@@ -422,6 +483,11 @@ impl Worker<'_> {
                     update(block, &[&gathered]);
                     block.states[place] = gathered;
                 }
+            }
+            clock.lap(Phase::Update);
+            if !block.transposed.is_empty() {
+                block.transpose_with(run.shape.arch);
+                clock.lap(Phase::Transpose);
             }
         }
     }
