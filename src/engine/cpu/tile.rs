@@ -5,7 +5,7 @@ use super::elementwise::{
 };
 use super::layout::{Block, Layout};
 use super::lines::{Lines, stride};
-use super::losses::{Row, loss_gradient};
+use super::losses::{self, loss_gradients};
 use super::phases::{Clock, Phase, Untimed};
 use super::product::{
     After, Before, Left, Right, Rule, is_fused, product, product_of_parts, sum_rows,
@@ -346,28 +346,17 @@ impl Tile {
         let (outputs, stride) = (shape.outputs, stride(shape.outputs));
         let activation = shape.output_activation();
         let last = shape.layers.len() - 1;
-        let t = self.targets.chunks_exact(outputs);
         let place = self.place(last);
-        let to = self.deltas[place].chunks_exact_mut(stride).zip(&mut self.losses);
-        for (i, ((t, weight), (delta, own))) in t.zip(&self.weights).zip(to).take(rows).enumerate()
-        {
-            let (delta, padding) = delta.split_at_mut(outputs);
-            padding.fill(0.0);
-            if *weight == 0.0 {
-                // Also if its loss is not finite.
-                delta.fill(0.0);
-                *own = 0.0;
-                continue;
-            }
-            let place = i * stride..i * stride + outputs;
-            let row = Row {
-                y: &self.values[last + 1][place.clone()],
-                slopes: self.slopes[last].get(place).unwrap_or_default(),
-                t,
-                scale: scale * weight,
-            };
-            *own = loss_gradient(loss, activation, &row, delta);
-        }
+        let samples = losses::Samples {
+            y: &self.values[last + 1],
+            slopes: &self.slopes[last],
+            t: &self.targets,
+            weights: &self.weights[..rows],
+            outputs,
+            stride,
+            scale,
+        };
+        loss_gradients(loss, activation, &samples, &mut self.deltas[place], &mut self.losses);
         clock.lap(Phase::Loss);
     }
 
