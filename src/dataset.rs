@@ -96,11 +96,13 @@ pub(crate) struct Table {
 
 impl Table {
     /// `[samples, input_width]`.
+    #[inline]
     pub(crate) fn inputs(&self) -> &[f32] {
         self.inputs.as_ref().as_ref()
     }
 
     /// `[samples, target_width]`.
+    #[inline]
     pub(crate) fn targets(&self) -> &[f32] {
         self.targets.as_ref().as_ref()
     }

@@ -7,6 +7,9 @@ const ROUNDS: u32 = 6;
 /// prefers some orders.
 const FEW: u32 = 16;
 
+/// Positions that are encrypted at once: two or more vectors of every processor.
+const AT_ONCE: usize = 32;
+
 /// The order of the samples in an epoch: a keyed permutation of `0..len`.
 ///
 /// It is computed position by position, and neither stored nor uploaded. It is a function of the number of
@@ -73,6 +76,62 @@ impl Permutation {
         sample as usize
     }
 
+    /// Replaces positions by their samples, as [`index`](Self::index) does, several at a time. To be inlined
+    /// where there are vector instructions.
+    ///
+    /// # Panics
+    /// If a position is not below `len`.
+    #[inline(always)]
+    pub(crate) fn replace(&self, positions: &mut [u32]) {
+        let most = positions.iter().copied().max().unwrap_or(0);
+        assert!(
+            positions.is_empty() || most < self.len,
+            "position {most} in an order of {}",
+            self.len
+        );
+        if self.half_bits == 0 {
+            return;
+        }
+        if self.len <= FEW {
+            positions.iter_mut().for_each(|place| *place = self.exchange(*place));
+            return;
+        }
+        for some in positions.chunks_mut(AT_ONCE) {
+            // What is left over is a position too, since the walk ends only for those.
+            let mut values = [some[0]; AT_ONCE];
+            values[..some.len()].copy_from_slice(some);
+            self.encrypt_some(&mut values, 0);
+            while values.iter().fold(0, |most, value| most.max(*value)) >= self.len {
+                self.encrypt_some(&mut values, self.len);
+            }
+            let swap = self.keys[0] >> 31;
+            for value in &mut values {
+                *value ^= if *value < 2 { swap } else { 0 };
+            }
+            some.copy_from_slice(&values[..some.len()]);
+        }
+    }
+
+    /// [`encrypt`](Self::encrypt) of the values that are not below `least`.
+    #[inline(always)]
+    fn encrypt_some(&self, values: &mut [u32; AT_ONCE], least: u32) {
+        let mask = (1 << self.half_bits) - 1;
+        let (mut left, mut right) = ([0; AT_ONCE], [0; AT_ONCE]);
+        for i in 0..AT_ONCE {
+            (left[i], right[i]) = (values[i] >> self.half_bits, values[i] & mask);
+        }
+        for round in 0..ROUNDS {
+            let key = self.key(round);
+            for i in 0..AT_ONCE {
+                (left[i], right[i]) = (right[i], left[i] ^ (mix(right[i] ^ key) & mask));
+            }
+        }
+        for i in 0..AT_ONCE {
+            let encrypted = (left[i] << self.half_bits) | right[i];
+            values[i] = if values[i] >= least { encrypted } else { values[i] };
+        }
+    }
+
     /// `[len, half_bits, key, key]`: what the shader needs.
     #[cfg(feature = "gpu")]
     pub(crate) fn words(&self) -> [u32; 4] {
@@ -114,6 +173,7 @@ impl Permutation {
     }
 
     /// The key of a round of the Feistel network, or of an exchange.
+    #[inline(always)]
     fn key(&self, round: u32) -> u32 {
         self.keys[(round & 1) as usize].wrapping_add(round.wrapping_mul(0x9e37_79b9))
     }
@@ -126,6 +186,7 @@ fn samples(len: usize) -> u32 {
 }
 
 /// A 32-bit finaliser (Wellons 2018, "lowbias32").
+#[inline(always)]
 fn mix(mut x: u32) -> u32 {
     x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
     x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
@@ -160,6 +221,37 @@ mod tests {
                 assert!(orders[0] != orders[1] && orders[0] != orders[2], "{len}");
             }
         }
+    }
+
+    #[test]
+    fn several_positions_are_replaced_as_one_is() {
+        for len in [1, 2, 5, 16, 17, 31, 33, 257, 1000, 10_000, (1 << 20) + 1, u32::MAX as usize] {
+            let orders = [Permutation::identity(len), Permutation::new(len, 7, 1)];
+            // A few, as many as are encrypted at once, one more, and many; from the first on and to the last.
+            for order in
+                orders.into_iter().chain((2..9).map(|epoch| Permutation::new(len, 7, epoch)))
+            {
+                for count in [0, 1, 3, 32, 33, 100] {
+                    let count = count.min(len);
+                    for first in [0, len - count] {
+                        let expected: Vec<usize> =
+                            (first..first + count).map(|position| order.index(position)).collect();
+                        let mut got: Vec<u32> =
+                            (first..first + count).map(|position| position as u32).collect();
+                        order.replace(&mut got);
+                        let got: Vec<usize> =
+                            got.into_iter().map(|sample| sample as usize).collect();
+                        assert_eq!(got, expected, "{count} of {len} from {first} on");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "position 5 in an order of 5")]
+    fn a_replaced_position_beyond_the_order_panics() {
+        Permutation::new(5, 1, 1).replace(&mut [0, 5]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::permutation::Permutation;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::{Deref, Range};
 
 /// Samples in a tile: few enough that what a layer works on stays in cache, many enough that
@@ -134,6 +134,8 @@ pub(super) struct Dropout {
 /// it is in.
 pub(super) struct Tile {
     rows: usize,
+    /// Which samples they are, or their positions.
+    order: Vec<u32>,
     /// Before the encoding, where there is one.
     inputs: Vec<f32>,
     turns: Vec<f32>,
@@ -169,6 +171,7 @@ impl Tile {
             .map(|layer| room(if layer.stores_slope() { layer.fan_out } else { 0 }));
         Self {
             rows,
+            order: vec![0; rows],
             inputs: vec![0.0; rows * raw],
             turns: vec![0.0; waves],
             targets: vec![0.0; rows * shape.outputs],
@@ -184,10 +187,12 @@ impl Tile {
 
     /// Numbers that it has room for.
     pub(super) fn numbers(&self) -> usize {
-        let Self { inputs, turns, targets, weights, values, slopes, deltas, losses, .. } = self;
+        let Self { order, inputs, turns, targets, weights, .. } = self;
+        let Self { values, slopes, deltas, losses, .. } = self;
         let vectors = [inputs, turns, targets, weights, losses];
         let lines = values.iter().chain(slopes).chain(deltas);
-        vectors.map(Vec::len).iter().sum::<usize>() + lines.map(|lines| lines.len()).sum::<usize>()
+        let vectors = vectors.map(Vec::len).iter().sum::<usize>() + order.len();
+        vectors + lines.map(|lines| lines.len()).sum::<usize>()
     }
 
     /// The most samples it holds.
@@ -229,18 +234,23 @@ impl Tile {
         first: usize,
         rows: usize,
     ) {
-        for (i, (inputs, targets)) in self.samples(shape).take(rows).enumerate() {
-            let sample = order.index(first + i);
-            dataset.read(sample, inputs, targets);
+        let mut places = std::mem::take(&mut self.order);
+        let own = &mut places[..rows];
+        // No dataset has more than 2³² − 1 samples.
+        own.iter_mut().enumerate().for_each(|(i, place)| *place = (first + i) as u32);
+        shape.arch.dispatch(Replace { order, positions: own });
+        for ((inputs, targets), sample) in self.samples(shape).zip(&*own) {
+            dataset.read(*sample as usize, inputs, targets);
         }
         if dataset.has_weights() {
-            for (i, weight) in self.weights[..rows].iter_mut().enumerate() {
-                *weight = dataset.weight(order.index(first + i));
+            for (weight, sample) in self.weights.iter_mut().zip(&*own) {
+                *weight = dataset.weight(*sample as usize);
             }
         } else if self.weighted {
             self.weights.fill(1.0);
         }
         self.weighted = dataset.has_weights();
+        self.order = places;
     }
 
     /// Takes the first `rows` samples through the network, the last layer's activation included
@@ -446,6 +456,21 @@ impl Tile {
                 }
             }
         }
+    }
+}
+
+/// [`Permutation::replace`] with vector instructions.
+struct Replace<'a> {
+    order: &'a Permutation,
+    positions: &'a mut [u32],
+}
+
+impl WithSimd for Replace<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.order.replace(self.positions);
     }
 }
 
