@@ -93,7 +93,9 @@ impl Permutation {
             return;
         }
         if self.len <= FEW {
-            positions.iter_mut().for_each(|place| *place = self.exchange(*place));
+            for place in positions {
+                *place = self.exchange(*place);
+            }
             return;
         }
         for some in positions.chunks_mut(AT_ONCE) {
