@@ -2,7 +2,6 @@
 
 use super::lanes::Lanes;
 use super::layout::Block;
-use super::lines::padded;
 use crate::number::Number;
 use crate::wrapper::clip_value::clipped;
 use crate::wrappers::Gather;
@@ -11,26 +10,43 @@ use pulp::{Arch, Simd, WithSimd};
 /// The gradients of a block that the groups of a batch have, to be added in their order.
 pub(super) struct Gradient<'a, S: Simd> {
     first: &'a [S::f32s],
+    /// By itself, since two groups are the rule and a loop takes longer.
+    second: Option<&'a [S::f32s]>,
     others: Vec<&'a [S::f32s]>,
-    width: usize,
     /// Vectors from row to row.
     pub(super) pitch: usize,
     /// Vectors of a row that contain something.
     pub(super) vectors: usize,
+    /// What is not padding in the last of them.
+    last: S::m32s,
+    /// The same of the others.
+    whole: S::m32s,
 }
 
 impl<'a, S: Simd> Gradient<'a, S> {
     /// Nothing without a gradient.
     #[inline(always)]
-    pub(super) fn new(block: &Block, gradients: &[&'a [f32]]) -> Option<Self> {
+    pub(super) fn new(simd: S, block: &Block, gradients: &[&'a [f32]]) -> Option<Self> {
         let (first, others) = gradients.split_first()?;
+        let (second, others) = others.split_at(others.len().min(1));
+        let vectors_of = |gradient: &&'a [f32]| S::as_simd_f32s(gradient).0;
+        let vectors = block.width.div_ceil(S::F32_LANES);
+        let mask = |counts: usize| simd.mask_between_m32s(0, counts as u32).mask();
         Some(Self {
-            first: S::as_simd_f32s(first).0,
-            others: others.iter().map(|g| S::as_simd_f32s(g).0).collect(),
-            width: block.width,
+            first: vectors_of(first),
+            second: second.first().map(vectors_of),
+            others: others.iter().map(vectors_of).collect(),
             pitch: block.stride / S::F32_LANES,
-            vectors: padded(block.width) / S::F32_LANES,
+            vectors,
+            last: mask(block.width - (vectors - 1) * S::F32_LANES),
+            whole: mask(S::F32_LANES),
         })
+    }
+
+    /// A mask of what is not padding in vector `n` of a row.
+    #[inline(always)]
+    fn mask(&self, n: usize) -> S::m32s {
+        if n + 1 == self.vectors { self.last } else { self.whole }
     }
 
     /// The gradient of vector `n` of a row, and a mask of what is not padding, which is 0.
@@ -38,12 +54,14 @@ impl<'a, S: Simd> Gradient<'a, S> {
     pub(super) fn at(&self, simd: S, row: usize, n: usize) -> (Lanes<S>, S::m32s) {
         let at = row * self.pitch + n;
         let mut g = self.first[at];
+        if let Some(second) = self.second {
+            g = simd.add_f32s(g, second[at]);
+        }
         for other in &self.others {
             g = simd.add_f32s(g, other[at]);
         }
         // The padding may contain NaN, which must not spread.
-        let counts = (self.width - (n * S::F32_LANES).min(self.width)).min(S::F32_LANES);
-        let mask = simd.mask_between_m32s(0, counts as u32).mask();
+        let mask = self.mask(n);
         (Lanes::new(simd, simd.select_f32s(mask, g, simd.splat_f32s(0.0))), mask)
     }
 }
@@ -73,7 +91,7 @@ impl WithSimd for Gathering<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { gather: Gather { kept, part, .. }, block, gradients, gathered } = self;
-        let Some(gradient) = Gradient::<S>::new(block, gradients) else { return };
+        let Some(gradient) = Gradient::<S>::new(simd, block, gradients) else { return };
         let (gathered, _) = S::as_mut_simd_f32s(gathered);
         let [kept, part] = [kept, part].map(|number| Lanes::splat(simd, number as f32));
         for row in 0..block.rows() {
@@ -123,7 +141,7 @@ impl WithSimd for Squares<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { of: Of { clip_value, factor, l2 }, block, gradients, rows } = self;
         let [limit, factor, l2] = [clip_value, factor, l2].map(|n| Lanes::splat(simd, n as f32));
-        let Some(gradient) = Gradient::<S>::new(block, gradients) else { return };
+        let Some(gradient) = Gradient::<S>::new(simd, block, gradients) else { return };
         let (values, _) = S::as_simd_f32s(&block.values);
         for row in 0..block.rows() {
             let mut sum = Lanes::splat(simd, 0.0);

@@ -104,7 +104,7 @@ fn update_rows<S: Simd, F: Formula, const SURROUNDED: bool>(
         (lanes, follows, around.vectors.average)
     });
     let (rows, weights) = (block.rows(), block.inputs.len());
-    let Some(gradient) = Gradient::<S>::new(block, gradients) else { return true };
+    let Some(gradient) = Gradient::<S>::new(simd, block, gradients) else { return true };
     let (old, _) = S::as_simd_f32s(&block.values);
     let (new, _) = S::as_mut_simd_f32s(&mut block.other);
     let mut states: [&mut [S::f32s]; MOST_STATES + MOST_VECTORS] = Default::default();
@@ -135,10 +135,12 @@ fn update_rows<S: Simd, F: Formula, const SURROUNDED: bool>(
                 state[s] = Lanes::new(simd, states[s][at]);
             }
             let mut value = F::update(&constants, g, w, &mut state);
+            // 0 or NaN. By itself, so that a vector does not wait for the one before.
+            let mut own = zero;
             for s in 0..F::STATES {
                 states[s][at] = state[s].value;
                 // An infinite second moment would freeze the parameter without a word.
-                check = simd.mul_add_e_f32s(state[s].value, zero, check);
+                own = simd.mul_add_e_f32s(state[s].value, zero, own);
             }
             if let Some(([_, _, alpha, _], Some(slow), _)) = around {
                 let slow = &mut states[F::STATES + slow][at];
@@ -148,7 +150,7 @@ fn update_rows<S: Simd, F: Formula, const SURROUNDED: bool>(
             // 0/0 where a constant is too small for this kind of number.
             let value = simd.select_f32s(mask, value.value, zero);
             new[at] = value;
-            check = simd.mul_add_e_f32s(value, zero, check);
+            check = simd.add_f32s(check, simd.mul_add_e_f32s(value, zero, own));
         }
     }
     simd.reduce_sum_f32s(check) == 0.0
