@@ -120,10 +120,12 @@ pub(crate) fn elementwise<N: Number>(
     pair: impl Fn(N, N) -> (N, N),
 ) -> N {
     let mut loss = scale.of(0.0);
-    for ((y, t), delta) in y.iter().zip(t).zip(delta) {
-        let (value, slope) = pair(*y, *t);
+    let (y, t) = (&y[..delta.len()], &t[..delta.len()]);
+    // By number, since the compiler leaves parts of a chain of iterators as calls.
+    for i in 0..delta.len() {
+        let (value, slope) = pair(y[i], t[i]);
         loss = loss + scale * value;
-        *delta = scale * slope;
+        delta[i] = scale * slope;
     }
     loss
 }

@@ -82,18 +82,20 @@ impl Visitor for Gradients<'_> {
 
     fn visit<F: Formula>(self, formula: F) {
         let Samples { y, t, weights, outputs, stride, scale, .. } = *self.samples;
-        let to = self.deltas.chunks_exact_mut(stride).zip(self.losses);
-        let from = y.chunks_exact(stride).zip(t.chunks_exact(outputs)).zip(weights);
-        for (((y, t), weight), (delta, own)) in from.zip(to) {
+        // By number, since the compiler leaves parts of longer chains of iterators as calls.
+        for row in 0..weights.len() {
+            let delta = &mut self.deltas[row * stride..][..stride];
             let (delta, padding) = delta.split_at_mut(outputs);
             padding.fill(0.0);
-            if *weight == 0.0 {
+            let weight = weights[row];
+            self.losses[row] = if weight == 0.0 {
                 // Also if its loss is not finite.
                 delta.fill(0.0);
-                *own = 0.0;
+                0.0
             } else {
-                *own = formula.row(&y[..outputs], t, scale * weight, delta);
-            }
+                let y = &y[row * stride..][..outputs];
+                formula.row(y, &t[row * outputs..][..outputs], scale * weight, delta)
+            };
         }
     }
 }

@@ -29,6 +29,9 @@ pub(super) const SLICES_AT_ONCE: usize = 64;
 /// Samples that are worth four groups: the sum over the groups reads a gradient for each.
 const WORTH_FOUR_GROUPS: usize = 4_096;
 
+/// The most groups of a batch.
+const MOST_GROUPS: usize = 4;
+
 /// The most numbers in the gradients of all groups.
 const MOST_NUMBERS: usize = 1 << 24;
 
@@ -220,7 +223,7 @@ fn groups(parameters: usize, count: usize) -> usize {
     let most = worth.min(MOST_NUMBERS / parameters).min(count.div_ceil(SHARE));
     match most {
         0 | 1 => 1,
-        4.. if count >= WORTH_FOUR_GROUPS => 4,
+        MOST_GROUPS.. if count >= WORTH_FOUR_GROUPS => MOST_GROUPS,
         _ => 2,
     }
 }
@@ -276,12 +279,15 @@ fn all_samples(slices: &[Slice]) -> Range<usize> {
     start..slices.last().map_or(start, |slice| slice.samples.end)
 }
 
-/// The sum of losses, in an order that depends on their number alone.
-fn total(losses: impl Iterator<Item = f32>) -> f64 {
+/// The sum of losses, in an order that depends on their number alone, not on their division into parts.
+fn total<'a>(parts: impl Iterator<Item = &'a [f32]>) -> f64 {
     // Several sums, so that one addition does not wait for the other.
-    let mut sums = [0.0; 8];
-    for (i, loss) in losses.enumerate() {
-        sums[i % 8] += f64::from(loss);
+    let (mut sums, mut number) = ([0.0; 8], 0_usize);
+    for part in parts {
+        for loss in part {
+            sums[number % 8] += f64::from(*loss);
+            number += 1;
+        }
     }
     sums.iter().sum()
 }

@@ -239,8 +239,15 @@ impl Tile {
         // No dataset has more than 2³² − 1 samples.
         own.iter_mut().enumerate().for_each(|(i, place)| *place = (first + i) as u32);
         shape.arch.dispatch(Replace { order, positions: own });
-        for ((inputs, targets), sample) in self.samples(shape).zip(&*own) {
-            dataset.read(*sample as usize, inputs, targets);
+        let (values, stride) = match shape.frequencies {
+            Some(_) => (self.inputs.as_mut_slice(), shape.inputs),
+            None => (&mut *self.values[0], stride(shape.inputs)),
+        };
+        // By number, since the compiler leaves parts of a chain of iterators as calls.
+        for row in 0..rows {
+            let inputs = &mut values[row * stride..][..shape.inputs];
+            let targets = &mut self.targets[row * shape.outputs..][..shape.outputs];
+            dataset.read(own[row] as usize, inputs, targets);
         }
         if dataset.has_weights() {
             for (weight, sample) in self.weights.iter_mut().zip(&*own) {
@@ -290,17 +297,17 @@ impl Tile {
                 before: if last.has_biases { Before::Row(last.biases()) } else { Before::Nothing },
                 after: if fused { After::Activation(activation) } else { After::Keep },
             };
-            let parts: Vec<_> = blocks
-                .iter()
-                .map(|block| {
+            with_each(
+                blocks,
+                |block| {
                     let inputs = block.inputs.clone();
                     let transposed = (&*block.transposed, block.transposed_stride);
                     let turned = (!transposed.0.is_empty()).then_some(transposed);
                     let x = Left::new(&below[inputs.start..], rows, inputs.len(), below_stride);
                     (x, Right { values: &block.values, stride: block.stride, turned })
-                })
-                .collect();
-            product_of_parts(arch, &parts, rule, layer.fan_out, (z, z_stride));
+                },
+                |parts| product_of_parts(arch, parts, rule, layer.fan_out, (&mut *z, z_stride)),
+            );
             clock.lap(Phase::Forward);
             if fused {
                 continue;
@@ -491,9 +498,9 @@ impl<'a> Samples<'a> {
 
 /// Writes the gradient of a block's parameters that some samples result in, or adds to it if `accumulate`.
 /// It does not depend on how the samples are divided among tiles.
-pub(super) fn gradient(
+pub(super) fn gradient<'a>(
     shape: &Shape,
-    samples: &[Samples],
+    samples: &[Samples<'a>],
     block: &Block,
     accumulate: bool,
     gradient: &mut [f32],
@@ -502,19 +509,28 @@ pub(super) fn gradient(
     let layer = &shape.layers[l];
     let (below_stride, above_stride) = (stride(layer.fan_in), stride(layer.fan_out));
     let before = if accumulate { Before::There } else { Before::Nothing };
-    let parts: Vec<_> = samples
-        .iter()
-        .map(|s| {
-            let x = &s.tile.values[l][s.first * below_stride + inputs.start..];
-            let x = Left::transposed(x, inputs.len(), s.count, below_stride);
-            (x, Right { values: s.deltas(l, above_stride), stride: above_stride, turned: None })
-        })
-        .collect();
+    let part = |s: &Samples<'a>| {
+        let x = &s.tile.values[l][s.first * below_stride + inputs.start..];
+        let x = Left::transposed(x, inputs.len(), s.count, below_stride);
+        (x, Right { values: s.deltas(l, above_stride), stride: above_stride, turned: None })
+    };
     let (weights, biases) = gradient.split_at_mut(inputs.len() * block.stride);
     let rule = Rule { before, after: After::Keep };
-    product_of_parts(arch, &parts, rule, block.width, (weights, block.stride));
+    with_each(samples, part, |parts| {
+        product_of_parts(arch, parts, rule, block.width, (weights, block.stride));
+    });
     if block.has_biases {
-        let rows: Vec<_> = samples.iter().map(|s| (s.deltas(l, above_stride), s.count)).collect();
-        sum_rows(arch, &rows, above_stride, block.width, accumulate, biases);
+        let rows = |s: &Samples<'a>| (s.deltas(l, above_stride), s.count);
+        with_each(samples, rows, |rows| {
+            sum_rows(arch, rows, above_stride, block.width, accumulate, biases);
+        });
+    }
+}
+
+/// Calls `work` with what `of` makes of each item. One item, which is the rule, takes no allocation.
+fn with_each<'a, T, U>(items: &'a [T], of: impl Fn(&'a T) -> U, work: impl FnOnce(&[U])) {
+    match items {
+        [one] => work(&[of(one)]),
+        _ => work(&items.iter().map(of).collect::<Vec<_>>()),
     }
 }

@@ -62,7 +62,7 @@ impl Run {
             }
             losses
         })?;
-        Ok(total(parts.into_iter().flatten()))
+        Ok(total(parts.iter().map(Vec::as_slice)))
     }
 
     /// Calls `work` for each thread's share of so many samples, while the blocks contain the parameters

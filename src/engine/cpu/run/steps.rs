@@ -1,8 +1,8 @@
 //! The steps of a training run on the CPU: the part of each thread.
 
 use super::{
-    Norms, Progress, Round, Run, SLICES_AT_ONCE, Slice, all_samples, lock, read, shared,
-    takes_whole_groups, total, write,
+    MOST_GROUPS, Norms, Progress, Round, Run, SLICES_AT_ONCE, Slice, all_samples, lock, read,
+    shared, takes_whole_groups, total, write,
 };
 use crate::dropout::Masks;
 use crate::engine::cpu::barrier::{Abandoned, Barrier};
@@ -498,13 +498,16 @@ type Groups = [Vec<RwLock<Lines>>];
 
 /// Calls `work` with the gradient of a block that each group has.
 fn with_gradients(groups: &Groups, block: usize, mut work: impl FnMut(&[&[f32]])) {
-    let gradients: Vec<_> = groups.iter().map(|group| read(&group[block])).collect();
-    let gradients: Vec<&[f32]> = gradients.iter().map(|gradient| &***gradient).collect();
-    work(&gradients);
+    let locks: [_; MOST_GROUPS] =
+        std::array::from_fn(|g| groups.get(g).map(|group| read(&group[block])));
+    let mut gradients: [&[f32]; MOST_GROUPS] = Default::default();
+    for (gradient, lock) in gradients.iter_mut().zip(locks.iter().flatten()) {
+        *gradient = lock;
+    }
+    work(&gradients[..groups.len()]);
 }
 
 /// The loss of a slice.
 fn loss_of(parts: &[Samples]) -> f64 {
-    let losses = parts.iter().flat_map(|s| &s.tile.losses()[s.first..][..s.count]);
-    total(losses.copied())
+    total(parts.iter().map(|s| &s.tile.losses()[s.first..][..s.count]))
 }
