@@ -103,10 +103,13 @@ fn cargo(arguments: &[&str], target: &Path, last: &[&str]) -> Result<()> {
 }
 
 /// The innermost loops of `assembly` whose only arithmetic on vectors multiplies and adds, in registers of
-/// this name, with the number of times that each occurs.
+/// this name, with the number of times that each occurs. A loop may have branches, such as the masked end of
+/// a row: what is in them counts as if it ran each time.
 fn loops(assembly: &str, register: &str) -> BTreeMap<Loop, usize> {
     let mut found = BTreeMap::new();
     let (mut instructions, mut labels) = (Vec::new(), BTreeMap::new());
+    // The first instruction of each loop so far that has another jump back.
+    let mut starts: Vec<usize> = Vec::new();
     // Without a frame, rbp is a register as others, such as an address of A.
     let mut frame = false;
     for line in assembly.lines() {
@@ -116,17 +119,21 @@ fn loops(assembly: &str, register: &str) -> BTreeMap<Loop, usize> {
                 // Another function.
                 instructions.clear();
                 labels.clear();
+                starts.clear();
                 frame = false;
             }
             labels.insert(label, instructions.len());
         } else if !text.is_empty() && !text.starts_with('.') {
             instructions.push(text);
             frame |= text == "movq\t%rsp, %rbp";
-            // A jump back to a label ends a loop, and that to the last label before it ends an innermost one.
+            // A jump back to a label ends a loop. It is an innermost one if no other loop began in it. A loop with
+            // several jumps back is read up to the first: what follows may be a loop around it.
             let to = text.strip_prefix('j').and_then(|jump| jump.split_whitespace().nth(1));
             let Some(start) = to.and_then(|label| labels.get(label)) else { continue };
-            let inside = labels.values().any(|place| place > start && *place < instructions.len());
-            if let Some(one) = measure(&instructions[*start..], register, frame).filter(|_| !inside)
+            let is_innermost = starts.iter().all(|other| other < start);
+            starts.push(*start);
+            if let Some(one) =
+                measure(&instructions[*start..], register, frame).filter(|_| is_innermost)
             {
                 *found.entry(one).or_default() += 1;
             }
@@ -149,8 +156,12 @@ fn measure(instructions: &[&str], register: &str, frame: bool) -> Option<Loop> {
         if name.starts_with("vfmadd") && name.ends_with("ps") {
             one.products += 1;
         } else if name.starts_with("vmov") {
-            one.moves += usize::from(!operands.contains('('));
-        } else if !name.starts_with("vbroadcast") {
+            // With a mask it sets a part of the vector to 0.
+            one.moves += usize::from(!operands.contains(['(', '{']));
+        } else if !["vbroadcast", "vand", "vpand", "vblend"]
+            .iter()
+            .any(|some| name.starts_with(some))
+        {
             // Other arithmetic.
             return None;
         }
@@ -181,6 +192,21 @@ mod tests {
         assert_eq!(loops(&tile(""), "ymm"), BTreeMap::from([(one, 1)]));
         assert_eq!(loops(&tile(""), "zmm"), BTreeMap::new());
         assert_eq!(loops(&(tile("") + &tile("")), "ymm"), BTreeMap::from([(one, 2)]));
+    }
+
+    #[test]
+    fn a_loop_with_a_branch_is_read_and_an_outer_one_is_not() {
+        // A part of a vector is set to 0 where a branch says so.
+        let branch = "\tjb\t.LBB0_3\n\tvandps\t%ymm4, %ymm2, %ymm4\n.LBB0_3:\n\tnop\n";
+        let one = Loop { products: 4, instructions: 14, moves: 0, stack: 0 };
+        assert_eq!(loops(&tile(branch), "ymm"), BTreeMap::from([(one, 1)]));
+        let masked = "\tvmovaps\t%ymm4, %ymm4 {%k1} {z}\n";
+        let one = Loop { products: 4, instructions: 12, moves: 0, stack: 0 };
+        assert_eq!(loops(&tile(masked), "ymm"), BTreeMap::from([(one, 1)]));
+        // A spill in the branch is found.
+        let spill = branch.replace("\tnop\n", "\tvmovups\t%ymm4, 32(%rsp)\n");
+        let found = loops(&tile(&spill), "ymm").into_keys().next();
+        assert_eq!(found.map(|found| found.stack), Some(1));
     }
 
     #[test]
