@@ -22,5 +22,5 @@ fn main(
 ) {
     let row = linear_index(workgroup, workgroups, local);
     if row >= shape.batch { return; }
-    losses[row] = row_loss(row, shape.outputs, shape.scale * weight_of(row));
+    losses[row] = weighted_loss(row, shape.outputs, shape.scale * weight_of(row));
 }

@@ -14,7 +14,6 @@ pub mod gpu;
 #[cfg(not(feature = "gpu"))]
 #[path = "engine/without_gpu.rs"]
 pub mod gpu;
-mod kernel_time;
 #[cfg(not(target_arch = "wasm32"))]
 mod outputs;
 pub mod reference;
@@ -32,7 +31,6 @@ pub(crate) use crate::plan::{check_evaluation, check_gradient, not_finite};
 use crate::resources::Resources;
 use crate::state::State;
 use crate::threads::{MaybeSend, MaybeSync};
-pub use kernel_time::KernelTime;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -163,6 +163,9 @@ fn imported(text: &str) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The loss of a row by the weight of its sample.
+pub(super) const WEIGHTED_LOSS: &str = include_str!("../../../shaders/shared/weighted_loss.wgsl");
+
 /// The weights of the samples of a batch, for the kernel `loss`.
 const WEIGHTS: &str = "@group(0) @binding(5) var<storage, read> weights: array<f32>;\n\
                        fn weight_of(row: u32) -> f32 { return weights[row]; }\n";
@@ -210,7 +213,7 @@ impl KernelKey {
     pub(super) fn loss(loss: Loss, weighted: bool) -> Result<Self> {
         let weight =
             if weighted { WEIGHTS } else { "fn weight_of(row: u32) -> f32 { return 1.0; }\n" };
-        let text = [loss.wgsl()?.as_str(), weight].concat();
+        let text = [loss.wgsl()?.as_str(), weight, WEIGHTED_LOSS].concat();
         Ok(Self::filled("loss", loss.name(), text))
     }
 

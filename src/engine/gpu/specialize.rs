@@ -1,6 +1,8 @@
 //! Writes the fused kernels for one network.
 
-use super::kernels::{DROPOUT, KernelKey, PASS, PERMUTATION, PIXELS, SINE, STEP, Source};
+use super::kernels::{
+    DROPOUT, KernelKey, PASS, PERMUTATION, PIXELS, SINE, STEP, Source, WEIGHTED_LOSS,
+};
 use super::layout::{ALIGNMENT, Layout};
 use super::shape::{Shape, TILE_SPACING};
 use super::split::Split;
@@ -534,10 +536,11 @@ fn finish(network: &Network, purpose: Purpose) -> Result<String> {
             let apply = softmax && loss.folded_activation().is_none();
             [
                 loss.wgsl()?.as_str(),
+                WEIGHTED_LOSS,
                 if apply { Source::file("softmax") } else { "" },
                 "fn finish_row(row: u32, scale: f32) -> f32 {\n",
                 if apply { "    row_softmax(row, OUTPUTS);\n" } else { "" },
-                "    return row_loss(row, OUTPUTS, scale);\n}\n",
+                "    return weighted_loss(row, OUTPUTS, scale);\n}\n",
             ]
             .concat()
         }
@@ -558,11 +561,12 @@ fn finish(network: &Network, purpose: Purpose) -> Result<String> {
             };
             [
                 loss.wgsl()?.as_str(),
+                WEIGHTED_LOSS,
                 if before.is_empty() { "" } else { Source::file("softmax") },
                 if before.is_empty() { "" } else { Source::file("softmax_gradient") },
                 "fn finish_row(row: u32, scale: f32) -> f32 {\n",
                 before,
-                "    let loss = row_loss(row, OUTPUTS, scale);\n",
+                "    let loss = weighted_loss(row, OUTPUTS, scale);\n",
                 after,
                 pad,
                 "    return loss;\n}\n",
