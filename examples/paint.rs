@@ -20,6 +20,7 @@ mod progress;
 mod report;
 
 use canvas::Canvas;
+use impasto::gpu::Precision;
 use impasto::{
     Activation, Backend, Dataset, Encoding, Engine, Error, Loss, Network, Optimizer, Picture,
     Result, Schedule, Subject, Summary, Trainer,
@@ -92,6 +93,7 @@ fn open(options: &Options) -> Result<(Engine, f64)> {
         backend: options.backend,
         adapter: options.adapter.clone(),
         kernels: options.kernels,
+        precision: options.precision,
         tune: !options.no_tune,
     };
     let engine = wanted.open()?;
@@ -145,9 +147,12 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     let known = engine.notes().len();
     let trained = train(options, &trainer, &engine, &mut network, &dataset)?;
     print_notes(options, &engine, known);
+    if !options.quiet && options.precision != Precision::Full {
+        print_line(format!("trained in {} precision", engine.precision()));
+    }
     let mut report = Report::new(&engine, &network, options.seed);
     report.set_image(&canvas);
-    report.set_training(&trainer, &trained.summary, opening, dataset.len());
+    report.set_training(&trainer, &engine, &trained.summary, opening, dataset.len());
     if !options.quiet {
         print_line(progress::describe(&trained.summary, options.epochs));
     }

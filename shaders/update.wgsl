@@ -16,9 +16,21 @@ struct Shape { count: u32, slices: u32, pieces: u32 }
 @group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> states: array<f32>;
 @group(0) @binding(4) var<storage, read_write> previous: array<f32>;
+@if mixed
+@group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, STATUS>;
+@else
 @group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 2>;
+@end
 @if norms
 @group(0) @binding(6) var<storage, read> norms: array<Piece>;
+@end
+@if mixed
+// The f16 copies of the weights, which follow the parameters. A step whose gradient was not finite is
+// skipped: its parameters and its state stay.
+@group(0) @binding(7) var<storage, read_write> halves: array<f16>;
+
+// The factor of the gradient of the scaled loss.
+var<private> gradient_factor: f32;
 @end
 
 // The root of a mean of squares, which counts as at least 2⁻¹¹⁶: a device may flush a smaller one
@@ -38,6 +50,10 @@ fn main(
     var c = constants();
 @else
     let c = constants();
+@end
+@if mixed
+    gradient_factor = this_step.loss_scale / delta_scale();
+    let skipped = atomicLoad(&status[SKIPPED]) == this_step.number;
 @end
     let l2 = this_step.l2;
 @if clips_norm
@@ -83,18 +99,28 @@ fn main(
             continue;
         }
 @end
+@if mixed
+        var w = old;
+        if !skipped { w = updated(c, g, old, &state); }
+@else
 @if follows
         var w = updated(c, g, old, &state);
+@else
+        let w = updated(c, g, old, &state);
+@end
+@end
+@if follows
         if this_step.alpha > 0.0 {
             let slow = states[SLOW * shape.count + i];
             w = slow + this_step.alpha * (w - slow);
             states[SLOW * shape.count + i] = w;
         }
-@else
-        let w = updated(c, g, old, &state);
 @end
         previous[i] = old;
         parameters[i] = w;
+@if mixed
+        put_halves(i, w);
+@end
 @if clips_norm
         // A gradient whose norm is not finite cannot be scaled.
         var finite = is_finite(w) && is_finite(square);

@@ -106,6 +106,19 @@ impl Engine {
         self.0.notes()
     }
 
+    /// The precision of the training run that was started last; full before any.
+    ///
+    /// ```
+    /// use impasto::gpu::Precision;
+    ///
+    /// let engine = impasto::Engine::open(impasto::Backend::Cpu)?;
+    /// assert_eq!(engine.precision(), Precision::Full);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub fn precision(&self) -> gpu::Precision {
+        self.0.precision()
+    }
+
     /// How long each kernel of a full training step takes on the GPU engine's device, and each phase of one
     /// on the CPU engine's threads; see [`Compute::profile`].
     ///
@@ -309,6 +322,12 @@ pub trait Compute: MaybeSend + MaybeSync {
     /// which kernels a driver refused and what is used in their place. Nothing by default.
     fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The precision of the training run that was started last: full by default. See
+    /// [`Engine::precision`] for an example.
+    fn precision(&self) -> gpu::Precision {
+        gpu::Precision::Full
     }
 
     /// How long each kernel of a full training step takes on the device; nothing of the network is

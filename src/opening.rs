@@ -23,6 +23,9 @@ pub struct Options {
     /// Which kernels the GPU engine uses. Choosing one kind turns [`Backend::Auto`] into
     /// [`Backend::Gpu`] too.
     pub kernels: gpu::Kernels,
+    /// How precisely the GPU engine trains. A run or a device that cannot be had in mixed precision is computed
+    /// in f32, and [`Engine::notes`] says why; [`Engine::precision`] returns what a run was computed in.
+    pub precision: gpu::Precision,
     /// Whether the GPU engine looks for the fastest shapes of its kernels when it first trains a
     /// network of some size ([`GpuEngine::with_tuning`](gpu::GpuEngine::with_tuning)). The others
     /// need no such search.
@@ -32,7 +35,13 @@ pub struct Options {
 impl Default for Options {
     /// A real GPU if there is one, else the CPU, with the search for the fastest shapes.
     fn default() -> Self {
-        Self { backend: Backend::Auto, adapter: None, kernels: gpu::Kernels::Auto, tune: true }
+        Self {
+            backend: Backend::Auto,
+            adapter: None,
+            kernels: gpu::Kernels::Auto,
+            precision: gpu::Precision::Full,
+            tune: true,
+        }
     }
 }
 
@@ -42,7 +51,7 @@ impl Options {
     /// # Errors
     /// - The GPU engine was asked for and the feature `gpu` is off, there is no adapter (of that name), or it
     ///   cannot be opened.
-    /// - An adapter or kernels were named for an engine that has none.
+    /// - An adapter, kernels or mixed precision were chosen for an engine that has none.
     /// - The operating system did not start the threads of the CPU engine.
     pub async fn open_async(&self) -> Result<Engine> {
         let named = gpu::named_adapter();
@@ -63,6 +72,12 @@ impl Options {
                 "the choice of kernels is for the GPU engine: leave it out, or choose the gpu backend",
             );
         }
+        let mixed = self.precision == gpu::Precision::Mixed;
+        if no_gpu && mixed {
+            return invalid_setting(
+                "mixed precision is for the GPU engine: leave it out, or choose the gpu backend",
+            );
+        }
         let wanted = match self.backend {
             Backend::Auto if adapter.is_some() || chosen => Backend::Gpu,
             other => other,
@@ -70,11 +85,20 @@ impl Options {
         match wanted {
             Backend::Cpu => Ok(cpu::CpuEngine::new(None)?.into()),
             Backend::Reference => Ok(reference::ReferenceEngine::new().into()),
-            Backend::Gpu => gpu::open(adapter, self.kernels, self.tune).await,
-            Backend::Auto => match gpu::open_real_gpu(self.kernels, self.tune).await {
-                Ok(engine) => Ok(engine),
-                Err(reason) => Ok(cpu::CpuEngine::new(None)?.with_note(reason.to_string()).into()),
-            },
+            Backend::Gpu => gpu::open(adapter, self.kernels, self.precision, self.tune).await,
+            Backend::Auto => {
+                match gpu::open_real_gpu(self.kernels, self.precision, self.tune).await {
+                    Ok(engine) => Ok(engine),
+                    Err(reason) => {
+                        let reason = if mixed {
+                            format!("{reason}: the run is computed in f32")
+                        } else {
+                            reason.to_string()
+                        };
+                        Ok(cpu::CpuEngine::new(None)?.with_note(reason).into())
+                    }
+                }
+            }
         }
     }
 

@@ -22,6 +22,7 @@ const UNSAFE: &[&str] = &[
     "src/engine/cpu/kernel.rs",
     "src/engine/cpu/product.rs",
     "src/engine/gpu/compile.rs",
+    "src/engine/gpu/matrices.rs",
     "src/engine/gpu/pipelines.rs",
     "xtask/isa/device.rs",
 ];

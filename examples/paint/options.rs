@@ -5,7 +5,7 @@
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use impasto::activation::Backward;
-use impasto::gpu::Kernels;
+use impasto::gpu::{Kernels, Precision};
 use impasto::{Activation, Backend, Encoding, Error, Loss, Optimizer, Schedule};
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -48,6 +48,11 @@ pub struct Options {
     /// layerwise (any network); the last two choose the GPU engine, on a software adapter if need be
     #[arg(long, default_value = "auto", value_name = "KIND")]
     pub kernels: Kernels,
+
+    /// How precisely the GPU engine trains: full (f32) or mixed (f16 products on matrix units, where the
+    /// device has them; else f32, and a note says why)
+    #[arg(long, default_value = "full", value_name = "PRECISION")]
+    pub precision: Precision,
 
     /// Do not look for the fastest shapes of the GPU's kernels, which takes some seconds when a network
     /// is first trained on an adapter

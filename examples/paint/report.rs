@@ -63,6 +63,7 @@ impl Report {
     pub fn set_training(
         &mut self,
         trainer: &Trainer,
+        engine: &Engine,
         summary: &Summary,
         opening: f64,
         samples: usize,
@@ -71,6 +72,7 @@ impl Report {
         self.0["training"] = json!({
             "loss": trainer.loss.to_string(),
             "optimizer": trainer.optimizer.to_string(),
+            "precision": engine.precision().name(),
             "learning_rate": trainer.learning_rate,
             "schedule": trainer.schedule.to_string(),
             "warm_up": trainer.warm_up,

@@ -1,10 +1,27 @@
 // The gradient of parameter i in this batch: its slices, added one after the other. Four are read at a
 // time, since each read alone would wait for memory.
+@if mixed
+// In mixed precision it is that of the scaled loss, in the layout of mixed_gradients.wgsl. Padding has none.
+@end
 fn batch_gradient_at(i: u32) -> f32 {
+@if mixed
+    let place = place_of(i);
+    let layer = place.layer;
+    let bias_row = depth_of(layer) - ones_of(layer);
+    if place.column >= width_of(layer) || place.row >= depth_of(layer) { return 0.0; }
+    // The row of biases is behind the padding of the weights, but not in the first layer.
+    let row = select(place.row, pitch_of(layer), layer > 0u && place.row == bias_row);
+    let count = GRADIENT;
+    var at = gradients_of(layer) + row * pitch_of(layer + 1u) + place.column;
+    var g = 0.0;
+@else
 @if sliced
     let count = shape.count;
     var g = 0.0;
     var at = i;
+@end
+@end
+@if sliced
     for (var left = shape.slices; left >= 4u; left -= 4u) {
         let first = gradient[at];
         let second = gradient[at + count];
@@ -24,7 +41,11 @@ fn batch_gradient_at(i: u32) -> f32 {
         at += 2u * count;
     }
     if (shape.slices & 1u) != 0u { g += gradient[at]; }
+@if mixed
+    return g * gradient_factor;
+@else
     return g;
+@end
 @else
     return gradient[i];
 @end

@@ -1,4 +1,4 @@
-//! `Kernels`: the user's choice of kernels of the GPU engine.
+//! `Kernels` and `Precision`: the user's choices for the GPU engine.
 
 use crate::error::{Error, Result, invalid_setting};
 
@@ -24,6 +24,51 @@ impl std::str::FromStr for Kernels {
             "fused" => Ok(Self::Fused),
             _ => invalid_setting(format!(
                 "there are no kernels '{name}': choose one of auto, layerwise, fused"
+            )),
+        }
+    }
+}
+
+/// How precisely the GPU engine computes a training step.
+///
+/// Predictions and evaluations are always computed in f32, and so are the first layer and the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Precision {
+    /// In f32.
+    #[default]
+    Full,
+    /// Products of f16 on the device's matrix units, with sums, parameters and optimizer state in f32. It
+    /// takes hidden layers of at most 128 neurons without dropout, activations whose slope follows from their
+    /// output, and optimizers and wrappers that take each parameter alone. Where a run or a device does not
+    /// fit, the run is computed in f32, and [`Engine::notes`](crate::Engine::notes) says why.
+    Mixed,
+}
+
+impl Precision {
+    /// Its name: `full` or `mixed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl std::str::FromStr for Precision {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "full" => Ok(Self::Full),
+            "mixed" => Ok(Self::Mixed),
+            _ => invalid_setting(format!(
+                "there is no precision '{name}': choose one of full, mixed"
             )),
         }
     }

@@ -28,7 +28,9 @@ mod learned;
 mod listing;
 mod lock;
 mod lowering;
+mod matrices;
 mod measuring;
+mod mixed;
 mod pass_buffers;
 mod pipelines;
 mod prediction;
@@ -43,6 +45,8 @@ mod samples;
 mod session;
 mod shape;
 mod specialize;
+#[cfg(not(target_arch = "wasm32"))]
+mod spirv;
 mod split;
 mod step;
 mod task;
@@ -60,16 +64,21 @@ mod waiter;
 pub use adapter::NO_ADAPTER;
 pub use device::Counts;
 #[doc(hidden)]
-pub use listing::{Dispatch, Listing, listings, other_listings};
+pub use listing::{Dispatch, Listing, listings, mixed_listings, other_listings};
+#[doc(hidden)]
+#[cfg(not(target_arch = "wasm32"))]
+pub use spirv::with_memory_model;
 #[doc(hidden)]
 pub use tuning::remembered_shapes;
 
 use self::backward::{Call, Kept};
 use self::choice::Choice;
 use self::device::Gpu;
+use self::mixed::check;
 use self::predictor::Predictor;
+use self::session::GpuSession;
 use self::task::PredictionTask;
-pub use super::choice::Kernels;
+pub use super::choice::{Kernels, Precision};
 use super::{
     CandidateTime, Compute, Device, Engine, KernelTime, Output, Pending, Plan, Prepared, Session,
     handles,
@@ -81,6 +90,7 @@ use crate::network::Network;
 use crate::real::Real;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The environment variable that names an adapter where nothing else does.
 const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
@@ -91,14 +101,23 @@ pub(crate) fn named_adapter() -> Option<String> {
 }
 
 /// Opens the best adapter, or that of this name; see [`GpuEngine::open_async`].
-pub(crate) async fn open(name: Option<&str>, kernels: Kernels, tune: bool) -> Result<Engine> {
-    let opened = GpuEngine::open_async(name).await?;
+pub(crate) async fn open(
+    name: Option<&str>,
+    kernels: Kernels,
+    precision: Precision,
+    tune: bool,
+) -> Result<Engine> {
+    let opened = GpuEngine::open_for_async(name, precision).await?;
     Ok(opened.with_kernels(kernels).with_tuning(tune).into())
 }
 
 /// Opens the best real GPU; see [`GpuEngine::open_real_gpu_async`].
-pub(crate) async fn open_real_gpu(kernels: Kernels, tune: bool) -> Result<Engine> {
-    let opened = GpuEngine::open_real_gpu_async().await?;
+pub(crate) async fn open_real_gpu(
+    kernels: Kernels,
+    precision: Precision,
+    tune: bool,
+) -> Result<Engine> {
+    let opened = GpuEngine::open_real_gpu_for(precision).await?;
     Ok(opened.with_kernels(kernels).with_tuning(tune).into())
 }
 
@@ -163,9 +182,40 @@ impl GpuEngine {
     /// # Errors
     /// There is no such adapter (the message lists the adapters that exist), or it cannot be opened.
     pub async fn open_async(name: Option<&str>) -> Result<Self> {
+        Self::open_for_async(name, Precision::Full).await
+    }
+
+    /// As [`open_async`](Self::open_async), to train in this precision where it can be had. See
+    /// [`open_for`](Self::open_for) for an example.
+    ///
+    /// # Errors
+    /// As [`open_async`](Self::open_async).
+    pub async fn open_for_async(name: Option<&str>, precision: Precision) -> Result<Self> {
         let candidate = adapter::choose(name).await?;
-        let gpu = Arc::new(Gpu::open(candidate).await?);
-        Ok(Self { gpu, choice: Choice::default(), kept: Kept::default() })
+        Ok(Self::with(Gpu::open_for(candidate, precision).await?, precision))
+    }
+
+    /// Blocking form of [`open_for_async`](Self::open_for_async).
+    ///
+    /// ```no_run
+    /// use impasto::Engine;
+    /// use impasto::gpu::{GpuEngine, Precision};
+    ///
+    /// let engine = Engine::from(GpuEngine::open_for(None, Precision::Mixed)?);
+    /// println!("{}", engine.device());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`open_async`](Self::open_async).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_for(name: Option<&str>, precision: Precision) -> Result<Self> {
+        pollster::block_on(Self::open_for_async(name, precision))
+    }
+
+    fn with(gpu: Gpu, precision: Precision) -> Self {
+        let choice = Choice { precision, ..Choice::default() };
+        Self { gpu: Arc::new(gpu), choice, kept: Kept::default() }
     }
 
     /// Blocking form of [`open_async`](Self::open_async).
@@ -182,12 +232,17 @@ impl GpuEngine {
     /// # Errors
     /// There are only software adapters, or no real one can be opened. The message says why.
     pub async fn open_real_gpu_async() -> Result<Self> {
+        Self::open_real_gpu_for(Precision::Full).await
+    }
+
+    async fn open_real_gpu_for(precision: Precision) -> Result<Self> {
         let found = adapter::find().await;
-        let (gpu, refused) = adapter::open_first(found, Gpu::open).await?;
+        let open = async |candidate| Gpu::open_for(candidate, precision).await;
+        let (gpu, refused) = adapter::open_first(found, open).await?;
         for reason in refused {
             gpu.note(reason);
         }
-        Ok(Self { gpu: Arc::new(gpu), choice: Choice::default(), kept: Kept::default() })
+        Ok(Self::with(gpu, precision))
     }
 
     /// Blocking form of [`open_real_gpu_async`](Self::open_real_gpu_async).
@@ -236,6 +291,21 @@ impl GpuEngine {
         self.gpu.destroy();
     }
 
+    /// A training run in the precision that was chosen, or in f32.
+    async fn session(
+        &self,
+        network: &Network,
+        plan: &Plan,
+        dataset: &Dataset,
+    ) -> Result<GpuSession> {
+        plan.check(network, dataset)?;
+        let Self { gpu, choice, .. } = self;
+        let choice = check::settled(gpu, *choice, network, plan, dataset).await?;
+        let session = GpuSession::start(gpu, network, plan, dataset, choice).await?;
+        self.gpu.trains_mixed.store(session.is_mixed(), Ordering::Relaxed);
+        Ok(session)
+    }
+
     async fn forward_in_parts<R: Real>(
         &self,
         network: &Network,
@@ -267,9 +337,7 @@ impl Compute for GpuEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
         Box::pin(async move {
-            plan.check(network, dataset)?;
-            let session =
-                session::GpuSession::start(&self.gpu, network, plan, dataset, self.choice).await?;
+            let session = self.session(network, plan, dataset).await?;
             Ok(Box::new(session) as Box<dyn Session>)
         })
     }
@@ -281,9 +349,7 @@ impl Compute for GpuEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Vec<KernelTime>> {
         Box::pin(async move {
-            plan.check(network, dataset)?;
-            let session =
-                session::GpuSession::start(&self.gpu, network, plan, dataset, self.choice).await?;
+            let session = self.session(network, plan, dataset).await?;
             session.profile().await
         })
     }
@@ -294,6 +360,11 @@ impl Compute for GpuEngine {
 
     fn notes(&self) -> Vec<String> {
         self.gpu.notes()
+    }
+
+    fn precision(&self) -> Precision {
+        let is_mixed = self.gpu.trains_mixed.load(Ordering::Relaxed);
+        if is_mixed { Precision::Mixed } else { Precision::Full }
     }
 
     fn forward<'a>(

@@ -37,7 +37,7 @@ mod wrappers;
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use elementwise::dropout;
 pub use elementwise::{
-    activation, activation_gradient, activation_slopes, softmax, softmax_gradient,
+    activation, activation_gradient, activation_slopes, round_f16, softmax, softmax_gradient,
 };
 pub use encoding::{fourier_encoding, fourier_encoding_gradient, gather, gather_weights};
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};

@@ -1,9 +1,9 @@
 //! The module `gpu` without the feature `gpu`: an error in place of the engine.
 //!
-//! `Kernels` is here too, since [`Options`](crate::Options) contains it.
+//! `Kernels` and `Precision` are here too, since [`Options`](crate::Options) contains them.
 
 use super::Engine;
-pub use super::choice::Kernels;
+pub use super::choice::{Kernels, Precision};
 use crate::error::{Result, unsupported};
 use std::future::{Ready, ready};
 
@@ -13,12 +13,21 @@ pub(crate) fn named_adapter() -> Option<String> {
 }
 
 /// Fails.
-pub(crate) fn open(_name: Option<&str>, _kernels: Kernels, _tune: bool) -> Ready<Result<Engine>> {
+pub(crate) fn open(
+    _name: Option<&str>,
+    _kernels: Kernels,
+    _precision: Precision,
+    _tune: bool,
+) -> Ready<Result<Engine>> {
     missing()
 }
 
 /// Fails.
-pub(crate) fn open_real_gpu(_kernels: Kernels, _tune: bool) -> Ready<Result<Engine>> {
+pub(crate) fn open_real_gpu(
+    _kernels: Kernels,
+    _precision: Precision,
+    _tune: bool,
+) -> Ready<Result<Engine>> {
     missing()
 }
 

@@ -1,6 +1,6 @@
 //! The options of a painter, as JSON.
 
-use impasto::gpu::Kernels;
+use impasto::gpu::{Kernels, Precision};
 use impasto::{Activation, Backend, Encoding, Error, Result, Schedule, Trainer};
 use serde::Deserialize;
 
@@ -75,6 +75,7 @@ impl Options {
         Ok(impasto::Options {
             backend: self.backend.parse::<Backend>()?,
             kernels: self.kernels.parse::<Kernels>()?,
+            precision: Precision::Full,
             tune: self.tune,
             adapter: None,
         })

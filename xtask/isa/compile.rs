@@ -1,14 +1,18 @@
 //! WGSL to SPIR-V, as wgpu translates a trusted kernel.
 
 use anyhow::{Context, Result, anyhow, ensure};
+use impasto::gpu::with_memory_model;
 use naga::back::{pipeline_constants, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage};
 use serde::{Deserialize, Serialize};
 
 /// The entry point that every kernel has.
 pub const ENTRY_POINT: &str = "main";
+
+/// The extension of WGSL that a kernel with matrices enables.
+const MATRICES: &str = "enable wgpu_cooperative_matrix;";
 
 /// A kernel as a driver takes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,9 +62,14 @@ pub fn compile(
     constants: &[(String, f64)],
     trust: Trust,
 ) -> Result<Shader> {
-    let module = naga::front::wgsl::parse_str(wgsl)
+    let capabilities = Capabilities::all();
+    let front = naga::front::wgsl::Options { parse_doc_comments: false, capabilities };
+    let module = naga::front::wgsl::Frontend::new_with_options(front)
+        .parse(wgsl)
         .map_err(|error| complaint(&error.emit_to_string_with_path(wgsl, name)))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+    let info = Validator::new(ValidationFlags::all(), capabilities)
+        .subgroup_stages(ShaderStages::all())
+        .subgroup_operations(SubgroupOperationSet::all())
         .validate(&module)
         .map_err(|error| complaint(&error.emit_to_string_with_path(wgsl, name)))?;
 
@@ -85,6 +94,8 @@ pub fn compile(
         }),
     )
     .with_context(|| format!("translating '{name}' to SPIR-V"))?;
+    // As the engine does.
+    let spirv = if wgsl.contains(MATRICES) { with_memory_model(&spirv) } else { spirv };
     let (bindings, immediate_size) = resources(name, &module)?;
     Ok(Shader {
         name: name.into(),

@@ -45,7 +45,12 @@ pub struct Instruction {
     pub bytes: u32,
     /// Whether it does nothing.
     pub filler: bool,
+    /// Whether it multiplies matrices of 16 rows and columns, with all lanes of the wave.
+    pub matrices: bool,
 }
+
+/// The multiply-adds of a product of matrices of 16 rows and columns, for each of 32 lanes.
+const FMAS_OF_MATRICES: u32 = 16 * 16 * 16 / 32;
 
 /// The instructions of a kernel.
 #[derive(Clone, Debug, Default)]
@@ -235,10 +240,13 @@ fn classify(mnemonic: &str, code: &str) -> Option<Instruction> {
         code.split("::").map(|half| half.split_whitespace().next().unwrap_or_default()).collect();
     // Not `ds_load_...`, `buffer_load_...` alone: RDNA 2 says `ds_read_...`.
     let loads = mnemonic.contains("load") || mnemonic.contains("read");
+    let matrices = mnemonic.starts_with("v_wmma_");
+    let fmas = halves.iter().filter(|half| is_fma(half)).count() as u32;
     Some(Instruction {
         class,
-        operations: halves.len() as u32,
-        fmas: halves.iter().filter(|half| is_fma(half)).count() as u32,
+        operations: if matrices { FMAS_OF_MATRICES } else { halves.len() as u32 },
+        fmas: if matrices { FMAS_OF_MATRICES } else { fmas },
+        matrices,
         loads: loads && !matches!(class, Class::Valu | Class::Scalar),
         slow: class == Class::Valu && is_slow(mnemonic),
         filler: is_filler(mnemonic),
@@ -252,7 +260,7 @@ fn is_fma(mnemonic: &str) -> bool {
     let plain = plain.strip_prefix("pk_").unwrap_or(plain);
     // Before RDNA, `mad` and `mac` of floats; those of integers compute addresses.
     let floats = plain.contains("_f32") || plain.contains("_f16");
-    ["fma", "dot", "wmma"].iter().any(|prefix| plain.starts_with(prefix))
+    ["fma", "dot"].iter().any(|prefix| plain.starts_with(prefix))
         || floats && ["mad", "mac"].iter().any(|prefix| plain.starts_with(prefix))
 }
 
@@ -325,6 +333,14 @@ Constant data:
         assert!(assembly.instructions[11].slow);
         assert_eq!(assembly.instructions[5].bytes, 16);
         assert!(assembly.instructions[3].filler);
+    }
+
+    #[test]
+    fn a_product_of_matrices_is_many_multiply_adds() {
+        let text = "\tv_wmma_f32_16x16x16_f16 v[0:7], v[8:15], v[16:23], v[0:7] ; cc404000\n";
+        let counts = Assembly::parse(text).whole();
+        assert_eq!((counts.instructions, counts.operations, counts.fmas), (1, 128, 128));
+        assert!(counts.fma_share() == 1.0);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!   ACO assumes, 8, 4, 2, 2… times by their depth (`aco_statistics.cpp`).
 //! - It occupies one of four parts of its SIMD: vector unit (a cycle for 32 lanes on RDNA, four for
 //!   64 on GCN; four times that for roots, exponentials and 32-bit integer products; RDNA 3 issues
-//!   a pair in one), scalar unit, vector memory path and workgroup memory (by the bytes that go to
+//!   a pair in one; 32 for a product of matrices, 128 multiply-adds a cycle), scalar unit, vector memory path and workgroup memory (by the bytes that go to
 //!   its lanes). The busiest part bounds the waves that a SIMD has to run: `busy`.
 //! - Its latency is the sum of the cycles that ACO gives each instruction, waiting included:
 //!   320 for vector memory, 20 for workgroup memory, 30 or 200 for scalar loads, whatever else
@@ -78,6 +78,10 @@ const CHIPS: [Chip; 3] = [
     },
 ];
 
+/// Cycles of a product of matrices of 16 rows and columns on RDNA 3: 512 operations a cycle of a compute unit,
+/// as AMD states them (123 TFLOP/s in f16 for the RX 7900 XTX), which are 128 multiply-adds of a SIMD.
+const CYCLES_OF_MATRICES: f64 = 16.0 * 16.0 * 16.0 / 128.0;
+
 /// The chip of a family, where one is known.
 pub fn chip(family: &str) -> Option<&'static Chip> {
     CHIPS.iter().find(|chip| chip.family.eq_ignore_ascii_case(family))
@@ -130,6 +134,7 @@ impl Chip {
         let bytes = instruction.bytes as f64 * wave;
         let gcn = self.generation == Generation::Gcn5;
         match instruction.class {
+            Class::Valu if instruction.matrices => busy.valu = CYCLES_OF_MATRICES,
             Class::Valu => {
                 let passes = if gcn { wave / 16.0 } else { wave / 32.0 };
                 // RDNA 3 runs both halves of a wave of 64 at once where it could pair them.

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use impasto::gpu::{Dispatch, Listing, listings, other_listings};
+use impasto::gpu::{Dispatch, Listing, listings, mixed_listings, other_listings};
 use impasto::{Activation, Loss, Network, Optimizer, Plan, Wrappers};
 
 use compile::{Shader, Trust};
@@ -32,6 +32,9 @@ use worker::{Compiled, Compiler, Failure, Outcome};
 
 /// The GPUs that are asked for without `--family`: RDNA 2, RDNA 3, GCN 5.
 const FAMILIES: [&str; 3] = ["NAVI21", "NAVI31", "VEGA10"];
+
+/// Those of them that multiply matrices: RDNA 3.
+const WITH_MATRICES: [&str; 1] = ["NAVI31"];
 
 const ABOUT: &str = "\
 Compile kernels with AMD's shader compiler (ACO), and report registers, occupancy and a time.
@@ -152,8 +155,12 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let mut kernels = Kernels::default();
+    let mut matrices = Kernels::default();
     if options.wgsl.is_empty() {
         let network = network()?;
+        for step in mixed_listings(&network, &plan(options.batch))? {
+            matrices.add_step(step, options.checked)?;
+        }
         let shapes = if options.all_shapes { usize::MAX } else { 1 };
         for step in listings(&network, &plan(options.batch))?.into_iter().take(shapes) {
             kernels.add_step(step, options.checked)?;
@@ -175,6 +182,9 @@ fn run(options: &Options) -> Result<()> {
     for family in families {
         let named = !options.family.is_empty();
         all_compiled &= kernels.show(&icd, family, named, options.dump.as_deref())?;
+        if WITH_MATRICES.contains(&family.to_uppercase().as_str()) && !matrices.shaders.is_empty() {
+            all_compiled &= matrices.show(&icd, family, named, options.dump.as_deref())?;
+        }
     }
     ensure!(all_compiled, "not every kernel compiled");
     Ok(())
@@ -527,6 +537,43 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             .unwrap();
         let plan = Plan { loss: Loss::MeanSquaredError, ..plan(1000) };
         no_kernel_spills(&network, &plan);
+    }
+
+    /// The kernels of mixed precision multiply matrices in hardware, and in registers.
+    #[test]
+    fn no_kernel_of_mixed_precision_spills() {
+        let mut kernels = Kernels::default();
+        for batch in [200, 10_000] {
+            for step in mixed_listings(&network().unwrap(), &plan(batch)).unwrap() {
+                kernels.add_step(step, false).unwrap();
+            }
+        }
+        let Some(icd) = icd() else { return };
+        for family in WITH_MATRICES {
+            let Some(outcome) = compile_for(&icd, family, &kernels.shaders).unwrap() else {
+                skipped(&format!("this driver does not know {family}"));
+                continue;
+            };
+            if outcome.kernels.iter().any(Result::is_err) {
+                // RADV has cooperative matrices from Mesa 23.3 on.
+                skipped(&format!("{} compiles no matrices for {family}", outcome.driver.version));
+                continue;
+            }
+            for (shader, compiled) in kernels.shaders.iter().zip(outcome.kernels) {
+                let compiled = compiled.unwrap();
+                let spills = compiled.spills().unwrap();
+                assert!(spills.is_empty(), "{}: {}", shader.name, spills.join(", "));
+                let assembly = compiled.assembly().unwrap_or_default();
+                let multiplies = shader.name.starts_with("mixed_step")
+                    || shader.name.starts_with("mixed_gradients");
+                assert_eq!(
+                    assembly.contains("v_wmma_f32_16x16x16_f16"),
+                    multiplies,
+                    "{}",
+                    shader.name
+                );
+            }
+        }
     }
 
     #[test]

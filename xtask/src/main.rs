@@ -15,6 +15,7 @@ mod isa;
 mod kit;
 mod logo;
 mod loops;
+mod matrices;
 mod nightly;
 mod outline;
 mod peers;

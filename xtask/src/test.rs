@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 
 use crate::install;
+use crate::matrices;
 use crate::web;
 use crate::workspace::{Cargo, gpu_is_required, root};
 
@@ -16,7 +17,7 @@ use crate::workspace::{Cargo, gpu_is_required, root};
 /// # Errors
 ///
 /// When cargo cannot be started, or the Vulkan driver or the validator of SPIR-V is required and cannot
-/// be had.
+/// be had, and when what mixed precision is tested on cannot be fetched.
 pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
     install::vulkan_driver()?;
     install::spirv_validator()?;
@@ -28,6 +29,7 @@ pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
         .status()
         .context("cannot start `cargo test`")?;
     if status.success() && cargo_arguments.is_empty() {
+        matrices::test()?;
         outside()?;
         page()?;
     }

@@ -19,6 +19,7 @@ pub const NO_ADAPTER: &str = "this browser offers no GPU adapter: try another br
 const STORAGE_BUFFERS: u32 = 8;
 
 /// An adapter that the engine can run on.
+#[derive(Clone)]
 pub(super) struct Candidate {
     pub(super) adapter: wgpu::Adapter,
     pub(super) device: Device,

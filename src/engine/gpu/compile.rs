@@ -9,6 +9,7 @@
 use super::device::Gpu;
 use super::kernels::{Access, Kernel, KernelKey, Needs};
 use super::lock::lock;
+use super::mixed::step::WORKGROUP;
 #[cfg(test)]
 use crate::error::Error;
 use crate::error::{Result, internal};
@@ -45,18 +46,17 @@ impl Kernel {
         #[cfg(test)]
         let text = lock(&gpu.rewrites).as_ref().map_or(text.clone(), |rewrite| rewrite(&text));
         let shape = has_shape.then_some((0, storage(Access::Read)));
-        // A template may leave out its last binding.
-        let declared = |binding: usize| text.contains(&format!("@binding({binding})"));
-        let buffers = source.bindings.iter().map(|access| storage(*access));
-        let buffers = buffers
-            .zip(1..)
-            .filter(|(_, binding)| {
-                !matches!(source.needs, Needs::Optimizer | Needs::Formula) || declared(*binding)
-            })
-            .map(|(buffer, _)| buffer);
+        // A template may leave out bindings.
+        let declared = |binding: u32| text.contains(&format!("@binding({binding})"));
+        let has_all = !matches!(source.needs, Needs::Optimizer | Needs::Formula);
+        let buffers: Vec<(u32, wgpu::BindingType)> = (1..)
+            .zip(source.bindings.iter().map(|access| storage(*access)))
+            .filter(|(binding, _)| has_all || declared(*binding))
+            .collect();
+        let bindings = buffers.iter().map(|(binding, _)| *binding).collect();
         let entries: Vec<_> = shape
             .into_iter()
-            .chain((1..).zip(buffers))
+            .chain(buffers)
             .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
                 binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
@@ -65,6 +65,7 @@ impl Kernel {
             })
             .collect();
         let what = format!("compiling the kernel '{name}'");
+        let translated = translated(gpu, key, &text, &entries)?;
         let made = gpu.guarded(&what, |device| {
             let label = Some(name);
             let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
@@ -78,7 +79,10 @@ impl Kernel {
                 bind_group_layouts: &groups[..used],
                 immediate_size: 0,
             });
-            let module = module(device, key, text);
+            let module = match translated {
+                Some(words) => passed_through(device, key, words),
+                None => module(device, key, text),
+            };
             let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label,
                 layout: Some(&pipeline_layout),
@@ -95,8 +99,53 @@ impl Kernel {
         });
         let (pipeline, layout) = made.await?;
         let arguments = source.arguments;
-        Ok(Self { name, pipeline, layout, reads_step, arguments, has_shape })
+        Ok(Self { name, pipeline, layout, reads_step, arguments, has_shape, bindings })
     }
+}
+
+/// The SPIR-V of a kernel with matrices, if the device takes SPIR-V: that of wgpu would be wrong
+/// (`spirv` says why).
+#[cfg(not(target_arch = "wasm32"))]
+fn translated(
+    gpu: &Gpu,
+    key: &KernelKey,
+    text: &str,
+    entries: &[wgpu::BindGroupLayoutEntry],
+) -> Result<Option<Vec<u32>>> {
+    let takes_spirv = gpu.matrices.as_ref().is_ok_and(|matrices| matrices.takes_spirv);
+    if !key.has_matrices() || !takes_spirv {
+        return Ok(None);
+    }
+    // wgpu numbers the bindings of a group without gaps.
+    let bindings: Vec<u32> = entries.iter().map(|entry| entry.binding).collect();
+    super::spirv::translate(text, &bindings).map(Some)
+}
+
+/// A browser takes WGSL alone.
+#[cfg(target_arch = "wasm32")]
+fn translated(
+    _: &Gpu,
+    _: &KernelKey,
+    _: &str,
+    _: &[wgpu::BindGroupLayoutEntry],
+) -> Result<Option<Vec<u32>>> {
+    Ok(None)
+}
+
+fn passed_through(device: &wgpu::Device, key: &KernelKey, words: Vec<u32>) -> wgpu::ShaderModule {
+    let descriptor = wgpu::ShaderModuleDescriptorPassthrough {
+        label: Some(key.name),
+        entry_points: vec![wgpu::PassthroughShaderEntryPoint {
+            name: "main".into(),
+            workgroup_size: (WORKGROUP as u32, 1, 1),
+        }]
+        .into(),
+        spirv: Some(words.into()),
+        ..Default::default()
+    };
+    // SAFETY: naga has validated the text, and `spirv` only adds memory semantics to what naga writes. The
+    // indices are within the buffers as with the trusted kernels below.
+    unsafe { device.create_shader_module_passthrough(descriptor) }
 }
 
 fn module(device: &wgpu::Device, key: &KernelKey, mut text: String) -> wgpu::ShaderModule {

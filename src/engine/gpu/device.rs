@@ -6,6 +6,7 @@ use super::candidates::candidates;
 use super::kernels::{Kernel, KernelKey};
 use super::layout::Layout;
 use super::lock::lock;
+use super::matrices::Matrices;
 use super::pipelines::Pipelines;
 use super::recent::Recent;
 use super::shape::{Abilities, Shapes};
@@ -13,6 +14,7 @@ use super::turns;
 use super::waiter::Waiter;
 use crate::device::{Api, Device, DeviceType};
 use crate::engine::CandidateTime;
+use crate::engine::choice::Precision;
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -64,6 +66,12 @@ pub(super) struct Gpu {
     pub(super) pipelines: Pipelines,
     /// What decides the shapes of the fused kernels.
     pub(super) abilities: Abilities,
+    /// The matrices that mixed precision multiplies, or why there are none.
+    pub(super) matrices: std::result::Result<Matrices, String>,
+    /// Whether the last training run was started in mixed precision.
+    pub(super) trains_mixed: AtomicBool,
+    /// For which tiles the kernels of mixed precision were found right or wrong.
+    pub(super) checked: Mutex<Recent<String, bool>>,
     largest_buffer: AtomicU64,
     pub(super) kernels: Mutex<Recent<KernelKey, Arc<Kernel>>>,
     /// The texts of formulas of the caller's that compile.
@@ -99,22 +107,56 @@ const MOST_NOTES: usize = 100;
 impl Gpu {
     /// Opens an adapter with every limit it has: what the engine needs of them was checked, and
     /// larger buffers mean fewer parts.
+    #[cfg(test)]
     pub(super) async fn open(candidate: Candidate) -> Result<Self> {
+        Self::open_for(candidate, Precision::Full).await
+    }
+
+    /// Opens an adapter with every limit it has, and what a precision needs if it is there.
+    pub(super) async fn open_for(candidate: Candidate, precision: Precision) -> Result<Self> {
         let limits = candidate.adapter.limits();
-        Self::open_with(candidate, limits).await
+        let found = match precision {
+            Precision::Full => Err("the device was opened for full precision".into()),
+            Precision::Mixed => Matrices::of(&candidate),
+        };
+        let matrices = match found {
+            Ok(matrices) => matrices,
+            Err(reason) => return Self::open_as(candidate, limits, Err(reason)).await,
+        };
+        let again = candidate.clone();
+        match Self::open_as(candidate, limits.clone(), Ok(matrices)).await {
+            // A driver that lists what it then refuses.
+            Err(Error::Gpu { reason, .. }) => Self::open_as(again, limits, Err(reason)).await,
+            other => other,
+        }
     }
 
     /// Opens an adapter with these limits.
+    #[cfg(test)]
     pub(super) async fn open_with(candidate: Candidate, limits: wgpu::Limits) -> Result<Self> {
+        Self::open_as(candidate, limits, Err("a test opened the device".into())).await
+    }
+
+    async fn open_as(
+        candidate: Candidate,
+        limits: wgpu::Limits,
+        matrices: std::result::Result<Matrices, String>,
+    ) -> Result<Self> {
         let Candidate { adapter, device: info } = candidate;
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE;
-        let features = adapter.features() & wanted;
+        let for_matrices = matrices.as_ref().map_or(wgpu::Features::empty(), |m| m.features());
+        let features = (adapter.features() & wanted) | for_matrices;
+        let experimental_features = match &matrices {
+            Ok(_) => Matrices::experiments(),
+            Err(_) => wgpu::ExperimentalFeatures::disabled(),
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("impasto"),
             required_features: features,
             required_limits: limits.clone(),
+            experimental_features,
             ..Default::default()
         };
         #[cfg(target_arch = "wasm32")]
@@ -175,6 +217,9 @@ impl Gpu {
             pipelines: Pipelines::load(&device, &adapter.get_info(), &cache),
             cache,
             abilities,
+            matrices,
+            trains_mixed: AtomicBool::new(false),
+            checked: Mutex::new(Recent::new(MOST_KERNELS)),
             largest_buffer: AtomicU64::new(largest.min(LARGEST_BUFFER)),
             kernels: Mutex::new(Recent::new(MOST_KERNELS)),
             compiled_formulas: Mutex::new(Recent::new(MOST_KERNELS)),

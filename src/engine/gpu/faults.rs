@@ -145,7 +145,7 @@ fn a_shape_that_the_driver_refuses_is_passed_over() {
     };
     for tune in [false, true] {
         for gpu in refusing(refuses) {
-            let choice = Choice { kernels: Kernels::Fused, tune };
+            let choice = Choice { kernels: Kernels::Fused, tune, ..Choice::default() };
             let (outcome, output) = train_and_predict(&gpu, choice).expect("another shape");
             assert!(outcome.losses[0].is_finite() && output.len() == 3, "{}", gpu.info);
             let notes = gpu.notes();
@@ -161,11 +161,11 @@ fn a_shape_that_the_driver_refuses_is_passed_over() {
 fn the_layerwise_kernels_take_over_from_refused_ones() {
     for name in ["fused_step", "weight_gradients"] {
         for gpu in refusing(|_| move |key: &KernelKey| key.to_string() == name) {
-            let forced = Choice { kernels: Kernels::Fused, tune: false };
+            let forced = Choice { kernels: Kernels::Fused, ..Choice::default() };
             let error = train_and_predict(&gpu, forced).expect_err(name).to_string();
             assert!(error.contains(name) && error.contains("a test refuses it"), "{error}");
             for tune in [false, true] {
-                let auto = Choice { kernels: Kernels::Auto, tune };
+                let auto = Choice { tune, ..Choice::default() };
                 let (outcome, output) = train_and_predict(&gpu, auto).expect(name);
                 assert!(outcome.losses[0].is_finite() && output.len() == 3, "{name}");
             }

@@ -93,10 +93,13 @@ pub(super) static SOURCES: &[Source] = sources! {
     "loss": Formula, arguments::Loss, [Read, Read, Write, Write, Read];
     "loss_sum": Step, arguments::LossSum, [Read, Write, Write];
     "gradient_norms": Optimizer, arguments::Update, [Read, Read, Write, Read];
-    "update": Optimizer, arguments::Update, [Read, Write, Write, Write, Write, Read];
+    "update": Optimizer, arguments::Update, [Read, Write, Write, Write, Write, Read, Write];
     "fused_step": Specialization, (), [Read, Read, Read, Read, Write, Write, Write];
     "fused_step_split": Specialization, (), [Read, Read, Read, Read, Write, Write, Write];
     "weight_gradients": Specialization, (), [Read, Read, Read, Write, Write, Write];
+    "mixed_parameters": Specialization, (), [Read, Write];
+    "mixed_step": Specialization, (), [Read, Read, Read, Read, Read, Write, Write, Write, Write];
+    "mixed_gradients": Specialization, (), [Read, Read, Read, Write, Write, Write];
 };
 
 /// A number that changes when a fused kernel does, or what writes it, or which shapes are tried.
@@ -166,6 +169,16 @@ fn imported(text: &str) -> String {
 /// The loss of a row by the weight of its sample.
 pub(super) const WEIGHTED_LOSS: &str = include_str!("../../../shaders/shared/weighted_loss.wgsl");
 
+/// The text with the extensions that it enables before everything else, as WGSL wants it.
+fn enabled_first(text: &str) -> String {
+    let (enabled, rest): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("enable "));
+    if enabled.is_empty() {
+        return text.to_string();
+    }
+    [enabled, rest].concat().join("\n") + "\n"
+}
+
 /// The weights of the samples of a batch, for the kernel `loss`.
 const WEIGHTS: &str = "@group(0) @binding(5) var<storage, read> weights: array<f32>;\n\
                        fn weight_of(row: u32) -> f32 { return weights[row]; }\n";
@@ -220,6 +233,11 @@ impl KernelKey {
     /// A kernel whose template was filled in, or with the WGSL of its formula.
     pub(super) fn filled(name: &'static str, formula: &'static str, text: String) -> Self {
         Self { name, formula, text: Some(text.into()), is_trusted: false }
+    }
+
+    /// Whether it multiplies matrices.
+    pub(super) fn has_matrices(&self) -> bool {
+        matches!(self.name, "mixed_step" | "mixed_gradients")
     }
 
     /// Whether it is written for one network.
@@ -310,6 +328,8 @@ pub(super) struct Kernel {
     pub(super) arguments: &'static str,
     /// Whether it has any, at binding 0.
     pub(super) has_shape: bool,
+    /// The bindings of its buffers.
+    pub(super) bindings: Vec<u32>,
 }
 
 impl Source {
@@ -344,9 +364,11 @@ impl Source {
             Needs::Tile | Needs::Formula => vec![index, key.text.as_deref().unwrap_or_default()],
             Needs::Optimizer => {
                 let own = key.text.as_deref().unwrap_or_default();
-                return imported(&[index, STEP, own].join("\n"));
+                return enabled_first(&imported(&[index, STEP, own].join("\n")));
             }
-            Needs::Specialization => return imported(key.text.as_deref().unwrap_or_default()),
+            Needs::Specialization => {
+                return enabled_first(&imported(key.text.as_deref().unwrap_or_default()));
+            }
         };
         imported(&[&shared[..], &[self.text]].concat().join("\n"))
     }

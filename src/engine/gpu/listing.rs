@@ -4,6 +4,8 @@ use super::candidates;
 use super::fused::{self, Keys, PREDICTED, usual};
 use super::kernels::{self, KernelKey};
 use super::layout::Layout;
+use super::mixed::halves::{Halves, Tile};
+use super::mixed::{step as mixed, texts};
 use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes, desktop_limits};
 use super::specialize::{self, Purpose, Samples};
@@ -59,6 +61,41 @@ pub fn listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
     let candidates = candidates(&Layout::new(network, plan.batch_size));
     usual(&candidates)?;
     candidates.into_iter().map(|shapes| step(network, plan, shapes)).collect()
+}
+
+/// The kernels of a training step in mixed precision, for matrices of 16 rows: a step for each tile. They
+/// are for GPUs that multiply such matrices.
+///
+/// # Errors
+/// A template that cannot be filled for the network.
+pub fn mixed_listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
+    let step = |samples| -> Result<Vec<Listing>> {
+        let tile = Tile { matrix: 16, samples, unrolled: true };
+        let halves = Halves::new(network, plan.batch_size, tile);
+        let count = plan.batch_size;
+        let pass = texts::step(network, &halves, Samples::TABLE, plan.loss)?;
+        let gradients = texts::gradients(&halves)?;
+        let places = texts::of_update(&halves);
+        let update = Update { mixed: Some(places.as_str()), ..Update::of(plan) };
+        let slices = halves.slices();
+        let parameters = halves.base.parameters();
+        let updated = update::updated(false, parameters);
+        let calls = update::calls(update, [parameters, updated], slices, 0)?;
+        let name = format!("mixed_step, tile of {samples}");
+        let work = mixed::pass_work(&halves, count);
+        let mut listings = vec![listing(name, pass, Some(dispatch(work, Vec::new())))];
+        let work = mixed::gradients_work(&halves, count);
+        let name = format!("mixed_gradients, slices of {}", halves.slice);
+        listings.push(listing(name, gradients, Some(dispatch(work, Vec::new()))));
+        let (key, work) = calls.update;
+        let trips = vec![vec![updated as f64, (slices / 4) as f64]];
+        let name = format!("{key}, mixed");
+        listings.push(listing(name, key, Some(dispatch(work, trips))));
+        let name = "mixed_parameters".to_string();
+        listings.push(listing(name, texts::parameters(&halves), None));
+        Ok(listings)
+    };
+    [16, 32, 64].into_iter().map(step).collect()
 }
 
 /// Every other kernel of the engine: what predicts with this network, and those that are not

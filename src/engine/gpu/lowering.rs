@@ -6,13 +6,33 @@
 
 mod fused;
 mod layerwise;
+mod mixed;
 
-use super::task::{Lowering, Task};
-use crate::engine::choice::Kernels;
+use super::choice::Choice;
+use super::task::{Lowering, Task, Training, TrainingTask};
+use crate::engine::choice::{Kernels, Precision};
 use crate::error::{Error, Result, internal};
 
 /// Every lowering, the fastest first; the last takes any network that the device can run.
 static ALL: [&dyn Lowering; 2] = [&fused::FUSED, &layerwise::LAYERWISE];
+
+/// Builds a training run with the chosen kernels and in the chosen precision. Where the driver refuses the
+/// kernels of mixed precision, a note says so and the run is computed in f32.
+///
+/// # Errors
+/// As [`build`].
+pub(super) async fn train(task: &TrainingTask<'_>, choice: Choice) -> Result<Training> {
+    if choice.precision == Precision::Mixed {
+        match mixed::train(task).await {
+            Ok(training) => return Ok(training),
+            Err(error) => {
+                let reason = task.gpu.refusal(error)?;
+                task.gpu.note(format!("{reason}: the run is computed in f32"));
+            }
+        }
+    }
+    build(task, choice.kernels).await
+}
 
 /// Builds a task with the chosen kernels.
 ///
@@ -81,6 +101,7 @@ mod tests {
                     slots,
                     counts: &[100],
                     tune,
+                    tile: None,
                 };
                 let predict = |network, parameters| {
                     let task = PredictionTask { gpu, network, samples: 20, output, parameters };
@@ -110,6 +131,7 @@ mod tests {
                 slots,
                 counts,
                 tune,
+                tile: None,
             };
             let reason = "the fused kernels take layers of at most 128 neurons";
             let build = |kernels| pollster::block_on(build(&task, kernels));

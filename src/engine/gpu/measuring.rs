@@ -115,6 +115,7 @@ impl<'a> Stage<'a> {
                 previous,
                 status,
                 norms: None,
+                copies: None,
             };
             update::record(&mut recorder, Update::plain(Optimizer::SGD), &operands).await?;
         }

@@ -219,7 +219,7 @@ impl<'a> Recorder<'a> {
                 let operands = call.buffers.iter().map(wgpu::Buffer::as_entire_binding);
                 let own = wgpu::BindingResource::Buffer(own);
                 let entries: Vec<_> = (call.kernel.has_shape.then_some((0, own)).into_iter())
-                    .chain((1..).zip(operands))
+                    .chain(call.kernel.bindings.iter().copied().zip(operands))
                     .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
                     .collect();
                 let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -251,8 +251,22 @@ pub(super) fn play_steps<'a>(
     step_group: &wgpu::BindGroup,
     steps: impl Iterator<Item = &'a [Dispatch]>,
 ) {
+    play_steps_after(gpu, encoder, step_group, &[], steps);
+}
+
+/// As [`play_steps`], after dispatches that need no step.
+pub(super) fn play_steps_after<'a>(
+    gpu: &Gpu,
+    encoder: &mut wgpu::CommandEncoder,
+    step_group: &wgpu::BindGroup,
+    before: &[Dispatch],
+    steps: impl Iterator<Item = &'a [Dispatch]>,
+) {
     let mut pass = begin(encoder, None);
-    let mut played = 0;
+    for dispatch in before {
+        add_step(&mut pass, dispatch, step_group, 0);
+    }
+    let mut played = before.len() as u64;
     for (position, dispatches) in steps.enumerate() {
         let offset = (position as u64 * STEP_STRIDE) as u32;
         for dispatch in dispatches {

@@ -10,6 +10,9 @@ use std::ops::Range;
 /// A step's place in the status buffer while none has diverged.
 pub(super) const NEVER: u32 = u32::MAX;
 
+/// The status buffer before the first step.
+pub(super) const STATUS: [u32; 2] = [NEVER; 2];
+
 /// The buffers of a run that the kernels change, whichever they are.
 pub(super) struct RunBuffers {
     pub(super) parameters: wgpu::Buffer,
@@ -25,8 +28,10 @@ pub(super) struct RunBuffers {
     pub(super) count: usize,
     /// The loss of each step of a submission.
     pub(super) sums: wgpu::Buffer,
-    /// The first steps whose loss and whose update was not finite.
+    /// The first steps whose loss and whose update was not finite; in mixed precision also the loss scale.
     pub(super) status: wgpu::Buffer,
+    /// What it contains before the first step.
+    pub(super) initial_status: &'static [u32],
 }
 
 impl RunBuffers {
@@ -37,6 +42,7 @@ impl RunBuffers {
         segments: &[Range<usize>],
         update: Update<'_>,
         slots: usize,
+        initial_status: &'static [u32],
     ) -> Result<Self> {
         let count = segments.last().map_or(0, |segment| segment.end);
         let initial = update.optimizer.initial();
@@ -57,7 +63,8 @@ impl RunBuffers {
             states,
             count,
             sums: gpu.storage("losses of the steps", slots).await?,
-            status: gpu.upload("first steps that diverged", &[NEVER; 2]).await?,
+            status: gpu.upload("first steps that diverged", initial_status).await?,
+            initial_status,
         })
     }
 
@@ -69,12 +76,34 @@ impl RunBuffers {
         gradient: &wgpu::Buffer,
         slices: usize,
     ) -> Result<()> {
+        self.record_update_of(recorder, update, [gradient, gradient], slices).await
+    }
+
+    /// The same of an update that also writes the f16 copies of the weights, the second buffer, if it is one
+    /// of mixed precision.
+    pub(super) async fn record_update_of(
+        &self,
+        recorder: &mut Recorder<'_>,
+        update: Update<'_>,
+        [gradient, copies]: [&wgpu::Buffer; 2],
+        slices: usize,
+    ) -> Result<()> {
         let Self { parameters, states, previous, status, norms, count, .. } = self;
         let norms = norms.as_ref();
         let update = Update { frozen: &self.frozen, ..update };
         let count = *count;
-        let operands =
-            Operands { gradient, slices, count, parameters, states, previous, status, norms };
+        let copies = update.mixed.map(|_| copies);
+        let operands = Operands {
+            gradient,
+            slices,
+            count,
+            parameters,
+            states,
+            previous,
+            status,
+            norms,
+            copies,
+        };
         update::record(recorder, update, &operands).await
     }
 }

@@ -11,7 +11,7 @@ use super::learned::Learned;
 use super::lowering;
 use super::prediction;
 use super::readback::floats;
-use super::recorder::{Dispatch, Pass, play_steps};
+use super::recorder::{Dispatch, Pass, play_steps_after};
 use super::run_buffers::{NEVER, RunBuffers, divergence};
 use super::samples::Stored;
 use super::step::StepData;
@@ -114,6 +114,8 @@ pub(super) struct GpuSession {
     slots: usize,
     pub(super) steps: wgpu::Buffer,
     pub(super) step_group: wgpu::BindGroup,
+    /// What comes before the first step of a submission.
+    before: Vec<Dispatch>,
     /// For a full batch, and for what is left at the end of an epoch.
     passes: Vec<Pass>,
     /// Batches of the steps started so far, if none diverges.
@@ -146,10 +148,11 @@ impl GpuSession {
         let steps = gpu.storage("steps", slots * STEP_STRIDE as usize / 4).await?;
         let step_group = gpu.step_group(&steps).await?;
         let counts: Vec<usize> = prediction::counts(samples, batch).collect();
-        let task =
-            TrainingTask { gpu, network, plan, dataset, slots, counts: &counts, tune: choice.tune };
-        let Training { lowering, state, places, samples: stored, passes } =
-            lowering::build(&task, choice.kernels).await?;
+        let Choice { tune, tile, .. } = choice;
+        let counts = &counts;
+        let task = TrainingTask { gpu, network, plan, dataset, slots, counts, tune, tile };
+        let Training { lowering, state, places, samples: stored, before, passes } =
+            lowering::train(&task, choice).await?;
         gpu.check()?;
         gpu.remember();
         Ok(Self {
@@ -168,6 +171,7 @@ impl GpuSession {
             slots,
             steps,
             step_group,
+            before,
             passes,
             batches: 0,
             started: 0,
@@ -175,6 +179,11 @@ impl GpuSession {
             kept: [None, None],
             copies: Vec::new(),
         })
+    }
+
+    /// Whether it trains in mixed precision.
+    pub(super) fn is_mixed(&self) -> bool {
+        !self.before.is_empty()
     }
 
     /// The number that the kernels count the next step by.
@@ -209,7 +218,8 @@ impl GpuSession {
             .collect();
         self.gpu.write(&self.steps, bytemuck::cast_slice(&data));
         let mut encoder = encoder_after(&mut self.copies, &self.gpu, "training steps");
-        play_steps(&self.gpu, &mut encoder, &self.step_group, played.into_iter());
+        let before = &self.before;
+        play_steps_after(&self.gpu, &mut encoder, &self.step_group, before, played.into_iter());
         let sums = 0..4 * steps.len() as u64;
         let sources = [(&self.state.status, 0..8), (&self.state.sums, sums)];
         let read = self.gpu.read(encoder, &sources, "losses of the steps")?;

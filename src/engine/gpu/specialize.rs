@@ -40,7 +40,7 @@ impl Samples {
     /// Rows of numbers without weights.
     pub(super) const TABLE: Self = Self { kind: Kind::Table, weighted: false };
 
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         let (text, weight) = match self.kind {
             Kind::Table => (
                 format!(
@@ -363,7 +363,7 @@ fn runs(numbers: &[usize]) -> Vec<(usize, usize, usize)> {
 }
 
 /// A function of WGSL that looks `numbers` up.
-fn table(name: &str, numbers: &[usize]) -> String {
+pub(super) fn table(name: &str, numbers: &[usize]) -> String {
     let mut text = format!("fn {name}(i: u32) -> u32 {{\n");
     let runs = runs(numbers);
     for (place, (position, first, growth)) in runs.iter().enumerate() {
@@ -380,7 +380,7 @@ fn table(name: &str, numbers: &[usize]) -> String {
 }
 
 /// The functions of a block's layer, and a layer's first block.
-fn block_table(blocks: &[usize]) -> String {
+pub(super) fn block_table(blocks: &[usize]) -> String {
     let starts: Vec<usize> = blocks
         .iter()
         .scan(0, |end, count| {
@@ -424,7 +424,7 @@ fn rates(network: &Network) -> String {
 
 /// What a layer applies to single numbers.
 #[derive(Clone, Copy, PartialEq)]
-struct Applied {
+pub(super) struct Applied {
     activation: Activation,
     /// What the backward pass needs.
     backward: Backward,
@@ -442,7 +442,7 @@ impl Applied {
 }
 
 /// What the layers apply to single numbers.
-fn applied(network: &Network, purpose: Purpose) -> Vec<Applied> {
+pub(super) fn applied(network: &Network, purpose: Purpose) -> Vec<Applied> {
     let last = network.layers().len() - 1;
     let each = network.layers().iter().enumerate().map(|(l, layer)| {
         let activation = match purpose {
@@ -464,7 +464,7 @@ fn applied(network: &Network, purpose: Purpose) -> Vec<Applied> {
 /// The functions that compute with the activations of the layers, of four numbers each: `activate`
 /// from weighted sums, and for training `slope` from what the backward pass needs; `slope_of_sum` and
 /// `stores_slope` where some layer stores its slopes.
-fn activations(applied: &[Applied], training: bool) -> Result<String> {
+pub(super) fn activations(applied: &[Applied], training: bool) -> Result<String> {
     let mut distinct: Vec<Applied> = Vec::new();
     for applied in applied {
         if !distinct.contains(applied) {
@@ -517,7 +517,7 @@ fn activations(applied: &[Applied], training: bool) -> Result<String> {
 }
 
 /// The function that does what is left to do for a row of the output level.
-fn finish(network: &Network, purpose: Purpose) -> Result<String> {
+pub(super) fn finish(network: &Network, purpose: Purpose) -> Result<String> {
     let activation = network.output_layer().activation;
     let softmax = activation.is_row();
     let pad = "    for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }\n";

@@ -2,8 +2,9 @@
 
 use super::device::Gpu;
 use super::evaluation::Evaluation;
+use super::mixed::halves::Tile;
 use super::prediction::Prediction;
-use super::recorder::Pass;
+use super::recorder::{Dispatch, Pass};
 use super::run_buffers::RunBuffers;
 use super::samples::Stored;
 use crate::dataset::Dataset;
@@ -90,6 +91,8 @@ pub(super) struct TrainingTask<'a> {
     pub(super) counts: &'a [usize],
     /// Whether the fastest shapes are searched.
     pub(super) tune: bool,
+    /// The tile of mixed precision, if not the one that suits the batch.
+    pub(super) tile: Option<Tile>,
 }
 
 /// A training run as it was built.
@@ -101,6 +104,8 @@ pub(super) struct Training {
     pub(super) places: Option<Vec<usize>>,
     /// The samples on the device.
     pub(super) samples: Stored,
+    /// What comes before the first step of a submission.
+    pub(super) before: Vec<Dispatch>,
     /// The dispatches of a step of each of the task's counts.
     pub(super) passes: Vec<Pass>,
 }

@@ -7,6 +7,10 @@ use super::custom::tests as custom;
 use super::fused::WIDEST;
 use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
+use super::mixed::{
+    self,
+    halves::{Halves, Tile},
+};
 use super::shape::{Abilities, Shapes, desktop_limits};
 use super::specialize::{self, Kind, Purpose, Samples};
 use super::step::StepData;
@@ -166,7 +170,7 @@ fn updates() -> Vec<Result<KernelKey>> {
             let is_in = |(place, _): &(usize, &Wrapper)| set & (1 << place) != 0;
             let some = Wrapper::ALL.iter().enumerate().filter(is_in).map(|(_, wrapper)| *wrapper);
             let wrappers = Wrappers::new(some).expect("all different");
-            let update = Update { optimizer, wrappers, frozen: &[0..7, 20..21] };
+            let update = Update { optimizer, wrappers, frozen: &[0..7, 20..21], mixed: None };
             let slices = 1 + set % 2;
             keys.push(update.key(slices));
             keys.extend(update.norms().map(|norms| update.norms_key(norms, slices)));
@@ -176,6 +180,32 @@ fn updates() -> Vec<Result<KernelKey>> {
     let update = Update { wrappers: clipped, ..Update::plain(Optimizer::SGD) };
     keys.extend([Norms::Whole, Norms::Given].map(|norms| update.norms_key(norms, 2)));
     keys
+}
+
+/// The kernels of mixed precision, with every condition of their templates.
+pub(super) fn mixed() -> Vec<KernelKey> {
+    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: -1.0 });
+    let each =
+        [Kind::Table, picture].map(|kind| [false, true].map(|weighted| Samples { kind, weighted }));
+    let waves = Network::builder(2).encoding(Encoding::Frequency { octaves: 3 });
+    let waves = waves.layer(16, Activation::Tanh, false).layer(1, Activation::Identity, true);
+    let networks = [
+        (network(2, &[100; 3], Activation::Relu, Activation::Sigmoid), Loss::MeanSquaredError),
+        (network(5, &[40, 128], Activation::Tanh, Activation::Softmax), Loss::SoftmaxCrossEntropy),
+        (waves.build().expect("a network"), Loss::L1),
+    ];
+    let mut keys = Vec::new();
+    for (network, loss) in networks {
+        for (matrix, samples, unrolled) in [(16, 64, true), (16, 16, false), (8, 32, false)] {
+            let halves = Halves::new(&network, 100, Tile { matrix, samples, unrolled });
+            keys.push(mixed::texts::gradients(&halves));
+            keys.push(Ok(mixed::texts::parameters(&halves)));
+            for samples in each.as_flattened() {
+                keys.push(mixed::texts::step(&network, &halves, *samples, loss));
+            }
+        }
+    }
+    keys.into_iter().map(|key| key.expect("a template without mistakes")).collect()
 }
 
 /// Every kernel, those that are written for one network with every condition of the templates, in every
@@ -203,7 +233,7 @@ fn all(most: usize) -> impl Iterator<Item = KernelKey> {
 #[test]
 fn every_template_can_be_filled() {
     let mut names = BTreeSet::new();
-    for key in all(usize::MAX) {
+    for key in all(usize::MAX).chain(mixed()) {
         names.insert(key.name);
         let text = key.clone().into_text();
         assert!(!text.contains("${"), "{key}:\n{text}");
@@ -316,10 +346,15 @@ fn check_bindings(key: &KernelKey, source: &Source, module: &Module) {
     // Templates may leave out their last one.
     let all: BTreeSet<usize> = (1..=source.bindings.len()).collect();
     let missing: Vec<usize> = all.difference(&bound).copied().collect();
-    let partial =
-        ["loss", "gradient_norms", "update", "fused_step", "fused_step_split"].contains(&key.name);
-    let last = partial.then_some(source.bindings.len());
-    assert!(missing.is_empty() || missing == last.as_slice(), "{key}: {missing:?} are not there");
+    let may_miss: &[usize] = match key.name {
+        "loss" => &[5],
+        "gradient_norms" => &[4],
+        "update" => &[6, 7],
+        "fused_step" | "fused_step_split" => &[7],
+        _ => &[],
+    };
+    let is_there = |binding: &usize| !may_miss.contains(binding);
+    assert!(!missing.iter().any(is_there), "{key}: {missing:?} are not there");
     let has_arguments = module
         .global_variables
         .iter()
@@ -330,11 +365,16 @@ fn check_bindings(key: &KernelKey, source: &Source, module: &Module) {
 #[test]
 fn kernels_bind_what_the_table_and_the_types_say() {
     let mut checked = BTreeSet::new();
-    for key in all(1) {
+    let capabilities = Capabilities::all();
+    for key in all(1).chain(mixed()) {
         let text = key.clone().into_text();
-        let module = front::wgsl::parse_str(&text)
+        let options = front::wgsl::Options { parse_doc_comments: false, capabilities };
+        let module = front::wgsl::Frontend::new_with_options(options)
+            .parse(&text)
             .unwrap_or_else(|error| panic!("{key}: {}", error.emit_to_string(&text)));
-        Validator::new(ValidationFlags::all(), Capabilities::all())
+        Validator::new(ValidationFlags::all(), capabilities)
+            .subgroup_stages(naga::valid::ShaderStages::all())
+            .subgroup_operations(naga::valid::SubgroupOperationSet::all())
             .validate(&module)
             .unwrap_or_else(|error| panic!("{key}: {}", error.emit_to_string(&text)));
         check_bindings(&key, key.source().expect("in the table"), &module);

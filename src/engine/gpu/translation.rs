@@ -4,6 +4,7 @@
 
 use super::kernels::KernelKey;
 use super::shape::desktop_limits;
+use super::spirv;
 use super::texts;
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -316,6 +317,37 @@ fn every_kernel_can_be_translated_for_every_driver() {
         })
         .collect();
     assert!(failed.is_empty(), "{} of {}; {}", failed.len(), kernels.len(), failed[0]);
+}
+
+/// The kernels with matrices, for Vulkan as the engine translates them and for Metal.
+#[test]
+fn kernels_with_matrices_can_be_translated_for_vulkan_and_metal() {
+    let capabilities = Capabilities::SHADER_FLOAT16
+        | Capabilities::COOPERATIVE_MATRIX
+        | Capabilities::SUBGROUP
+        | Capabilities::SUBGROUP_BARRIER;
+    let keys = texts::mixed().into_iter().filter(KernelKey::has_matrices);
+    for key in keys {
+        let text = key.clone().into_text();
+        spirv::translate(&text, &[1, 2, 3, 4, 5, 6, 7, 8, 9]).expect("SPIR-V");
+        let options = naga::front::wgsl::Options { parse_doc_comments: false, capabilities };
+        let parsed = naga::front::wgsl::Frontend::new_with_options(options).parse(&text);
+        let module = parsed.expect("valid");
+        let info = Validator::new(ValidationFlags::all(), capabilities)
+            .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+            .subgroup_operations(naga::valid::SubgroupOperationSet::all())
+            .validate(&module)
+            .expect("valid");
+        let kernel = Kernel { module, info, trusted: true, subgroups: true };
+        let limits = wgpu::Limits {
+            max_compute_workgroup_storage_size: 64 << 10,
+            max_storage_buffers_per_shader_stage: 10,
+            ..desktop_limits()
+        };
+        kernel.check_limits(&limits).expect("within the limits of a large GPU");
+        let metal = kernel.msl((3, 1)).expect("MSL");
+        assert!(metal.contains("simdgroup"), "{metal}");
+    }
 }
 
 #[test]

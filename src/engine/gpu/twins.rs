@@ -8,6 +8,7 @@
 mod formulas;
 mod fused;
 mod inaccurate;
+mod mixed;
 mod optimizers;
 mod samples;
 mod sums;
@@ -24,6 +25,7 @@ use crate::accuracy::{EPSILON, FEW};
 use crate::dataset::{Dataset, Samples};
 use crate::device::Api;
 use crate::encoding::Encoding;
+use crate::engine::choice::Precision;
 use crate::engine::reference;
 use crate::permutation::Permutation;
 use proptest::prelude::*;
@@ -61,6 +63,26 @@ pub(super) fn adapters() -> Vec<Arc<Gpu>> {
             Arc::new(gpu)
         })
         .collect()
+}
+
+/// Opens every adapter that multiplies f16 matrices; without one, says so loudly. Where
+/// `IMPASTO_REQUIRE_MATRICES` is set, one must be there.
+pub(super) fn matrix_adapters() -> Vec<Arc<Gpu>> {
+    let found = pollster::block_on(adapter::find()).into_iter();
+    let opened: Vec<Arc<Gpu>> = found
+        .map(|candidate| Gpu::open_for(candidate, Precision::Mixed))
+        .map(|opening| Arc::new(pollster::block_on(opening).expect("opens")))
+        .filter(|gpu| gpu.matrices.is_ok())
+        .collect();
+    let required = std::env::var("IMPASTO_REQUIRE_MATRICES").is_ok_and(|v| !v.is_empty());
+    assert!(
+        !opened.is_empty() || !required,
+        "IMPASTO_REQUIRE_MATRICES is set, but no adapter multiplies f16 matrices"
+    );
+    if opened.is_empty() {
+        eprintln!("SKIPPED, mixed precision was not checked: no adapter multiplies f16 matrices");
+    }
+    opened
 }
 
 /// What a kernel is given in one test.
@@ -438,6 +460,8 @@ twins! {
         ["fused_step_split", "weight_gradients"];
     fused_slices: fused::fused_gradients_agree_in_any_number_of_slices plays
         ["fused_step", "weight_gradients"];
+    mixed: mixed::every_level_is_that_of_its_twin plays
+        ["mixed_parameters", "mixed_step", "mixed_gradients"];
     fused_losses: fused::losses_of_a_million_samples_are_added_in_trees plays
         ["fused_step", "weight_gradients"];
 }
@@ -459,7 +483,9 @@ fn check_playing(kernels: &[&str], test: fn()) {
     test();
     let played = PLAYED_HERE.take();
     let missing: Vec<&&str> = kernels.iter().filter(|kernel| !played.contains(*kernel)).collect();
-    assert!(missing.is_empty() || adapters().is_empty(), "{missing:?} were never played");
+    let is_mixed = kernels.iter().any(|kernel| kernel.starts_with("mixed"));
+    let none = || if is_mixed { matrix_adapters().is_empty() } else { adapters().is_empty() };
+    assert!(missing.is_empty() || none(), "{missing:?} were never played");
 }
 
 #[test]

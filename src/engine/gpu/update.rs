@@ -33,6 +33,9 @@ pub(super) struct Update<'a> {
     pub(super) wrappers: Wrappers,
     /// The places of parameters that stay as they are.
     pub(super) frozen: &'a [Range<usize>],
+    /// The WGSL that finds the gradient of a parameter and its f16 copies, if the gradient comes from a step
+    /// in mixed precision.
+    pub(super) mixed: Option<&'a str>,
 }
 
 /// Which norms the kernel `gradient_norms` computes.
@@ -46,12 +49,12 @@ pub(super) enum Norms {
 
 impl Update<'_> {
     pub(super) fn of(plan: &Plan) -> Self {
-        Self { optimizer: plan.optimizer, wrappers: plan.wrappers, frozen: &[] }
+        Self { optimizer: plan.optimizer, wrappers: plan.wrappers, frozen: &[], mixed: None }
     }
 
     /// An optimizer that nothing surrounds.
     pub(super) fn plain(optimizer: Optimizer) -> Self {
-        Self { optimizer, wrappers: Wrappers::default(), frozen: &[] }
+        Self { optimizer, wrappers: Wrappers::default(), frozen: &[], mixed: None }
     }
 
     /// Numbers of state for each parameter.
@@ -67,7 +70,7 @@ impl Update<'_> {
 
     /// The templates, each with its name, filled in and put one behind the other.
     fn fill(self, texts: &[(&str, &str)], slices: usize, norms: Option<Norms>) -> Result<String> {
-        let Self { optimizer, wrappers, frozen } = self;
+        let Self { optimizer, wrappers, frozen, mixed } = self;
         let square = optimizer.square().is_some();
         let values = Values {
             conditions: vec![
@@ -80,7 +83,8 @@ impl Update<'_> {
                 ("follows", wrappers.lookahead.is_some()),
                 ("averages", wrappers.ema.is_some()),
                 ("frozen", !frozen.is_empty()),
-                ("sliced", slices > 1),
+                ("sliced", slices > 1 || mixed.is_some()),
+                ("mixed", mixed.is_some()),
                 ("given", norms == Some(Norms::Given)),
             ],
             ..Values::default()
@@ -120,6 +124,7 @@ impl Update<'_> {
         ];
         let text = self.fill(
             &[
+                ("mixed", self.mixed.unwrap_or_default()),
                 (optimizer.name(), &formula.concat()),
                 ("shared/slices", SLICES),
                 ("shared/gradient", if surrounded { GRADIENT } else { "" }),
@@ -193,6 +198,8 @@ pub(super) struct Operands<'a> {
     pub(super) previous: &'a wgpu::Buffer,
     pub(super) status: &'a wgpu::Buffer,
     pub(super) norms: Option<&'a (wgpu::Buffer, usize)>,
+    /// The f16 copies of the weights, in mixed precision.
+    pub(super) copies: Option<&'a wgpu::Buffer>,
 }
 
 /// The kernels of an update, with their work.
@@ -228,7 +235,7 @@ pub(super) async fn record(
     update: Update<'_>,
     operands: &Operands<'_>,
 ) -> Result<()> {
-    let Operands { gradient, slices, count, parameters, states, previous, status, norms } =
+    let Operands { gradient, slices, count, parameters, states, previous, status, norms, copies } =
         *operands;
     let pieces = norms.map_or(0, |(_, pieces)| *pieces);
     let arguments =
@@ -244,6 +251,7 @@ pub(super) async fn record(
         }
         buffers.push(norms);
     }
+    buffers.extend(copies);
     let (key, work) = calls.update;
     recorder.call(key, &arguments, &buffers, work).await
 }

@@ -22,6 +22,22 @@ pub fn activation_gradient(slopes: &[f64], delta: &mut [f64]) {
     }
 }
 
+/// The nearest number of f16: 11 significant bits, multiples of 2⁻²⁴ below 2⁻¹⁴, infinite from 65,520 on. Of two
+/// that are as near, the one with an even last bit.
+///
+/// ```
+/// use impasto::reference::round_f16;
+///
+/// assert_eq!([0.1, 2049.0, 7e4].map(round_f16), [0.0999755859375, 2048.0, f64::INFINITY]);
+/// ```
+pub fn round_f16(x: f64) -> f64 {
+    // The exponent of x, or that of the smallest normal f16.
+    let exponent = ((x.to_bits() >> 52 & 0x7ff) as i32 - 1023).clamp(-14, 16);
+    let unit = 2_f64.powi(exponent - 10);
+    let rounded = (x / unit).round_ties_even() * unit;
+    if rounded.abs() > 65_504.0 { f64::INFINITY.copysign(x) } else { rounded }
+}
+
 /// Dropout in place: `y[i, j] ← y[i, j] / (1 − rate)` if the step's mask keeps neuron `j` of sample `i`,
 /// else 0. The slopes are multiplied by the same factors.
 ///

@@ -8,7 +8,7 @@ use crate::engine::gpu::layout::Layout;
 use crate::engine::gpu::measuring::Trial;
 use crate::engine::gpu::prediction::{self, Prediction};
 use crate::engine::gpu::recorder::{Pass, Recorder};
-use crate::engine::gpu::run_buffers::RunBuffers;
+use crate::engine::gpu::run_buffers::{RunBuffers, STATUS};
 use crate::engine::gpu::samples::Stored;
 use crate::engine::gpu::specialize::Purpose;
 use crate::engine::gpu::task::{EvaluationTask, Lowering, PredictionTask, Training, TrainingTask};
@@ -53,13 +53,14 @@ impl Lowering for FusedKernels {
 }
 
 async fn train(task: &TrainingTask<'_>) -> Result<Training> {
-    let TrainingTask { gpu, network, plan, dataset, slots, counts, tune } = *task;
+    let TrainingTask { gpu, network, plan, dataset, slots, counts, tune, .. } = *task;
     let (batch, update) = (counts[0], Update::of(plan));
     let layout = Layout::new(network, batch);
     let parameters = fused::upload_parameters(gpu, network, &layout).await?;
     let frozen = layout.frozen(network);
     let update = Update { frozen: &frozen, ..update };
-    let state = RunBuffers::new(gpu, parameters, &layout.segments(), update, slots).await?;
+    let segments = layout.segments();
+    let state = RunBuffers::new(gpu, parameters, &segments, update, slots, &STATUS).await?;
     let samples = Stored::upload(gpu, dataset, true).await?;
     let source = Source::of(gpu, &samples).await?;
     let trial = Trial { network, loss: plan.loss, batch, source: &source };
@@ -74,7 +75,8 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
         state.record_update(&mut recorder, update, &fused.buffers.gradient, fused.slices()).await?;
         passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
     }
-    Ok(Training { lowering: &FUSED, state, places: Some(layout.places(network)), samples, passes })
+    let (places, before) = (Some(layout.places(network)), Vec::new());
+    Ok(Training { lowering: &FUSED, state, places, samples, before, passes })
 }
 
 async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {

@@ -7,7 +7,7 @@ use crate::engine::gpu::layerwise::scored::Scored;
 use crate::engine::gpu::layerwise::{self, Layerwise};
 use crate::engine::gpu::prediction::{self, Prediction};
 use crate::engine::gpu::recorder::{Pass, Recorder};
-use crate::engine::gpu::run_buffers::RunBuffers;
+use crate::engine::gpu::run_buffers::{RunBuffers, STATUS};
 use crate::engine::gpu::samples::Stored;
 use crate::engine::gpu::task::{EvaluationTask, Lowering, PredictionTask, Training, TrainingTask};
 use crate::engine::gpu::update::Update;
@@ -61,7 +61,7 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     let segments: Vec<_> = network.segments().iter().map(|s| s.range.clone()).collect();
     let frozen: Vec<_> = network.frozen().collect();
     let update = Update { frozen: &frozen, ..update };
-    let state = RunBuffers::new(gpu, parameters, &segments, update, slots).await?;
+    let state = RunBuffers::new(gpu, parameters, &segments, update, slots, &STATUS).await?;
     let samples = Stored::upload(gpu, dataset, false).await?;
     let layerwise = Layerwise::new(gpu, network, plan.loss, &samples, counts[0]).await?;
     let mut passes = Vec::new();
@@ -72,7 +72,7 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
         state.record_update(&mut recorder, update, gradient, slices).await?;
         passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
     }
-    Ok(Training { lowering: &LAYERWISE, state, places: None, samples, passes })
+    Ok(Training { lowering: &LAYERWISE, state, places: None, samples, before: Vec::new(), passes })
 }
 
 async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {

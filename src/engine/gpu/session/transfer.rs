@@ -3,7 +3,7 @@
 use super::{GpuSession, encoder_after};
 use crate::engine::Divergence;
 use crate::engine::gpu::readback::floats;
-use crate::engine::gpu::run_buffers::{NEVER, RunBuffers, divergence};
+use crate::engine::gpu::run_buffers::{RunBuffers, divergence};
 use crate::error::Result;
 use crate::state::{State, no_state};
 use std::ops::Range;
@@ -73,7 +73,7 @@ impl GpuSession {
         if !vectors.is_empty() {
             self.gpu.write(&self.state.states, bytemuck::cast_slice(&vectors));
         }
-        self.gpu.write(&self.state.status, bytemuck::bytes_of(&[NEVER; 2]));
+        self.gpu.write(&self.state.status, bytemuck::cast_slice(self.state.initial_status));
         self.batches = state.batches;
         (self.started, self.numbers) = (0, Vec::new());
         self.gpu.check()

@@ -85,7 +85,7 @@ pub(super) fn what_surrounds_an_optimizer_does_as_its_twin() {
     let adam = "adam:beta1=0.875,beta2=0.984375,epsilon=0.015625".parse().expect("Adam");
     on_random_shapes(|gpu, _, _, count, seed| {
         for wrappers in wrappers() {
-            check_update(gpu, Update { optimizer: adam, wrappers, frozen: &[] }, count, seed);
+            check_update(gpu, Update { wrappers, ..Update::plain(adam) }, count, seed);
         }
     });
 }

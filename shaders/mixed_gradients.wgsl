@@ -1,0 +1,141 @@
+// The gradients of all weights and biases of all layers in mixed precision, split over the batch: products
+// of f16 in matrices, their sums in f32.      Twins: reference::matmul_tn and reference::bias_gradient
+//
+// A template with the layouts of mixed_step.wgsl. The gradient of a layer above the first is
+// [pitch below + T, pitch above] from gradients_of(layer) on: the weights, then rows that are all that of the
+// biases. The first layer's is [inputs and 1, pitch above], computed in f32 since inputs may need more digits
+// than f16 has. A workgroup computes a layer for SLICE samples; a subgroup T columns of it. The workgroup
+// behind the last one adds up the losses of the batch and decides about the loss scale.
+
+@group(0) @binding(1) var<storage, read> first: array<f32>;
+@group(0) @binding(2) var<storage, read> levels: array<f16>;
+@group(0) @binding(3) var<storage, read> losses: array<f32>;
+@group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
+@group(0) @binding(5) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, STATUS>;
+
+const WORKGROUP: u32 = 256u;
+
+// Losses of a block of an invocation.
+const BLOCK: u32 = 64u;
+
+// How many steps in a row may be skipped before the run counts as diverged.
+const MOST_SKIPPED: u32 = 10u;
+
+// The sums of the losses that each invocation adds up.
+var<workgroup> partial: array<f32, WORKGROUP>;
+var<workgroup> ones: array<f16, T * T>;
+var<workgroup> subgroup_count: u32;
+var<workgroup> row_count: u32;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) num_subgroups: u32,
+) {
+    let slice = workgroup.y;
+    if workgroup.x >= LAYERS - 1u {
+        let block = workgroup.x - (LAYERS - 1u);
+        if block < FIRST_BLOCKS {
+            first_gradient(slice, block * WORKGROUP + local);
+        } else if slice == 0u {
+            add_losses(local);
+        }
+        return;
+    }
+    var layer = workgroup.x + 1u;
+    if local == 0u {
+        subgroup_count = num_subgroups;
+        row_count = blocks_of(layer) * (16u / T);
+    }
+    for (var i = local; i < T * T; i += WORKGROUP) { ones[i] = 1.0h; }
+    let subgroups = workgroupUniformLoad(&subgroup_count);
+    // Read so, naga knows that conditions on it are uniform.
+    let rows = workgroupUniformLoad(&row_count);
+    let one = coopLoad<coop_mat${t}x${t}<f16, A>>(&ones[0], T);
+    // In blocks of 16, so that the compiler sees that every address is a multiple of 16.
+    var below = blocks_of(layer);
+    var above = blocks_of(layer + 1u);
+    var columns = above * (16u / T);
+    var turns = (columns + subgroups - 1u) / subgroups;
+    // Whole matrices: the deltas behind the last sample are 0.
+    var end = min((slice + 1u) * SLICE, (batch_count() + T - 1u) / T * T) / T;
+    var values = values_of(layer) / 16u;
+    var deltas = deltas_of(layer + 1u) / 16u;
+    let to = slice * GRADIENT + gradients_of(layer);
+    // naga wants the places and strides of a store to have names.
+    let across = above * 16u;
+    for (var turn = 0u; turn < turns; turn++) {
+        let column = min(turn * subgroups + subgroup, columns - 1u) * T;
+        @each m: var sum_${m} = coop_mat${t}x${t}<f32, C>();
+        var bias = coop_mat${t}x${t}<f32, C>();
+        for (var s = slice * (SLICE / T); s < end; s++) {
+            let b = coopLoadT<coop_mat${t}x${t}<f16, B>>(&levels[16u * (deltas + s * T * above) + column], across);
+            let at = 16u * (values + s * T * below);
+            bias = coopMultiplyAdd(one, b, bias);
+@if even
+            @each m: { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&levels[at + ${m}u * T], LONGEST); sum_${m} = coopMultiplyAdd(a, b, sum_${m}); }
+@else
+            @each m: if ${m}u < rows { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&levels[at + ${m}u * T], below * 16u); sum_${m} = coopMultiplyAdd(a, b, sum_${m}); }
+@end
+        }
+        @each m: if ${m}u < rows { let place = to + ${m}u * T * across + column; coopStoreT(sum_${m}, &gradient[place], across); }
+        let behind = to + rows * T * across + column;
+        coopStoreT(bias, &gradient[behind], across);
+    }
+}
+
+// The gradient of a parameter of the first layer in a slice.
+fn first_gradient(slice: u32, place: u32) {
+    let pitch = pitch_of(1u);
+    if place >= depth_of(0u) * pitch { return; }
+    let i = place / pitch;
+    let j = place % pitch;
+    let end = min((slice + 1u) * SLICE, batch_count());
+    var sum = 0.0;
+    for (var s = slice * SLICE; s < end; s++) {
+        sum += first[s * INPUT_PITCH + i] * f32(levels[deltas_of(1u) + s * pitch + j]);
+    }
+    gradient[slice * GRADIENT + place] = sum;
+}
+
+// The loss of the batch, to the step's slot; one that is not finite is noted in status[0] as the
+// first step that diverged. Each of some invocations adds every such loss, in blocks, then the partial
+// sums meet in a tree, in the same order on every run.
+fn add_losses(local: u32) {
+    var loss = 0.0;
+    let stride = WORKGROUP * BLOCK;
+    for (var first = local; first < loss_count(); first += stride) {
+        var block = 0.0;
+        let end = min(first + stride, loss_count());
+        for (var i = first; i < end; i += WORKGROUP) { block += losses[i]; }
+        loss += block;
+    }
+    partial[local] = loss;
+    workgroupBarrier();
+    for (var count = WORKGROUP; count > 1u; count = count / 2u) {
+        let half = count / 2u;
+        if local < half { partial[local] += partial[local + half]; }
+        workgroupBarrier();
+    }
+    if local > 0u { return; }
+    loss = partial[0];
+    sums[this_step.slot] = loss;
+    if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
+    scale_deltas();
+}
+
+// After a step whose values or deltas left f16, its update is skipped and the loss scale is halved.
+fn scale_deltas() {
+    if atomicLoad(&status[OVERFLOW]) != this_step.number {
+        atomicStore(&status[SKIPPED_IN_ROW], 0u);
+        return;
+    }
+    let skipped = atomicLoad(&status[SKIPPED_IN_ROW]) + 1u;
+    atomicStore(&status[SKIPPED_IN_ROW], skipped);
+    atomicStore(&status[SKIPPED], this_step.number);
+    atomicStore(&status[SCALE], bitcast<u32>(max(bitcast<i32>(atomicLoad(&status[SCALE])) - 1, -100)));
+    if skipped >= MOST_SKIPPED { atomicMin(&status[1], this_step.number); }
+}

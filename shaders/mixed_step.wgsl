@@ -1,0 +1,251 @@
+// The forward and backward pass of a tile of samples in mixed precision: products of f16 in matrices, their
+// sums in f32.      Twins: reference::forward and reference::backward, with round_f16
+//
+// A template, as fused_step.wgsl. The functions of sizes and places come from
+// src/engine/gpu/mixed/texts.rs. A level above the inputs has rows of pitch_of(level) numbers, a multiple
+// of 16: its own, then zeros. Values and deltas are f16: [level][CAPACITY, pitch], from values_of(level) and
+// deltas_of(level) on. The inputs are f32: [CAPACITY, INPUT_PITCH], with a 1 behind them if layer 0 has biases.
+//
+// The first layer, the biases and the loss are computed in f32 from the master parameters, whose layout is
+// that of fused_step.wgsl. The other layers multiply f16 copies of the weights, written by
+// update.wgsl: [out, in] from halves_of(layer) on for the way forward, and [in, out] from BACK on for the
+// way back.
+//
+// A workgroup takes SAMPLES samples. Each subgroup computes T columns of a layer at a time, for all samples:
+// left-over subgroups repeat the last columns, since all must take part in every product. What matrices
+// cannot do (biases, activations, rounding to f16) goes through workgroup memory.
+//
+// The deltas are those of the loss before it is divided by the samples, times a power of two (the loss scale):
+// f16 has only 5 bits of exponent. A value or delta that is no finite f16 is noted in status[OVERFLOW].
+
+@group(0) @binding(1) var<storage, read> parameters: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> frequencies: array<f32>;
+@group(0) @binding(5) var<storage, read> halves: array<f16>;
+@group(0) @binding(6) var<storage, read_write> first: array<f32>;
+@group(0) @binding(7) var<storage, read_write> levels: array<vec4<f16>>;
+@group(0) @binding(8) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(9) var<storage, read_write> status: array<atomic<u32>, STATUS>;
+
+const WORKGROUP: u32 = 256u;
+const TILE_PITCH: u32 = LONGEST + 8u;
+const SUM_PITCH: u32 = LONGEST + 4u;
+// The largest finite f16.
+const LARGEST: f32 = 65504.0;
+
+// The sample in each row of the tile.
+var<workgroup> chosen: array<u32, SAMPLES>;
+// Values or deltas of the current level.
+var<workgroup> tile: array<f16, SAMPLES * TILE_PITCH>;
+// The sums of a layer, and after the last layer the outputs.
+var<workgroup> sums: array<f32, SAMPLES * SUM_PITCH>;
+// The deltas of the outputs.
+var<workgroup> results: array<f32, SAMPLES * RESULT_PITCH>;
+var<workgroup> row_losses: array<f32, SAMPLES>;
+var<workgroup> subgroup_count: u32;
+
+// The tile's first row in the batch.
+var<private> first_row: u32;
+// Whether a value or delta of this invocation is no finite f16.
+var<private> overflowed: bool;
+
+// What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
+fn first_value(row: u32, column: u32) -> f32 {
+    let width = depth_of(0u) - ones_of(0u);
+    if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
+@if encoded
+    var turns = 0.0;
+    for (var j = 0u; j < INPUTS; j++) {
+        turns += frequencies[column / 2u * INPUTS + j] * input_of(chosen[row], j);
+    }
+    if column % 2u == 0u { return sin_turns(turns); }
+    return sin_turns(turns - round(turns) + 0.25);
+@else
+    return input_of(chosen[row], column);
+@end
+}
+
+// Four values or deltas of a row in f16, to where the next layer reads them and, from `to` on, to where the
+// gradients do.
+fn put(to: u32, row: u32, column: u32, four: vec4<f32>) {
+    overflowed = overflowed || !all(abs(four) <= vec4<f32>(LARGEST));
+    let half = vec4<f16>(four);
+    levels[(to + column) / 4u] = half;
+    @each i: tile[row * TILE_PITCH + column + ${i}u] = half[${i}];
+}
+
+// Four columns of the outputs of a layer, from the weighted sums z.
+fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
+    let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
+    let y = select(vec4<f32>(0.0), activate(layer, z), columns < vec4<u32>(width_of(layer)));
+    if layer + 1u < LAYERS {
+        put(values_of(layer + 1u) + (first_row + row) * pitch_of(layer + 1u), row, column, y);
+    } else {
+        @each i: sums[row * SUM_PITCH + column + ${i}u] = y[${i}];
+    }
+}
+
+// Four columns of the deltas of a level, from the gradient with respect to its values.
+fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
+    let pitch = pitch_of(level);
+    let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
+    // The same invocation has written these values.
+    let values = vec4<f32>(levels[(values_of(level) + (first_row + row) * pitch + column) / 4u]);
+    let delta = gradient * slope(level - 1u, values);
+    let four = select(vec4<f32>(0.0), delta, columns < vec4<u32>(width_of(level - 1u)));
+    put(deltas_of(level) + (first_row + row) * pitch, row, column, four);
+}
+
+// The numbers of the output level in one row: what the functions of loss and softmax work on.
+fn output_of(row: u32, j: u32) -> f32 { return sums[row * SUM_PITCH + j]; }
+
+fn set_output(row: u32, j: u32, y: f32) { sums[row * SUM_PITCH + j] = y; }
+
+fn needed_output(row: u32, j: u32) -> f32 { return output_of(row, j); }
+
+fn target_of(row: u32, j: u32) -> f32 { return sample_target(chosen[row], j); }
+
+fn delta_of(row: u32, j: u32) -> f32 { return results[row * RESULT_PITCH + j]; }
+
+fn set_delta(row: u32, j: u32, delta: f32) {
+    if j < RESULT_PITCH { results[row * RESULT_PITCH + j] = delta; }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) num_subgroups: u32,
+) {
+    first_row = workgroup.x * SAMPLES;
+    let count = batch_count();
+    if local == 0u { subgroup_count = num_subgroups; }
+    for (var row = local; row < SAMPLES; row += WORKGROUP) {
+        chosen[row] = sample_at(this_step.first + min(first_row + row, count - 1u));
+    }
+    let subgroups = workgroupUniformLoad(&subgroup_count);
+    for (var i = local; i < SAMPLES * INPUT_PITCH; i += WORKGROUP) {
+        first[first_row * INPUT_PITCH + i] = first_value(i / INPUT_PITCH, i % INPUT_PITCH);
+    }
+    storageBarrier();
+    workgroupBarrier();
+
+    let fours = pitch_of(1u) / 4u;
+    for (var i = local; i < SAMPLES * fours; i += WORKGROUP) {
+        let row = i / fours;
+        let column = i % fours * 4u;
+        var z = vec4<f32>();
+        if column < parameter_pitch_of(1u) {
+            let stride = parameter_pitch_of(1u) / 4u;
+            for (var k = 0u; k < depth_of(0u); k++) {
+                let x = first[(first_row + row) * INPUT_PITCH + k];
+                z += x * parameters[k * stride + column / 4u];
+            }
+        }
+        put_values(0u, row, column, z);
+    }
+
+    for (var layer = 1u; layer < LAYERS; layer++) {
+        // In blocks of 16, so that the compiler sees that every address is a multiple of 16.
+        var below = blocks_of(layer);
+        var above = blocks_of(layer + 1u);
+        var columns = above * (16u / T);
+        var turns = (columns + subgroups - 1u) / subgroups;
+        workgroupBarrier();
+        for (var turn = 0u; turn < turns; turn++) {
+            let column = min(turn * subgroups + subgroup, columns - 1u) * T;
+            let at = 16u * (half_blocks_of(layer) + column * below);
+            @each r: var sum_${r} = coop_mat${t}x${t}<f32, C>();
+            var k = 0u;
+@if unrolled
+            // A loop of one turn or none: naga does not know that a condition would be uniform.
+            for (; k + LONGEST / T <= below * (16u / T); k += LONGEST / T) {
+                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T], LONGEST);
+                @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
+            }
+@end
+            for (; k < below * (16u / T); k++) {
+                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T], below * 16u);
+                @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
+            }
+            @each r: let place_${r} = ${r}u * T * SUM_PITCH + column;
+            @each r: coopStoreT(sum_${r}, &sums[place_${r}], SUM_PITCH);
+        }
+        workgroupBarrier();
+        let biases = weights_of(layer) + width_of(layer - 1u) * parameter_pitch_of(layer + 1u);
+        let fours = pitch_of(layer + 1u) / 4u;
+        for (var i = local; i < SAMPLES * fours; i += WORKGROUP) {
+            let row = i / fours;
+            let column = i % fours * 4u;
+            var z = vec4<f32>();
+            if column < parameter_pitch_of(layer + 1u) { z = parameters[(biases + column) / 4u]; }
+            @each i: z[${i}] += sums[row * SUM_PITCH + column + ${i}u];
+            put_values(layer, row, column, z);
+        }
+    }
+    workgroupBarrier();
+
+    let scale = delta_scale();
+    for (var row = local; row < SAMPLES; row += WORKGROUP) {
+        let row_loss = finish_row(row, scale * sample_weight(chosen[row]));
+        row_losses[row] = select(0.0, row_loss, first_row + row < count);
+    }
+    // The losses of the tile meet in a tree, in the same order on every run.
+    for (var rows = SAMPLES; rows > 1u; rows = (rows + 1u) / 2u) {
+        let half = (rows + 1u) / 2u;
+        workgroupBarrier();
+        for (var row = local; row + half < rows; row += WORKGROUP) {
+            row_losses[row] += row_losses[row + half];
+        }
+    }
+    workgroupBarrier();
+    if local == 0u { losses[workgroup.x] = row_losses[0] / scale * loss_scale(); }
+    let output_fours = pitch_of(LAYERS) / 4u;
+    for (var i = local; i < SAMPLES * output_fours; i += WORKGROUP) {
+        let row = i / output_fours;
+        let column = i % output_fours * 4u;
+        var four = vec4<f32>();
+        // What fills the last tile has no part in the gradients.
+        if first_row + row < count {
+            @each i: if column + ${i}u < OUTPUTS { four[${i}] = delta_of(row, column + ${i}u); }
+        }
+        put(deltas_of(LAYERS) + (first_row + row) * pitch_of(LAYERS), row, column, four);
+    }
+
+    for (var layer = LAYERS - 1u; layer > 0u; layer--) {
+        var below = blocks_of(layer);
+        var above = blocks_of(layer + 1u);
+        var columns = below * (16u / T);
+        var turns = (columns + subgroups - 1u) / subgroups;
+        workgroupBarrier();
+        for (var turn = 0u; turn < turns; turn++) {
+            let column = min(turn * subgroups + subgroup, columns - 1u) * T;
+            let at = 16u * (BACK + half_blocks_of(layer) + column * above);
+            @each r: var sum_${r} = coop_mat${t}x${t}<f32, C>();
+            var k = 0u;
+@if unrolled
+            // A loop of one turn or none: naga does not know that a condition would be uniform.
+            for (; k + LONGEST / T <= above * (16u / T); k += LONGEST / T) {
+                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T], LONGEST);
+                @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
+            }
+@end
+            for (; k < above * (16u / T); k++) {
+                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T], above * 16u);
+                @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
+            }
+            @each r: let place_${r} = ${r}u * T * SUM_PITCH + column;
+            @each r: coopStoreT(sum_${r}, &sums[place_${r}], SUM_PITCH);
+        }
+        workgroupBarrier();
+        let fours = pitch_of(layer) / 4u;
+        for (var i = local; i < SAMPLES * fours; i += WORKGROUP) {
+            let row = i / fours;
+            let column = i % fours * 4u;
+            var gradient = vec4<f32>();
+            @each i: gradient[${i}] = sums[row * SUM_PITCH + column + ${i}u];
+            put_deltas(layer, row, column, gradient);
+        }
+    }
+    if overflowed { atomicMax(&status[OVERFLOW], this_step.number); }
+}

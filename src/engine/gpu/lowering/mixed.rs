@@ -1,0 +1,48 @@
+//! Training in mixed precision. The fused kernels evaluate and predict, with the master parameters.
+
+use super::fused::FUSED;
+use crate::engine::gpu::fused::Source;
+use crate::engine::gpu::layout::Layout;
+use crate::engine::gpu::mixed::halves::Halves;
+use crate::engine::gpu::mixed::step::{self, MixedStep, STATUS};
+use crate::engine::gpu::mixed::texts;
+use crate::engine::gpu::recorder::{Pass, Recorder};
+use crate::engine::gpu::run_buffers::RunBuffers;
+use crate::engine::gpu::samples::Stored;
+use crate::engine::gpu::task::{Training, TrainingTask};
+use crate::engine::gpu::update::Update;
+use crate::error::Result;
+
+/// Records the steps of a training run that `mixed::step::check` accepts.
+pub(super) async fn train(task: &TrainingTask<'_>) -> Result<Training> {
+    let TrainingTask { gpu, network, plan, dataset, slots, counts, tile, .. } = *task;
+    let batch = counts[0];
+    let tile = match tile {
+        Some(tile) => tile,
+        None => step::tile(gpu, network, batch)?,
+    };
+    let halves = Halves::new(network, batch, tile);
+    let layout = Layout::new(network, batch);
+    let parameters = step::upload_parameters(gpu, network, &halves).await?;
+    let frozen = layout.frozen(network);
+    let update = Update { frozen: &frozen, ..Update::of(plan) };
+    let segments = layout.segments();
+    let state = RunBuffers::new(gpu, parameters, &segments, update, slots, &STATUS).await?;
+    let samples = Stored::upload(gpu, dataset, true).await?;
+    let source = Source::of(gpu, &samples).await?;
+    let places = texts::of_update(&halves);
+    let mixed = MixedStep::new(gpu, network, halves, source, plan.loss).await?;
+    let update = Update { mixed: Some(&places), ..update };
+    let mut passes = Vec::new();
+    for count in counts.iter().copied() {
+        let mut recorder = Recorder::new(gpu);
+        let sinks = [&state.sums, &state.status];
+        mixed.record(&mut recorder, &state.parameters, count, sinks).await?;
+        let (buffers, slices) = ([&mixed.gradient, &mixed.copies], mixed.halves.slices());
+        state.record_update_of(&mut recorder, update, buffers, slices).await?;
+        passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
+    }
+    let before = mixed.copying(gpu, &state.parameters).await?;
+    let places = Some(layout.places(network));
+    Ok(Training { lowering: &FUSED, state, places, samples, before, passes })
+}

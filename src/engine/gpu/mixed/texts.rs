@@ -1,0 +1,141 @@
+//! Writes the kernels of mixed precision for one network.
+
+use super::halves::{BLOCK, Halves};
+use crate::encoding::Encoding;
+use crate::engine::gpu::kernels::{KernelKey, PERMUTATION, SINE, STEP, Source};
+use crate::engine::gpu::specialize::{self, Purpose, Samples, table};
+use crate::error::Result;
+use crate::loss::Loss;
+use crate::network::Network;
+use crate::template::{self, Values};
+use std::fmt::Write;
+
+/// What WGSL must be told before it knows f16 and matrices.
+const ENABLED: &str = "enable f16;\nenable wgpu_cooperative_matrix;\n";
+
+/// The words of the status buffer.
+const LOSS_SCALE: &str = include_str!("../../../../shaders/shared/loss_scale.wgsl");
+
+/// The copies of the weights.
+const COPIES: &str = include_str!("../../../../shaders/shared/halves.wgsl");
+
+/// The functions and constants of the layout.
+fn places(halves: &Halves) -> String {
+    let base = &halves.base;
+    let layers = base.layers();
+    let depths: Vec<usize> = (0..layers).map(|layer| base.depth(layer)).collect();
+    let ones: Vec<usize> = base.biases.iter().map(|bias| usize::from(*bias)).collect();
+    let blocks = |numbers: &[usize]| numbers.iter().map(|n| n / BLOCK).collect::<Vec<_>>();
+    let sizes: Vec<usize> = base.weights.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let mut text = [
+        table("depth_of", &depths),
+        table("ones_of", &ones),
+        table("width_of", &base.widths[1..]),
+        table("parameter_pitch_of", &base.pitches),
+        table("weights_of", &base.weights[..layers]),
+        table("pitch_of", &halves.pitches),
+        table("blocks_of", &blocks(&halves.pitches)),
+        table("half_blocks_of", &blocks(&halves.weights[..layers])),
+        table("values_of", &halves.values),
+        table("deltas_of", &halves.deltas),
+        table("gradients_of", &halves.gradients[..layers]),
+        specialize::block_table(&sizes),
+    ]
+    .concat();
+    let constants = [
+        ("LAYERS", layers),
+        ("T", halves.tile.matrix as usize),
+        ("SAMPLES", halves.tile.samples as usize),
+        ("SLICE", halves.slice),
+        ("LONGEST", halves.longest()),
+        ("BACK", halves.copies() / BLOCK),
+        ("GRADIENT", halves.gradient()),
+        ("CAPACITY", base.rows),
+        ("INPUT_PITCH", base.pitches[0]),
+        ("PARAMETERS", base.parameters()),
+        ("FIRST_BLOCKS", halves.first_blocks()),
+    ];
+    for (name, value) in constants {
+        let _ = writeln!(text, "const {name}: u32 = {value}u;");
+    }
+    text
+}
+
+/// What a step computes with.
+const BATCH: &str = "fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }\n\
+                     fn loss_scale() -> f32 { return this_step.loss_scale; }\n";
+
+/// The kernel that takes samples through the network and back.
+pub(in crate::engine::gpu) fn step(
+    network: &Network,
+    halves: &Halves,
+    samples: Samples,
+    loss: Loss,
+) -> Result<KernelKey> {
+    let Halves { tile, .. } = halves;
+    let purpose = Purpose::Training(loss);
+    let applied = specialize::applied(network, purpose);
+    let text = [
+        ENABLED,
+        STEP,
+        PERMUTATION,
+        SINE,
+        &samples.text(),
+        LOSS_SCALE,
+        &places(halves),
+        BATCH,
+        &format!(
+            "const INPUTS: u32 = {}u;\nconst OUTPUTS: u32 = {}u;\nconst RESULT_PITCH: u32 = {}u;\n",
+            network.inputs(),
+            network.outputs(),
+            network.outputs().next_multiple_of(4)
+        ),
+        &specialize::activations(&applied, true)?,
+        &specialize::finish(network, purpose)?,
+    ];
+    let values = Values {
+        conditions: vec![
+            ("encoded", network.encoding() != Encoding::Identity),
+            ("unrolled", tile.unrolled),
+        ],
+        texts: vec![("t", tile.matrix.to_string())],
+        ranges: vec![
+            ('i', 4),
+            ('r', tile.samples / tile.matrix),
+            ('k', halves.longest() as u32 / tile.matrix),
+        ],
+        ..Values::default()
+    };
+    let body = template::fill("mixed_step", Source::file("mixed_step"), &values)?;
+    Ok(KernelKey::specialized("mixed_step", [text.join("\n"), body].concat()))
+}
+
+/// The kernel that computes the gradients of all layers.
+pub(in crate::engine::gpu) fn gradients(halves: &Halves) -> Result<KernelKey> {
+    let Halves { tile, pitches, .. } = halves;
+    let layers = halves.layers();
+    let count = "fn loss_count() -> u32 { return (batch_count() + SAMPLES - 1u) / SAMPLES; }\n";
+    let text = [ENABLED, STEP, LOSS_SCALE, &places(halves), BATCH, count];
+    let values = Values {
+        conditions: vec![("even", pitches[1..layers].iter().all(|p| *p == halves.longest()))],
+        texts: vec![("t", tile.matrix.to_string())],
+        ranges: vec![(
+            'm',
+            pitches[1..layers].iter().copied().max().unwrap_or(0) as u32 / tile.matrix,
+        )],
+        ..Values::default()
+    };
+    let body = template::fill("mixed_gradients", Source::file("mixed_gradients"), &values)?;
+    Ok(KernelKey::specialized("mixed_gradients", [text.join("\n"), body].concat()))
+}
+
+/// The kernel that writes the f16 copies of all weights.
+pub(in crate::engine::gpu) fn parameters(halves: &Halves) -> KernelKey {
+    let text = ["enable f16;\n", &places(halves), COPIES, Source::file("mixed_parameters")];
+    KernelKey::specialized("mixed_parameters", text.join("\n"))
+}
+
+/// What `update` needs to find the gradient of a parameter and its f16 copies.
+pub(in crate::engine::gpu) fn of_update(halves: &Halves) -> String {
+    ["enable f16;\n", LOSS_SCALE, &places(halves), COPIES].join("\n")
+}
