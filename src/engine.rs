@@ -19,6 +19,7 @@ mod outputs;
 pub mod reference;
 mod times;
 
+use self::choice::Precision;
 pub use self::times::{CandidateTime, KernelTime};
 use crate::dataset::Dataset;
 pub use crate::device::Device;
@@ -104,19 +105,6 @@ impl Engine {
     /// which kernels a driver refused and what is used in their place. One sentence each.
     pub fn notes(&self) -> Vec<String> {
         self.0.notes()
-    }
-
-    /// The precision of the training run that was started last; full before any.
-    ///
-    /// ```
-    /// use impasto::gpu::Precision;
-    ///
-    /// let engine = impasto::Engine::open(impasto::Backend::Cpu)?;
-    /// assert_eq!(engine.precision(), Precision::Full);
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
-    pub fn precision(&self) -> gpu::Precision {
-        self.0.precision()
     }
 
     /// How long each kernel of a full training step takes on the GPU engine's device, and each phase of one
@@ -326,8 +314,8 @@ pub trait Compute: MaybeSend + MaybeSync {
 
     /// The precision of the training run that was started last: full by default. See
     /// [`Engine::precision`] for an example.
-    fn precision(&self) -> gpu::Precision {
-        gpu::Precision::Full
+    fn precision(&self) -> Precision {
+        Precision::Full
     }
 
     /// How long each kernel of a full training step takes on the device; nothing of the network is

@@ -121,6 +121,19 @@ impl Options {
 }
 
 impl Engine {
+    /// The precision of the training run that was started last; full before any.
+    ///
+    /// ```
+    /// use impasto::gpu::Precision;
+    ///
+    /// let engine = impasto::Engine::open(impasto::Backend::Cpu)?;
+    /// assert_eq!(engine.precision(), Precision::Full);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub fn precision(&self) -> gpu::Precision {
+        self.compute().precision()
+    }
+
     /// Opens an engine: the best that is there, or the one that `backend` names. [`Options`] choose more.
     ///
     /// ```

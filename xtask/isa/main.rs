@@ -12,6 +12,7 @@ mod compile;
 #[cfg(target_os = "linux")]
 mod device;
 mod disassembly;
+mod dump;
 mod estimate;
 mod icd;
 mod table;
@@ -42,7 +43,7 @@ Compile kernels with AMD's shader compiler (ACO), and report registers, occupanc
 It needs Linux and Mesa's Vulkan driver for AMD, but no GPU. --family is passed to the driver as
 RADV_FORCE_FAMILY, for example NAVI21 (RX 6800, 6900), NAVI31 (RX 7900), VEGA10, NAVI10, POLARIS10.
 Mesa 22 knows NAVI31 by its older name GFX1100, which is tried too. Variables of the driver, such as
-RADV_PERFTEST=cswave32, are passed on.
+RADV_PERFTEST=cswave32, are passed on. Mesa 26.1 has no RADV_FORCE_FAMILY any more: use an older one.
 
 The driver's manifest is the one given with --icd; else the first radeon_icd*.json in
 VK_DRIVER_FILES or VK_ICD_FILENAMES, else in vulkan/icd.d of XDG_DATA_DIRS, /usr/local/share,
@@ -53,7 +54,7 @@ VK_KHR_pipeline_executable_properties, and the columns are those that it has.
 
 Without --wgsl, the kernels of the engine are compiled: first those of a training step of a
 2 -> 10x100 -> 3 network (ReLU, a sigmoid at the end, squared error, Adam), in the shapes that are
-taken unmeasured, then all others.";
+taken unmeasured, then all others, then those of mixed precision for GPUs that multiply matrices.";
 
 const COLUMNS: &str = "\
 Columns: `wave` lanes of a wave; `VGPR`, `SGPR` vector and scalar registers; `spill V`, `spill S`
@@ -298,7 +299,7 @@ impl Kernels {
                         notes.push(format!("{} spills: {}", shader.name, spills.join(", ")));
                     }
                     if let Some(folder) = dump {
-                        write_dump(folder, family, source, compiled)?;
+                        dump::write(folder, family, source, compiled)?;
                     }
                 }
                 Err(error) => {
@@ -395,37 +396,6 @@ fn compile_for(icd: &Path, family: &str, shaders: &[Shader]) -> Result<Option<Ou
         }
     }
     Ok(None)
-}
-
-/// Writes `KERNEL.wgsl`, and `KERNEL.FAMILY.REPRESENTATION.txt` for each representation and the
-/// statistics.
-fn write_dump(folder: &Path, family: &str, source: &Listing, compiled: &Compiled) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
-    let name = file_name(&source.name);
-    let lines: Vec<_> =
-        compiled.statistics.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    let statistics = lines.join("\n");
-    let mut texts = vec![
-        (format!("{name}.wgsl"), source.wgsl.as_str()),
-        (format!("{name}.{family}.statistics.txt"), &statistics),
-    ];
-    for (title, text) in &compiled.representations {
-        let title = file_name(title).to_lowercase();
-        texts.push((format!("{name}.{family}.{title}.txt"), text));
-    }
-    for (name, text) in texts {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
-}
-
-/// The words of a title, joined.
-fn file_name(title: &str) -> String {
-    let title = title.replace("(s)", "s");
-    let words = title.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
 #[cfg(all(test, target_os = "linux"))]

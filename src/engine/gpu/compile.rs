@@ -9,7 +9,7 @@
 use super::device::Gpu;
 use super::kernels::{Access, Kernel, KernelKey, Needs};
 use super::lock::lock;
-use super::mixed::step::WORKGROUP;
+use super::mixed::halves::WORKGROUP;
 #[cfg(test)]
 use crate::error::Error;
 use crate::error::{Result, internal};

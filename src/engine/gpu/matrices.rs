@@ -1,6 +1,6 @@
 //! `Matrices`: the products of matrices that a device computes in hardware.
 //!
-//! Unsafe: wgpu calls its interface to them experimental, and wants to be told that this is known.
+//! Unsafe: wgpu calls its interface to them experimental, and enables it only in unsafe code.
 
 #![expect(unsafe_code, reason = "wgpu's cooperative matrices are behind an unsafe switch")]
 

@@ -3,6 +3,9 @@
 use crate::engine::gpu::layout::Layout;
 use crate::network::Network;
 
+/// Invocations of a workgroup of the kernels with matrices. Every size of a subgroup divides it.
+pub(in crate::engine::gpu) const WORKGROUP: usize = 256;
+
 /// Rows of f16 numbers are multiples of this: the side of the largest matrix.
 pub(in crate::engine::gpu) const BLOCK: usize = 16;
 
@@ -152,6 +155,6 @@ impl Halves {
 
     /// Workgroups that compute the gradient of the first layer.
     pub(in crate::engine::gpu) fn first_blocks(&self) -> usize {
-        (self.base.depth(0) * self.pitches[1]).div_ceil(super::step::WORKGROUP)
+        (self.base.depth(0) * self.pitches[1]).div_ceil(WORKGROUP)
     }
 }

@@ -1,6 +1,6 @@
 //! Buffers and dispatches of a training step in mixed precision, and the tasks that it supports.
 
-use super::halves::{Halves, Tile};
+use super::halves::{Halves, Tile, WORKGROUP};
 use super::texts;
 use crate::engine::Plan;
 use crate::engine::gpu::device::Gpu;
@@ -11,9 +11,6 @@ use crate::engine::gpu::run_buffers::NEVER;
 use crate::error::{Result, unsupported};
 use crate::loss::Loss;
 use crate::network::Network;
-
-/// Invocations of a workgroup of the kernels with matrices. Every size of a subgroup divides it.
-pub(in crate::engine::gpu) const WORKGROUP: usize = 256;
 
 /// The loss scale that a run starts with: its logarithm to base 2.
 const FIRST_SCALE: u32 = 3;

@@ -10,7 +10,7 @@ use crate::network::Network;
 use crate::template::{self, Values};
 use std::fmt::Write;
 
-/// What WGSL must be told before it knows f16 and matrices.
+/// The extensions of WGSL for f16 and matrices.
 const ENABLED: &str = "enable f16;\nenable wgpu_cooperative_matrix;\n";
 
 /// The words of the status buffer.
