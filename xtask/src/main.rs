@@ -83,6 +83,8 @@ enum Chore {
     },
     /// Read the machine code of the CPU engine's products, and fail where a sum leaves its register
     Loops,
+    /// Test mixed precision on Mesa 26's llvmpipe, which is fetched into target/mesa
+    Matrices,
     /// Run the tests of the CPU engine's unsafe code in Miri, where it is installed
     Miri,
     /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
@@ -115,6 +117,7 @@ fn main() -> ExitCode {
         Chore::Kit(options) => kit::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Loops => loops::run(),
+        Chore::Matrices => matrices::test().map(|()| ExitCode::SUCCESS),
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
         Chore::Sanitize => nightly::sanitize().map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
