@@ -30,6 +30,7 @@ pub enum Class {
 
 /// One instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a property of an instruction")]
 pub struct Instruction {
     pub class: Class,
     /// Operations in it: two where RDNA 3 issues a pair at once.

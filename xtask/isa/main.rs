@@ -29,7 +29,7 @@ use impasto::{Activation, Loss, Network, Optimizer, Plan, Wrappers};
 use compile::{Shader, Trust};
 use estimate::{Chip, Estimate};
 use table::Table;
-use worker::{Compiled, Compiler, Failure, Outcome};
+use worker::{Compiler, Failure, Outcome};
 
 /// The GPUs that are asked for without `--family`: RDNA 2, RDNA 3, GCN 5.
 const FAMILIES: [&str; 3] = ["NAVI21", "NAVI31", "VEGA10"];
@@ -404,6 +404,7 @@ mod tests {
 
     use impasto::Encoding;
 
+    use super::worker::Compiled;
     use super::*;
 
     /// More registers than there are: an array of 300, of which any element may be meant.

@@ -153,11 +153,11 @@ fn tests() -> Result<PathBuf> {
         .context("cannot start `cargo test`")?;
     ensure!(output.status.success(), "the unit tests could not be built");
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-    let programs = lines.lines().filter_map(|line| {
+    let mut programs = lines.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message.get("executable")?.as_str()?))
     });
-    match programs.last() {
+    match programs.next_back() {
         Some(program) => Ok(program),
         None => bail!("cargo names no program with the unit tests"),
     }

@@ -123,6 +123,7 @@ fn translated(
 
 /// A browser takes WGSL alone.
 #[cfg(target_arch = "wasm32")]
+#[allow(clippy::unnecessary_wraps, reason = "the native form can fail")]
 fn translated(
     _: &Gpu,
     _: &KernelKey,

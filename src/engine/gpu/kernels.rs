@@ -236,6 +236,7 @@ impl KernelKey {
     }
 
     /// Whether it multiplies matrices.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn has_matrices(&self) -> bool {
         matches!(self.name, "mixed_step" | "mixed_gradients")
     }
