@@ -145,6 +145,28 @@ fn both_kinds_of_kernels_paint_alike() {
     refused.failed_saying(&["for the GPU engine"]);
 }
 
+/// Whether the adapter multiplies matrices or not: the report says in which precision the run was computed.
+#[test]
+fn mixed_precision_paints_alike_or_says_why_it_is_not_to_be_had() {
+    for adapter in common::adapters() {
+        let (studio, named) = (Studio::with_picture(), adapter.description());
+        studio.quick_on(&named, "picture.png -o full.png").succeeded();
+        let mixed = "picture.png --precision mixed -o mixed.png --report report.json";
+        let said = studio.quick_on(&named, mixed).succeeded().stdout;
+        let report = studio.json("report.json");
+        let precision = report["training"]["precision"].as_str().expect("a precision");
+        assert!(said.contains(&format!("trained in {precision} precision")), "{said}");
+        let is_full = said.contains("note: ") && said.contains(": the run is computed in f32");
+        assert_eq!(is_full, precision == "full", "{named}: {said}");
+        let quality = impasto::psnr(&studio.picture("full.png"), &studio.picture("mixed.png"));
+        assert!(quality.unwrap() > 30.0, "{named}");
+    }
+    let refused = Studio::with_picture().quick("picture.png --precision mixed");
+    refused.failed_saying(&["mixed precision is for the GPU engine"]);
+    let refused = Studio::with_picture().quick("picture.png --precision half");
+    refused.misused_saying(&["there is no precision 'half'", "full, mixed"]);
+}
+
 #[test]
 fn a_profile_names_every_kernel_of_a_step() {
     let studio = Studio::with_picture();

@@ -17,6 +17,7 @@ const KEYS: [(&str, &[&str]); 5] = [
             "learning_rate",
             "loss",
             "optimizer",
+            "precision",
             "samples_per_second",
             "schedule",
             "seconds",
