@@ -22,11 +22,16 @@ const BLOCK: u32 = 64u;
 // How many steps in a row may be skipped before the run counts as diverged.
 const MOST_SKIPPED: u32 = 10u;
 
-// The sums of the losses that each invocation adds up.
-var<workgroup> partial: array<f32, WORKGROUP>;
-var<workgroup> ones: array<f16, T * T>;
-var<workgroup> subgroup_count: u32;
-var<workgroup> row_count: u32;
+// All of the workgroup's memory, what matrices are read from first; see mixed_step.wgsl.
+struct Memory {
+    ones: array<f16, T * T>,
+    // The sums of the losses that each invocation adds up.
+    partial: array<f32, WORKGROUP>,
+    subgroup_count: u32,
+    row_count: u32,
+}
+
+var<workgroup> memory: Memory;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -47,14 +52,14 @@ fn main(
     }
     var layer = workgroup.x + 1u;
     if local == 0u {
-        subgroup_count = num_subgroups;
-        row_count = blocks_of(layer) * (16u / T);
+        memory.subgroup_count = num_subgroups;
+        memory.row_count = blocks_of(layer) * (16u / T);
     }
-    for (var i = local; i < T * T; i += WORKGROUP) { ones[i] = 1.0h; }
-    let subgroups = workgroupUniformLoad(&subgroup_count);
+    for (var i = local; i < T * T; i += WORKGROUP) { memory.ones[i] = 1.0h; }
+    let subgroups = workgroupUniformLoad(&memory.subgroup_count);
     // Read so, naga knows that conditions on it are uniform.
-    let rows = workgroupUniformLoad(&row_count);
-    let one = coopLoad<coop_mat${t}x${t}<f16, A>>(&ones[0], T);
+    let rows = workgroupUniformLoad(&memory.row_count);
+    let one = coopLoad<coop_mat${t}x${t}<f16, A>>(&memory.ones[0], T);
     // In blocks of 16, so that the compiler sees that every address is a multiple of 16.
     var below = blocks_of(layer);
     var above = blocks_of(layer + 1u);
@@ -113,15 +118,15 @@ fn add_losses(local: u32) {
         for (var i = first; i < end; i += WORKGROUP) { block += losses[i]; }
         loss += block;
     }
-    partial[local] = loss;
+    memory.partial[local] = loss;
     workgroupBarrier();
     for (var count = WORKGROUP; count > 1u; count = count / 2u) {
         let half = count / 2u;
-        if local < half { partial[local] += partial[local + half]; }
+        if local < half { memory.partial[local] += memory.partial[local + half]; }
         workgroupBarrier();
     }
     if local > 0u { return; }
-    loss = partial[0];
+    loss = memory.partial[0];
     sums[this_step.slot] = loss;
     if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
     scale_deltas();

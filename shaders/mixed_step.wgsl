@@ -32,16 +32,22 @@ const SUM_PITCH: u32 = LONGEST + 4u;
 // The largest finite f16.
 const LARGEST: f32 = 65504.0;
 
-// The sample in each row of the tile.
-var<workgroup> chosen: array<u32, SAMPLES>;
-// Values or deltas of the current level.
-var<workgroup> tile: array<f16, SAMPLES * TILE_PITCH>;
-// The sums of a layer, and after the last layer the outputs.
-var<workgroup> sums: array<f32, SAMPLES * SUM_PITCH>;
-// The deltas of the outputs.
-var<workgroup> results: array<f32, SAMPLES * RESULT_PITCH>;
-var<workgroup> row_losses: array<f32, SAMPLES>;
-var<workgroup> subgroup_count: u32;
+// All of the workgroup's memory, what matrices are read from and written to first. Vulkan wants their rows at
+// multiples of 16 bytes. Variables of their own may begin at any multiple of an element.
+struct Memory {
+    // Values or deltas of the current level.
+    tile: array<f16, SAMPLES * TILE_PITCH>,
+    // The sums of a layer, and after the last layer the outputs.
+    sums: array<f32, SAMPLES * SUM_PITCH>,
+    // The deltas of the outputs.
+    results: array<f32, SAMPLES * RESULT_PITCH>,
+    row_losses: array<f32, SAMPLES>,
+    // The sample in each row of the tile.
+    chosen: array<u32, SAMPLES>,
+    subgroup_count: u32,
+}
+
+var<workgroup> memory: Memory;
 
 // The tile's first row in the batch.
 var<private> first_row: u32;
@@ -55,12 +61,12 @@ fn first_value(row: u32, column: u32) -> f32 {
 @if encoded
     var turns = 0.0;
     for (var j = 0u; j < INPUTS; j++) {
-        turns += frequencies[column / 2u * INPUTS + j] * input_of(chosen[row], j);
+        turns += frequencies[column / 2u * INPUTS + j] * input_of(memory.chosen[row], j);
     }
     if column % 2u == 0u { return sin_turns(turns); }
     return sin_turns(turns - round(turns) + 0.25);
 @else
-    return input_of(chosen[row], column);
+    return input_of(memory.chosen[row], column);
 @end
 }
 
@@ -70,7 +76,7 @@ fn put(to: u32, row: u32, column: u32, four: vec4<f32>) {
     overflowed = overflowed || !all(abs(four) <= vec4<f32>(LARGEST));
     let half = vec4<f16>(four);
     levels[(to + column) / 4u] = half;
-    @each i: tile[row * TILE_PITCH + column + ${i}u] = half[${i}];
+    @each i: memory.tile[row * TILE_PITCH + column + ${i}u] = half[${i}];
 }
 
 // Four columns of the outputs of a layer, from the weighted sums z.
@@ -80,7 +86,7 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     if layer + 1u < LAYERS {
         put(values_of(layer + 1u) + (first_row + row) * pitch_of(layer + 1u), row, column, y);
     } else {
-        @each i: sums[row * SUM_PITCH + column + ${i}u] = y[${i}];
+        @each i: memory.sums[row * SUM_PITCH + column + ${i}u] = y[${i}];
     }
 }
 
@@ -96,18 +102,18 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
 }
 
 // The numbers of the output level in one row: what the functions of loss and softmax work on.
-fn output_of(row: u32, j: u32) -> f32 { return sums[row * SUM_PITCH + j]; }
+fn output_of(row: u32, j: u32) -> f32 { return memory.sums[row * SUM_PITCH + j]; }
 
-fn set_output(row: u32, j: u32, y: f32) { sums[row * SUM_PITCH + j] = y; }
+fn set_output(row: u32, j: u32, y: f32) { memory.sums[row * SUM_PITCH + j] = y; }
 
 fn needed_output(row: u32, j: u32) -> f32 { return output_of(row, j); }
 
-fn target_of(row: u32, j: u32) -> f32 { return sample_target(chosen[row], j); }
+fn target_of(row: u32, j: u32) -> f32 { return sample_target(memory.chosen[row], j); }
 
-fn delta_of(row: u32, j: u32) -> f32 { return results[row * RESULT_PITCH + j]; }
+fn delta_of(row: u32, j: u32) -> f32 { return memory.results[row * RESULT_PITCH + j]; }
 
 fn set_delta(row: u32, j: u32, delta: f32) {
-    if j < RESULT_PITCH { results[row * RESULT_PITCH + j] = delta; }
+    if j < RESULT_PITCH { memory.results[row * RESULT_PITCH + j] = delta; }
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -119,11 +125,11 @@ fn main(
 ) {
     first_row = workgroup.x * SAMPLES;
     let count = batch_count();
-    if local == 0u { subgroup_count = num_subgroups; }
+    if local == 0u { memory.subgroup_count = num_subgroups; }
     for (var row = local; row < SAMPLES; row += WORKGROUP) {
-        chosen[row] = sample_at(this_step.first + min(first_row + row, count - 1u));
+        memory.chosen[row] = sample_at(this_step.first + min(first_row + row, count - 1u));
     }
-    let subgroups = workgroupUniformLoad(&subgroup_count);
+    let subgroups = workgroupUniformLoad(&memory.subgroup_count);
     for (var i = local; i < SAMPLES * INPUT_PITCH; i += WORKGROUP) {
         first[first_row * INPUT_PITCH + i] = first_value(i / INPUT_PITCH, i % INPUT_PITCH);
     }
@@ -161,15 +167,15 @@ fn main(
             // A loop of one turn or none: naga does not know that a condition would be uniform.
             for (; k + LONGEST / T <= below * (16u / T); k += LONGEST / T) {
                 @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T], LONGEST);
-                @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
+                @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
             }
 @end
             for (; k < below * (16u / T); k++) {
                 let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T], below * 16u);
-                @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
+                @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
             }
             @each r: let place_${r} = ${r}u * T * SUM_PITCH + column;
-            @each r: coopStoreT(sum_${r}, &sums[place_${r}], SUM_PITCH);
+            @each r: coopStoreT(sum_${r}, &memory.sums[place_${r}], SUM_PITCH);
         }
         workgroupBarrier();
         let biases = weights_of(layer) + width_of(layer - 1u) * parameter_pitch_of(layer + 1u);
@@ -179,7 +185,7 @@ fn main(
             let column = i % fours * 4u;
             var z = vec4<f32>();
             if column < parameter_pitch_of(layer + 1u) { z = parameters[(biases + column) / 4u]; }
-            @each i: z[${i}] += sums[row * SUM_PITCH + column + ${i}u];
+            @each i: z[${i}] += memory.sums[row * SUM_PITCH + column + ${i}u];
             put_values(layer, row, column, z);
         }
     }
@@ -187,19 +193,19 @@ fn main(
 
     let scale = delta_scale();
     for (var row = local; row < SAMPLES; row += WORKGROUP) {
-        let row_loss = finish_row(row, scale * sample_weight(chosen[row]));
-        row_losses[row] = select(0.0, row_loss, first_row + row < count);
+        let row_loss = finish_row(row, scale * sample_weight(memory.chosen[row]));
+        memory.row_losses[row] = select(0.0, row_loss, first_row + row < count);
     }
     // The losses of the tile meet in a tree, in the same order on every run.
     for (var rows = SAMPLES; rows > 1u; rows = (rows + 1u) / 2u) {
         let half = (rows + 1u) / 2u;
         workgroupBarrier();
         for (var row = local; row + half < rows; row += WORKGROUP) {
-            row_losses[row] += row_losses[row + half];
+            memory.row_losses[row] += memory.row_losses[row + half];
         }
     }
     workgroupBarrier();
-    if local == 0u { losses[workgroup.x] = row_losses[0] / scale * loss_scale(); }
+    if local == 0u { losses[workgroup.x] = memory.row_losses[0] / scale * loss_scale(); }
     let output_fours = pitch_of(LAYERS) / 4u;
     for (var i = local; i < SAMPLES * output_fours; i += WORKGROUP) {
         let row = i / output_fours;
@@ -227,15 +233,15 @@ fn main(
             // A loop of one turn or none: naga does not know that a condition would be uniform.
             for (; k + LONGEST / T <= above * (16u / T); k += LONGEST / T) {
                 @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T], LONGEST);
-                @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
+                @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
             }
 @end
             for (; k < above * (16u / T); k++) {
                 let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T], above * 16u);
-                @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
+                @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
             }
             @each r: let place_${r} = ${r}u * T * SUM_PITCH + column;
-            @each r: coopStoreT(sum_${r}, &sums[place_${r}], SUM_PITCH);
+            @each r: coopStoreT(sum_${r}, &memory.sums[place_${r}], SUM_PITCH);
         }
         workgroupBarrier();
         let fours = pitch_of(layer) / 4u;
@@ -243,7 +249,7 @@ fn main(
             let row = i / fours;
             let column = i % fours * 4u;
             var gradient = vec4<f32>();
-            @each i: gradient[${i}] = sums[row * SUM_PITCH + column + ${i}u];
+            @each i: gradient[${i}] = memory.sums[row * SUM_PITCH + column + ${i}u];
             put_deltas(layer, row, column, gradient);
         }
     }

@@ -345,7 +345,7 @@ impl Kernels {
                 Ok(compiled) => {
                     table.row(table::own_statistics(&shader.name, compiled, &names));
                     if let Some(folder) = dump {
-                        write_dump(folder, "own", source, compiled)?;
+                        dump::write(folder, "own", source, compiled)?;
                     }
                 }
                 Err(error) => refused.push(format!("{} does not compile: {error}", shader.name)),

@@ -30,7 +30,7 @@ fn trained(gpu: Gpu, software: bool) -> Vec<f64> {
         first = (first + count) % BATCHES.iter().sum::<usize>();
         step
     });
-    let choice = Choice { kernels: Kernels::Layerwise, tune: false };
+    let choice = Choice { kernels: Kernels::Layerwise, ..Choice::default() };
     let gpu = Arc::new(gpu);
     let work = async {
         let mut session = GpuSession::start(&gpu, &network, &plan, &dataset, choice).await?;

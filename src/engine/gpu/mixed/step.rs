@@ -169,7 +169,7 @@ impl MixedStep {
         parameters: &wgpu::Buffer,
     ) -> Result<Vec<Dispatch>> {
         let mut recorder = Recorder::new(gpu);
-        let work = Grid::Workgroups(self.halves.base.parameters().div_ceil(WORKGROUP), 1);
+        let work = Grid::Workgroups([self.halves.base.parameters().div_ceil(WORKGROUP), 1, 1]);
         let buffers = [parameters, &self.copies];
         recorder.call(self.keys.parameters.clone(), &(), &buffers, work).await?;
         recorder.finish("weights in f16").await
@@ -201,7 +201,7 @@ pub(in crate::engine::gpu) fn pass_work(halves: &Halves, count: usize) -> Work {
     let tiles = count.div_ceil(halves.tile.samples as usize);
     let (operations, numbers) = halves.base.pass_cost(count, true);
     // Half the bytes of f32.
-    Work::new(Grid::Workgroups(tiles, 1), operations, numbers / 2.0)
+    Work::new(Grid::Workgroups([tiles, 1, 1]), operations, numbers / 2.0)
 }
 
 /// The work of the gradients of a pass of `count` samples.
@@ -210,7 +210,7 @@ pub(in crate::engine::gpu) fn gradients_work(halves: &Halves, count: usize) -> W
     let (operations, numbers) = halves.base.gradient_cost(count, slices);
     // One workgroup more adds up the losses.
     let workgroups = halves.layers() - 1 + halves.first_blocks() + 1;
-    Work::new(Grid::Workgroups(workgroups, slices), operations, numbers / 2.0)
+    Work::new(Grid::Workgroups([workgroups, slices, 1]), operations, numbers / 2.0)
 }
 
 /// The parameters in f32, in the layout of the fused kernels.

@@ -173,7 +173,7 @@ fn learned(
         let layout = Layout::new(network, batch);
         assert!(batch as f64 * network.parameters().len() as f64 >= WORTHWHILE);
         gpu.found.lock().expect("unlocked").insert(key(gpu, &layout, &trial)?, shapes);
-        let choice = Choice { kernels: Kernels::Fused, tune: true };
+        let choice = Choice { kernels: Kernels::Fused, tune: true, ..Choice::default() };
         let mut session = GpuSession::start(gpu, network, &plan, dataset, choice).await?;
         let step = |number, first, count| Step {
             number,
