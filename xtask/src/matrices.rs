@@ -11,8 +11,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::install::program_exists;
+use crate::install::{self, program_exists};
 use crate::workspace::{Cargo, root};
+
+/// What the packages are signed with.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Where the packages come from.
 const SOURCES: &str = "\
@@ -72,6 +75,10 @@ fn driver(folder: &Path) -> Result<PathBuf> {
     }
     for program in ["apt-get", "dpkg-deb"] {
         ensure!(program_exists(program), "{program} is missing: Debian and Ubuntu have it");
+    }
+    // Ubuntu has it in a package.
+    if !Path::new(KEYRING).is_file() {
+        install::debian(&["debian-archive-keyring"])?;
     }
     let (packages, debs) = (folder.join("root"), folder.join("cache/archives"));
     for needed in [&packages, &debs.join("partial"), &folder.join("lists/partial")] {
