@@ -4,7 +4,7 @@ use super::candidates;
 use super::fused::{self, Keys, PREDICTED, usual};
 use super::kernels::{self, KernelKey};
 use super::layout::Layout;
-use super::mixed::halves::{Halves, Tile};
+use super::mixed::halves::{BLOCK, Halves, Tile};
 use super::mixed::{step as mixed, texts};
 use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes, desktop_limits};
@@ -81,12 +81,16 @@ pub fn mixed_listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>
         let parameters = halves.base.parameters();
         let updated = update::updated(false, parameters);
         let calls = update::calls(update, [parameters, updated], slices, 0)?;
+        // A workgroup has four waves of 64. Forward and back, the products of a layer are one turn.
+        let turns = (halves.longest() / BLOCK).div_ceil(4) as f64;
+        let of_pass = vec![vec![(halves.layers() - 1) as f64, turns, 1.0]; 2];
+        let of_gradients = vec![vec![turns, (halves.slice.min(count) / BLOCK) as f64]];
         let name = format!("mixed_step, tile of {samples}");
         let work = mixed::pass_work(&halves, count);
-        let mut listings = vec![listing(name, pass, Some(dispatch(work, Vec::new())))];
+        let mut listings = vec![listing(name, pass, Some(dispatch(work, of_pass)))];
         let work = mixed::gradients_work(&halves, count);
         let name = format!("mixed_gradients, slices of {}", halves.slice);
-        listings.push(listing(name, gradients, Some(dispatch(work, Vec::new()))));
+        listings.push(listing(name, gradients, Some(dispatch(work, of_gradients))));
         let (key, work) = calls.update;
         let trips = vec![vec![updated as f64, (slices / 4) as f64]];
         let name = format!("{key}, mixed");
