@@ -363,7 +363,7 @@ impl Case<'_> {
         let got = left.gradient(network);
         for segment in network.segments() {
             let range = segment.range.clone();
-            for (expected, scale, most) in [(twin, 1.0, 3e-3), (exact, scale / SCALE, 3e-2)] {
+            for (expected, scale, most) in [(twin, 1.0, 1e-3), (exact, scale / SCALE, 3e-2)] {
                 let got = got[range.clone()].iter().map(|g| g * scale);
                 let expected = &expected[range.clone()];
                 let error = norm(got.zip(expected).map(|(got, expected)| got - expected));
