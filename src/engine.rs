@@ -14,12 +14,14 @@ pub mod gpu;
 #[cfg(not(feature = "gpu"))]
 #[path = "engine/without_gpu.rs"]
 pub mod gpu;
+mod outcome;
 #[cfg(not(target_arch = "wasm32"))]
 mod outputs;
 pub mod reference;
 mod times;
 
 use self::choice::Precision;
+pub use self::outcome::{Divergence, Outcome, Output};
 pub use self::times::{CandidateTime, KernelTime};
 use crate::dataset::Dataset;
 pub use crate::device::Device;
@@ -563,44 +565,6 @@ pub trait Session: MaybeSend {
 
     /// The memory that the session holds.
     fn resources(&self) -> Resources;
-}
-
-/// Which numbers of the last layer a prediction returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// After the output activation.
-    Activated,
-    /// The weighted sums before it.
-    Logits,
-}
-
-/// The result of some steps.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// The loss of each step's samples before its update. If a step diverged, it is the last one here, since
-    /// no step after it is taken.
-    pub losses: Vec<f64>,
-    /// The step that diverged, if one did.
-    pub diverged: Option<Divergence>,
-}
-
-/// The step at which a number was no longer finite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Divergence {
-    /// The step's number in the run, from 1.
-    pub step: u64,
-    /// Whether the loss itself was not finite (the update was then left out), or the update of
-    /// some parameter (the whole update was then undone).
-    pub in_loss: bool,
-}
-
-impl Divergence {
-    /// What was not finite, in words.
-    pub(crate) fn what(self) -> &'static str {
-        if self.in_loss { "the loss" } else { "a parameter's update" }
-    }
 }
 
 /// A result that is there already.

@@ -172,7 +172,7 @@ else
 fi
 
 # 6. The other tests, as far as time goes.
-for program in training trainer fixtures tuning counts gradients model own_formulas custom_formulas worked_examples paint; do
+for program in training trainer threads fixtures tuning counts gradients model own_formulas custom_formulas worked_examples paint; do
   [ -x "../deps/$program" ] && stage 60 "test-$program" "../deps/$program" --test-threads "$threads"
 done
 omit "the tests of $(cat "$kit/left-out.txt")" "they check files and no device"

@@ -21,7 +21,7 @@ pub(super) struct Shape {
     /// invocation reads it as it is.
     pub(super) broadcast: u32,
     /// Whether the lanes of a group share rows and columns and split their sums, which needs subgroups.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) split: bool,
 }
 
