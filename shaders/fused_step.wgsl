@@ -5,7 +5,8 @@
 // repeated for every sample r and every four columns q of an invocation. The constants
 // in capitals and the functions that describe the network (depth_of, width_of, ones_of, pitch_of, weights_of,
 // values_of, activate, slope,
-// slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network (src/engine/gpu/specialize.rs).
+// slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network
+// (src/engine/gpu/specialize.rs). It begins with shared/pass.wgsl.
 //
 // Level 0 is the input of layer 0, level l + 1 the output of layer l. The values of a level are
 // [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The

@@ -1,8 +1,9 @@
 // The forward and backward pass of a tile of few samples in one dispatch, for small batches: the lanes of a
 // subgroup split the sums.      Twins: reference::forward and reference::backward
 //
-// A template (src/template.rs), filled by src/engine/gpu/split.rs and specialize.rs. Levels, values, deltas and
-// parameters are those of fused_step.wgsl. So are the functions that describe the network.
+// A template (src/template.rs), filled by src/engine/gpu/split.rs and specialize.rs. It begins with
+// shared/pass.wgsl. Levels, values, deltas, parameters and the functions that describe the network are those of
+// fused_step.wgsl.
 //
 // A group of LANES neighboring lanes owns four columns of every layer, for all ROWS samples of the tile. Lane l
 // adds up the terms l, l + LANES, l + 2·LANES… of all these sums. So an invocation reads each of its parameters

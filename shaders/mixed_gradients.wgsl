@@ -2,8 +2,8 @@
 // of f16 in matrices, their sums in f32.      Twins: reference::matmul_tn and reference::bias_gradient
 //
 // A template with the layouts of mixed_step.wgsl. The gradient of a layer above the first is
-// [pitch below + T, pitch above] from gradients_of(layer) on: the weights, then rows that are all that of the
-// biases. The first layer's is [inputs and 1, pitch above], computed in f32 since inputs may need more digits
+// [pitch below + T, pitch above] from gradients_of(layer) on: the weights, then T rows, each of them the
+// gradient of the biases. The first layer's is [inputs and 1, pitch above], computed in f32 since inputs may need more digits
 // than f16 has. A workgroup computes a layer for SLICE samples; a subgroup T columns of it. The workgroup
 // behind the last one adds up the losses of the batch and decides about the loss scale.
 

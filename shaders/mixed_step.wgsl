@@ -12,7 +12,8 @@
 // way back.
 //
 // A workgroup takes SAMPLES samples. Each subgroup computes T columns of a layer at a time, for all samples:
-// left-over subgroups repeat the last columns, since all must take part in every product. What matrices
+// left-over subgroups repeat the last columns, since naga wants all invocations of a workgroup to take the same
+// way to a product. What matrices
 // cannot do (biases, activations, rounding to f16) goes through workgroup memory.
 //
 // The deltas are those of the loss before it is divided by the samples, times a power of two (the loss scale):

@@ -26,7 +26,7 @@ struct Shape { count: u32, slices: u32, pieces: u32 }
 @end
 @if mixed
 // The f16 copies of the weights, which follow the parameters. A step whose gradient was not finite is
-// skipped: its parameters and its state stay.
+// skipped: all parameters and all of their state stay.
 @group(0) @binding(7) var<storage, read_write> halves: array<f16>;
 
 // The factor of the gradient of the scaled loss.
@@ -63,6 +63,12 @@ fn main(
     // Several parameters of an invocation are far apart: the constants are read once for all of them.
     let stride = workgroups.x * workgroups.y * 256u;
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
+@if mixed
+        if skipped {
+            previous[i] = parameters[i];
+            continue;
+        }
+@end
 @if gathers
 @if frozen
         let gathered = select(gathered_at(i), 0.0, is_frozen(i));
@@ -99,15 +105,10 @@ fn main(
             continue;
         }
 @end
-@if mixed
-        var w = old;
-        if !skipped { w = updated(c, g, old, &state); }
-@else
 @if follows
         var w = updated(c, g, old, &state);
 @else
         let w = updated(c, g, old, &state);
-@end
 @end
 @if follows
         if this_step.alpha > 0.0 {

@@ -23,8 +23,10 @@ pub struct Options {
     /// Which kernels the GPU engine uses. Choosing one kind turns [`Backend::Auto`] into
     /// [`Backend::Gpu`] too.
     pub kernels: gpu::Kernels,
-    /// How precisely the GPU engine trains. A run or a device that cannot be had in mixed precision is computed
-    /// in f32, and [`Engine::notes`] says why; [`Engine::precision`] returns what a run was computed in.
+    /// How precisely the GPU engine trains: full precision by default. A run that mixed precision does not
+    /// support is computed in f32, and [`Engine::notes`] says why; [`Engine::precision`] returns what a run was
+    /// computed in. Mixed precision leaves [`Backend::Auto`] as it is, and is an error with [`Backend::Cpu`]
+    /// and [`Backend::Reference`].
     pub precision: gpu::Precision,
     /// Whether the GPU engine looks for the fastest shapes of its kernels when it first trains a
     /// network of some size ([`GpuEngine::with_tuning`](gpu::GpuEngine::with_tuning)). The others

@@ -140,7 +140,8 @@ pub struct Options {
         long,
         value_name = "FILE.safetensors",
         conflicts_with_all = ["image", "hidden", "activation", "epochs", "batch", "loss",
-                              "optimizer", "learning_rate", "schedule", "warm_up", "encoding", "save", "classify", "profile"]
+                              "optimizer", "learning_rate", "schedule", "warm_up", "encoding", "save", "classify", "profile",
+                              "precision"]
     )]
     pub repaint: Option<PathBuf>,
 

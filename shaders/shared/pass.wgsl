@@ -1,5 +1,5 @@
-// What the two ways through a network have in common (fused_step, fused_step_split): the samples of a tile, and
-// where its rows are in `values` and `deltas`.
+// What fused_step.wgsl and fused_step_split.wgsl have in common: the samples of a tile, and where its rows are in
+// `values` and `deltas`.
 
 // The tile's first row in the batch.
 var<private> first_row: u32;

@@ -1,7 +1,8 @@
 // The gradient of parameter i in this batch: its slices, added one after the other. Four are read at a
 // time, since each read alone would wait for memory.
 @if mixed
-// In mixed precision it is that of the scaled loss, in the layout of mixed_gradients.wgsl. Padding has none.
+// In mixed precision the slices are gradients of the scaled loss, in the layout of mixed_gradients.wgsl. What is
+// returned is not scaled, and 0 for padding.
 @end
 fn batch_gradient_at(i: u32) -> f32 {
 @if mixed

@@ -39,9 +39,11 @@ pub enum Precision {
     #[default]
     Full,
     /// Products of f16 on the device's matrix units, with sums, parameters and optimizer state in f32. It
-    /// takes hidden layers of at most 128 neurons without dropout, activations whose slope follows from their
-    /// output, and optimizers and wrappers that take each parameter alone. Where a run or a device does not
-    /// fit, the run is computed in f32, and [`Engine::notes`](crate::Engine::notes) says why.
+    /// takes networks with at least one hidden layer and at most 128 neurons in each layer, without dropout
+    /// and formulas of the caller's, activations whose slope follows from their output, optimizers and
+    /// wrappers that need no norm, and no accumulation. Where a run or a device does not fit, the run is
+    /// computed in f32, and [`Engine::notes`](crate::Engine::notes) says why. Values of hidden layers beyond
+    /// ±65,504 make a run diverge that f32 would compute. For small batches full precision can be faster.
     Mixed,
 }
 

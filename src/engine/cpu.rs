@@ -79,9 +79,10 @@ impl CpuEngine {
     /// uses fewer where it is too small for them.
     ///
     /// # Errors
-    /// The operating system refused to start the threads, or more than one thread without the feature
-    /// `threads`.
+    /// The operating system refused to start the threads, more than one thread without the feature `threads`, or
+    /// vector instructions in the environment variable `IMPASTO_VECTORS` that are neither `avx2` nor `none`.
     pub fn new(threads: Option<usize>) -> Result<Self> {
+        vectors::check()?;
         let pool = Pool::new(threads)?;
         let threads = pool.threads();
         let plural = if threads == 1 { "" } else { "s" };

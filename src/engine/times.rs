@@ -27,6 +27,7 @@ pub struct CandidateTime {
     /// The shapes in words: how the invocations of both kernels share their products, and the samples of a
     /// slice of the gradients.
     pub shapes: String,
-    /// Seconds of a step, the least of some rounds. The step has no update of Adam.
+    /// Seconds of a step, the least of some rounds. Instead of the plan's optimizer, the step has an update by
+    /// gradient descent at a learning rate of 0, or none.
     pub seconds: f64,
 }

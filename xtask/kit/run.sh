@@ -27,6 +27,17 @@ log=$OUT/log.txt
 [ -n "$ONLY" ] || rm -f "$OUT"/{steps,test,paint}-* "$OUT"/{adapter,dispatches}.json "$OUT/torch.jsonl"
 : >"$OUT/left-out.txt"
 
+# Ctrl-C or SIGTERM: the running stage ends, and with it everything.
+stop() { # number of the signal
+  trap '' INT TERM
+  [ -n "$running" ] && kill "$running" 2>/dev/null && wait "$running" 2>/dev/null
+  unclocked
+  say "stopped"
+  exit $((128 + $1))
+}
+trap 'stop 2' INT
+trap 'stop 15' TERM
+
 say() { echo "== $*" | tee -a "$log"; }
 left() { echo $((LIMIT - SECONDS)); }
 omit() { # what, reason
@@ -45,8 +56,11 @@ stage() {
     return 1
   fi
   # The signal is Ctrl-C, after which `paint` still measures and writes its report.
-  timeout --preserve-status -s "${SIGNAL:-TERM}" -k 20 "$most" "$@" >"$OUT/$name.txt" 2>&1
-  code=$? outcome="exit $code"
+  # In the background, so that a signal to this script is heard meanwhile.
+  timeout --preserve-status -s "${SIGNAL:-TERM}" -k 20 "$most" "$@" >"$OUT/$name.txt" 2>&1 &
+  running=$!
+  wait "$running"
+  code=$? running= outcome="exit $code"
   [ $((SECONDS - begun)) -ge "$most" ] && outcome="its $most s were up"
   say "$name: $outcome, $((SECONDS - begun)) s: $(last "$name")"
   return $code

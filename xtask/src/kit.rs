@@ -83,18 +83,29 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Empties the folder of an earlier kit.
+/// Empties the folder of an earlier kit, whole or not.
 fn clear(kit: &Path) -> Result<()> {
     let is_empty = !kit.exists() || fs::read_dir(kit).is_ok_and(|mut all| all.next().is_none());
     if is_empty {
         return Ok(());
     }
+    let about = fs::read_to_string(kit.join("about.json")).unwrap_or_default();
     ensure!(
-        kit.join("about.json").is_file() && kit.join("run.sh").is_file(),
-        "{} contains something other than a kit: name another folder with --output",
+        about.contains("\"version\": \"Impasto "),
+        "{} is no folder, or contains something other than a kit: name another folder with --output",
         kit.display()
     );
-    fs::remove_dir_all(kit).with_context(|| format!("cannot remove {}", kit.display()))
+    // The folder itself may be a link, or the current one.
+    for entry in fs::read_dir(kit).with_context(|| format!("cannot read {}", kit.display()))? {
+        let path = entry?.path();
+        let removed = if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn name_of(kit: &Path) -> String {
@@ -270,9 +281,13 @@ mod tests {
         fs::write(folder.path().join("thesis.txt"), "").unwrap();
         assert!(clear(folder.path()).is_err());
         fs::write(folder.path().join("about.json"), "{}").unwrap();
-        fs::write(folder.path().join("run.sh"), "").unwrap();
+        assert!(clear(folder.path()).is_err());
+        // One that was not finished, too.
+        let about = serde_json::to_string_pretty(&about(&root())).unwrap();
+        fs::write(folder.path().join("about.json"), about).unwrap();
+        fs::create_dir(folder.path().join("deps")).unwrap();
         clear(folder.path()).unwrap();
-        assert!(!folder.path().exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

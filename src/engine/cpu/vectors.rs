@@ -1,5 +1,6 @@
 //! Choice of the vector instructions that the engine uses.
 
+use crate::error::{Result, invalid_setting};
 use pulp::Arch;
 use std::sync::OnceLock;
 
@@ -16,6 +17,26 @@ pub(super) fn available() -> Arch {
         Ok("none") => Arch::Scalar,
         _ => widest(),
     })
+}
+
+/// Whether the environment chooses instructions that there are.
+///
+/// # Errors
+/// Its variable is set to something else.
+pub(super) fn check() -> Result<()> {
+    match std::env::var_os(VARIABLE) {
+        Some(value) => check_value(&value.to_string_lossy()),
+        None => Ok(()),
+    }
+}
+
+fn check_value(value: &str) -> Result<()> {
+    if ["", "avx2", "none"].contains(&value) {
+        return Ok(());
+    }
+    invalid_setting(format!(
+        "the environment variable {VARIABLE} is '{value}': set it to avx2 or none, or unset it"
+    ))
 }
 
 fn widest() -> Arch {
@@ -37,5 +58,21 @@ pub(super) fn name() -> &'static str {
         _ if cfg!(all(target_arch = "wasm32", feature = "relaxed-simd")) => ", relaxed SIMD",
         _ if cfg!(target_feature = "simd128") => ", SIMD128",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_choice_of_vectors_is_an_error() {
+        for value in ["", "avx2", "none"] {
+            assert!(check_value(value).is_ok(), "{value}");
+        }
+        for value in ["AVX2", "avx512", "avx2 ", "0"] {
+            let error = check_value(value).expect_err("an unknown choice").to_string();
+            assert!(error.contains(value) && error.contains("avx2 or none"), "{error}");
+        }
     }
 }

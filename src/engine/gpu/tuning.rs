@@ -238,7 +238,7 @@ async fn in_turns(
         match stage.prepare(shapes).await {
             Ok(step) if shapes.step.split && !agree(&step, &steps[0].1).await? => {
                 gpu.note(format!(
-                    "fused_step_split as {shape} computes another gradient than fused_step on {}; \
+                    "fused_step_split as {shape} computes a different gradient than fused_step on {}; \
                      another shape is used",
                     gpu.info.adapter
                 ));
@@ -292,7 +292,7 @@ async fn agree(one: &Prepared<'_>, other: &Prepared<'_>) -> Result<bool> {
     let size = square(&mut other.iter().map(|x| f64::from(*x)));
     let differences = one.iter().zip(&other).map(|(a, b)| f64::from(a - b));
     let error = square(&mut { differences });
-    Ok(one.len() == other.len() && size > 0.0 && error <= DIFFERENCE * DIFFERENCE * size)
+    Ok(one.len() == other.len() && error <= DIFFERENCE * DIFFERENCE * size)
 }
 
 /// Of each kernel's shapes, and of the slices, those of the fastest of some steps, which differ from the

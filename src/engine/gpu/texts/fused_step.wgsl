@@ -203,8 +203,8 @@ fn finish_row(row: u32, scale: f32) -> f32 {
     for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }
     return loss;
 }
-// What the two ways through a network have in common (fused_step, fused_step_split): the samples of a tile, and
-// where its rows are in `values` and `deltas`.
+// What fused_step.wgsl and fused_step_split.wgsl have in common: the samples of a tile, and where its rows are in
+// `values` and `deltas`.
 
 // The tile's first row in the batch.
 var<private> first_row: u32;
@@ -243,7 +243,8 @@ fn target_of(row: u32, j: u32) -> f32 {
 // repeated for every sample r and every four columns q of an invocation. The constants
 // in capitals and the functions that describe the network (depth_of, width_of, ones_of, pitch_of, weights_of,
 // values_of, activate, slope,
-// slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network (src/engine/gpu/specialize.rs).
+// slopes_of, stores_slope, slope_of_sum, threshold_of, factor_of) are written for one network
+// (src/engine/gpu/specialize.rs). It begins with shared/pass.wgsl.
 //
 // Level 0 is the input of layer 0, level l + 1 the output of layer l. The values of a level are
 // [CAPACITY, pitch], from values_of(level) on: its numbers, then a 1, then zeros up to the pitch. The

@@ -211,8 +211,8 @@ const FIRST_TERMS: u32 = 8u;
 const FIRST_AT_ONCE: u32 = 1u;
 const LAST_TERMS: u32 = 8u;
 const LAST_AT_ONCE: u32 = 1u;
-// What the two ways through a network have in common (fused_step, fused_step_split): the samples of a tile, and
-// where its rows are in `values` and `deltas`.
+// What fused_step.wgsl and fused_step_split.wgsl have in common: the samples of a tile, and where its rows are in
+// `values` and `deltas`.
 
 // The tile's first row in the batch.
 var<private> first_row: u32;
@@ -247,8 +247,9 @@ fn target_of(row: u32, j: u32) -> f32 {
 // The forward and backward pass of a tile of few samples in one dispatch, for small batches: the lanes of a
 // subgroup split the sums.      Twins: reference::forward and reference::backward
 //
-// A template (src/template.rs), filled by src/engine/gpu/split.rs and specialize.rs. Levels, values, deltas and
-// parameters are those of fused_step.wgsl. So are the functions that describe the network.
+// A template (src/template.rs), filled by src/engine/gpu/split.rs and specialize.rs. It begins with
+// shared/pass.wgsl. Levels, values, deltas, parameters and the functions that describe the network are those of
+// fused_step.wgsl.
 //
 // A group of LANES neighboring lanes owns four columns of every layer, for all ROWS samples of the tile. Lane l
 // adds up the terms l, l + LANES, l + 2·LANES… of all these sums. So an invocation reads each of its parameters

@@ -290,6 +290,6 @@ fn split_sums_in_another_order_of_lanes_are_noticed() {
         assert_eq!(best, all[0]);
         let notes = gpu.notes();
         assert_eq!(notes.len(), split.len(), "{notes:?}");
-        assert!(notes.iter().all(|note| note.contains("another gradient")), "{notes:?}");
+        assert!(notes.iter().all(|note| note.contains("a different gradient")), "{notes:?}");
     }
 }
