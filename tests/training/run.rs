@@ -160,6 +160,12 @@ impl Run {
         self.trainer.epochs * self.dataset.len().div_ceil(self.trainer.batch_size)
     }
 
+    /// The loss of a network on all samples, by the reference.
+    pub fn loss_of(&self, network: &Network) -> f64 {
+        let reference = Engine::from(ReferenceEngine::new());
+        evaluate(&reference, network, self.trainer.loss, &self.dataset).unwrap()
+    }
+
     /// Trains on the reference and on each engine, and compares parameters, history, outputs,
     /// logits and the loss on all samples. Gives how many tolerances training moved some parameter:
     /// a comparison of what hardly moves says little.
