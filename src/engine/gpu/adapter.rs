@@ -2,6 +2,8 @@
 
 use crate::device::{Api, Backend, Device, DeviceType};
 use crate::error::{Error, Result};
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::OnceLock;
 
 /// What to do where there is no adapter at all.
 #[cfg(not(target_arch = "wasm32"))]
@@ -25,13 +27,30 @@ pub(super) struct Candidate {
     pub(super) device: Device,
 }
 
+/// The entry to the drivers, with the interfaces that `WGPU_BACKEND` names, or all.
+///
+/// A process has one, to its end. With the last one Vulkan's loader would unload the drivers, and
+/// NVIDIA's leaves behind functions that a thread calls when it ends: it would end in a segmentation fault.
+#[cfg(not(target_arch = "wasm32"))]
+fn instance() -> &'static wgpu::Instance {
+    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+    INSTANCE.get_or_init(new_instance)
+}
+
+/// The entry to the browser's adapters.
+#[cfg(target_arch = "wasm32")]
+fn instance() -> wgpu::Instance {
+    new_instance()
+}
+
+fn new_instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
+}
+
 /// All adapters that can run the kernels, best first: real GPUs before software, discrete before
 /// integrated, and the modern interfaces before OpenGL.
 pub(super) async fn find() -> Vec<Candidate> {
-    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    let backends = descriptor.backends;
-    let instance = wgpu::Instance::new(descriptor);
-    let adapters = instance.enumerate_adapters(backends).await;
+    let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
     let mut found = Vec::new();
     for adapter in adapters.into_iter().filter(is_able) {
         let info = adapter.get_info();
