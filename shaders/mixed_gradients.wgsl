@@ -4,17 +4,22 @@
 // A template with the layouts of mixed_step.wgsl. The gradient of a layer above the first is
 // [pitch below + T, pitch above] from gradients_of(layer) on: the weights, then T rows, each of them the
 // gradient of the biases. The first layer's is [inputs and 1, pitch above], computed in f32 since inputs may need more digits
-// than f16 has. A workgroup computes a layer for SLICE samples; a subgroup T columns of it. The workgroup
-// behind the last one adds up the losses of the batch and decides about the loss scale.
+// than f16 has. A workgroup computes a layer for SLICE samples; a subgroup T columns of it. Values and deltas of
+// CHUNK samples at a time go through workgroup memory, since there the matrices of the values, whose columns
+// lie together, are read fast: on an H100 this takes less than half the time. The workgroup behind the last one
+// adds up the losses of the batch and decides about the loss scale.
 
 @group(0) @binding(1) var<storage, read> first: array<f32>;
-@group(0) @binding(2) var<storage, read> levels: array<f16>;
+@group(0) @binding(2) var<storage, read> levels: array<vec4<f16>>;
 @group(0) @binding(3) var<storage, read> losses: array<f32>;
 @group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(5) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, STATUS>;
 
 const WORKGROUP: u32 = 256u;
+const TILE_PITCH: u32 = LONGEST + 8u;
+// Rows that the workgroup reads at a time, of LANES times four columns.
+const ROWS: u32 = WORKGROUP / LANES;
 
 // Losses of a block of an invocation.
 const BLOCK: u32 = 64u;
@@ -24,6 +29,9 @@ const MOST_SKIPPED: u32 = 10u;
 
 // All of the workgroup's memory, what matrices are read from first; see mixed_step.wgsl.
 struct Memory {
+    // Rows of values and of deltas.
+    values: array<f16, CHUNK * TILE_PITCH>,
+    deltas: array<f16, CHUNK * TILE_PITCH>,
     ones: array<f16, T * T>,
     // The sums of the losses that each invocation adds up.
     partial: array<f32, WORKGROUP>,
@@ -66,9 +74,9 @@ fn main(
     var columns = above * (16u / T);
     var turns = (columns + subgroups - 1u) / subgroups;
     // Whole matrices: the deltas behind the last sample are 0.
-    var end = min((slice + 1u) * SLICE, (batch_count() + T - 1u) / T * T) / T;
-    var values = values_of(layer) / 16u;
-    var deltas = deltas_of(layer + 1u) / 16u;
+    var end = min((slice + 1u) * SLICE, (batch_count() + T - 1u) / T * T);
+    let lane = local % LANES;
+    let own_row = local / LANES;
     let to = slice * GRADIENT + gradients_of(layer);
     // naga wants the places and strides of a store to have names.
     let across = above * 16u;
@@ -76,20 +84,45 @@ fn main(
         let column = min(turn * subgroups + subgroup, columns - 1u) * T;
         @each m: var sum_${m} = coop_mat${t}x${t}<f32, C>();
         var bias = coop_mat${t}x${t}<f32, C>();
-        for (var s = slice * (SLICE / T); s < end; s++) {
-            let b = coopLoadT<coop_mat${t}x${t}<f16, B>>(&levels[16u * (deltas + s * T * above) + column], across);
-            let at = 16u * (values + s * T * below);
-            bias = coopMultiplyAdd(one, b, bias);
+        @each p: var value_${p} = four_of(values_of(layer), below * 4u, slice * SLICE + own_row + ${p}u * ROWS, lane, end);
+        @each p: var delta_${p} = four_of(deltas_of(layer + 1u), above * 4u, slice * SLICE + own_row + ${p}u * ROWS, lane, end);
+        for (var first = slice * SLICE; first < end; first += CHUNK) {
+            workgroupBarrier();
+            @each p: put(own_row + ${p}u * ROWS, lane, value_${p}, delta_${p});
+            workgroupBarrier();
+            // The next chunk is on its way while this one is multiplied.
+            let next = first + CHUNK + own_row;
+            @each p: value_${p} = four_of(values_of(layer), below * 4u, next + ${p}u * ROWS, lane, end);
+            @each p: delta_${p} = four_of(deltas_of(layer + 1u), above * 4u, next + ${p}u * ROWS, lane, end);
+            for (var k = 0u; k < CHUNK / T; k++) {
+                let at = k * T * TILE_PITCH;
+                let b = coopLoadT<coop_mat${t}x${t}<f16, B>>(&memory.deltas[at + column], TILE_PITCH);
+                bias = coopMultiplyAdd(one, b, bias);
 @if even
-            @each m: { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&levels[at + ${m}u * T], LONGEST); sum_${m} = coopMultiplyAdd(a, b, sum_${m}); }
+                @each m: { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&memory.values[at + ${m}u * T], TILE_PITCH); sum_${m} = coopMultiplyAdd(a, b, sum_${m}); }
 @else
-            @each m: if ${m}u < rows { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&levels[at + ${m}u * T], below * 16u); sum_${m} = coopMultiplyAdd(a, b, sum_${m}); }
+                @each m: if ${m}u < rows { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&memory.values[at + ${m}u * T], TILE_PITCH); sum_${m} = coopMultiplyAdd(a, b, sum_${m}); }
 @end
+            }
         }
         @each m: if ${m}u < rows { let place = to + ${m}u * T * across + column; coopStoreT(sum_${m}, &gradient[place], across); }
         let behind = to + rows * T * across + column;
         coopStoreT(bias, &gradient[behind], across);
     }
+}
+
+// Four numbers of a row of a level with so many fours; 0 behind the end of the row, and of the slice.
+fn four_of(start: u32, fours: u32, row: u32, lane: u32, end: u32) -> vec4<f16> {
+    if row >= end || lane >= fours { return vec4<f16>(); }
+    return levels[start / 4u + row * fours + lane];
+}
+
+// Four numbers of a row of the values and of the deltas, to where the matrices are read.
+fn put(row: u32, lane: u32, value: vec4<f16>, delta: vec4<f16>) {
+    if row >= CHUNK || 4u * lane >= LONGEST { return; }
+    let at = row * TILE_PITCH + 4u * lane;
+    @each i: memory.values[at + ${i}u] = value[${i}];
+    @each i: memory.deltas[at + ${i}u] = delta[${i}];
 }
 
 // The gradient of a parameter of the first layer in a slice.
@@ -101,7 +134,8 @@ fn first_gradient(slice: u32, place: u32) {
     let end = min((slice + 1u) * SLICE, batch_count());
     var sum = 0.0;
     for (var s = slice * SLICE; s < end; s++) {
-        sum += first[s * INPUT_PITCH + i] * f32(levels[deltas_of(1u) + s * pitch + j]);
+        let four = levels[(deltas_of(1u) + s * pitch + j) / 4u];
+        sum += first[s * INPUT_PITCH + i] * f32(four[j % 4u]);
     }
     gradient[slice * GRADIENT + place] = sum;
 }

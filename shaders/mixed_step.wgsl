@@ -7,14 +7,13 @@
 // deltas_of(level) on. The inputs are f32: [CAPACITY, INPUT_PITCH], with a 1 behind them if layer 0 has biases.
 //
 // The first layer, the biases and the loss are computed in f32 from the master parameters, whose layout is
-// that of fused_step.wgsl. The other layers multiply f16 copies of the weights, written by
-// update.wgsl: [out, in] from halves_of(layer) on for the way forward, and [in, out] from BACK on for the
-// way back.
+// that of fused_step.wgsl. The other layers multiply f16 copies of the weights, written by update.wgsl, for
+// the way forward and, from BACK on, for the way back; shared/halves.wgsl.
 //
 // A workgroup takes SAMPLES samples. Each subgroup computes T columns of a layer at a time, for all samples:
 // left-over subgroups repeat the last columns, since naga wants all invocations of a workgroup to take the same
-// way to a product. What matrices
-// cannot do (biases, activations, rounding to f16) goes through workgroup memory.
+// way to a product. What matrices cannot do (biases, activations, rounding to f16) goes through workgroup
+// memory, where an invocation has the same four columns of every layer.
 //
 // The deltas are those of the loss before it is divided by the samples, times a power of two (the loss scale):
 // f16 has only 5 bits of exponent. A value or delta that is no finite f16 is noted in status[OVERFLOW].
@@ -30,6 +29,8 @@
 const WORKGROUP: u32 = 256u;
 const TILE_PITCH: u32 = LONGEST + 8u;
 const SUM_PITCH: u32 = LONGEST + 4u;
+// Rows at a time, of LANES times four columns.
+const ROWS: u32 = WORKGROUP / LANES;
 // The largest finite f16.
 const LARGEST: f32 = 65504.0;
 
@@ -80,6 +81,12 @@ fn put(to: u32, row: u32, column: u32, four: vec4<f32>) {
     @each i: memory.tile[row * TILE_PITCH + column + ${i}u] = half[${i}];
 }
 
+// Four columns of the sums of a layer.
+fn sums_of(row: u32, column: u32) -> vec4<f32> {
+    let at = row * SUM_PITCH + column;
+    return vec4<f32>(memory.sums[at], memory.sums[at + 1u], memory.sums[at + 2u], memory.sums[at + 3u]);
+}
+
 // Four columns of the outputs of a layer, from the weighted sums z.
 fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
@@ -91,13 +98,11 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     }
 }
 
-// Four columns of the deltas of a level, from the gradient with respect to its values.
-fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
+// Four columns of the deltas of a level, from its values and the gradient with respect to them.
+fn put_deltas(level: u32, row: u32, column: u32, values: vec4<f16>, gradient: vec4<f32>) {
     let pitch = pitch_of(level);
     let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
-    // The same invocation has written these values.
-    let values = vec4<f32>(levels[(values_of(level) + (first_row + row) * pitch + column) / 4u]);
-    let delta = gradient * slope(level - 1u, values);
+    let delta = gradient * slope(level - 1u, vec4<f32>(values));
     let four = select(vec4<f32>(0.0), delta, columns < vec4<u32>(width_of(level - 1u)));
     put(deltas_of(level) + (first_row + row) * pitch, row, column, four);
 }
@@ -137,10 +142,9 @@ fn main(
     storageBarrier();
     workgroupBarrier();
 
-    let fours = pitch_of(1u) / 4u;
-    for (var i = local; i < SAMPLES * fours; i += WORKGROUP) {
-        let row = i / fours;
-        let column = i % fours * 4u;
+    let column = local % LANES * 4u;
+    let own_row = local / LANES;
+    for (var row = own_row; row < SAMPLES && column < pitch_of(1u); row += ROWS) {
         var z = vec4<f32>();
         if column < parameter_pitch_of(1u) {
             let stride = parameter_pitch_of(1u) / 4u;
@@ -158,36 +162,33 @@ fn main(
         var above = blocks_of(layer + 1u);
         var columns = above * (16u / T);
         var turns = (columns + subgroups - 1u) / subgroups;
+        // Read before the products, which hide how long it takes.
+        let biases = weights_of(layer) + width_of(layer - 1u) * parameter_pitch_of(layer + 1u);
+        var bias = vec4<f32>();
+        if column < parameter_pitch_of(layer + 1u) { bias = parameters[(biases + column) / 4u]; }
         workgroupBarrier();
         for (var turn = 0u; turn < turns; turn++) {
-            let column = min(turn * subgroups + subgroup, columns - 1u) * T;
-            let at = 16u * (half_blocks_of(layer) + column * below);
+            let place = min(turn * subgroups + subgroup, columns - 1u) * T;
+            let at = 16u * (half_blocks_of(layer) + place * below);
             @each r: var sum_${r} = coop_mat${t}x${t}<f32, C>();
             var k = 0u;
 @if unrolled
             // A loop of one turn or none: naga does not know that a condition would be uniform.
             for (; k + LONGEST / T <= below * (16u / T); k += LONGEST / T) {
-                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T], LONGEST);
+                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T * T], T);
                 @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
             }
 @end
             for (; k < below * (16u / T); k++) {
-                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T], below * 16u);
+                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T * T], T);
                 @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
             }
-            @each r: let place_${r} = ${r}u * T * SUM_PITCH + column;
+            @each r: let place_${r} = ${r}u * T * SUM_PITCH + place;
             @each r: coopStoreT(sum_${r}, &memory.sums[place_${r}], SUM_PITCH);
         }
         workgroupBarrier();
-        let biases = weights_of(layer) + width_of(layer - 1u) * parameter_pitch_of(layer + 1u);
-        let fours = pitch_of(layer + 1u) / 4u;
-        for (var i = local; i < SAMPLES * fours; i += WORKGROUP) {
-            let row = i / fours;
-            let column = i % fours * 4u;
-            var z = vec4<f32>();
-            if column < parameter_pitch_of(layer + 1u) { z = parameters[(biases + column) / 4u]; }
-            @each i: z[${i}] += memory.sums[row * SUM_PITCH + column + ${i}u];
-            put_values(layer, row, column, z);
+        for (var row = own_row; row < SAMPLES && column < pitch_of(layer + 1u); row += ROWS) {
+            put_values(layer, row, column, bias + sums_of(row, column));
         }
     }
     workgroupBarrier();
@@ -207,10 +208,7 @@ fn main(
     }
     workgroupBarrier();
     if local == 0u { losses[workgroup.x] = memory.row_losses[0] / scale * loss_scale(); }
-    let output_fours = pitch_of(LAYERS) / 4u;
-    for (var i = local; i < SAMPLES * output_fours; i += WORKGROUP) {
-        let row = i / output_fours;
-        let column = i % output_fours * 4u;
+    for (var row = own_row; row < SAMPLES && column < pitch_of(LAYERS); row += ROWS) {
         var four = vec4<f32>();
         // What fills the last tile has no part in the gradients.
         if first_row + row < count {
@@ -224,34 +222,35 @@ fn main(
         var above = blocks_of(layer + 1u);
         var columns = below * (16u / T);
         var turns = (columns + subgroups - 1u) / subgroups;
+        // Read before the products, as the biases. The same invocation has written these values.
+        let values = values_of(layer) + column;
+        @each q: var values_${q} = vec4<f16>();
+        if column < pitch_of(layer) {
+            @each q: if own_row + ${q}u * ROWS < SAMPLES { values_${q} = levels[(values + (first_row + own_row + ${q}u * ROWS) * pitch_of(layer)) / 4u]; }
+        }
         workgroupBarrier();
         for (var turn = 0u; turn < turns; turn++) {
-            let column = min(turn * subgroups + subgroup, columns - 1u) * T;
-            let at = 16u * (BACK + half_blocks_of(layer) + column * above);
+            let place = min(turn * subgroups + subgroup, columns - 1u) * T;
+            let at = 16u * (BACK + half_blocks_of(layer) + place * above);
             @each r: var sum_${r} = coop_mat${t}x${t}<f32, C>();
             var k = 0u;
 @if unrolled
             // A loop of one turn or none: naga does not know that a condition would be uniform.
             for (; k + LONGEST / T <= above * (16u / T); k += LONGEST / T) {
-                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T], LONGEST);
+                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T * T], T);
                 @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
             }
 @end
             for (; k < above * (16u / T); k++) {
-                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T], above * 16u);
+                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T * T], T);
                 @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
             }
-            @each r: let place_${r} = ${r}u * T * SUM_PITCH + column;
+            @each r: let place_${r} = ${r}u * T * SUM_PITCH + place;
             @each r: coopStoreT(sum_${r}, &memory.sums[place_${r}], SUM_PITCH);
         }
         workgroupBarrier();
-        let fours = pitch_of(layer) / 4u;
-        for (var i = local; i < SAMPLES * fours; i += WORKGROUP) {
-            let row = i / fours;
-            let column = i % fours * 4u;
-            var gradient = vec4<f32>();
-            @each i: gradient[${i}] = memory.sums[row * SUM_PITCH + column + ${i}u];
-            put_deltas(layer, row, column, gradient);
+        if column < pitch_of(layer) {
+            @each q: if own_row + ${q}u * ROWS < SAMPLES { put_deltas(layer, own_row + ${q}u * ROWS, column, values_${q}, sums_of(own_row + ${q}u * ROWS, column)); }
         }
     }
     if overflowed { atomicMax(&status[OVERFLOW], this_step.number); }

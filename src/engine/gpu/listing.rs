@@ -4,7 +4,7 @@ use super::candidates;
 use super::fused::{self, Keys, PREDICTED, usual};
 use super::kernels::{self, KernelKey};
 use super::layout::Layout;
-use super::mixed::halves::{BLOCK, Halves, Tile};
+use super::mixed::halves::{BLOCK, CHUNK, Halves, Tile};
 use super::mixed::{step as mixed, texts};
 use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes, desktop_limits};
@@ -84,7 +84,7 @@ pub fn mixed_listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>
         // A workgroup has four waves of 64. Forward and back, the products of a layer are one turn.
         let turns = (halves.longest() / BLOCK).div_ceil(4) as f64;
         let of_pass = vec![vec![(halves.layers() - 1) as f64, turns, 1.0]; 2];
-        let of_gradients = vec![vec![turns, (halves.slice.min(count) / BLOCK) as f64]];
+        let of_gradients = vec![vec![turns, (halves.slice.min(count) / CHUNK) as f64]];
         let name = format!("mixed_step, tile of {samples}");
         let work = mixed::pass_work(&halves, count);
         let mut listings = vec![listing(name, pass, Some(dispatch(work, of_pass)))];

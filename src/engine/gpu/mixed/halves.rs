@@ -12,6 +12,9 @@ pub(in crate::engine::gpu) const BLOCK: usize = 16;
 /// Numbers behind a row of a tile of f16, and of one of f32, so that neighboring rows start in different banks.
 const TILE_SPACING: [usize; 2] = [8, 4];
 
+/// Samples whose values and deltas `mixed_gradients` multiplies at a time.
+pub(in crate::engine::gpu) const CHUNK: usize = 32;
+
 /// How a batch is cut for the matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine::gpu) struct Tile {
@@ -36,7 +39,7 @@ impl Tile {
     ) -> Option<Self> {
         let most = match rows {
             ..2_000 => 16,
-            2_000..10_000 => 32,
+            2_000..20_000 => 32,
             _ => 64,
         };
         [64, 32, 16]
@@ -46,13 +49,15 @@ impl Tile {
             .find(|tile| tile.memory(network) <= memory)
     }
 
-    /// Bytes of a workgroup's memory that `mixed_step` takes.
+    /// Bytes of a workgroup's memory that the kernels take, the larger of the two.
     fn memory(self, network: &Network) -> usize {
         let widest = network.layers().iter().map(|layer| layer.fan_out).max().unwrap_or(0);
         let longest = widest.next_multiple_of(BLOCK);
         let [halves, sums] = TILE_SPACING.map(|spacing| longest + spacing);
         let results = network.outputs().next_multiple_of(4);
-        self.samples as usize * (2 * halves + 4 * (sums + results + 2)) + 4
+        let step = self.samples as usize * (2 * halves + 4 * (sums + results + 2)) + 4;
+        let ones = (self.matrix * self.matrix) as usize;
+        step.max(2 * (2 * CHUNK * halves + ones) + 4 * (WORKGROUP + 2))
     }
 }
 
@@ -78,8 +83,9 @@ pub(in crate::engine::gpu) struct Halves {
     pub(in crate::engine::gpu) gradients: Vec<usize>,
 }
 
-/// Into how many slices a batch is cut at most, and the fewest and the most samples of one.
-const SLICES: [usize; 3] = [64, 32, 4096];
+/// Into how many slices a batch is cut at most, and the fewest and the most samples of one. More slices make
+/// `update` slower, which adds up their gradients.
+const SLICES: [usize; 3] = [32, 64, 4096];
 
 impl Halves {
     pub(in crate::engine::gpu) fn new(network: &Network, rows: usize, tile: Tile) -> Self {
@@ -126,7 +132,7 @@ impl Halves {
             })
             .collect();
         let [most, least, largest] = SLICES;
-        let slice = rows.div_ceil(most).clamp(least, largest).next_multiple_of(BLOCK);
+        let slice = rows.div_ceil(most).clamp(least, largest).next_multiple_of(CHUNK);
         Self { base, tile, slice, pitches, weights, values, deltas, numbers, gradients }
     }
 
@@ -137,6 +143,11 @@ impl Halves {
     /// The longest row of a level above the inputs.
     pub(in crate::engine::gpu) fn longest(&self) -> usize {
         self.pitches.iter().copied().max().unwrap_or(BLOCK)
+    }
+
+    /// Invocations that have four numbers each of the longest row.
+    pub(in crate::engine::gpu) fn lanes(&self) -> usize {
+        (self.longest() / 4).next_power_of_two()
     }
 
     /// Numbers in one set of copies of the weights.

@@ -1,6 +1,6 @@
 //! Writes the kernels of mixed precision for one network.
 
-use super::halves::{BLOCK, Halves};
+use super::halves::{BLOCK, CHUNK, Halves, WORKGROUP};
 use crate::encoding::Encoding;
 use crate::engine::gpu::kernels::{KernelKey, PERMUTATION, SINE, STEP, Source};
 use crate::engine::gpu::specialize::{self, Purpose, Samples, table};
@@ -47,6 +47,8 @@ fn places(halves: &Halves) -> String {
         ("T", halves.tile.matrix as usize),
         ("SAMPLES", halves.tile.samples as usize),
         ("SLICE", halves.slice),
+        ("CHUNK", CHUNK),
+        ("LANES", halves.lanes()),
         ("LONGEST", halves.longest()),
         ("BACK", halves.copies() / BLOCK),
         ("GRADIENT", halves.gradient()),
@@ -103,6 +105,7 @@ pub(in crate::engine::gpu) fn step(
             ('i', 4),
             ('r', tile.samples / tile.matrix),
             ('k', halves.longest() as u32 / tile.matrix),
+            ('q', (tile.samples as usize * halves.lanes()).div_ceil(WORKGROUP) as u32),
         ],
         ..Values::default()
     };
@@ -119,10 +122,11 @@ pub(in crate::engine::gpu) fn gradients(halves: &Halves) -> Result<KernelKey> {
     let values = Values {
         conditions: vec![("even", pitches[1..layers].iter().all(|p| *p == halves.longest()))],
         texts: vec![("t", tile.matrix.to_string())],
-        ranges: vec![(
-            'm',
-            pitches[1..layers].iter().copied().max().unwrap_or(0) as u32 / tile.matrix,
-        )],
+        ranges: vec![
+            ('i', 4),
+            ('m', pitches[1..layers].iter().copied().max().unwrap_or(0) as u32 / tile.matrix),
+            ('p', (CHUNK * halves.lanes()).div_ceil(WORKGROUP) as u32),
+        ],
         ..Values::default()
     };
     let body = template::fill("mixed_gradients", Source::file("mixed_gradients"), &values)?;

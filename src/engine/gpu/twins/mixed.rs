@@ -267,12 +267,19 @@ impl Case<'_> {
     fn check_copies(&self) {
         let Self { network, what, left, .. } = self;
         let halves = &left.halves;
+        let t = halves.tile.matrix as usize;
+        // In matrices of t by t, each in one piece, one row of matrices behind the other.
+        let in_blocks = |row: usize, column: usize, pitch: usize| {
+            let block = row / t * (pitch / t) + column / t;
+            block * t * t + row % t * t + column % t
+        };
         for (l, layer) in network.layers().iter().enumerate().skip(1) {
             let (pitch, next) = (halves.pitches[l], halves.pitches[l + 1]);
             for (i, weight) in network.weights(l).iter().enumerate() {
                 let (row, column) = (i / layer.fan_out, i % layer.fan_out);
-                let forward = left.copies[halves.weights[l] + column * pitch + row];
-                let back = left.copies[halves.copies() + halves.weights[l] + row * next + column];
+                let forward = left.copies[halves.weights[l] + in_blocks(column, row, pitch)];
+                let back = halves.copies() + halves.weights[l] + in_blocks(row, column, next);
+                let back = left.copies[back];
                 assert_eq!((forward, back), (*weight, *weight), "{what}: weight {i} of layer {l}");
             }
         }
