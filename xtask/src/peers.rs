@@ -35,7 +35,9 @@
 mod contestant;
 mod format;
 mod gpu;
+mod gpu_file;
 mod gpu_page;
+mod gpu_times;
 mod machine;
 mod page;
 mod plots;
@@ -65,7 +67,6 @@ use clap::Args;
 
 use crate::workspace::{Cargo, root};
 use contestant::Contestant;
-use gpu::GpuRun;
 use protocol::{Answer, Job};
 use results::{Entry, Peers, Product, Results};
 use roster::{Member, Roster};
@@ -83,6 +84,23 @@ const FEW_STEPS: usize = 25;
 
 /// Rows and columns of the matrices whose product measures the machine's rate.
 const PRODUCT_SIZE: usize = 4096;
+
+/// The options that say what is measured and how, which nothing else takes.
+const MEASURING: [&str; 13] = [
+    "minutes",
+    "rounds",
+    "burn",
+    "burn_wgpu",
+    "candle",
+    "no_python",
+    "python",
+    "no_gpu",
+    "no_cpu",
+    "adapter",
+    "threads",
+    "batches",
+    "extra",
+];
 
 /// Options of `cargo xtask peers`.
 #[derive(Args)]
@@ -129,7 +147,8 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["burn", "burn_wgpu", "candle", "no_cpu"])]
     vectors: Option<Vectors>,
     /// Measure nothing: add what a kit of `cargo xtask kit` measured on a GPU, its file gpu.json
-    #[arg(long, value_name = "FILE", conflicts_with = "redraw")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = MEASURING)]
+    #[arg(conflicts_with_all = ["vectors", "redraw"])]
     kit: Option<PathBuf>,
     /// Batch sizes
     #[arg(long, value_delimiter = ',', default_values_t = work::BATCHES)]
@@ -141,7 +160,7 @@ pub struct Options {
     #[arg(long)]
     output: Option<PathBuf>,
     /// Measure nothing: write the page and the plots anew from the figures that are there
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = MEASURING, conflicts_with = "vectors")]
     redraw: bool,
 }
 
@@ -163,8 +182,14 @@ pub fn run(options: &Options) -> Result<()> {
         return write(&results, &output);
     }
     if let Some(kit) = &options.kit {
-        results.add_gpu(read_kit(kit)?);
-        return write(&results, &output);
+        let run = gpu_file::read(kit)?;
+        let name = run.adapter.name.clone();
+        results.add_gpu(run);
+        write(&results, &output)?;
+        let (page, figures) = (output.join("BENCHMARKS.md"), results_file(&output));
+        let (page, figures) = (page.display(), figures.display());
+        println!("Wrote the figures of {name:?} into {page} and {figures}");
+        return Ok(());
     }
     check_restriction(std::env::var_os("IMPASTO_VECTORS").as_deref(), options.vectors)?;
     let mine = own_options(&options.extra)?;
@@ -219,17 +244,6 @@ fn check_restriction(variable: Option<&OsStr>, vectors: Option<Vectors>) -> Resu
         "IMPASTO_VECTORS restricts Impasto alone: unset it, or restrict all with --vectors avx2"
     );
     Ok(())
-}
-
-/// What a kit measured.
-fn read_kit(path: &Path) -> Result<GpuRun> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let run: GpuRun = serde_json::from_str(&text)
-        .with_context(|| format!("{} is not what a kit measured", path.display()))?;
-    ensure!(!run.adapter.name.is_empty(), "{} does not name its adapter", path.display());
-    ensure!(!run.steps.is_empty(), "{} has no time of a training step", path.display());
-    Ok(run)
 }
 
 /// The file with the figures.
@@ -526,6 +540,7 @@ fn print_now(text: std::fmt::Arguments) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
     #[test]
     fn options_of_impasto_have_a_name_and_a_value() {
@@ -542,25 +557,39 @@ mod tests {
         assert!(check_restriction(None, None).is_ok());
     }
 
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: Options,
+    }
+
     #[test]
-    fn a_file_that_no_kit_wrote_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("gpu.json");
-        assert!(read_kit(&file).is_err(), "there is none");
-        std::fs::write(&file, "{}").unwrap();
-        assert!(
-            format!("{:#}", read_kit(&file).err().unwrap()).contains("not what a kit measured")
-        );
-        let mut run = GpuRun::default();
-        let put =
-            |run: &GpuRun| std::fs::write(&file, serde_json::to_string(run).unwrap()).unwrap();
-        put(&run);
-        assert!(format!("{:#}", read_kit(&file).err().unwrap()).contains("name its adapter"));
-        run.adapter.name = "A GPU".into();
-        put(&run);
-        assert!(format!("{:#}", read_kit(&file).err().unwrap()).contains("no time"));
-        run.steps.push(gpu::Steps::default());
-        put(&run);
-        assert_eq!(read_kit(&file).unwrap(), run);
+    fn what_nothing_would_be_measured_with_is_refused() {
+        let parse = |arguments: &[&str]| Command::try_parse_from([&["peers"], arguments].concat());
+        for kind in [&["--kit", "gpu.json"][..], &["--redraw"]] {
+            assert!(parse(&[kind, &["--output", "folder"]].concat()).is_ok(), "{kind:?}");
+            for other in [
+                "--minutes=1",
+                "--rounds=1",
+                "--burn",
+                "--burn-wgpu",
+                "--candle",
+                "--no-python",
+                "--python=python3",
+                "--no-gpu",
+                "--no-cpu",
+                "--adapter=A",
+                "--threads=1",
+                "--vectors=avx2",
+                "--batches=200",
+                "--option=a=b",
+            ] {
+                assert!(parse(&[other]).is_ok(), "{other} alone");
+                let error = parse(&[kind, &[other]].concat()).err();
+                let error = error.unwrap_or_else(|| panic!("{other} with {kind:?}"));
+                assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
+            }
+        }
+        assert!(parse(&["--kit", "gpu.json", "--redraw"]).is_err());
     }
 }

@@ -9,6 +9,28 @@ pub fn table(header: &[String], rows: &[Vec<String>]) -> String {
     line(header) + &line(&rule) + &rows
 }
 
+/// A text from elsewhere as a part of a line: what Markdown or HTML would read otherwise is escaped.
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        if letter.is_control() {
+            escaped.push(' ');
+            continue;
+        }
+        if r"\`*_[]<>|~&$".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
+
+/// A text from elsewhere as code in a line or in a cell of a table.
+pub fn code(text: &str) -> String {
+    let text = text.replace(char::is_control, " ").replace('`', "'");
+    format!("`{}`", text.replace('|', r"\|"))
+}
+
 /// Three significant digits.
 pub fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
@@ -31,6 +53,11 @@ pub fn figure(value: f64) -> String {
     format!("{value:.*}", decimals as usize)
 }
 
+/// Seconds in microseconds, with three significant digits.
+pub fn micro(seconds: f64) -> String {
+    figure(seconds * 1e6)
+}
+
 /// A whole number with commas between thousands.
 pub fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
@@ -47,6 +74,13 @@ pub fn count(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_from_elsewhere_stays_text() {
+        assert_eq!(escaped("16×16 f16 → f32 (a, b) v1.2-3"), "16×16 f16 → f32 (a, b) v1.2-3");
+        assert_eq!(escaped("a_b | `c` <b>&amp;\r\n\t\\"), r"a\_b \| \`c\` \<b\>\&amp;   \\");
+        assert_eq!(code("a|`b`\n<c>"), r"`a\|'b' <c>`");
+    }
 
     #[test]
     fn numbers_are_written_for_readers() {

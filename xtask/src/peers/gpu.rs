@@ -93,7 +93,7 @@ pub struct Painting {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Steps {
-    /// `fused` or `layerwise`.
+    /// `fused` or `layerwise` in f32, or `mixed`: those of mixed precision.
     pub kernels: String,
     /// Samples in a step.
     pub batch: usize,

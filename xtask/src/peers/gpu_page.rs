@@ -1,10 +1,8 @@
 //! The sections of `BENCHMARKS.md` on GPUs, from what a kit measured ([`GpuRun`]).
 
-use super::format::{count, figure, table};
-use super::gpu::{GpuRun, Steps, Timed};
-use super::statistics::median;
-
-const DASH: &str = "–";
+use super::format::{code, count, escaped, micro, table};
+use super::gpu::{GpuRun, Omission};
+use super::gpu_times::{MIXED, kernels, ratios, search, times};
 
 /// The section of one GPU.
 pub fn part(run: &GpuRun) -> String {
@@ -12,14 +10,17 @@ pub fn part(run: &GpuRun) -> String {
         "\n## Steps on {}\n\n\
          Training steps of 10 hidden layers of 100 neurons, ReLU, Adam, mean squared error,\n\
          on {}; {}.\n\n",
-        run.adapter.name, run.adapter.description, run.host
+        escaped(&run.adapter.name),
+        escaped(&run.adapter.description),
+        escaped(&run.host)
     );
     if !run.note.is_empty() {
-        part += &["**", &run.note, "**\n\n"].concat();
+        part += &["**", &escaped(&run.note), "**\n\n"].concat();
     }
     part += &ratios(run);
     part += &times(run);
-    part += &kernels(run);
+    part += &kernels(run, "fused", "The fused kernels");
+    part += &kernels(run, MIXED, "The kernels of mixed precision");
     part += &search(run);
     part += &device(run);
     part += &tests(run);
@@ -28,193 +29,12 @@ pub fn part(run: &GpuRun) -> String {
         "\nMeasured on {} with {} at commit {} and {}; again with:\n\n\
          ```sh\ncargo xtask kit\nbash kit/run.sh    # on that machine\n\
          cargo xtask peers --kit kit-results/gpu.json\n```\n",
-        run.date, run.version, run.commit, run.rustc
+        escaped(&run.date),
+        escaped(&run.version),
+        escaped(&run.commit),
+        escaped(&run.rustc)
     );
     part + &again
-}
-
-/// A row of times: a contestant, its precision, and the seconds of a step at a batch size.
-struct Row<'a> {
-    name: String,
-    precision: &'a str,
-    seconds: Box<dyn Fn(usize) -> Option<f64> + 'a>,
-}
-
-impl GpuRun {
-    /// Batch sizes of Impasto's steps, in order.
-    fn batches(&self) -> Vec<usize> {
-        let mut batches: Vec<usize> = self.steps.iter().map(|steps| steps.batch).collect();
-        batches.sort_unstable();
-        batches.dedup();
-        batches
-    }
-
-    fn steps_of(&self, kernels: &str, batch: usize) -> Option<&Steps> {
-        self.steps.iter().find(|steps| steps.kernels == kernels && steps.batch == batch)
-    }
-
-    /// Impasto's times with these kernels.
-    fn ours(&self, kernels: &'static str) -> Option<Row<'_>> {
-        self.steps.iter().find(|steps| steps.kernels == kernels)?;
-        Some(Row {
-            name: format!("{}, {kernels} kernels", self.version),
-            precision: "f32",
-            seconds: Box::new(move |batch| median(&self.steps_of(kernels, batch)?.step_s)),
-        })
-    }
-
-    /// The times of the other libraries, in the order in which they were measured.
-    fn theirs(&self) -> Vec<Row<'_>> {
-        let mut rows: Vec<Row<'_>> = Vec::new();
-        for other in &self.others {
-            let (name, precision) = (&other.name, &other.precision);
-            if rows.iter().any(|row| row.name == *name && row.precision == precision) {
-                continue;
-            }
-            let seconds = move |batch: usize| {
-                let same = self
-                    .others
-                    .iter()
-                    .find(|o| o.name == *name && o.precision == *precision && o.batch == batch)?;
-                median(&same.step_s)
-            };
-            rows.push(Row { name: name.clone(), precision, seconds: Box::new(seconds) });
-        }
-        rows
-    }
-
-    fn header(&self, first: &[&str]) -> Vec<String> {
-        let batches =
-            self.batches().into_iter().map(|batch| format!("batch {}", count(batch as f64)));
-        first.iter().map(|&word| word.to_owned()).chain(batches).collect()
-    }
-
-    /// The cells of a row at each batch size.
-    fn cells(&self, cell: impl Fn(usize) -> Option<String>) -> Vec<String> {
-        self.batches().into_iter().map(|batch| cell(batch).unwrap_or_else(|| DASH.into())).collect()
-    }
-}
-
-/// How many times as long as Impasto the others take.
-fn ratios(run: &GpuRun) -> String {
-    let (Some(ours), theirs) = (run.ours("fused"), run.theirs()) else { return String::new() };
-    if theirs.is_empty() {
-        return "Not compared with others: see below.\n".into();
-    }
-    let rows: Vec<Vec<String>> = theirs
-        .iter()
-        .map(|row| {
-            let cells = run.cells(|batch| {
-                let ratio = (row.seconds)(batch)? / (ours.seconds)(batch)?;
-                Some(format!("**{}×**", figure(ratio)))
-            });
-            [vec![row.name.clone(), row.precision.to_owned()], cells].concat()
-        })
-        .collect();
-    let first = format!("{} is so many times as fast as", ours.name);
-    table(&run.header(&[&first, "precision"]), &rows)
-        + "\nAbove 1 Impasto is faster, below 1 slower. Impasto computes in f32; products in TF32 have 10\n\
-           bits of a fraction, in bf16 7, instead of 23.\n"
-}
-
-/// The times themselves.
-fn times(run: &GpuRun) -> String {
-    let ours = ["fused", "layerwise"].into_iter().filter_map(|kernels| run.ours(kernels));
-    let rows: Vec<Vec<String>> = ours
-        .chain(run.theirs())
-        .map(|row| {
-            let cells = run.cells(|batch| (row.seconds)(batch).map(micro));
-            [vec![row.name, row.precision.to_owned()], cells].concat()
-        })
-        .collect();
-    let spans = run.steps.iter().map(|steps| steps.step_s.len()).max().unwrap_or_default();
-    let how = match spans {
-        0 | 1 => "Each figure is from one run.".to_owned(),
-        spans => format!(
-            "A figure is the median of the {spans} spans of a run, whose first third does not count."
-        ),
-    };
-    let clocks: Vec<f64> = run.steps.iter().filter_map(|steps| steps.clock_mhz).collect();
-    let clocks =
-        match (clocks.iter().copied().reduce(f64::min), clocks.iter().copied().reduce(f64::max)) {
-            (Some(low), Some(high)) if low < high => {
-                format!(" The device ran at {} to {} MHz.", count(low), count(high))
-            }
-            (Some(clock), _) => format!(" The device ran at {} MHz.", count(clock)),
-            _ => String::new(),
-        };
-    let header = run.header(&["median", "precision"]);
-    format!("\n### Microseconds a step\n\n{}\n{how}{clocks}\n", table(&header, &rows))
-}
-
-fn micro(seconds: f64) -> String {
-    figure(seconds * 1e6)
-}
-
-/// The device's time for each kernel.
-fn kernels(run: &GpuRun) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    let fused = run.steps.iter().filter(|steps| steps.kernels == "fused");
-    for kernel in fused.flat_map(|steps| &steps.profile) {
-        if !names.contains(&kernel.name.as_str()) {
-            names.push(&kernel.name);
-        }
-    }
-    if names.is_empty() {
-        return String::new();
-    }
-    let rows: Vec<Vec<String>> = names
-        .into_iter()
-        .map(|name| {
-            let cells = run.cells(|batch| {
-                let profile = &run.steps_of("fused", batch)?.profile;
-                profile
-                    .iter()
-                    .find(|kernel| kernel.name == name)
-                    .map(|kernel| micro(kernel.seconds))
-            });
-            [vec![format!("`{name}`")], cells].concat()
-        })
-        .collect();
-    let header = run.header(&["µs of a step, by the device's clock"]);
-    format!("\n### The fused kernels\n\n{}", table(&header, &rows))
-}
-
-/// What the search measured.
-fn search(run: &GpuRun) -> String {
-    let searched = |steps: &&Steps| !steps.candidates.is_empty();
-    let rows: Vec<Vec<String>> = run
-        .steps
-        .iter()
-        .filter(searched)
-        .map(|steps| {
-            let mut sorted: Vec<&Timed> = steps.candidates.iter().collect();
-            sorted.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-            let time = |place: usize| sorted.get(place).map_or(DASH.into(), |c| micro(c.seconds));
-            vec![
-                count(steps.batch as f64),
-                sorted.len().to_string(),
-                time(0),
-                time(sorted.len() - 1),
-                steps.candidates.first().map_or(DASH.into(), |first| micro(first.seconds)),
-                format!("{:.1}", steps.setup_s),
-                sorted[0].name.clone(),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
-    let header: Vec<String> =
-        ["batch", "tried", "fastest, µs", "slowest, µs", "first, µs", "seconds", "the fastest"]
-            .map(String::from)
-            .to_vec();
-    format!(
-        "\n### The search for shapes\n\n{}\n\
-         The first are the shapes that are taken without a search. The seconds are those of opening,\n\
-         compiling and searching. A step here is measured without Adam and without other steps in flight.\n",
-        table(&header, &rows)
-    )
 }
 
 /// What the device reports, what a dispatch costs, and whether it paints.
@@ -245,10 +65,10 @@ fn device(run: &GpuRun) -> String {
     }
     lines.push(match adapter.matrices.as_slice() {
         [] => "It lists no products of matrices (`EXPERIMENTAL_COOPERATIVE_MATRIX`).".into(),
-        matrices => format!("Products of matrices: {}.", matrices.join(", ")),
+        matrices => format!("Products of matrices: {}.", escaped(&matrices.join(", "))),
     });
     if !adapter.features.is_empty() {
-        lines.push(format!("Features: {}.", adapter.features.join(", ")));
+        lines.push(format!("Features: {}.", escaped(&adapter.features.join(", "))));
     }
     if let Some(painting) = &run.painting {
         let again = painting.again_s.map_or_else(String::new, |seconds| {
@@ -274,7 +94,7 @@ fn tests(run: &GpuRun) -> String {
         .iter()
         .map(|tests| {
             vec![
-                tests.name.clone(),
+                escaped(&tests.name),
                 count(tests.passed as f64),
                 count(tests.failed.len() as f64),
                 count(tests.unfinished as f64),
@@ -285,7 +105,10 @@ fn tests(run: &GpuRun) -> String {
     let failed: Vec<String> = run
         .tests
         .iter()
-        .flat_map(|tests| tests.failed.iter().map(|name| format!("- {}: `{name}`\n", tests.name)))
+        .flat_map(|tests| {
+            let line = |name: &String| format!("- {}: {}\n", escaped(&tests.name), code(name));
+            tests.failed.iter().map(line)
+        })
         .collect();
     let failed = match failed.as_slice() {
         [] => String::new(),
@@ -298,17 +121,15 @@ fn left_out(run: &GpuRun) -> String {
     if run.left_out.is_empty() {
         return String::new();
     }
-    let line = |what: &str, reason: &str| {
-        format!("- {what}: {}\n", reason.replace(char::is_control, " ").replace('|', " "))
-    };
-    let lines: String = run.left_out.iter().map(|one| line(&one.what, &one.reason)).collect();
+    let line = |one: &Omission| format!("- {}: {}\n", escaped(&one.what), escaped(&one.reason));
+    let lines: String = run.left_out.iter().map(line).collect();
     format!("\nNot measured:\n\n{lines}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peers::gpu::{Adapter, Dispatches, Omission, Other, Tests};
+    use crate::peers::gpu::{Adapter, Dispatches, Other, Steps, Tests, Timed};
 
     fn steps(kernels: &str, batch: usize, step_s: &[f64]) -> Steps {
         Steps { kernels: kernels.into(), batch, step_s: step_s.to_vec(), ..Steps::default() }
@@ -406,5 +227,70 @@ mod tests {
             assert!(page.contains(expected), "{expected}\n{page}");
         }
         assert!(!page.contains("dispatch takes"), "{page}");
+    }
+
+    #[test]
+    fn mixed_precision_has_tables_of_its_own() {
+        let page = part(&run());
+        assert!(!page.contains("mixed"), "{page}");
+        assert!(page.contains("Impasto computes in f32; products in TF32"), "{page}");
+        let mut run = run();
+        let mut mixed = steps("mixed", 200, &[5e-5]);
+        mixed.profile = vec![timed("mixed_step", 3e-5)];
+        run.steps.push(mixed);
+        let page = part(&run);
+        for expected in [
+            "| Impasto 1, mixed precision is so many times as fast as | precision |",
+            "| PyTorch 2, CUDA graph | f32 | **10.0×** | – |",
+            "| PyTorch 2, CUDA graph | f32 | **2.50×** | **1.50×** |",
+            "| Impasto 1, mixed precision | f16, sums in f32 | 50.0 | – |",
+            "| `mixed_step` | 30.0 | – |",
+        ] {
+            assert!(page.lines().any(|line| line.starts_with(expected)), "{expected}\n{page}");
+        }
+        assert!(page.contains("\n### The kernels of mixed precision\n"), "{page}");
+        assert!(page.contains("Impasto computes in f32, and in mixed precision\n"), "{page}");
+        // Without the fused kernels too.
+        run.steps.retain(|steps| steps.kernels == "mixed");
+        let page = part(&run);
+        assert!(page.contains("**10.0×**") && !page.contains("fused"), "{page}");
+    }
+
+    #[test]
+    fn what_a_file_says_is_text_and_no_markdown() {
+        let bad = "a|b\n# c`<img>*[d](e)";
+        let mut run = run();
+        run.adapter.name = bad.into();
+        run.adapter.description = bad.into();
+        run.adapter.matrices = vec![bad.into()];
+        run.adapter.features = vec![bad.into()];
+        for text in [&mut run.note, &mut run.host, &mut run.date, &mut run.version] {
+            *text = bad.into();
+        }
+        for text in [&mut run.commit, &mut run.rustc] {
+            *text = bad.into();
+        }
+        run.steps[0].profile[0].name = bad.into();
+        run.steps[0].candidates[2].name = bad.into();
+        run.others[0].name = bad.into();
+        run.others[0].precision = bad.into();
+        run.left_out = vec![Omission { what: bad.into(), reason: bad.into() }];
+        let failed = vec![bad.into()];
+        run.tests = vec![Tests { name: bad.into(), passed: 1, failed, unfinished: 0 }];
+        let page = part(&run);
+        let escaped = r"a\|b # c\`\<img\>\*\[d\](e)";
+        let code = r"`a\|b # c'<img>*[d](e)`";
+        assert_eq!(page.replace(r"\<", "").matches("<img").count(), 2, "in code alone\n{page}");
+        assert_eq!(page.matches(code).count(), 2, "{page}");
+        assert!(page.matches(escaped).count() >= 17, "{page}");
+        assert!(!page.contains("a|b") && !page.contains("\n# c"), "{page}");
+        // A row has as many cells as its header.
+        let cells = |line: &str| line.replace(r"\|", "").matches('|').count();
+        let mut columns = 0;
+        for line in page.lines().map(str::trim_end) {
+            let here = cells(line);
+            assert!(columns == 0 || here == 0 || here == columns, "{line}");
+            columns = here;
+        }
     }
 }
