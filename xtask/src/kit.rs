@@ -34,6 +34,12 @@ const LOADER: [&str; 1] = ["libvulkan1"];
 /// Libraries of the windowing system for a driver that does not load without them.
 const MORE: [&str; 6] = ["libegl1", "libglvnd0", "libopengl0", "libgl1", "libglx0", "libgles2"];
 
+/// The list of the kit's files, without which `run.sh` starts nothing.
+const LIST: &str = "files.txt";
+
+/// The most bytes of a kit.
+const LARGEST: u64 = 64 << 20;
+
 /// Options of `cargo xtask kit`.
 #[derive(Args)]
 pub struct Options {
@@ -57,14 +63,13 @@ pub fn run(options: &Options) -> Result<()> {
     write(&kit.join("about.json"), &(serde_json::to_string_pretty(&about)? + "\n"))?;
     write(&kit.join("root"), &format!("{}\n", root.display()))?;
     let cargo = Cargo::new();
-    let mut programs = programs(&cargo, &["--package", "impasto", "--lib", "--tests"])?;
-    programs
-        .retain(|program| program.kind != Kind::Test || !FILES.contains(&program.name.as_str()));
+    let mut all = programs(&cargo, &["--package", "impasto", "--lib", "--tests"])?;
+    all.retain(|program| program.kind != Kind::Test || !FILES.contains(&program.name.as_str()));
     for name in EXAMPLES {
-        programs.extend(built(&cargo, &["--package", "impasto", "--example", name])?);
+        all.extend(built(&cargo, &["--package", "impasto", "--example", name])?);
     }
-    programs.extend(built(&cargo, &["--package", "xtask", "--example", "probe"])?);
-    for program in &programs {
+    all.extend(built(&cargo, &["--package", "xtask", "--example", "probe"])?);
+    for program in &all {
         pack(program, &kit)?;
     }
     write(&kit.join("left-out.txt"), &format!("{}\n", FILES.join(", ")))?;
@@ -79,8 +84,41 @@ pub fn run(options: &Options) -> Result<()> {
             println!("Without {}: {error:#}", packages.join(", "));
         }
     }
-    println!("Filled {}: run `bash {}/run.sh` on the machine", kit.display(), name_of(&kit));
+    let files = files(&kit, Path::new(""))?;
+    let list: String = files.iter().map(|(name, bytes)| format!("{bytes} {name}\n")).collect();
+    write(&kit.join(LIST), &list)?;
+    let bytes = files.iter().map(|(_, bytes)| bytes).sum::<u64>() + list.len() as u64;
+    ensure!(
+        bytes <= LARGEST,
+        "{} has {bytes} bytes, and a kit may have {LARGEST} so that it can be carried to a machine",
+        kit.display()
+    );
+    println!(
+        "Filled {} with {:.1} MiB: run `bash {}/run.sh` on the machine",
+        kit.display(),
+        bytes as f64 / f64::from(1 << 20),
+        name_of(&kit)
+    );
     Ok(())
+}
+
+/// The files in a part of the kit, with their bytes. `run.sh` reads this list, so a name is one word.
+fn files(kit: &Path, part: &Path) -> Result<Vec<(String, u64)>> {
+    let folder = kit.join(part);
+    let mut files = Vec::new();
+    for entry in
+        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let entry = entry?;
+        let (name, about) = (part.join(entry.file_name()), entry.metadata()?);
+        if about.is_dir() {
+            files.extend(self::files(kit, &name)?);
+        } else {
+            files.push((name.to_string_lossy().into_owned(), about.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Empties the folder of an earlier kit, whole or not.
@@ -167,7 +205,9 @@ fn build(cargo: &Cargo, arguments: &[&str], kind: Kind) -> Result<Vec<Program>> 
         .output()
         .context("cannot start cargo")?;
     ensure!(output.status.success(), "`cargo {}` failed", arguments.join(" "));
-    Ok(executables(&String::from_utf8_lossy(&output.stdout), kind))
+    let programs = executables(&String::from_utf8_lossy(&output.stdout), kind);
+    ensure!(!programs.is_empty(), "`cargo {}` built no program", arguments.join(" "));
+    Ok(programs)
 }
 
 /// The programs of a kind in the messages of cargo.
@@ -291,6 +331,16 @@ mod tests {
     }
 
     #[test]
+    fn the_list_has_every_file_with_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("deps/empty")).unwrap();
+        fs::write(folder.path().join("run.sh"), "four").unwrap();
+        fs::write(folder.path().join("deps/trainer.xz"), "").unwrap();
+        let expected = [("deps/trainer.xz".to_string(), 0), ("run.sh".to_string(), 4)];
+        assert_eq!(files(folder.path(), Path::new("")).unwrap(), expected);
+    }
+
+    #[test]
     fn every_test_program_is_run_or_said_to_be_left_out() {
         let script = fs::read_to_string(root().join("xtask/kit/run.sh")).unwrap();
         for entry in fs::read_dir(root().join("tests")).unwrap().flatten() {
@@ -299,8 +349,8 @@ mod tests {
                 let name = path.file_stem().unwrap().to_string_lossy().into_owned();
                 let in_script = script
                     .lines()
-                    .find(|line| line.starts_with("for program in "))
-                    .is_some_and(|line| line.split([' ', ';']).any(|word| word == name));
+                    .find_map(|line| line.strip_prefix("programs=("))
+                    .is_some_and(|line| line.split([' ', ')']).any(|word| word == name));
                 let left_out = FILES.contains(&name.as_str());
                 assert!(in_script != left_out, "tests/{name}.rs: in run.sh or in FILES");
             }

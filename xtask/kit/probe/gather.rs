@@ -10,11 +10,15 @@ use crate::Outcome;
 use crate::gpu::{GpuRun, Omission, Painting};
 use crate::logs;
 
-/// Reads the folder with the results of the stages and writes `gpu.json` into it.
+/// The names of the stages that ran, one a line.
+const STAGES: &str = "stages.txt";
+
+/// Reads the results of the stages that ran and writes `gpu.json` into their folder.
 ///
 /// # Errors
 ///
-/// When the file cannot be written. A stage without a result is left out.
+/// When the names of the stages cannot be read, or the file cannot be written. A stage without a result is
+/// left out.
 pub fn run(folder: &Path) -> Outcome<()> {
     let run = gather(folder)?;
     let file = folder.join("gpu.json");
@@ -28,7 +32,16 @@ pub fn run(folder: &Path) -> Outcome<()> {
 }
 
 fn gather(folder: &Path) -> Outcome<GpuRun> {
-    let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    // What a program printed may be anything, and cut off anywhere.
+    let text = |name: &str| {
+        let bytes = fs::read(folder.join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    // The other files in the folder may be of an earlier run.
+    let stages = fs::read_to_string(folder.join(STAGES))
+        .map_err(|error| format!("cannot read {}: {error}", folder.join(STAGES).display()))?;
+    let stages: Vec<&str> = stages.lines().collect();
+    let ran = |stage: &str| stages.contains(&stage);
     let about: Value = read(folder, "about.json").unwrap_or_default();
     let about = |key: &str| about[key].as_str().unwrap_or_default().to_string();
     let host = text("host.txt");
@@ -39,9 +52,9 @@ fn gather(folder: &Path) -> Outcome<GpuRun> {
         commit: about("commit"),
         version: about("version"),
         rustc: about("rustc"),
-        adapter: read(folder, "adapter.json").unwrap_or_default(),
-        dispatches: read(folder, "dispatches.json"),
-        painting: painting(folder),
+        adapter: ran("adapter").then(|| read(folder, "adapter.json")).flatten().unwrap_or_default(),
+        dispatches: ran("dispatches").then(|| read(folder, "dispatches.json")).flatten(),
+        painting: painting(folder, ran),
         ..GpuRun::default()
     };
     let omission = |line: &str| {
@@ -49,37 +62,37 @@ fn gather(folder: &Path) -> Outcome<GpuRun> {
         Some(Omission { what: what.into(), reason: reason.into() })
     };
     run.left_out = text("left-out.txt").lines().filter_map(omission).collect();
-    let mut names: Vec<String> = fs::read_dir(folder)?
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    for name in &names {
-        let part = |before: &str, after: &str| {
-            name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after))
-        };
-        if let Some(program) = part("test-", ".txt") {
-            run.tests.push(logs::tests(program, &text(name)));
+    for stage in &stages {
+        let log = text(&format!("{stage}.txt"));
+        if let Some(program) = stage.strip_prefix("test-") {
+            run.tests.push(logs::tests(program, &log));
         }
-        let Some((kernels, _)) = part("steps-", ".json").and_then(|part| part.split_once('-'))
+        let Some((kernels, _)) = stage.strip_prefix("steps-").and_then(|s| s.split_once('-'))
         else {
             continue;
         };
-        let report: Value = read(folder, name).unwrap_or_default();
-        match logs::steps(kernels, &report) {
+        // Without a report, `run.sh` has left it out.
+        let report = format!("{stage}.json");
+        if text(&report).is_empty() {
+            continue;
+        }
+        match logs::steps(kernels, &read(folder, &report).unwrap_or_default(), &log) {
             Ok(mut steps) => {
-                steps.clock_mhz = logs::clock(&text(&name.replace(".json", ".clocks")));
+                steps.clock_mhz = logs::clock(&text(&format!("{stage}.clocks")));
                 run.steps.push(steps);
             }
             Err(error) => {
-                run.left_out.push(Omission { what: name.clone(), reason: error.to_string() });
+                let what = (*stage).to_string();
+                run.left_out.push(Omission { what, reason: error.to_string() });
             }
         }
     }
     run.steps.sort_by(|a, b| (&a.kernels, a.batch).cmp(&(&b.kernels, b.batch)));
-    let (others, failed) = logs::others(&text("torch.jsonl"));
-    run.others = others;
-    run.left_out.extend(failed);
+    if ran("torch") {
+        let (others, failed) = logs::others(&text("torch.jsonl"));
+        run.others = others;
+        run.left_out.extend(failed);
+    }
     Ok(run)
 }
 
@@ -88,18 +101,19 @@ fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Option<T> {
     serde_json::from_str(&fs::read_to_string(folder.join(name)).ok()?).ok()
 }
 
-fn painting(folder: &Path) -> Option<Painting> {
-    let number = |name: &str, place: &str| {
-        read::<Value>(folder, name).and_then(|report| report.pointer(place)?.as_f64())
+fn painting(folder: &Path, ran: impl Fn(&str) -> bool) -> Option<Painting> {
+    let number = |stage: &str, place: &str| {
+        let report = ran(stage).then(|| read::<Value>(folder, &format!("{stage}.json")))??;
+        report.pointer(place)?.as_f64()
     };
     let (psnr, setup) = ("/result/psnr_db", "/engine/setup_seconds");
     Some(Painting {
-        epochs: number("paint-first.json", "/training/epochs")? as usize,
-        seconds: number("paint-first.json", "/training/seconds")?,
-        setup_s: number("paint-first.json", setup)?,
-        again_s: number("paint-again.json", setup),
-        psnr_db: number("paint-first.json", psnr)?,
-        cpu_psnr_db: number("paint-cpu.json", psnr),
+        epochs: number("paint-first", "/training/epochs")? as usize,
+        seconds: number("paint-first", "/training/seconds")?,
+        setup_s: number("paint-first", setup)?,
+        again_s: number("paint-again", setup),
+        psnr_db: number("paint-first", psnr)?,
+        cpu_psnr_db: number("paint-cpu", psnr),
     })
 }
 
@@ -149,31 +163,106 @@ fn summary(run: &GpuRun) -> Vec<String> {
 mod tests {
     use super::*;
 
+    /// A folder with the reports of some stages, which are listed as those that ran.
+    fn folder(stages: &[(&str, usize, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut names = String::new();
+        for (kernels, batch, precision) in stages {
+            let report = format!(
+                r#"{{"image": {{"width": 10, "height": 10}}, "engine": {{"setup_seconds": 1.0}},
+                    "training": {{"batch": {batch}, "precision": "{precision}"}},
+                    "history": [{{"seconds": 0.5}}]}}"#
+            );
+            names += &format!("steps-{kernels}-{batch}\n");
+            put(&folder, &format!("steps-{kernels}-{batch}.json"), &report);
+        }
+        put(&folder, STAGES, &names);
+        folder
+    }
+
+    fn put(folder: &tempfile::TempDir, name: &str, text: &str) {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+
+    fn steps(run: &GpuRun) -> Vec<(&str, usize)> {
+        run.steps.iter().map(|steps| (steps.kernels.as_str(), steps.batch)).collect()
+    }
+
     #[test]
     fn a_folder_becomes_one_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        put("about.json", r#"{"commit": "0123", "version": "Impasto 1", "rustc": "rustc 1"}"#);
-        put("host.txt", "2026-11-27\nA processor\nLinux\n");
-        put("left-out.txt", "PyTorch\tit is not there\n");
-        put("test-trainer.txt", "running 1 test\ntest a ... ok\n");
-        for (kernels, batch) in [("fused", 1_000), ("fused", 200), ("layerwise", 200)] {
-            let report = format!(
-                r#"{{"image": {{"width": 10, "height": 10}}, "training": {{"batch": {batch}}},
-                    "engine": {{"setup_seconds": 1.0}}, "history": [{{"seconds": 0.5}}]}}"#
-            );
-            put(&format!("steps-{kernels}-{batch}.json"), &report);
-        }
-        put("steps-fused-200.clocks", "1980\n");
-        put("steps-fused-65536.json", "{");
+        let folder = folder(&[
+            ("fused", 1_000, "full"),
+            ("fused", 200, "full"),
+            ("mixed", 200, "mixed"),
+            ("layerwise", 200, "full"),
+        ]);
+        put(
+            &folder,
+            "about.json",
+            r#"{"commit": "0123", "version": "Impasto 1", "rustc": "rustc 1"}"#,
+        );
+        put(&folder, "host.txt", "2026-11-27\nA processor\nLinux\n");
+        fs::write(folder.path().join("left-out.txt"), b"PyTorch\tno \xe2\x80\n").unwrap();
+        put(&folder, "test-trainer.txt", "running 1 test\ntest a ... ok\n");
+        put(&folder, "steps-fused-200.clocks", "1980\n");
+        put(&folder, "steps-fused-65536.json", "{");
+        let stages = fs::read_to_string(folder.path().join(STAGES)).unwrap();
+        put(&folder, STAGES, &(stages + "steps-fused-65536\ntest-trainer\nsteps-mixed-1000\n"));
         run(folder.path()).unwrap();
         let run: GpuRun = read(folder.path(), "gpu.json").unwrap();
         assert_eq!((run.date.as_str(), run.host.as_str()), ("2026-11-27", "A processor, Linux"));
-        let steps: Vec<_> = run.steps.iter().map(|s| (s.kernels.as_str(), s.batch)).collect();
-        assert_eq!(steps, [("fused", 200), ("fused", 1_000), ("layerwise", 200)]);
+        assert_eq!(
+            steps(&run),
+            [("fused", 200), ("fused", 1_000), ("layerwise", 200), ("mixed", 200)]
+        );
         assert_eq!((run.steps[0].clock_mhz, run.steps[1].clock_mhz), (Some(1980.0), None));
         assert_eq!(run.tests[0].passed, 1);
         let left_out: Vec<&str> = run.left_out.iter().map(|one| one.what.as_str()).collect();
-        assert_eq!(left_out, ["PyTorch", "steps-fused-65536.json"]);
+        assert_eq!(left_out, ["PyTorch", "steps-fused-65536"]);
+    }
+
+    #[test]
+    fn a_run_that_fell_back_to_f32_is_left_out() {
+        let folder = folder(&[("fused", 200, "full"), ("mixed", 200, "full")]);
+        let log = "note: A GPU has no matrices: the run is computed in f32\n";
+        put(&folder, "steps-mixed-200.txt", log);
+        let run = gather(folder.path()).unwrap();
+        assert_eq!(steps(&run), [("fused", 200)]);
+        let reason = "A GPU has no matrices: the run is computed in f32";
+        assert_eq!(
+            run.left_out,
+            [Omission { what: "steps-mixed-200".into(), reason: reason.into() }]
+        );
+    }
+
+    #[test]
+    fn files_of_an_earlier_run_are_not_gathered() {
+        let folder = folder(&[("fused", 200, "full"), ("fused", 1_000, "full")]);
+        put(
+            &folder,
+            "adapter.json",
+            r#"{"name": "A", "description": "", "matrices": [], "features": []}"#,
+        );
+        put(&folder, "dispatches.json", r#"{"empty_s": 1.0, "dependent_s": 1.0}"#);
+        put(&folder, "test-trainer.txt", "running 1 test\ntest a ... ok\n");
+        let torch =
+            r#"{"library": "P", "how": "", "precision": "f32", "batch": 1, "step_s": [1.0]}"#;
+        put(&folder, "torch.jsonl", torch);
+        let first = r#"{"training": {"epochs": 1, "seconds": 1.0}, "result": {"psnr_db": 30.0},
+            "engine": {"setup_seconds": 1.0}}"#;
+        put(&folder, "paint-first.json", first);
+        let names = |run: &GpuRun| {
+            let parts = (run.dispatches.is_some(), run.painting.is_some());
+            (run.adapter.name.clone(), parts, run.tests.len(), run.others.len())
+        };
+        put(&folder, STAGES, "steps-fused-1000\n");
+        let run = gather(folder.path()).unwrap();
+        assert_eq!(steps(&run), [("fused", 1_000)]);
+        assert_eq!(names(&run), (String::new(), (false, false), 0, 0));
+        put(&folder, STAGES, "adapter\ndispatches\npaint-first\ntest-trainer\ntorch\n");
+        let run = gather(folder.path()).unwrap();
+        assert_eq!(names(&run), ("A".into(), (true, true), 1, 1));
+        fs::remove_file(folder.path().join(STAGES)).unwrap();
+        assert!(gather(folder.path()).unwrap_err().to_string().contains("stages.txt"));
     }
 }

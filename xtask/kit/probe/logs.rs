@@ -5,6 +5,9 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::gpu::{Omission, Other, Steps, Tests, Timed};
 
+/// The kernels of mixed precision, as `run.sh` calls them.
+const MIXED: &str = "mixed";
+
 /// Spans into which a run is divided.
 const SPANS: usize = 5;
 
@@ -29,28 +32,47 @@ pub fn tests(name: &str, text: &str) -> Tests {
     tests
 }
 
-/// Impasto's steps from a report of `paint --profile`.
+/// Impasto's steps from a report of `paint --profile`; `log` is what `paint` printed.
 ///
 /// # Errors
 ///
-/// A report without a training run.
-pub fn steps(kernels: &str, report: &Value) -> Outcome<Steps> {
+/// A report without a training run, without a whole epoch, or of another precision than that of the kernels.
+pub fn steps(kernels: &str, report: &Value, log: &str) -> Outcome<Steps> {
     let number = |place: &str| {
-        report.pointer(place).and_then(Value::as_f64).ok_or_else(|| format!("no number {place}"))
+        let number = report.pointer(place).and_then(Value::as_f64);
+        number.filter(|n| *n > 0.0).ok_or_else(|| format!("the report has no number {place}"))
     };
     let batch = number("/training/batch")?;
+    let precision = report.pointer("/training/precision").and_then(Value::as_str);
+    if precision != Some(if kernels == MIXED { "mixed" } else { "full" }) {
+        return Err(other_precision(precision, log).into());
+    }
     let samples = number("/image/width")? * number("/image/height")?;
     let epochs: Vec<f64> =
         list(&report["history"]).iter().filter_map(|epoch| epoch["seconds"].as_f64()).collect();
+    let step_s = spans(&epochs, (samples / batch).ceil());
+    if step_s.is_empty() {
+        return Err("no epoch was trained in its time".into());
+    }
     Ok(Steps {
         kernels: kernels.into(),
         batch: batch as usize,
-        step_s: spans(&epochs, (samples / batch).ceil()),
+        step_s,
         setup_s: number("/engine/setup_seconds")?,
         profile: timed(&report["kernels"], "name"),
         candidates: timed(&report["candidates"], "shapes"),
         clock_mhz: None,
     })
+}
+
+/// Why a run does not count, which was computed in another precision than was asked for.
+fn other_precision(precision: Option<&str>, log: &str) -> String {
+    let note = log.lines().filter_map(|line| line.strip_prefix("note: "));
+    match (precision, note.filter(|note| note.ends_with("computed in f32")).next_back()) {
+        (Some("full"), Some(note)) => note.into(),
+        (Some(precision), _) => format!("it was computed in {precision} precision"),
+        (None, _) => "the report does not say its precision".into(),
+    }
 }
 
 /// Seconds a step in each of some spans of a run, from the seconds of its epochs. The first third of the
@@ -91,17 +113,14 @@ pub fn others(text: &str) -> (Vec<Other>, Vec<Omission>) {
         let word = |key: &str| line[key].as_str().unwrap_or_default().to_string();
         let name = format!("{}, {}", word("library"), word("how"));
         let batch = line["batch"].as_u64().unwrap_or(0) as usize;
-        match line["failed"].as_str() {
+        let step_s: Vec<f64> = list(&line["step_s"]).iter().filter_map(Value::as_f64).collect();
+        let reason = line["failed"].as_str();
+        match reason.or_else(|| step_s.is_empty().then_some("it printed no time")) {
             Some(reason) => failed.push(Omission {
                 what: format!("{name}, {} at batch {batch}", word("precision")),
                 reason: reason.into(),
             }),
-            None => others.push(Other {
-                name,
-                precision: word("precision"),
-                batch,
-                step_s: list(&line["step_s"]).iter().filter_map(Value::as_f64).collect(),
-            }),
+            None => others.push(Other { name, precision: word("precision"), batch, step_s }),
         }
     }
     (others, failed)
@@ -142,17 +161,57 @@ mod tests {
     fn a_report_becomes_steps() {
         let report = json!({
             "image": { "width": 100, "height": 100 },
-            "training": { "batch": 3_000 },
+            "training": { "batch": 3_000, "precision": "full" },
             "engine": { "setup_seconds": 5.5 },
             "history": [{ "seconds": 0.8 }, { "seconds": 0.4 }],
             "kernels": [{ "name": "update", "seconds": 1e-6 }],
             "candidates": null,
         });
-        let steps = steps("fused", &report).unwrap();
+        let steps = steps("fused", &report, "").unwrap();
         assert_eq!((steps.batch, steps.step_s.as_slice()), (3_000, &[0.1][..]));
         assert_eq!(steps.profile, [Timed { name: "update".into(), seconds: 1e-6 }]);
         assert!(steps.candidates.is_empty());
-        assert!(super::steps("fused", &json!({ "training": null })).is_err());
+        assert!(super::steps("fused", &json!({ "training": null }), "").is_err());
+    }
+
+    #[test]
+    fn a_run_in_another_precision_does_not_count() {
+        let report = |precision: Value| {
+            json!({
+                "image": { "width": 10, "height": 10 },
+                "training": { "batch": 10, "precision": precision },
+                "engine": { "setup_seconds": 5.5 },
+                "history": [{ "seconds": 0.8 }],
+            })
+        };
+        assert_eq!(steps("mixed", &report("mixed".into()), "").unwrap().kernels, "mixed");
+        let log = "a GPU\nnote: shapes were searched\n\
+                   note: products are wrong on a GPU: the run is computed in f32\ntrained\n";
+        let refused = |kernels: &str, precision: Value, log: &str| {
+            steps(kernels, &report(precision), log).unwrap_err().to_string()
+        };
+        let reason = refused("mixed", "full".into(), log);
+        assert_eq!(reason, "products are wrong on a GPU: the run is computed in f32");
+        let reason = refused("mixed", "full".into(), "note: shapes were searched\n");
+        assert_eq!(reason, "it was computed in full precision");
+        let reason = refused("fused", "mixed".into(), log);
+        assert_eq!(reason, "it was computed in mixed precision");
+        assert!(refused("mixed", Value::Null, log).contains("does not say its precision"));
+    }
+
+    #[test]
+    fn a_report_without_a_time_of_a_step_does_not_count() {
+        let report = |batch: usize, history: Value| {
+            json!({
+                "image": { "width": 10, "height": 10 },
+                "training": { "batch": batch, "precision": "full" },
+                "engine": { "setup_seconds": 5.5 },
+                "history": history,
+            })
+        };
+        let refused = |report: &Value| steps("fused", report, "").unwrap_err().to_string();
+        assert_eq!(refused(&report(10, json!([]))), "no epoch was trained in its time");
+        assert!(refused(&report(0, json!([{ "seconds": 1.0 }]))).contains("/training/batch"));
     }
 
     #[test]
@@ -162,12 +221,15 @@ mod tests {
              {\"library\": \"PyTorch 2\", \"how\": \"eager\", \"precision\": \"f32\", \"batch\": 200, \
              \"step_s\": [0.003, 0.002]}\n\
              {\"library\": \"PyTorch 2\", \"how\": \"CUDA graph\", \"precision\": \"bf16\", \
-             \"batch\": 200, \"failed\": \"out of memory\"}\n",
+             \"batch\": 200, \"failed\": \"out of memory\"}\n\
+             {\"library\": \"PyTorch 2\", \"how\": \"eager\", \"precision\": \"TF32\", \"batch\": 200, \
+             \"step_s\": []}\n",
         );
         assert_eq!(others.len(), 1);
         assert_eq!((others[0].name.as_str(), others[0].batch), ("PyTorch 2, eager", 200));
         assert_eq!(others[0].step_s, [0.003, 0.002]);
         assert_eq!(failed[0].what, "PyTorch 2, CUDA graph, bf16 at batch 200");
+        assert_eq!(failed[1].reason, "it printed no time");
     }
 
     #[test]
