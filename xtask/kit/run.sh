@@ -137,7 +137,7 @@ launch() {
   # In the background, so that a signal to this script is heard meanwhile.
   timeout --preserve-status -s "${SIGNAL:-TERM}" -k 20 "$most" "$@" >"$OUT/$name.txt" 2>&1 &
   running=$!
-  wait "$running"
+  wait "$running" 2>/dev/null
   code=$? running='' outcome="exit $code"
   [ $((SECONDS - begun)) -ge "$most" ] && outcome="its $most s were up"
   say "$name: $outcome, $((SECONDS - begun)) s: $(last "$name")"
@@ -278,7 +278,8 @@ if [ -n "$matrices" ]; then
 else
   for stage in "${stages[@]}"; do
     { [[ $stage = *-mixed* ]] && chosen "$stage"; } || continue
-    omit "mixed precision" "${name:-no adapter} lists no products of f16 matrices of 8 or 16 rows with sums in f32"
+    [ -n "$name" ] || name="the adapter, which did not answer,"
+    omit "mixed precision" "$name lists no products of f16 matrices of 8 or 16 rows with sums in f32"
     break
   done
 fi
@@ -304,6 +305,8 @@ timed "$brief" layerwise 1000 logo.jpg
 # 5. PyTorch on the same work.
 if ! chosen torch; then
   :
+elif [ "$(left)" -lt 5 ]; then
+  omit PyTorch "no time was left"
 elif limited 60 "$PYTHON" -c 'import torch' 2>/dev/null; then
   clocked torch
   stage 110 torch "$PYTHON" "$kit/torch_cuda.py" logo.ppm
