@@ -4,6 +4,9 @@
 //! the test programs of the library, stripped and compressed, `paint`, the program in `xtask/kit/probe`, the
 //! files that tests read, Vulkan's loader, and `xtask/kit/run.sh`, which runs it all.
 
+#[cfg(all(test, target_os = "linux"))]
+mod script;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
