@@ -87,10 +87,7 @@ pub fn run(options: &Options) -> Result<()> {
             println!("Without {}: {error:#}", packages.join(", "));
         }
     }
-    let files = files(&kit, Path::new(""))?;
-    let list: String = files.iter().map(|(name, bytes)| format!("{bytes} {name}\n")).collect();
-    write(&kit.join(LIST), &list)?;
-    let bytes = files.iter().map(|(_, bytes)| bytes).sum::<u64>() + list.len() as u64;
+    let bytes = seal(&kit)?;
     ensure!(
         bytes <= LARGEST,
         "{} has {bytes} bytes, and a kit may have {LARGEST} so that it can be carried to a machine",
@@ -105,7 +102,17 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The files in a part of the kit, with their bytes. `run.sh` reads this list, so a name is one word.
+/// Writes the list of the kit's files, which `run.sh` compares with what it finds: the bytes of all.
+fn seal(kit: &Path) -> Result<u64> {
+    let files = files(kit, Path::new(""))?;
+    let lines: Vec<String> =
+        files.iter().map(|(name, bytes)| format!("{bytes} {name}\n")).collect();
+    let list = lines.concat();
+    write(&kit.join(LIST), &list)?;
+    Ok(files.iter().map(|(_, bytes)| bytes).sum::<u64>() + list.len() as u64)
+}
+
+/// The files in a part of the kit, with their bytes.
 fn files(kit: &Path, part: &Path) -> Result<Vec<(String, u64)>> {
     let folder = kit.join(part);
     let mut files = Vec::new();

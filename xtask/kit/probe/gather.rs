@@ -166,17 +166,17 @@ mod tests {
     /// A folder with the reports of some stages, which are listed as those that ran.
     fn folder(stages: &[(&str, usize, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let mut names = String::new();
+        let mut names = Vec::new();
         for (kernels, batch, precision) in stages {
             let report = format!(
                 r#"{{"image": {{"width": 10, "height": 10}}, "engine": {{"setup_seconds": 1.0}},
                     "training": {{"batch": {batch}, "precision": "{precision}"}},
                     "history": [{{"seconds": 0.5}}]}}"#
             );
-            names += &format!("steps-{kernels}-{batch}\n");
+            names.push(format!("steps-{kernels}-{batch}\n"));
             put(&folder, &format!("steps-{kernels}-{batch}.json"), &report);
         }
-        put(&folder, STAGES, &names);
+        put(&folder, STAGES, &names.concat());
         folder
     }
 

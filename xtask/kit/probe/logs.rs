@@ -67,8 +67,8 @@ pub fn steps(kernels: &str, report: &Value, log: &str) -> Outcome<Steps> {
 
 /// Why a run does not count, which was computed in another precision than was asked for.
 fn other_precision(precision: Option<&str>, log: &str) -> String {
-    let note = log.lines().filter_map(|line| line.strip_prefix("note: "));
-    match (precision, note.filter(|note| note.ends_with("computed in f32")).next_back()) {
+    let mut notes = log.lines().filter_map(|line| line.strip_prefix("note: "));
+    match (precision, notes.rfind(|note| note.ends_with("computed in f32"))) {
         (Some("full"), Some(note)) => note.into(),
         (Some(precision), _) => format!("it was computed in {precision} precision"),
         (None, _) => "the report does not say its precision".into(),

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{LIST, files};
+use super::{LIST, seal};
 use crate::workspace::root;
 
 /// `paint`: reports the precision that was asked for.
@@ -78,9 +78,7 @@ impl Studio {
         let mut tar = Command::new("tar");
         tar.arg("cJf").arg(studio.at("kit/tree.tar.xz")).arg("-C").arg(studio.at("tree")).arg(".");
         assert!(tar.status().unwrap().success());
-        let list = files(&studio.at("kit"), Path::new("")).unwrap();
-        let list: String = list.iter().map(|(name, bytes)| format!("{bytes} {name}\n")).collect();
-        fs::write(studio.at("kit").join(LIST), list).unwrap();
+        seal(&studio.at("kit")).unwrap();
         studio
     }
 
