@@ -305,6 +305,7 @@ timed "$brief" layerwise 1000 logo.jpg
 # 5. PyTorch on the same work.
 has_torch() {
   local most code
+  current=torch
   most=$(left)
   [ "$most" -gt 60 ] && most=60
   # In the background, so that a signal is heard: loading it may take long.
