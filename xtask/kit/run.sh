@@ -291,9 +291,14 @@ timed() { # seconds, kernels, batch, picture
   clocked "$name"
   painting "$1" "$name" "$4" "${gpu[@]}" "${how[@]}" --batch "$3" --epochs 10000000 --profile
   unclocked
-  # The run may have fallen back to f32. `probe gather` leaves it out then, with paint's reason.
-  [ "$2" != mixed ] || [ -z "$outcome" ] || [ ! -s "$OUT/$name.json" ] ||
-    grep -q '"precision": "mixed"' "$OUT/$name.json" || failed+=("$name")
+  { [ -n "$outcome" ] && [ -s "$OUT/$name.json" ]; } || return
+  # The run may have fallen back to f32, or had no time for an epoch. `probe gather` leaves it out then, with
+  # the reason.
+  if [ "$2" = mixed ] && ! grep -q '"precision": "mixed"' "$OUT/$name.json"; then
+    failed+=("$name")
+  elif grep -q '"history": \[\]' "$OUT/$name.json"; then
+    failed+=("$name")
+  fi
 }
 picture() { [ "$1" -lt 65536 ] && echo logo.jpg || echo logo-512.png; }
 brief=$((STEPS / 2 + 2))

@@ -23,7 +23,10 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ "$FAKE" = silent ] || [ -z "$report" ] || echo "{\"precision\": \"$precision\"}" >"$report"
+epochs='[ {} ]'
+[ "$FAKE" = hasty ] && epochs='[]'
+[ "$FAKE" = silent ] || [ -z "$report" ] ||
+  echo "{\"history\": $epochs, \"precision\": \"$precision\"}" >"$report"
 "#;
 
 /// `probe`: an adapter with the matrices of $MATRICES; gathering keeps the names of the stages.
@@ -170,6 +173,8 @@ fn a_failure_is_in_the_exit_code() {
         ("silent", "paint-first", "paint-first\texit 0"),
         // `probe gather` says why.
         ("fallback", "steps-mixed-200", ""),
+        ("hasty", "steps-mixed-200", ""),
+        ("hasty", "steps-fused-200", ""),
     ] {
         let output = studio.run(&[("FAKE", fake), ("ONLY", stage)]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
