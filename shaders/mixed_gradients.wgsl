@@ -9,7 +9,7 @@
 // lie together, are read fast: on an H100 this takes less than half the time. The workgroup behind the last one
 // adds up the losses of the batch and decides about the loss scale.
 
-@group(0) @binding(1) var<storage, read> first: array<f32>;
+@group(0) @binding(1) var<storage, read> first: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> levels: array<vec4<f16>>;
 @group(0) @binding(3) var<storage, read> losses: array<f32>;
 @group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
@@ -33,8 +33,8 @@ struct Memory {
     values: array<f16, CHUNK * TILE_PITCH>,
     deltas: array<f16, CHUNK * TILE_PITCH>,
     ones: array<f16, T * T>,
-    // The sums of the losses that each invocation adds up.
-    partial: array<f32, WORKGROUP>,
+    // What each invocation adds up: losses, or the gradient of four parameters of the first layer.
+    partial: array<vec4<f32>, WORKGROUP>,
     subgroup_count: u32,
     row_count: u32,
 }
@@ -52,7 +52,7 @@ fn main(
     if workgroup.x >= LAYERS - 1u {
         let block = workgroup.x - (LAYERS - 1u);
         if block < FIRST_BLOCKS {
-            first_gradient(slice, block * WORKGROUP + local);
+            first_gradient(slice, block, local);
         } else if slice == 0u {
             add_losses(local);
         }
@@ -94,16 +94,18 @@ fn main(
             let next = first + CHUNK + own_row;
             @each p: value_${p} = four_of(values_of(layer), below * 4u, next + ${p}u * ROWS, lane, end);
             @each p: delta_${p} = four_of(deltas_of(layer + 1u), above * 4u, next + ${p}u * ROWS, lane, end);
+@if straight
+            @each k: let b_${k} = coopLoadT<coop_mat${t}x${t}<f16, B>>(&memory.deltas[${k}u * T * TILE_PITCH + column], TILE_PITCH);
+            @each k: bias = coopMultiplyAdd(one, b_${k}, bias);
+            @each k m: { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&memory.values[(${k}u * TILE_PITCH + ${m}u) * T], TILE_PITCH); sum_${m} = coopMultiplyAdd(a, b_${k}, sum_${m}); }
+@else
             for (var k = 0u; k < CHUNK / T; k++) {
                 let at = k * T * TILE_PITCH;
                 let b = coopLoadT<coop_mat${t}x${t}<f16, B>>(&memory.deltas[at + column], TILE_PITCH);
                 bias = coopMultiplyAdd(one, b, bias);
-@if even
-                @each m: { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&memory.values[at + ${m}u * T], TILE_PITCH); sum_${m} = coopMultiplyAdd(a, b, sum_${m}); }
-@else
                 @each m: if ${m}u < rows { let a = coopLoad<coop_mat${t}x${t}<f16, A>>(&memory.values[at + ${m}u * T], TILE_PITCH); sum_${m} = coopMultiplyAdd(a, b, sum_${m}); }
-@end
             }
+@end
         }
         @each m: if ${m}u < rows { let place = to + ${m}u * T * across + column; coopStoreT(sum_${m}, &gradient[place], across); }
         let behind = to + rows * T * across + column;
@@ -125,19 +127,37 @@ fn put(row: u32, lane: u32, value: vec4<f16>, delta: vec4<f16>) {
     @each i: memory.deltas[at + ${i}u] = delta[${i}];
 }
 
-// The gradient of a parameter of the first layer in a slice.
-fn first_gradient(slice: u32, place: u32) {
-    let pitch = pitch_of(1u);
-    if place >= depth_of(0u) * pitch { return; }
-    let i = place / pitch;
-    let j = place % pitch;
+// The gradient of the first layer in a slice, for four of its inputs and all columns. An invocation has four
+// columns of every ROWS-th sample; then their sums meet in a tree.
+fn first_gradient(slice: u32, block: u32, local: u32) {
+    let fours = pitch_of(1u) / 4u;
+    let lane = local % LANES;
+    let own_row = local / LANES;
     let end = min((slice + 1u) * SLICE, batch_count());
-    var sum = 0.0;
-    for (var s = slice * SLICE; s < end; s++) {
-        let four = levels[(deltas_of(1u) + s * pitch + j) / 4u];
-        sum += first[s * INPUT_PITCH + i] * f32(four[j % 4u]);
+    @each i: var sum_${i} = vec4<f32>();
+    for (var row = slice * SLICE + own_row; row < end; row += ROWS) {
+        let delta = vec4<f32>(four_of(deltas_of(1u), fours, row, lane, end));
+        let inputs = first[row * (INPUT_PITCH / 4u) + block];
+        @each i: sum_${i} += inputs[${i}] * delta;
     }
-    gradient[slice * GRADIENT + place] = sum;
+    @each i: add_rows(slice, block * 4u + ${i}u, local, sum_${i});
+}
+
+// Adds what the rows of invocations have for an input, and stores it.
+fn add_rows(slice: u32, input: u32, local: u32, sum: vec4<f32>) {
+    workgroupBarrier();
+    memory.partial[local] = sum;
+    workgroupBarrier();
+    for (var rows = ROWS; rows > 1u; rows = rows / 2u) {
+        let half = rows / 2u * LANES;
+        if local < half { memory.partial[local] += memory.partial[local + half]; }
+        workgroupBarrier();
+    }
+    let pitch = pitch_of(1u);
+    if input < depth_of(0u) && 4u * local < pitch {
+        let at = slice * GRADIENT + input * pitch + 4u * local;
+        @each i: gradient[at + ${i}u] = memory.partial[local][${i}];
+    }
 }
 
 // The loss of the batch, to the step's slot; one that is not finite is noted in status[0] as the
@@ -152,15 +172,15 @@ fn add_losses(local: u32) {
         for (var i = first; i < end; i += WORKGROUP) { block += losses[i]; }
         loss += block;
     }
-    memory.partial[local] = loss;
+    memory.partial[local].x = loss;
     workgroupBarrier();
     for (var count = WORKGROUP; count > 1u; count = count / 2u) {
         let half = count / 2u;
-        if local < half { memory.partial[local] += memory.partial[local + half]; }
+        if local < half { memory.partial[local].x += memory.partial[local + half].x; }
         workgroupBarrier();
     }
     if local > 0u { return; }
-    loss = memory.partial[0];
+    loss = memory.partial[0].x;
     sums[this_step.slot] = loss;
     if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
     scale_deltas();

@@ -29,8 +29,9 @@ pub(super) struct Candidate {
 
 /// The entry to the drivers, with the interfaces that `WGPU_BACKEND` names, or all.
 ///
-/// A process has one, to its end. With the last one Vulkan's loader would unload the drivers, and
-/// NVIDIA's leaves behind functions that a thread calls when it ends: it would end in a segmentation fault.
+/// A process has one, to its end. NVIDIA's driver for Linux fails where several threads make instances at once
+/// (<https://github.com/gfx-rs/wgpu/issues/5930>), and where a thread ends after the last instance has
+/// gone, and with it the driver's code (<https://github.com/gfx-rs/wgpu/issues/7655>).
 #[cfg(not(target_arch = "wasm32"))]
 fn instance() -> &'static wgpu::Instance {
     static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();

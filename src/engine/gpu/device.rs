@@ -19,6 +19,10 @@ use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+/// Devices are opened one after the other: NVIDIA's driver for Linux fails where several threads do so at once
+/// (<https://github.com/kvark/blade/issues/336>).
+static OPENING: Mutex<()> = Mutex::new(());
+
 /// The largest buffer the engine makes where the device would allow more: positions in it stay
 /// within 32 bits.
 const LARGEST_BUFFER: u64 = 1 << 31;
@@ -161,8 +165,14 @@ impl Gpu {
         };
         #[cfg(target_arch = "wasm32")]
         let wish = super::browser::Wish::for_subgroups();
-        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
-            Error::Gpu { what: format!("opening {}", info.description()), reason: e.to_string() }
+        // wgpu opens the device in this call, and not when it is awaited.
+        let opening = {
+            let _turn = lock(&OPENING);
+            adapter.request_device(&descriptor)
+        };
+        let (device, queue) = opening.await.map_err(|e| Error::Gpu {
+            what: format!("opening {}", info.description()),
+            reason: e.to_string(),
         })?;
         #[cfg(target_arch = "wasm32")]
         let subgroups = wish.is_granted();

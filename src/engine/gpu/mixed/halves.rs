@@ -57,7 +57,7 @@ impl Tile {
         let results = network.outputs().next_multiple_of(4);
         let step = self.samples as usize * (2 * halves + 4 * (sums + results + 2)) + 4;
         let ones = (self.matrix * self.matrix) as usize;
-        step.max(2 * (2 * CHUNK * halves + ones) + 4 * (WORKGROUP + 2))
+        step.max(2 * (2 * CHUNK * halves + ones) + 4 * (4 * WORKGROUP + 2))
     }
 }
 
@@ -164,8 +164,8 @@ impl Halves {
         self.base.rows.div_ceil(self.slice)
     }
 
-    /// Workgroups that compute the gradient of the first layer.
+    /// Workgroups that compute the gradient of the first layer, each for four inputs.
     pub(in crate::engine::gpu) fn first_blocks(&self) -> usize {
-        (self.base.depth(0) * self.pitches[1]).div_ceil(WORKGROUP)
+        self.base.depth(0).div_ceil(4)
     }
 }

@@ -120,10 +120,15 @@ pub(in crate::engine::gpu) fn gradients(halves: &Halves) -> Result<KernelKey> {
     let count = "fn loss_count() -> u32 { return (batch_count() + SAMPLES - 1u) / SAMPLES; }\n";
     let text = [ENABLED, STEP, LOSS_SCALE, &places(halves), BATCH, count];
     let values = Values {
-        conditions: vec![("even", pitches[1..layers].iter().all(|p| *p == halves.longest()))],
+        // Layers of one width need no conditions between the products.
+        conditions: vec![(
+            "straight",
+            tile.unrolled && pitches[1..layers].iter().all(|p| *p == halves.longest()),
+        )],
         texts: vec![("t", tile.matrix.to_string())],
         ranges: vec![
             ('i', 4),
+            ('k', CHUNK as u32 / tile.matrix),
             ('m', pitches[1..layers].iter().copied().max().unwrap_or(0) as u32 / tile.matrix),
             ('p', (CHUNK * halves.lanes()).div_ceil(WORKGROUP) as u32),
         ],
