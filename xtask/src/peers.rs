@@ -6,9 +6,10 @@
 //!
 //! # Protocol of `peers`
 //!
-//! All contestants train the same network on the same picture ([`work`]), at three batch sizes.
+//! All contestants train the same network on the same picture ([`work`]), at three batch sizes. With `--small`
+//! they train two small networks instead. A *work* is a network, its samples and a batch size.
 //!
-//! A *contestant* is a program. For each batch size one is started and kept until the end, so
+//! A *contestant* is a program. For each work one is started and kept until the end, so
 //! that what it compiles, it compiles once. It reads one line of JSON a turn, a [`protocol::Job`],
 //! and answers it with another, a [`protocol::Answer`]:
 //!
@@ -20,7 +21,7 @@
 //!    loading the samples is not.
 //! 3. It goes on with the network it has; its last loss shows that it learns.
 //!
-//! *Turns alternate*: in each round, for each batch size, every contestant has one, in an order that
+//! *Turns alternate*: in each round, for each work, every contestant has one, in an order that
 //! changes from round to round ([`schedule`]). Between turns is a short pause, in which the threads
 //! of the one before go to sleep. The figure of a contestant is the median over the rounds of the
 //! median span; a ratio is the median over the rounds of the ratio in the round ([`statistics`]).
@@ -32,6 +33,7 @@
 //! color. At the end, contestants that have not learned train on, unmeasured, for a few hundred steps
 //! at most. A contestant that has not learned then is not counted, and the command fails.
 
+mod contest;
 mod contestant;
 mod format;
 mod gpu;
@@ -48,6 +50,7 @@ mod results;
 mod roster;
 mod scaling;
 mod schedule;
+mod small_page;
 mod statistics;
 mod vectors;
 mod work;
@@ -57,33 +60,17 @@ pub use scaling::{Options as ScalingOptions, run as run_scaling};
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::workspace::{Cargo, root};
-use contestant::Contestant;
-use protocol::{Answer, Job};
-use results::{Entry, Peers, Product, Results};
-use roster::{Member, Roster};
-use statistics::median;
+use contest::Contest;
+use results::{Entry, Peers, Results, Small, SmallWork};
 use vectors::Vectors;
-
-/// Between two turns.
-const PAUSE: Duration = Duration::from_millis(250);
-
-/// After so many steps every contestant should have learned something.
-const LEARNING_STEPS: usize = 400;
-
-/// Steps between two tests whether a contestant has learned.
-const FEW_STEPS: usize = 25;
-
-/// Rows and columns of the matrices whose product measures the machine's rate.
-const PRODUCT_SIZE: usize = 4096;
+use work::Work;
 
 /// The options that say what is measured and how, which nothing else takes.
 const MEASURING: [&str; 13] = [
@@ -146,9 +133,13 @@ pub struct Options {
     /// that have no others; without adapters
     #[arg(long, conflicts_with_all = ["burn", "burn_wgpu", "candle", "no_cpu"])]
     vectors: Option<Vectors>,
+    /// Instead of the comparison at each batch size, that of small networks: steps a second of Impasto's CPU
+    /// engine, scikit-learn and PyTorch
+    #[arg(long, conflicts_with_all = ["no_cpu", "burn", "burn_wgpu", "candle", "batches"])]
+    small: bool,
     /// Measure nothing: add what a kit of `cargo xtask kit` measured on a GPU, its file gpu.json
     #[arg(long, value_name = "FILE", conflicts_with_all = MEASURING)]
-    #[arg(conflicts_with_all = ["vectors", "redraw"])]
+    #[arg(conflicts_with_all = ["vectors", "redraw", "small"])]
     kit: Option<PathBuf>,
     /// Batch sizes
     #[arg(long, value_delimiter = ',', default_values_t = work::BATCHES)]
@@ -196,45 +187,66 @@ pub fn run(options: &Options) -> Result<()> {
 
     let cargo = Cargo::new();
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let samples = folder.path().join("samples");
-    let (count, constant_loss) = work::write_samples(&root.join(work::PICTURE), &samples)?;
     let roster = roster::gather(&cargo, &root, options)?;
     let threads = threads(options.threads);
+    let picture = root.join(work::PICTURE);
     let adapter = options.adapter.as_deref();
-    let mut contest = Contest::new(roster, folder.path(), threads, options.vectors, count);
-    for &batch in &options.batches {
-        contest.open(&work::job(&samples, batch, threads, adapter), &mine);
-    }
-    let product_job = work::job(&samples, 0, threads, None);
-    contest.open_product(product_job);
-    ensure!(!contest.seats.is_empty(), "no contestant could be measured");
-    contest.rounds(options.rounds.get(), options.minutes * 60.0);
-    contest.prove(constant_loss);
-
-    let peers = Peers {
-        setting: Setting::here(&root, command_line(), threads),
-        samples: count,
-        epoch_flop: work::epoch_flop(count),
-        constant_loss,
-        rounds: options.rounds.get(),
-        vectors: options.vectors.map(|vectors| vectors.name().into()),
-        product: contest.product_rate(),
-        entries: contest.seats.iter().map(|seat| seat.entry(constant_loss)).collect(),
-        left_out: contest.roster.left_out,
+    let works = if options.small {
+        Work::small(&picture, folder.path(), threads)?
+    } else {
+        Work::batches(&picture, folder.path(), &options.batches, threads, adapter)?
     };
-    let unlearned: Vec<String> = peers
-        .entries
-        .iter()
-        .filter(|entry| !entry.learned)
-        .map(|entry| format!("{} at batch {}", entry.contestant, entry.batch))
-        .collect();
-    results.add(peers);
+    let mut contest = Contest::new(roster, &works, folder.path(), threads, options.vectors);
+    contest.open(&mine);
+    if let Some(work) = works.first().filter(|_| !options.small) {
+        contest.open_product(work.job.clone());
+    }
+    ensure!(!contest.is_empty(), "no contestant could be measured");
+    contest.rounds(options.rounds.get(), options.minutes * 60.0);
+    contest.prove();
+
+    let setting = Setting::here(&root, command_line(), threads);
+    let rounds = options.rounds.get();
+    let vectors = options.vectors.map(|vectors| vectors.name().into());
+    let unlearned = unlearned(&works, &contest);
+    if options.small {
+        let entries = |(number, work): (usize, &Work)| SmallWork {
+            name: work.name.clone(),
+            steps: work.steps(),
+            constant_loss: work.constant_loss,
+            entries: contest.entries(number),
+        };
+        let works = works.iter().enumerate().map(entries).collect();
+        let left_out = contest.roster.left_out;
+        results.add_small(Small { setting, rounds, vectors, works, left_out });
+    } else {
+        results.add(Peers {
+            setting,
+            samples: works.first().map_or(0, |work| work.samples),
+            epoch_flop: works.first().map_or(0.0, |work| work::epoch_flop(work.samples)),
+            constant_loss: works.first().map_or(0.0, |work| work.constant_loss),
+            rounds,
+            vectors,
+            product: contest.product_rate(),
+            entries: (0..works.len()).flat_map(|work| contest.entries(work)).collect(),
+            left_out: contest.roster.left_out,
+        });
+    }
     write(&results, &output)?;
     println!("Wrote {}", output.join("BENCHMARKS.md").display());
     if !unlearned.is_empty() {
         bail!("did not learn: {}", unlearned.join(", "));
     }
     Ok(())
+}
+
+/// The contestants that did not learn, each with its work.
+fn unlearned(works: &[Work], contest: &Contest) -> Vec<String> {
+    let of_work = |(number, work): (usize, &Work)| -> Vec<String> {
+        let entries = contest.entries(number).into_iter().filter(|entry| !entry.learned);
+        entries.map(|Entry { contestant, .. }| format!("{contestant} at {}", work.name)).collect()
+    };
+    works.iter().enumerate().flat_map(of_work).collect()
 }
 
 /// Refuses the variable that restricts Impasto's vectors where it would restrict Impasto alone.
@@ -288,253 +300,6 @@ fn own_options(options: &[String]) -> Result<BTreeMap<String, serde_json::Value>
             Ok((name.to_owned(), value.into()))
         })
         .collect()
-}
-
-/// A contestant at one batch size, with what it has shown so far.
-struct Seat {
-    member: usize,
-    gpu: bool,
-    contestant: Contestant,
-    job: Job,
-    first: Answer,
-    last: Answer,
-    /// The spans of each round.
-    rounds: Vec<Vec<f64>>,
-    epochs: usize,
-}
-
-impl Seat {
-    /// Seconds an epoch, as far as is known.
-    fn epoch_s(&self) -> f64 {
-        median(&self.last.epoch_s).unwrap_or(self.first.first_epoch_s)
-    }
-
-    /// Whether its loss is well below the loss of the best constant color.
-    fn learned(&self, constant_loss: f64) -> bool {
-        self.last.final_loss < constant_loss / 2.0
-    }
-
-    fn turn(&mut self, warm_up: usize, turn: schedule::Turn) -> Result<&Answer> {
-        self.job = Job { warm_up, spans: turn.spans, epochs: turn.epochs, ..self.job.clone() };
-        self.last = self.contestant.turn(&self.job)?;
-        self.epochs += warm_up + turn.spans * turn.epochs;
-        Ok(&self.last)
-    }
-
-    fn entry(&self, constant_loss: f64) -> Entry {
-        Entry {
-            contestant: self.first.contestant.clone(),
-            version: self.first.version.clone(),
-            device: self.first.device.clone(),
-            gpu: self.gpu,
-            batch: self.first.batch,
-            first_epoch_s: self.first.first_epoch_s,
-            first_loss: self.first.first_loss,
-            epoch_s: self.rounds.clone(),
-            epochs: self.epochs,
-            final_loss: self.last.final_loss,
-            learned: self.learned(constant_loss),
-        }
-    }
-}
-
-/// The contestants, and the time.
-struct Contest<'a> {
-    roster: Roster,
-    /// A folder for temporary files.
-    folder: &'a Path,
-    threads: usize,
-    vectors: Option<Vectors>,
-    samples: usize,
-    seats: Vec<Seat>,
-    product: Option<(Contestant, Job, String)>,
-    /// Seconds of a matrix product in each round.
-    product_s: Vec<f64>,
-    start: Instant,
-}
-
-impl<'a> Contest<'a> {
-    fn new(
-        roster: Roster,
-        folder: &'a Path,
-        threads: usize,
-        vectors: Option<Vectors>,
-        samples: usize,
-    ) -> Self {
-        Self {
-            roster,
-            folder,
-            threads,
-            vectors,
-            samples,
-            seats: Vec::new(),
-            product: None,
-            product_s: Vec::new(),
-            start: Instant::now(),
-        }
-    }
-
-    /// Starts every contestant at one batch size and lets it train a few epochs.
-    fn open(&mut self, job: &Job, mine: &BTreeMap<String, serde_json::Value>) {
-        for number in 0..self.roster.members.len() {
-            let member = &self.roster.members[number];
-            let (name, gpu) = (member.name, member.gpu);
-            let mut job = job.clone();
-            if name.starts_with("impasto-") {
-                job.options.clone_from(mine);
-            }
-            match self.start(member, &job) {
-                Ok((contestant, first)) => {
-                    let seat = Seat {
-                        member: number,
-                        gpu,
-                        contestant,
-                        epochs: 1 + job.warm_up + job.spans * job.epochs,
-                        job,
-                        last: first.clone(),
-                        first,
-                        rounds: Vec::new(),
-                    };
-                    println!(
-                        "{}, batch {}, on {}: first epoch {:.2} s, then {:.3} s",
-                        seat.first.version,
-                        seat.first.batch,
-                        seat.first.device,
-                        seat.first.first_epoch_s,
-                        seat.epoch_s()
-                    );
-                    self.seats.push(seat);
-                }
-                Err(error) => {
-                    self.roster.leave_out(&format!("{name} at batch {}", job.batch), &error);
-                }
-            }
-        }
-    }
-
-    fn start(&self, member: &Member, job: &Job) -> Result<(Contestant, Answer)> {
-        let cache = self.folder.join(format!("cache-{}-{}", member.name, job.batch));
-        std::fs::create_dir(&cache)
-            .with_context(|| format!("cannot create {}", cache.display()))?;
-        let mut command = member.command(self.threads, self.vectors, &cache);
-        let mut contestant = Contestant::start(member.name, &mut command)?;
-        let first = contestant.turn(job)?;
-        Ok((contestant, first))
-    }
-
-    /// Starts what measures the rate of matrix products.
-    fn open_product(&mut self, mut job: Job) {
-        let Some(member) = &self.roster.product else { return };
-        job.options.insert("size".into(), PRODUCT_SIZE.into());
-        match self.start(member, &job) {
-            Ok((contestant, first)) => self.product = Some((contestant, job, first.version)),
-            Err(error) => self.roster.leave_out("the matrix product", &error),
-        }
-    }
-
-    /// The rounds. `seconds` is for all since the start.
-    fn rounds(&mut self, rounds: usize, seconds: f64) {
-        let left = (seconds - self.start.elapsed().as_secs_f64()).max(0.0);
-        let turn_s = left / (rounds * self.seats.len()).max(1) as f64 - PAUSE.as_secs_f64();
-        let mut batches: Vec<usize> = self.seats.iter().map(|seat| seat.job.batch).collect();
-        batches.dedup();
-        for round in 0..rounds {
-            for &batch in &batches {
-                print_now(format_args!("round {} of {rounds}, batch {batch}:", round + 1));
-                for number in schedule::order(round, self.roster.members.len()) {
-                    let seat = self
-                        .seats
-                        .iter()
-                        .position(|seat| seat.member == number && seat.job.batch == batch);
-                    if let Some(seat) = seat {
-                        self.measure(seat, turn_s.max(0.0));
-                    }
-                }
-                println!();
-            }
-            self.measure_product();
-        }
-    }
-
-    /// One turn of one seat. A contestant that fails leaves.
-    fn measure(&mut self, number: usize, seconds: f64) {
-        std::thread::sleep(PAUSE);
-        let seat = &mut self.seats[number];
-        let turn = schedule::turn(seat.epoch_s(), seconds);
-        // What the others left in the caches is not its fault, but a slow one has no time for that.
-        let warm_up = usize::from(turn.spans > 1);
-        match seat.turn(warm_up, turn) {
-            Ok(answer) => {
-                let spans = answer.epoch_s.clone();
-                let middle = median(&spans).unwrap_or_default();
-                print_now(format_args!(" {} {middle:.4} s;", seat.first.contestant));
-                seat.rounds.push(spans);
-            }
-            Err(error) => {
-                println!();
-                let name = format!("{} at batch {}", seat.first.contestant, seat.job.batch);
-                self.seats.remove(number);
-                self.roster.leave_out(&name, &error);
-            }
-        }
-    }
-
-    fn measure_product(&mut self) {
-        let Some((contestant, job, _)) = &mut self.product else { return };
-        std::thread::sleep(PAUSE);
-        *job = Job { warm_up: 0, spans: 3, epochs: 1, ..job.clone() };
-        match contestant.turn(job) {
-            Ok(answer) => {
-                self.product_s.extend(median(&answer.epoch_s));
-            }
-            Err(error) => {
-                self.product = None;
-                self.roster.leave_out("the matrix product", &error);
-            }
-        }
-    }
-
-    /// Has those that have not learned yet train on until they have, or have had enough steps for
-    /// it.
-    fn prove(&mut self, constant_loss: f64) {
-        let mut failed = Vec::new();
-        for (number, seat) in self.seats.iter_mut().enumerate() {
-            let steps = work::steps(self.samples, seat.job.batch);
-            let few = schedule::Turn { spans: 1, epochs: FEW_STEPS.div_ceil(steps) };
-            while !seat.learned(constant_loss) && seat.epochs * steps < LEARNING_STEPS {
-                let name = &seat.first.contestant;
-                println!("{name} trains on, unmeasured, at batch {}", seat.job.batch);
-                if let Err(error) = seat.turn(0, few) {
-                    failed.push((number, error));
-                    break;
-                }
-            }
-        }
-        for (number, error) in failed.into_iter().rev() {
-            let seat = self.seats.remove(number);
-            let name = format!("{} at batch {}", seat.first.contestant, seat.job.batch);
-            self.roster.leave_out(&name, &error);
-        }
-    }
-
-    fn product_rate(&self) -> Option<Product> {
-        let (_, _, version) = self.product.as_ref()?;
-        let operations = 2.0 * (PRODUCT_SIZE as f64).powi(3);
-        let rounds: Vec<f64> = self.product_s.iter().map(|seconds| operations / seconds).collect();
-        Some(Product {
-            version: version.clone(),
-            size: PRODUCT_SIZE,
-            flop_per_second: rounds.iter().copied().reduce(f64::max)?,
-            rounds,
-        })
-    }
-}
-
-/// Prints a part of a line at once.
-fn print_now(text: std::fmt::Arguments) {
-    print!("{text}");
-    // Progress that cannot be shown is no reason to stop.
-    let _ = std::io::stdout().flush();
 }
 
 #[cfg(test)]

@@ -30,11 +30,12 @@ impl Contestant for Impasto {
         let (inputs, targets) = serve::samples(job)?;
         Ok(Self {
             engine: open_engine(name, job)?,
-            network: network(job.inputs, &job.hidden, job.outputs, job.seed)?,
+            network: network(job.inputs, &job.hidden, activation(job)?, job.outputs, job.seed)?,
             dataset: Dataset::new(inputs, targets, job.inputs, job.outputs)?,
             trainer: Trainer {
                 batch_size: job.batch,
                 learning_rate: job.learning_rate,
+                shuffle: job.shuffle,
                 seed: job.seed,
                 ..Trainer::default()
             },
@@ -99,12 +100,30 @@ fn open_backend(gpu: bool, threads: usize, options: &Options) -> Outcome<Engine>
     Ok(if gpu { options.open()? } else { impasto::cpu::CpuEngine::new(Some(threads))?.into() })
 }
 
-/// The network that all contestants train: ReLU throughout, linear outputs.
-fn network(inputs: usize, hidden: &[usize], outputs: usize, seed: u64) -> impasto::Result<Network> {
+/// An activation of hidden layers, with what their weights start from.
+const RELU: (Activation, Initialization) = (Activation::Relu, Initialization::He);
+
+/// The same of a job.
+fn activation(job: &Job) -> Outcome<(Activation, Initialization)> {
+    match job.activation.as_str() {
+        "relu" => Ok(RELU),
+        "tanh" => Ok((Activation::Tanh, Initialization::Glorot)),
+        other => Err(format!("an unknown activation: '{other}'").into()),
+    }
+}
+
+/// The network that all contestants train, with linear outputs.
+fn network(
+    inputs: usize,
+    hidden: &[usize],
+    (activation, weights): (Activation, Initialization),
+    outputs: usize,
+    seed: u64,
+) -> impasto::Result<Network> {
     Network::builder(inputs)
-        .hidden(hidden, Activation::Relu)
+        .hidden(hidden, activation)
         .output(outputs, Activation::Identity)
-        .weights(Initialization::He)
+        .weights(weights)
         .seed(seed)
         .build()
 }

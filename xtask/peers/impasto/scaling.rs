@@ -36,7 +36,7 @@ fn measure(size: &Size) -> Outcome<Cost> {
     let dataset = resized(&Picture::load(&size.picture)?, size.side)?.to_dataset(true)?;
     let options = crate::gpu_options(size.adapter.as_deref());
     let engine = crate::open_backend(size.gpu, size.threads, &options)?;
-    let mut network = crate::network(2, &vec![size.width; size.depth], 3, 0)?;
+    let mut network = crate::network(2, &vec![size.width; size.depth], crate::RELU, 3, 0)?;
     let trainer = Trainer { epochs: 1_000_000, batch_size: size.batch, ..Trainer::default() };
 
     let mut watch = Watch::new(size);

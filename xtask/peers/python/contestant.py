@@ -43,12 +43,12 @@ class ScikitLearn:
         self.inputs, self.targets = inputs.astype(dtype), targets.astype(dtype)
         self.model = MLPRegressor(
             hidden_layer_sizes=job["hidden"],
-            activation="relu",
+            activation=job["activation"],
             solver="adam",
             alpha=0.0,
             batch_size=job["batch"],
             learning_rate_init=job["learning_rate"],
-            shuffle=True,
+            shuffle=job["shuffle"],
             random_state=job["seed"],
             warm_start=True,
             n_iter_no_change=10**9,
@@ -81,9 +81,10 @@ class PyTorch:
         self.device = f"{torch.get_num_threads()} threads, {capability}"
         self.inputs, self.targets = (torch.from_numpy(array) for array in samples(job))
         widths = [job["inputs"], *job["hidden"]]
+        activation = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[job["activation"]]
         layers = []
         for fan_in, fan_out in zip(widths, widths[1:]):
-            layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+            layers += [torch.nn.Linear(fan_in, fan_out), activation()]
         layers.append(torch.nn.Linear(widths[-1], job["outputs"]))
         self.model = torch.nn.Sequential(*layers)
         self.forward = self.model
@@ -93,6 +94,7 @@ class PyTorch:
             self.model.parameters(), lr=job["learning_rate"], fused=True
         )
         self.batch = job["batch"]
+        self.shuffle = job["shuffle"]
         self.losses = []
 
     def train(self, epochs):
@@ -101,8 +103,10 @@ class PyTorch:
         count = len(self.inputs)
         start = time.perf_counter()
         for _ in range(epochs):
-            order = torch.randperm(count)
-            inputs, targets = self.inputs[order], self.targets[order]
+            inputs, targets = self.inputs, self.targets
+            if self.shuffle:
+                order = torch.randperm(count)
+                inputs, targets = inputs[order], targets[order]
             self.losses = []
             for x, y in zip(inputs.split(self.batch), targets.split(self.batch)):
                 self.optimizer.zero_grad(set_to_none=True)

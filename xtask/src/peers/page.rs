@@ -4,14 +4,15 @@ use super::format::{count, figure, table};
 use super::gpu_page;
 use super::machine::Setting;
 use super::plots;
-use super::results::{Entry, Peers, Point, Results, Scaling, first_words};
+use super::results::{Entry, LeftOut, Peers, Point, Results, Scaling, first_words};
 use super::scaling::BATCH;
+use super::small_page;
 use super::statistics::{Ratio, median, ratio};
 use super::vectors::Vectors;
 use super::work;
 
 /// Impasto's contestants.
-const OURS: [&str; 2] = ["impasto-cpu", "impasto-gpu"];
+pub const OURS: [&str; 2] = ["impasto-cpu", "impasto-gpu"];
 
 /// The whole page.
 pub fn render(results: &Results) -> String {
@@ -30,6 +31,9 @@ pub fn render(results: &Results) -> String {
         let plot = plots::epochs_file(&peers.class());
         page +=
             &["\n![Seconds an epoch over the batch size](docs/benchmarks/", &plot, ")\n"].concat();
+    }
+    for small in &results.small {
+        page += &small_page::part(small);
     }
     for run in &results.gpus {
         page += &gpu_page::part(run);
@@ -57,7 +61,8 @@ pub fn title(entry: &Entry) -> String {
     }
 }
 
-fn times(ratio: &Ratio) -> String {
+/// A ratio with the least and the most.
+pub fn times(ratio: &Ratio) -> String {
     let digits =
         |value: f64| if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
     format!("**{}×** ({}–{})", digits(ratio.median), digits(ratio.lowest), digits(ratio.highest))
@@ -66,7 +71,8 @@ fn times(ratio: &Ratio) -> String {
 /// Where rounds differ by more than this, the machine was busy with something else.
 const BUSY: f64 = 1.5;
 
-const DASH: &str = "–";
+/// A cell without a figure.
+pub const DASH: &str = "–";
 
 impl Peers {
     /// Batch sizes, in the order in which they were measured.
@@ -154,11 +160,7 @@ fn peers_part(peers: &Peers) -> String {
         count(peers.samples as f64),
         peers.setting.describe()
     );
-    if let Some(vectors) = &peers.vectors {
-        let variables = Vectors::describe();
-        let words = ", as on a processor without wider vector instructions\n(";
-        part += &["All were restricted to ", vectors, words, &variables, ").\n\n"].concat();
-    }
+    part += &restriction(peers.vectors.as_deref());
     for ours in OURS {
         let ratios = peers.ratios(ours);
         if !ratios.is_empty() {
@@ -170,20 +172,28 @@ fn peers_part(peers: &Peers) -> String {
     if peers.is_software() {
         part += "The adapter is a software adapter: it computes on the processor, not on a GPU.\n";
     }
-    part += &busy(peers);
+    part += &busy(peers.entries.iter());
     part += "\n### Seconds an epoch\n\n";
     part +=
         &table(&peers.header("median"), &peers.rows(|_| true, |entry| entry.seconds().map(figure)));
     part += &share(peers);
     part += &proof(peers);
-    part += &left_out(peers);
+    part += &left_out(&peers.left_out);
     part += &method(peers);
     part
 }
 
+/// What all were restricted to.
+pub fn restriction(vectors: Option<&str>) -> String {
+    let Some(vectors) = vectors else { return String::new() };
+    let variables = Vectors::describe();
+    let words = ", as on a processor without wider vector instructions\n(";
+    ["All were restricted to ", vectors, words, &variables, ").\n\n"].concat()
+}
+
 /// A warning where rounds differ too much.
-fn busy(peers: &Peers) -> String {
-    let spread = peers.entries.iter().map(Entry::spread).fold(1.0, f64::max);
+pub fn busy<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
+    let spread = entries.map(Entry::spread).fold(1.0, f64::max);
     if spread <= BUSY {
         return String::new();
     }
@@ -258,12 +268,12 @@ fn proof(peers: &Peers) -> String {
     )
 }
 
-fn left_out(peers: &Peers) -> String {
-    if peers.left_out.is_empty() {
+/// Those that were not measured.
+pub fn left_out(all: &[LeftOut]) -> String {
+    if all.is_empty() {
         return String::new();
     }
-    let lines: Vec<String> = peers
-        .left_out
+    let lines: Vec<String> = all
         .iter()
         .map(|one| format!("- {}: {}", one.contestant, one.reason.replace(char::is_control, " ")))
         .collect();
@@ -310,7 +320,7 @@ fn method(peers: &Peers) -> String {
 }
 
 /// Machine, versions, and the command.
-fn repeat(setting: &Setting) -> String {
+pub fn repeat(setting: &Setting) -> String {
     format!(
         "Measured on {} with commit {} and {}; again with:\n\n```sh\n{}\n```\n",
         setting.date, setting.commit, setting.rustc, setting.command

@@ -18,8 +18,12 @@ pub struct Job {
     pub outputs: usize,
     /// Width of each hidden layer.
     pub hidden: Vec<usize>,
+    /// The activation of hidden layers: `relu` or `tanh`.
+    pub activation: String,
     /// Adam's learning rate.
     pub learning_rate: f64,
+    /// Whether each epoch has another order of the samples.
+    pub shuffle: bool,
     /// Seed of all random numbers.
     pub seed: u64,
     /// Threads to compute with, on the processor.

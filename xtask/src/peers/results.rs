@@ -18,6 +18,9 @@ pub struct Results {
     /// `cargo xtask peers`: the last run of each [class](Peers::class).
     #[serde(default)]
     pub peers: Vec<Peers>,
+    /// `cargo xtask peers --small`: the last run of each class.
+    #[serde(default)]
+    pub small: Vec<Small>,
     /// `cargo xtask peers --kit`: the last run of each GPU.
     #[serde(default)]
     pub gpus: Vec<GpuRun>,
@@ -36,6 +39,13 @@ impl Results {
         }
         // The processor first.
         self.peers.sort_by_key(|run| (run.is_on_adapter(), run.class()));
+    }
+
+    /// Adds a run of small networks, which replaces earlier figures of the same class.
+    pub fn add_small(&mut self, run: Small) {
+        self.small.retain(|older| older.class() != run.class());
+        self.small.push(run);
+        self.small.sort_by_key(Small::class);
     }
 
     /// Adds a run of the kit, which replaces earlier figures of the same adapter.
@@ -84,16 +94,7 @@ impl Peers {
     /// The class of machine that its figures are good for: the vector instructions that Impasto's CPU engine
     /// ran with, or the name of the adapter.
     pub fn class(&self) -> String {
-        let ours = |entry: &&Entry| entry.contestant.starts_with("impasto-");
-        let entry = self.entries.iter().find(ours).or(self.entries.first());
-        match entry {
-            Some(entry) if entry.gpu => first_words(&entry.device),
-            // "CPU, 2 threads, AVX-512".
-            Some(entry) if entry.contestant == "impasto-cpu" => {
-                entry.device.split(", ").nth(2).unwrap_or("no vector instructions").into()
-            }
-            _ => self.setting.simd.rsplit(", ").next().unwrap_or_default().into(),
-        }
+        class(&self.entries.iter().collect::<Vec<_>>(), &self.setting)
     }
 
     /// The part on the processor and the part on an adapter.
@@ -110,6 +111,54 @@ impl Peers {
             part
         };
         [false, true].map(part).into_iter().filter(|part| !part.entries.is_empty()).collect()
+    }
+}
+
+/// The class of machine of some entries, by those of Impasto.
+fn class(entries: &[&Entry], setting: &Setting) -> String {
+    let ours = entries.iter().find(|entry| entry.contestant.starts_with("impasto-"));
+    match ours.or(entries.first()) {
+        Some(entry) if entry.gpu => first_words(&entry.device),
+        // "CPU, 2 threads, AVX-512".
+        Some(entry) if entry.contestant == "impasto-cpu" => {
+            entry.device.split(", ").nth(2).unwrap_or("no vector instructions").into()
+        }
+        _ => setting.simd.rsplit(", ").next().unwrap_or_default().into(),
+    }
+}
+
+/// Contestants on small networks.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Small {
+    /// Where and when.
+    pub setting: Setting,
+    /// Rounds in which every contestant had a turn.
+    pub rounds: usize,
+    /// The vector instructions that all were restricted to, if any.
+    pub vectors: Option<String>,
+    /// The networks.
+    pub works: Vec<SmallWork>,
+    /// Those that could not be measured, each with the reason.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A small network with its samples.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct SmallWork {
+    /// For people.
+    pub name: String,
+    /// Steps in an epoch.
+    pub steps: usize,
+    /// The loss of the best constant output.
+    pub constant_loss: f64,
+    /// One for each contestant.
+    pub entries: Vec<Entry>,
+}
+
+impl Small {
+    /// As [`Peers::class`].
+    pub fn class(&self) -> String {
+        class(&self.works.iter().flat_map(|work| &work.entries).collect::<Vec<_>>(), &self.setting)
     }
 }
 
@@ -354,6 +403,28 @@ mod tests {
         assert_eq!(left(&results), [("AVX-512".to_string(), 4), narrow, both[1].clone()]);
         results.add(run(vec![entry(true, "NVIDIA H100 (discrete GPU)", 5)]));
         assert_eq!(results.peers.len(), 4, "another adapter is another class");
+    }
+
+    #[test]
+    fn a_run_of_small_networks_replaces_that_of_the_same_class() {
+        let small = |device: &str, rounds: usize| Small {
+            setting: Setting::default(),
+            rounds,
+            vectors: None,
+            works: vec![SmallWork {
+                name: "2-3-1".into(),
+                steps: 1,
+                constant_loss: 0.25,
+                entries: vec![entry(false, device, 4)],
+            }],
+            left_out: Vec::new(),
+        };
+        let mut results = Results::default();
+        results.add_small(small("CPU, 2 threads, AVX2", 1));
+        results.add_small(small("CPU, 2 threads, AVX-512", 2));
+        results.add_small(small("CPU, 2 threads, AVX2", 3));
+        let rounds: Vec<usize> = results.small.iter().map(|run| run.rounds).collect();
+        assert_eq!(rounds, [2, 3]);
     }
 
     #[test]

@@ -74,12 +74,13 @@ pub fn gather(cargo: &Cargo, root: &Path, options: &Options) -> Result<Roster> {
         match python::environment(&folder, &requirements, options.python.as_deref()) {
             Ok(python) => {
                 let program = [python, sources.join("contestant.py")];
-                for name in
-                    ["scikit-learn-float64", "scikit-learn-float32", "pytorch", "pytorch-compiled"]
-                {
+                for name in ["scikit-learn-float64", "scikit-learn-float32", "pytorch"] {
                     roster.members.push(Member::new(name, false, &program));
                 }
-                roster.product = Some(Member::new("matrix-product", false, &program));
+                if !options.small {
+                    roster.members.push(Member::new("pytorch-compiled", false, &program));
+                    roster.product = Some(Member::new("matrix-product", false, &program));
+                }
             }
             Err(error) => roster.leave_out("scikit-learn and PyTorch", &error),
         }
@@ -95,7 +96,7 @@ pub fn gather(cargo: &Cargo, root: &Path, options: &Options) -> Result<Roster> {
         roster.members.push(Member::new("candle", false, &program));
     }
     // An adapter is not restricted.
-    if !options.no_gpu && options.vectors.is_none() {
+    if !options.no_gpu && !options.small && options.vectors.is_none() {
         roster.members.push(Member::new("impasto-gpu", true, &[impasto]));
         if let Some(program) = burn.as_ref().filter(|_| options.burn_wgpu) {
             roster.members.push(Member::new("burn-wgpu", true, program));

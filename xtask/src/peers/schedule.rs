@@ -3,8 +3,14 @@
 /// A measured span takes about this long, where an epoch is not longer and the time allows it.
 const LONGEST_TURN: f64 = 3.0;
 
+/// And at least about this long: a span of one step would be mostly that of starting it.
+const SHORTEST_SPAN: f64 = 0.05;
+
 /// Spans in a turn.
 const SPANS: usize = 3;
+
+/// The most epochs in a span. An epoch of a small network takes microseconds, and each is remembered.
+const MOST_EPOCHS: usize = 200_000;
 
 /// The order of `count` contestants in a round, from 0. Each round begins with another one and
 /// every second round runs backwards, so that no contestant always follows the same one.
@@ -29,11 +35,14 @@ pub struct Turn {
 }
 
 /// The turn of a contestant whose epoch takes `epoch_s`, where a turn may take `seconds`: three
-/// spans if possible, then as many epochs in each as there is time for; never less than one epoch.
+/// spans if possible, then as many epochs in each as there is time for; never less than one epoch, and as many
+/// short ones as take a moment.
 pub fn turn(epoch_s: f64, seconds: f64) -> Turn {
-    let epochs = seconds.min(LONGEST_TURN) / epoch_s.max(1e-6);
+    let epoch_s = epoch_s.max(1e-9);
+    let least = (SHORTEST_SPAN / epoch_s) as usize;
+    let epochs = seconds.min(LONGEST_TURN) / epoch_s;
     let spans = (epochs as usize).clamp(1, SPANS);
-    Turn { spans, epochs: ((epochs / spans as f64) as usize).clamp(1, 10_000) }
+    Turn { spans, epochs: ((epochs / spans as f64) as usize).max(least).clamp(1, MOST_EPOCHS) }
 }
 
 #[cfg(test)]
@@ -78,5 +87,8 @@ mod tests {
         // A slow one is measured all the same, and time is not wasted on a quick one.
         assert_eq!(turn(20.0, 1.0), Turn { spans: 1, epochs: 1 });
         assert_eq!(turn(0.1, 60.0), Turn { spans: 3, epochs: 10 });
+        // One of microseconds is measured for a moment, and not for ever.
+        assert_eq!(turn(1e-3, 0.0), Turn { spans: 1, epochs: 50 });
+        assert_eq!(turn(1e-6, 60.0), Turn { spans: 3, epochs: 200_000 });
     }
 }
