@@ -1,34 +1,110 @@
 //! `cargo xtask loops`: the machine code of the CPU engine's matrix products.
 //!
-//! The compiler writes the library as assembly. In a loop that only multiplies and adds vectors, a sum that
-//! moves to the stack and back, or from register to register, costs up to half of the speed. A new compiler
-//! or another shape of a tile can cause such moves, and no test of results notices them.
+//! The compiler writes the library as assembly, for this machine's kind of processor and for others. In a loop
+//! that only multiplies and adds vectors, a sum that moves to the stack and back, or from register to register,
+//! costs up to half of the speed. A new compiler or another shape of a tile can cause such moves, and no test of
+//! results notices them.
+
+mod native;
+mod wasm;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 
 use crate::workspace::{Cargo, root};
+use native::Native;
+use wasm::Wasm;
 
-/// A kind of vector instructions: what its registers are called in assembly, and the multiplications and
-/// additions in the loop of its largest tile.
-struct Vectors {
-    name: &'static str,
-    register: &'static str,
-    largest: usize,
+/// Options of `cargo xtask loops`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The kinds of processor to compile for [default: those whose standard library is installed]
+    #[arg(long, value_delimiter = ',')]
+    targets: Vec<Processor>,
 }
 
-/// The kinds on x86-64. A tile of 8 × 3 vectors on AVX-512, of 6 × 2 on AVX2.
-const VECTORS: [Vectors; 2] = [
-    Vectors { name: "AVX2", register: "ymm", largest: 12 },
-    Vectors { name: "AVX-512", register: "zmm", largest: 24 },
-];
+/// A kind of processor.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Processor {
+    /// AVX2 and AVX-512
+    #[value(name = "x86-64")]
+    X86,
+    /// NEON
+    Aarch64,
+    /// SIMD128 and relaxed SIMD
+    Wasm32,
+}
 
-/// Fewer multiplications and additions than this are no loop of a tile.
-const FEWEST: usize = 4;
+/// A kind of vector instructions, and the multiplications and additions in the loop of its largest tile.
+struct Vectors {
+    name: &'static str,
+    language: Language,
+    largest: usize,
+    known: &'static [Known],
+}
+
+/// Loops of so many products that the compiler of today does not get right, with the most moves and uses of the
+/// stack in each.
+struct Known {
+    products: usize,
+    moves: usize,
+    stack: usize,
+}
+
+/// With AVX2, the sums, factors and rows of the largest tile take all 16 registers, and two sums move there and
+/// back at each k. The other is a loop around the k of a part, in products of several parts.
+const AVX2: &[Known] =
+    &[Known { products: 12, moves: 4, stack: 0 }, Known { products: 4, moves: 0, stack: 16 }];
+
+/// How its assembly is read.
+enum Language {
+    Native(Native),
+    Wasm(Wasm),
+}
+
+impl Processor {
+    /// Linux, wherever this runs, since other systems have assembly of another form.
+    fn target(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64-unknown-linux-gnu",
+            Self::Aarch64 => "aarch64-unknown-linux-gnu",
+            Self::Wasm32 => "wasm32-unknown-unknown",
+        }
+    }
+
+    /// The library's features.
+    fn features(self) -> &'static str {
+        match self {
+            Self::X86 | Self::Aarch64 => "threads",
+            // With it, the module has the loops of both kinds.
+            Self::Wasm32 => "relaxed-simd",
+        }
+    }
+
+    /// The vector instructions that its assembly has.
+    fn vectors(self) -> Vec<Vectors> {
+        let vectors = |name, language, largest, known| Vectors { name, language, largest, known };
+        let native = Language::Native;
+        match self {
+            // A tile of 6 × 2 vectors with 16 registers, of 8 × 3 with 32.
+            Self::X86 => vec![
+                vectors("AVX2", native(Native::X86 { register: "ymm" }), 12, AVX2),
+                vectors("AVX-512", native(Native::X86 { register: "zmm" }), 24, &[]),
+            ],
+            Self::Aarch64 => vec![vectors("NEON", native(Native::Aarch64), 24, &[])],
+            // 3 × 3.
+            Self::Wasm32 => vec![
+                vectors("SIMD128", Language::Wasm(Wasm { relaxed: false }), 9, &[]),
+                vectors("relaxed SIMD", Language::Wasm(Wasm { relaxed: true }), 9, &[]),
+            ],
+        }
+    }
+}
 
 /// A loop of products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,195 +113,165 @@ struct Loop {
     instructions: usize,
     /// Copies from a vector register to another.
     moves: usize,
-    /// Instructions that read or write the stack.
+    /// Instructions that read or write the stack; in WebAssembly, those that write a vector to memory.
     stack: usize,
+    calls: usize,
 }
 
+impl Known {
+    fn covers(&self, one: &Loop) -> bool {
+        let Self { products, moves, stack } = *self;
+        one.products == products && one.moves <= moves && one.stack <= stack && one.calls == 0
+    }
+}
+
+/// Loops, each with the number of times that it occurs.
+type Loops = BTreeMap<Loop, usize>;
+
 /// Compiles the CPU engine to assembly and prints its loops of products. Fails where one of them moves a
-/// vector between registers or uses the stack.
+/// vector between registers, uses the stack or calls a function.
 ///
 /// # Errors
 ///
-/// When the library does not compile, or the loops are not found.
-pub fn run() -> Result<ExitCode> {
-    if cfg!(not(target_arch = "x86_64")) {
-        println!("SKIPPED: the loops of products are read on x86-64 only");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let assembly = fs::read_to_string(compile()?).context("cannot read the assembly")?;
+/// When the library does not compile, the loops are not found, or the standard library of a processor that was
+/// asked for is not installed.
+pub fn run(options: &Options) -> Result<ExitCode> {
     let mut clean = true;
-    for vectors in VECTORS {
-        let loops = loops(&assembly, vectors.register);
-        println!("{}: {} loops of products", vectors.name, loops.values().sum::<usize>());
-        println!(
-            "{:>8} {:>12} {:>6} {:>6} {:>6}",
-            "products", "instructions", "moves", "stack", "times"
-        );
-        for (Loop { products, instructions, moves, stack }, times) in &loops {
-            println!("{products:>8} {instructions:>12} {moves:>6} {stack:>6} {times:>6}");
+    let all = Processor::value_variants();
+    let asked = if options.targets.is_empty() { all } else { &options.targets };
+    for processor in asked {
+        let target = processor.target();
+        if !has_standard_library(target) {
+            let missing = format!("no standard library (rustup target add {target})");
+            ensure!(options.targets.is_empty(), "{target}: {missing}");
+            println!("SKIPPED: the loops for {target}: {missing}");
+            continue;
         }
-        ensure!(
-            loops.keys().any(|found| found.products == vectors.largest),
-            "there is no loop of {} products for {}: if the largest tile has changed, change \
-             xtask/src/loops.rs too",
-            vectors.largest,
-            vectors.name
-        );
-        if loops.keys().any(|found| found.moves + found.stack > 0) {
-            println!("FAILED: a loop for {} does not keep its sums in place", vectors.name);
-            clean = false;
+        let files = compile(*processor)?;
+        for vectors in processor.vectors() {
+            let mut loops = Loops::new();
+            for assembly in &files {
+                let found = match &vectors.language {
+                    Language::Native(native) => native.loops(assembly),
+                    Language::Wasm(wasm) => wasm.loops(assembly),
+                };
+                for (one, times) in found {
+                    *loops.entry(one).or_default() += times;
+                }
+            }
+            clean &= report(&vectors, &loops)?;
         }
     }
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The path of the library's assembly, written anew.
-fn compile() -> Result<PathBuf> {
-    // A folder of its own, so that no other build is repeated. Without the GPU engine it takes few seconds.
-    let target = root().join("target/loops");
-    let path = target.join("impasto.s");
-    // Cargo does not know of the file, so it would not write it again.
-    cargo(&["clean", "--release", "--package", "impasto"], &target, &[])?;
-    let rustc = ["rustc", "--release", "--package", "impasto", "--lib"];
-    let features = ["--no-default-features", "--features", "threads"];
-    let emit = format!("--emit=asm={}", path.display());
-    cargo(&[&rustc[..], &features[..]].concat(), &target, &["--", &emit])?;
-    Ok(path)
+/// Prints the loops; whether all of them keep their sums in place.
+fn report(vectors: &Vectors, loops: &Loops) -> Result<bool> {
+    println!("{}: {} loops of products", vectors.name, loops.values().sum::<usize>());
+    println!(
+        "{:>8} {:>12} {:>6} {:>6} {:>6} {:>6}",
+        "products", "instructions", "moves", "stack", "calls", "times"
+    );
+    let (mut clean, known) =
+        (true, |one: &Loop| vectors.known.iter().any(|known| known.covers(one)));
+    for (one, times) in loops {
+        let Loop { products, instructions, moves, stack, calls } = one;
+        let is_clean = moves + stack + calls == 0;
+        clean &= is_clean || known(one);
+        let note = if !is_clean && known(one) { "  known" } else { "" };
+        println!(
+            "{products:>8} {instructions:>12} {moves:>6} {stack:>6} {calls:>6} {times:>6}{note}"
+        );
+    }
+    ensure!(
+        loops.keys().any(|found| found.products == vectors.largest),
+        "there is no loop of {} products for {}: if the largest tile has changed, change \
+         xtask/src/loops.rs too",
+        vectors.largest,
+        vectors.name
+    );
+    if !clean {
+        println!("FAILED: a loop for {} does not keep its sums in place", vectors.name);
+    }
+    Ok(clean)
+}
+
+/// Whether the compiler can compile for `target`.
+fn has_standard_library(target: &str) -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let asked = Command::new(rustc).args(["--print", "target-libdir", "--target", target]).output();
+    asked.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists())
+}
+
+/// The library's assembly, written anew: the text of each file.
+fn compile(processor: Processor) -> Result<Vec<String>> {
+    // A folder of its own, so that no other build is repeated. Without the GPU engine it takes little time.
+    let folder = root().join("target/loops");
+    let target = processor.target();
+    let assembly = folder.join(target).join("release/deps");
+    for old in assembly_files(&assembly) {
+        fs::remove_file(&old).with_context(|| format!("cannot remove {}", old.display()))?;
+    }
+    let to = ["--release", "--package", "impasto", "--target", target];
+    // Cargo does not know of the files, so it would not write them again.
+    cargo(&[&["clean"], &to[..]].concat(), &folder, &[])?;
+    let features = ["--lib", "--no-default-features", "--features", processor.features()];
+    // As many units as the release profile has. Asked for assembly, the compiler would take one.
+    let emit = ["--", "--emit=asm", "-Ccodegen-units=16"];
+    cargo(&[&["rustc"], &to[..], &features].concat(), &folder, &emit)?;
+    let files = assembly_files(&assembly);
+    ensure!(!files.is_empty(), "the compiler wrote no assembly into {}", assembly.display());
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    files.iter().map(read).collect()
+}
+
+/// The library's files of assembly in a folder, if there are any.
+fn assembly_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_one = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("impasto-") && name.ends_with(".s")
+    };
+    paths.filter(is_one).collect()
 }
 
 /// Runs cargo with this target folder.
-fn cargo(arguments: &[&str], target: &Path, last: &[&str]) -> Result<()> {
+fn cargo(arguments: &[&str], folder: &Path, last: &[&str]) -> Result<()> {
     let mut command = Cargo::new().command();
-    command.args(arguments).arg("--quiet").arg("--target-dir").arg(target).args(last);
+    command.args(arguments).arg("--quiet").arg("--target-dir").arg(folder).args(last);
+    // As `cargo xtask web` compiles it.
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", crate::web::FLAGS);
     let status = command.status().context("cannot start cargo")?;
     ensure!(status.success(), "`cargo {}` failed", arguments.join(" "));
     Ok(())
-}
-
-/// The innermost loops of `assembly` whose only arithmetic on vectors multiplies and adds, in registers of
-/// this name, with the number of times that each occurs. A loop may have branches, such as the masked end of
-/// a row: what is in them counts as if it ran each time.
-fn loops(assembly: &str, register: &str) -> BTreeMap<Loop, usize> {
-    let mut found = BTreeMap::new();
-    let (mut instructions, mut labels) = (Vec::new(), BTreeMap::new());
-    // The first instruction of each loop so far that has another jump back.
-    let mut starts: Vec<usize> = Vec::new();
-    // Without a frame, rbp is a register as others, such as an address of A.
-    let mut frame = false;
-    for line in assembly.lines() {
-        let text = line.split('#').next().unwrap_or_default().trim();
-        if let Some(label) = text.strip_suffix(':') {
-            if !label.starts_with(".L") {
-                // Another function.
-                instructions.clear();
-                labels.clear();
-                starts.clear();
-                frame = false;
-            }
-            labels.insert(label, instructions.len());
-        } else if !text.is_empty() && !text.starts_with('.') {
-            instructions.push(text);
-            frame |= text == "movq\t%rsp, %rbp";
-            // A jump back to a label ends a loop. It is an innermost one if no other loop began in it. A loop with
-            // several jumps back is read up to the first: what follows may be a loop around it.
-            let to = text.strip_prefix('j').and_then(|jump| jump.split_whitespace().nth(1));
-            let Some(start) = to.and_then(|label| labels.get(label)) else { continue };
-            let is_innermost = starts.iter().all(|other| other < start);
-            starts.push(*start);
-            if let Some(one) =
-                measure(&instructions[*start..], register, frame).filter(|_| is_innermost)
-            {
-                *found.entry(one).or_default() += 1;
-            }
-        }
-    }
-    found
-}
-
-/// The contents of a loop of products, in a function whose rbp is the `frame` of its stack or not; `None` if it
-/// is no such loop.
-fn measure(instructions: &[&str], register: &str, frame: bool) -> Option<Loop> {
-    let mut one = Loop { instructions: instructions.len(), ..Loop::default() };
-    for text in instructions {
-        let (name, operands) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let stack = operands.contains("(%rsp") || (frame && operands.contains("(%rbp"));
-        one.stack += usize::from(stack);
-        if !operands.contains(register) {
-            continue;
-        }
-        if name.starts_with("vfmadd") && name.ends_with("ps") {
-            one.products += 1;
-        } else if name.starts_with("vmov") {
-            // With a mask it sets a part of the vector to 0.
-            one.moves += usize::from(!operands.contains(['(', '{']));
-        } else if !["vbroadcast", "vand", "vpand", "vblend"]
-            .iter()
-            .any(|some| name.starts_with(some))
-        {
-            // Other arithmetic.
-            return None;
-        }
-    }
-    (one.products >= FEWEST).then_some(one)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The loop of a tile of 4 × 1 vectors, with what the compiler may put into it.
-    fn tile(extra: &str) -> String {
-        let products = [4, 5, 6, 7].map(|sum| {
-            format!("\tvbroadcastss\t({sum},%rax), %ymm0\n\tvfmadd231ps\t%ymm0, %ymm1, %ymm{sum}\n")
-        });
-        let products = products.concat();
-        format!(
-            "one:\n\t.cfi_startproc\n.LBB0_1:\n\tmovq\t%rax, %rbx # not a vector\n.LBB0_2:\n\t\
-             vmovups\t(%rcx), %ymm1\n{products}{extra}\tdecq\t%rdx\n\tjne\t.LBB0_2\n\t\
-             jmp\t.LBB0_1\n"
-        )
-    }
-
     #[test]
-    fn a_loop_of_products_is_found_once() {
-        let one = Loop { products: 4, instructions: 11, moves: 0, stack: 0 };
-        assert_eq!(loops(&tile(""), "ymm"), BTreeMap::from([(one, 1)]));
-        assert_eq!(loops(&tile(""), "zmm"), BTreeMap::new());
-        assert_eq!(loops(&(tile("") + &tile("")), "ymm"), BTreeMap::from([(one, 2)]));
-    }
-
-    #[test]
-    fn a_loop_with_a_branch_is_read_and_an_outer_one_is_not() {
-        // A part of a vector is set to 0 where a branch says so.
-        let branch = "\tjb\t.LBB0_3\n\tvandps\t%ymm4, %ymm2, %ymm4\n.LBB0_3:\n\tnop\n";
-        let one = Loop { products: 4, instructions: 14, moves: 0, stack: 0 };
-        assert_eq!(loops(&tile(branch), "ymm"), BTreeMap::from([(one, 1)]));
-        let masked = "\tvmovaps\t%ymm4, %ymm4 {%k1} {z}\n";
-        let one = Loop { products: 4, instructions: 12, moves: 0, stack: 0 };
-        assert_eq!(loops(&tile(masked), "ymm"), BTreeMap::from([(one, 1)]));
-        // A spill in the branch is found.
-        let spill = branch.replace("\tnop\n", "\tvmovups\t%ymm4, 32(%rsp)\n");
-        let found = loops(&tile(&spill), "ymm").into_keys().next();
-        assert_eq!(found.map(|found| found.stack), Some(1));
-    }
-
-    #[test]
-    fn moves_and_the_stack_are_counted() {
-        let only =
-            |extra: &str| loops(&tile(extra), "ymm").into_keys().next().map(|l| (l.moves, l.stack));
-        assert_eq!(only("\tvmovaps\t%ymm4, %ymm5\n"), Some((1, 0)));
-        assert_eq!(only("\tvmovups\t%ymm4, 32(%rsp)\n"), Some((0, 1)));
-        // An address in rbp, unless the function has a frame.
-        let rbp = tile("\tmovq\t-8(%rbp), %rax\n");
-        let stack = |text: &str| loops(text, "ymm").into_keys().next().map(|found| found.stack);
-        assert_eq!(stack(&rbp), Some(0));
-        let start = "\t.cfi_startproc\n";
-        let framed = rbp.replace(start, &format!("{start}\tmovq\t%rsp, %rbp\n"));
-        assert_eq!(stack(&framed), Some(1));
-    }
-
-    #[test]
-    fn other_arithmetic_is_no_loop_of_products() {
-        assert_eq!(loops(&tile("\tvmulps\t%ymm4, %ymm5, %ymm5\n"), "ymm"), BTreeMap::new());
+    fn a_loop_that_does_not_keep_its_sums_in_place_fails() {
+        const KNOWN: &[Known] = &[Known { products: 12, moves: 4, stack: 0 }];
+        let language = Language::Native(Native::Aarch64);
+        let vectors = Vectors { name: "NEON", language, largest: 24, known: KNOWN };
+        let clean = Loop { products: 24, instructions: 40, ..Loop::default() };
+        let passes = |one: Loop| report(&vectors, &Loops::from([(clean, 1), (one, 1)])).unwrap();
+        assert!(passes(Loop { products: 4, ..clean }));
+        assert!(!passes(Loop { moves: 1, ..clean }));
+        assert!(!passes(Loop { stack: 1, ..clean }));
+        assert!(!passes(Loop { calls: 1, ..clean }));
+        // No more than what is known.
+        let known = Loop { products: 12, moves: 4, ..clean };
+        assert!(passes(known));
+        assert!(!passes(Loop { moves: 5, ..known }));
+        assert!(!passes(Loop { stack: 1, ..known }));
+        assert!(!passes(Loop { calls: 1, ..known }));
+        assert!(!passes(Loop { products: 8, ..known }));
+        let small = Loop { products: 4, ..clean };
+        assert!(report(&vectors, &Loops::from([(small, 1)])).is_err(), "the largest is not there");
     }
 }

@@ -82,7 +82,7 @@ enum Chore {
         output: Option<PathBuf>,
     },
     /// Read the machine code of the CPU engine's products, and fail where a sum leaves its register
-    Loops,
+    Loops(loops::Options),
     /// Test mixed precision on Mesa 26's llvmpipe, which is fetched into target/mesa
     Matrices,
     /// Run the tests of the CPU engine's unsafe code in Miri, where it is installed
@@ -116,7 +116,7 @@ fn main() -> ExitCode {
         Chore::Isa { arguments } => isa::run(&arguments),
         Chore::Kit(options) => kit::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
-        Chore::Loops => loops::run(),
+        Chore::Loops(options) => loops::run(&options),
         Chore::Matrices => matrices::test().map(|()| ExitCode::SUCCESS),
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
         Chore::Sanitize => nightly::sanitize().map(|()| ExitCode::SUCCESS),

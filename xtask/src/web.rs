@@ -17,7 +17,7 @@ use crate::workspace::{Cargo, root};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// What both modules may use: the vectors of 128 bits that every browser of today has.
-const FLAGS: &str = "-C target-feature=+simd128";
+pub const FLAGS: &str = "-C target-feature=+simd128";
 
 /// The modules, one for any browser and one for those that multiply and add in one instruction, and the
 /// features of the crate that make them.
