@@ -19,6 +19,7 @@ const KNOWN: &[(&str, &str)] = &[];
 
 /// The modules that may contain unsafe code. Their documentation says why they need it.
 const UNSAFE: &[&str] = &[
+    "benches/tiles.rs",
     "src/engine/cpu/kernel.rs",
     "src/engine/cpu/product.rs",
     "src/engine/gpu/compile.rs",
@@ -90,6 +91,49 @@ fn unsafe_code_is_only_in_the_modules_that_are_listed() {
         let text = read(&root.join(name));
         assert!(text.contains("[lints]\nworkspace = true"), "{name}");
     }
+}
+
+/// Each tile that the CPU engine computes products in is measured by `cargo bench --bench tiles`.
+#[test]
+fn every_tile_has_a_benchmark() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let product = read(&root.join("src/engine/cpu/product.rs"));
+    let benchmark = read(&root.join("benches/tiles.rs"));
+    // What is between the brackets of each call, without the type of the vectors and `PARTS`.
+    let calls = |function: &str| -> BTreeSet<String> {
+        let start = format!("{function}::<");
+        product
+            .split(&start)
+            .skip(1)
+            .filter_map(|call| {
+                let sizes = call.split_once(", ")?.1.split_once(", PARTS>")?.0;
+                Some(sizes.to_string())
+            })
+            .filter(|sizes| !sizes.contains('>'))
+            .collect()
+    };
+    let mut tiles = BTreeSet::new();
+    let (rows, widths) = (calls("rows"), calls("panel"));
+    for tile in rows {
+        match tile.strip_suffix(", N") {
+            // Only browsers have it.
+            Some("3") => {}
+            // Only panels of two vectors have it.
+            Some("6") => drop(tiles.insert("Rows, 6, 2".to_string())),
+            Some(rows) => tiles.extend(widths.iter().map(|width| format!("Rows, {rows}, {width}"))),
+            None => drop(tiles.insert(format!("Rows, {tile}"))),
+        }
+    }
+    assert!(tiles.contains("Rows, 8, 3") && tiles.contains("Rows, 1, 8"), "they are found");
+    for (function, kind) in [("narrow_tile", "Along"), ("narrow_turned_tile", "Turned")] {
+        let narrow = calls(function);
+        assert!(!narrow.is_empty(), "they are found");
+        let name = kind.to_lowercase();
+        tiles.extend(narrow.iter().map(|size| format!("{kind}, {name}, {size}")));
+    }
+    let missing: Vec<_> =
+        tiles.iter().filter(|tile| !benchmark.contains(&format!("tile!({tile}, "))).collect();
+    assert!(missing.is_empty(), "benches/tiles.rs does not measure {missing:?}");
 }
 
 #[test]
