@@ -21,13 +21,23 @@
 //   reads no other's numbers, so none waits for another.
 // The parameters are read at an address that is the same for all lanes: directly, or, with
 // subgroups, each by one lane and then broadcast, where a load costs as much as many products.
+@if packed
+//
+// Packed: values, slopes and deltas of hidden levels are f16 in storage, and those of level 0 and of the outputs
+// f32. All that goes from layer to layer is f32, so that only gradients and slopes are computed from rounded numbers.
+// The deltas are those of the loss before it is divided by the samples, times the loss scale. A number that is no
+// finite f16 is noted in status[OVERFLOW].
+@end
 
 @group(0) @binding(1) var<storage, read> parameters: array<${number}>;
 @group(0) @binding(4) var<storage, read> frequencies: array<f32>;
-@group(0) @binding(5) var<storage, read_write> values: array<${number}>;
+@group(0) @binding(5) var<storage, read_write> values: array<${stored}>;
 @if computes_loss
-@group(0) @binding(6) var<storage, read_write> deltas: array<${number}>;
+@group(0) @binding(6) var<storage, read_write> deltas: array<${stored}>;
 @group(0) @binding(7) var<storage, read_write> losses: array<f32>;
+@if packed
+@group(0) @binding(8) var<storage, read_write> status: array<atomic<u32>, STATUS>;
+@end
 @else
 @group(0) @binding(6) var<storage, read_write> outputs: array<f32>;
 @end
@@ -45,6 +55,17 @@ var<workgroup> row_losses: array<f32, TILE>;
 @end
 @end
 
+@if packed
+// Whether a number of this invocation is no finite f16.
+var<private> overflowed: bool;
+
+// Four numbers in f16.
+fn halved(four: vec4<f32>) -> vec2<u32> {
+    overflowed = overflowed || !all(abs(four) <= vec4<f32>(LARGEST));
+    return packed_four(four);
+}
+
+@end
 // Four columns of a layer's outputs, from the weighted sums z.
 fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     if column >= pitch_of(layer + 1u) { return; }
@@ -70,7 +91,11 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
 @if subgroup
     @each i: values[place + ${i}u] = slopes[${i}];
 @else
+@if packed
+    values[place / 4u] = halved(slopes);
+@else
     values[place / 4u] = slopes;
+@end
 @end
 @end
 }
@@ -85,7 +110,11 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
 @if subgroup
     let needed = vec4<f32>(values[place], values[place + 1u], values[place + 2u], values[place + 3u]);
 @else
+@if packed
+    let needed = unpacked(values[place / 4u]);
+@else
     let needed = values[place / 4u];
+@end
 @end
     let delta = gradient * slope(level - 1u, needed);
     put(level, row, column, select(vec4<f32>(0.0), delta, columns < width), false);
@@ -107,7 +136,18 @@ fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
 @end
 @else
 @if training
+@if packed
+    if level == 0u {
+        values[(place + column) / 4u] = bitcast<vec2<u32>>(four.xy);
+        values[(place + column) / 4u + 1u] = bitcast<vec2<u32>>(four.zw);
+    } else if !is_value {
+        deltas[place / 4u] = halved(four);
+    } else if level < LAYERS {
+        values[place / 4u] = halved(four);
+    }
+@else
     if is_value { values[place / 4u] = four; } else { deltas[place / 4u] = four; }
+@end
 @else
     values[place / 4u] = four;
 @end
@@ -136,11 +176,19 @@ fn set_output(row: u32, j: u32, y: f32) {
 
 @if computes_loss
 fn delta_of(row: u32, j: u32) -> f32 {
+@if packed
+    return bitcast<f32>(${output_delta});
+@else
     return ${output_delta};
+@end
 }
 
 fn set_delta(row: u32, j: u32, delta: f32) {
+@if packed
+    ${output_delta} = bitcast<u32>(delta);
+@else
     ${output_delta} = delta;
+@end
 }
 @end
 
@@ -234,8 +282,15 @@ fn main(
 @if !cooperative
     var loss = 0.0;
 @end
+@if packed
+    let scale = delta_scale();
+@end
     for (var row = local; row < TILE; row += WORKGROUP) {
+@if packed
+        let row_loss = finish_row(row, scale * sample_weight(chosen[row])) / scale * loss_scale();
+@else
         let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));
+@end
 @if !cooperative
         if first_row + row < count { loss += row_loss; }
 @else
@@ -306,6 +361,9 @@ fn main(
 @end
         ${sync}
     }
+@if packed
+    if overflowed { atomicMax(&status[OVERFLOW], this_step.number); }
+@end
 @end
 @else
     for (var row = local; row < TILE; row += WORKGROUP) {

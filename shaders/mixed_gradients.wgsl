@@ -24,9 +24,6 @@ const ROWS: u32 = WORKGROUP / LANES;
 // Losses of a block of an invocation.
 const BLOCK: u32 = 64u;
 
-// How many steps in a row may be skipped before the run counts as diverged.
-const MOST_SKIPPED: u32 = 10u;
-
 // All of the workgroup's memory, what matrices are read from first; see mixed_step.wgsl.
 struct Memory {
     // Rows of values and of deltas.
@@ -184,17 +181,4 @@ fn add_losses(local: u32) {
     sums[this_step.slot] = loss;
     if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
     scale_deltas();
-}
-
-// After a step whose values or deltas left f16, its update is skipped and the loss scale is halved.
-fn scale_deltas() {
-    if atomicLoad(&status[OVERFLOW]) != this_step.number {
-        atomicStore(&status[SKIPPED_IN_ROW], 0u);
-        return;
-    }
-    let skipped = atomicLoad(&status[SKIPPED_IN_ROW]) + 1u;
-    atomicStore(&status[SKIPPED_IN_ROW], skipped);
-    atomicStore(&status[SKIPPED], this_step.number);
-    atomicStore(&status[SCALE], bitcast<u32>(max(bitcast<i32>(atomicLoad(&status[SCALE])) - 1, -100)));
-    if skipped >= MOST_SKIPPED { atomicMin(&status[1], this_step.number); }
 }

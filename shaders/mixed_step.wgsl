@@ -31,8 +31,6 @@ const TILE_PITCH: u32 = LONGEST + 8u;
 const SUM_PITCH: u32 = LONGEST + 4u;
 // Rows at a time, of LANES times four columns.
 const ROWS: u32 = WORKGROUP / LANES;
-// The largest finite f16.
-const LARGEST: f32 = 65504.0;
 
 // All of the workgroup's memory, what matrices are read from and written to first. Vulkan wants their rows at
 // multiples of 16 bytes. Variables of their own may begin at any multiple of an element.

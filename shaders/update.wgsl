@@ -16,7 +16,7 @@ struct Shape { count: u32, slices: u32, pieces: u32 }
 @group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> states: array<f32>;
 @group(0) @binding(4) var<storage, read_write> previous: array<f32>;
-@if mixed
+@if skips
 @group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, STATUS>;
 @else
 @group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 2>;
@@ -25,8 +25,7 @@ struct Shape { count: u32, slices: u32, pieces: u32 }
 @group(0) @binding(6) var<storage, read> norms: array<Piece>;
 @end
 @if mixed
-// The f16 copies of the weights, which follow the parameters. A step whose gradient was not finite is
-// skipped: all parameters and all of their state stay.
+// The f16 copies of the weights, which follow the parameters.
 @group(0) @binding(7) var<storage, read_write> halves: array<f16>;
 
 // The factor of the gradient of the scaled loss.
@@ -53,6 +52,9 @@ fn main(
 @end
 @if mixed
     gradient_factor = this_step.loss_scale / delta_scale();
+@end
+@if skips
+    // A step in which a number left f16 is skipped: all parameters and all of their state stay.
     let skipped = atomicLoad(&status[SKIPPED]) == this_step.number;
 @end
     let l2 = this_step.l2;
@@ -63,7 +65,7 @@ fn main(
     // Several parameters of an invocation are far apart: the constants are read once for all of them.
     let stride = workgroups.x * workgroups.y * 256u;
     for (var i = linear_index(workgroup, workgroups, local); i < shape.count; i += stride) {
-@if mixed
+@if skips
         if skipped {
             previous[i] = parameters[i];
             continue;

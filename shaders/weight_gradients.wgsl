@@ -7,12 +7,16 @@
 // columns j, LANES apart, and COLUMNS rows i in registers. The workgroup behind the last block adds up
 // the losses of the batch, in a tree.
 
-@group(0) @binding(1) var<storage, read> values: array<${number}>;
-@group(0) @binding(2) var<storage, read> deltas: array<${number}>;
+@group(0) @binding(1) var<storage, read> values: array<${stored}>;
+@group(0) @binding(2) var<storage, read> deltas: array<${stored}>;
 @group(0) @binding(3) var<storage, read> losses: array<f32>;
 @group(0) @binding(4) var<storage, read_write> gradient: array<${number}>;
 @group(0) @binding(5) var<storage, read_write> sums: array<f32>;
+@if packed
+@group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, STATUS>;
+@else
 @group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>, 2>;
+@end
 
 const WORKGROUP: u32 = LANES * GROUPS;
 
@@ -22,6 +26,20 @@ const BLOCK: u32 = 64u;
 @if cooperative
 // The sums of the losses that each invocation adds up.
 var<workgroup> partial: array<f32, WORKGROUP>;
+@end
+@if packed
+
+// The factor of the gradient of the scaled loss.
+var<private> gradient_factor: f32;
+
+// Four neighboring numbers in f32.
+fn wide_value(place: u32) -> vec4<f32> {
+    return vec4<f32>(bitcast<vec2<f32>>(values[place]), bitcast<vec2<f32>>(values[place + 1u]));
+}
+
+fn wide_delta(place: u32) -> vec4<f32> {
+    return vec4<f32>(bitcast<vec2<f32>>(deltas[place]), bitcast<vec2<f32>>(deltas[place + 1u]));
+}
 @end
 
 @compute @workgroup_size(WORKGROUP)
@@ -33,6 +51,10 @@ fn main(
 @end
 ) {
     let slice = workgroup.y;
+@if packed
+    // Another workgroup may change the loss scale meanwhile, after a step that left f16. No update takes its gradient.
+    gradient_factor = this_step.loss_scale / delta_scale();
+@end
     if workgroup.x == BLOCKS {
 @if cooperative
         if slice == 0u { add_losses(local, WORKGROUP); }
@@ -89,29 +111,27 @@ fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
 @else
     @each p: let column_${p} = min(first_j + 4u * ${p}u, pitch - 4u) / 4u;
     @each q i p: var sum_${q}_${i}_${p} = vec4<f32>();
-    let along = below / 4u;
-    let beside = pitch / 4u;
-    var at = (values_of(layer) + s * below + first_i) / 4u;
-    var row = (values_of(layer + 1u) + s * pitch) / 4u;
-    // AT_ONCE is 2 here: what is read for both is waited for once, and at most one is left.
-    for (; s + AT_ONCE <= end; s += AT_ONCE) {
-        @each t q: let w_${t}_${q} = values[at + ${t}u * along + ${q}u];
-        @each t p: let x_${t}_${p} = deltas[row + ${t}u * beside + column_${p}];
-        @each t q i p: sum_${q}_${i}_${p} += w_${t}_${q}[${i}] * x_${t}_${p};
-        at += AT_ONCE * along;
-        row += AT_ONCE * beside;
+@if packed
+    if layer == 0u {
+${first_products}
+    } else if layer + 1u == LAYERS {
+${last_products}
+    } else {
+${products}
     }
-    if s < end {
-        @each q: let w_${q} = values[at + ${q}u];
-        @each p: let x_${p} = deltas[row + column_${p}];
-        @each q i p: sum_${q}_${i}_${p} += w_${q}[${i}] * x_${p};
-    }
+@else
+${products}
+@end
     @each q i p: put(to, first_i + 4u * ${q}u + ${i}u, first_j + 4u * ${p}u, pitch, below, sum_${q}_${i}_${p});
 }
 
 fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
     if i >= below || j >= pitch { return; }
+@if packed
+    gradient[(to + i * pitch + j) / 4u] = four * gradient_factor;
+@else
     gradient[(to + i * pitch + j) / 4u] = four;
+@end
 }
 @end
 
@@ -140,4 +160,7 @@ fn add_losses(local: u32, invocations: u32) {
 @end
     sums[this_step.slot] = loss;
     if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
+@if packed
+    scale_deltas();
+@end
 }

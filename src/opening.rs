@@ -23,10 +23,10 @@ pub struct Options {
     /// Which kernels the GPU engine uses. Choosing one kind turns [`Backend::Auto`] into
     /// [`Backend::Gpu`] too.
     pub kernels: gpu::Kernels,
-    /// How precisely the GPU engine trains: full precision by default. A run that mixed precision does not
-    /// support is computed in f32, and [`Engine::notes`] says why; [`Engine::precision`] returns what a run was
-    /// computed in. Mixed precision leaves [`Backend::Auto`] as it is, and is an error with [`Backend::Cpu`]
-    /// and [`Backend::Reference`].
+    /// How precisely the GPU engine trains: full precision by default. A run that another precision does not
+    /// support is computed in full precision, and [`Engine::notes`] says why. [`Engine::precision`] returns what a
+    /// run was computed in. Another than full precision leaves [`Backend::Auto`] as it is, and is an error with
+    /// [`Backend::Cpu`] and [`Backend::Reference`].
     pub precision: gpu::Precision,
     /// Whether the GPU engine looks for the fastest shapes of its kernels when it first trains a
     /// network of some size ([`GpuEngine::with_tuning`](gpu::GpuEngine::with_tuning)). The others
@@ -53,7 +53,7 @@ impl Options {
     /// # Errors
     /// - The GPU engine was asked for and the feature `gpu` is off, there is no adapter (of that name), or it
     ///   cannot be opened.
-    /// - An adapter, kernels or mixed precision were chosen for an engine that has none.
+    /// - An adapter, kernels or another than full precision were chosen for an engine that has none.
     /// - The operating system did not start the threads of the CPU engine.
     pub async fn open_async(&self) -> Result<Engine> {
         let named = gpu::named_adapter();
@@ -74,11 +74,12 @@ impl Options {
                 "the choice of kernels is for the GPU engine: leave it out, or choose the gpu backend",
             );
         }
-        let mixed = self.precision == gpu::Precision::Mixed;
-        if no_gpu && mixed {
-            return invalid_setting(
-                "mixed precision is for the GPU engine: leave it out, or choose the gpu backend",
-            );
+        let special = self.precision != gpu::Precision::Full;
+        if no_gpu && special {
+            return invalid_setting(format!(
+                "{} precision is for the GPU engine: leave it out, or choose the gpu backend",
+                self.precision
+            ));
         }
         let wanted = match self.backend {
             Backend::Auto if adapter.is_some() || chosen => Backend::Gpu,
@@ -92,7 +93,7 @@ impl Options {
                 match gpu::open_real_gpu(self.kernels, self.precision, self.tune).await {
                     Ok(engine) => Ok(engine),
                     Err(reason) => {
-                        let reason = if mixed {
+                        let reason = if special {
                             format!("{reason}: the run is computed in f32")
                         } else {
                             reason.to_string()

@@ -49,8 +49,9 @@ pub struct Options {
     #[arg(long, default_value = "auto", value_name = "KIND")]
     pub kernels: Kernels,
 
-    /// How precisely the GPU engine trains: full (f32) or mixed (f16 products on matrix units, where the
-    /// device has them; else f32, and a note says why)
+    /// How precisely the GPU engine trains: full (f32), mixed (f16 products on matrix units) or f16-storage
+    /// (f32, but values and deltas in f16 in memory); the last two where the device and the network fit,
+    /// else full, and a note says why
     #[arg(long, default_value = "full", value_name = "PRECISION")]
     pub precision: Precision,
 

@@ -6,7 +6,11 @@ var<private> first_row: u32;
 
 // Where a row of the tile starts in a level of `values` or `deltas`.
 fn place_of(level: u32, row: u32) -> u32 {
+@if packed
+    return values_of(level) + (first_row + row) * stored_pitch_of(level);
+@else
     return values_of(level) + (first_row + row) * pitch_of(level);
+@end
 }
 
 // What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.

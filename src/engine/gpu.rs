@@ -31,11 +31,13 @@ mod lowering;
 mod matrices;
 mod measuring;
 mod mixed;
+mod packed;
 mod pass_buffers;
 mod pipelines;
 mod prediction;
 mod predictor;
 mod product_tile;
+mod products;
 mod profile;
 mod readback;
 mod recent;
@@ -49,6 +51,7 @@ mod specialize;
 mod spirv;
 mod split;
 mod step;
+mod tables;
 mod task;
 #[cfg(test)]
 mod texts;
@@ -64,7 +67,7 @@ mod waiter;
 pub use adapter::NO_ADAPTER;
 pub use device::Counts;
 #[doc(hidden)]
-pub use listing::{Dispatch, Listing, listings, mixed_listings, other_listings};
+pub use listing::{Dispatch, Listing, listings, mixed_listings, other_listings, packed_listings};
 #[doc(hidden)]
 #[cfg(not(target_arch = "wasm32"))]
 pub use spirv::with_memory_model;
@@ -74,6 +77,7 @@ pub use tuning::remembered_shapes;
 use self::backward::{Call, Kept};
 use self::choice::Choice;
 use self::device::Gpu;
+use self::lock::lock;
 use self::mixed::check;
 use self::predictor::Predictor;
 use self::session::GpuSession;
@@ -90,7 +94,6 @@ use crate::network::Network;
 use crate::real::Real;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// The environment variable that names an adapter where nothing else does.
 const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
@@ -300,9 +303,10 @@ impl GpuEngine {
     ) -> Result<GpuSession> {
         plan.check(network, dataset)?;
         let Self { gpu, choice, .. } = self;
-        let choice = check::settled(gpu, *choice, network, plan, dataset).await?;
+        let choice = packed::settled(gpu, *choice, network, plan, dataset);
+        let choice = check::settled(gpu, choice, network, plan, dataset).await?;
         let session = GpuSession::start(gpu, network, plan, dataset, choice).await?;
-        self.gpu.trains_mixed.store(session.is_mixed(), Ordering::Relaxed);
+        *lock(&self.gpu.trained_in) = session.precision();
         Ok(session)
     }
 
@@ -363,8 +367,7 @@ impl Compute for GpuEngine {
     }
 
     fn precision(&self) -> Precision {
-        let is_mixed = self.gpu.trains_mixed.load(Ordering::Relaxed);
-        if is_mixed { Precision::Mixed } else { Precision::Full }
+        *lock(&self.gpu.trained_in)
     }
 
     fn forward<'a>(

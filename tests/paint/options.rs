@@ -164,7 +164,32 @@ fn mixed_precision_paints_alike_or_says_why_it_is_not_to_be_had() {
     let refused = Studio::with_picture().quick("picture.png --precision mixed");
     refused.failed_saying(&["mixed precision is for the GPU engine"]);
     let refused = Studio::with_picture().quick("picture.png --precision half");
-    refused.misused_saying(&["there is no precision 'half'", "full, mixed"]);
+    refused.misused_saying(&["there is no precision 'half'", "full, mixed, f16-storage"]);
+}
+
+#[test]
+fn f16_in_storage_paints_alike() {
+    for adapter in common::adapters() {
+        let (studio, named) = (Studio::with_picture(), adapter.description());
+        studio.quick_on(&named, "picture.png -o full.png").succeeded();
+        let stored = "picture.png --precision f16-storage -o stored.png --report report.json";
+        let said = studio.quick_on(&named, stored).succeeded().stdout;
+        assert!(said.contains("trained in f16-storage precision"), "{named}: {said}");
+        assert_eq!(studio.json("report.json")["training"]["precision"], "f16-storage", "{named}");
+        let quality = impasto::psnr(&studio.picture("full.png"), &studio.picture("stored.png"));
+        let quality = quality.unwrap();
+        assert!(quality > 40.0, "{named}: {quality}");
+        let again = "picture.png --precision f16-storage -o again.png";
+        studio.quick_on(&named, again).succeeded();
+        assert_eq!(studio.picture("again.png"), studio.picture("stored.png"), "{named}");
+        let layerwise = "picture.png --precision f16-storage --kernels layerwise -o layerwise.png";
+        let said = studio.quick_on(&named, layerwise).succeeded().stdout;
+        let note =
+            "the layerwise kernels store no values in f16: the run is computed in full precision";
+        assert!(said.contains(note) && said.contains("trained in full precision"), "{said}");
+    }
+    let refused = Studio::with_picture().quick("picture.png --precision f16-storage");
+    refused.failed_saying(&["f16-storage precision is for the GPU engine"]);
 }
 
 #[test]

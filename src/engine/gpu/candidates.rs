@@ -38,6 +38,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
                 columns: even(widest, *columns),
                 broadcast,
                 split: false,
+                packed: false,
             })
             .collect()
     } else {
@@ -60,6 +61,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
                 columns,
                 broadcast,
                 split: false,
+                packed: false,
             })
             .to_vec()
     } else {
@@ -68,7 +70,7 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
             .map(|(lanes, rows, columns)| {
                 let groups = widest.div_ceil(columns).clamp(2, (invocations / lanes).max(2));
                 let groups = if lanes == 16 { groups.next_multiple_of(2) } else { groups };
-                Shape { lanes, groups, rows, columns, broadcast: 0, split: false }
+                Shape { lanes, groups, rows, columns, broadcast: 0, split: false, packed: false }
             })
             .to_vec()
     };
@@ -84,6 +86,19 @@ pub(super) fn candidates(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> 
     let others = gradients[1..].iter().map(|gradients| Shapes { gradients: *gradients, ..first });
     let sliced = slices[1..].iter().map(|slice| Shapes { slice: *slice, ..first });
     tried.chain(others).chain(sliced).collect()
+}
+
+/// The same with the values and deltas of hidden levels in f16. Software adapters take the shapes of a GPU here.
+pub(super) fn packed(abilities: &Abilities, layout: &Layout) -> Vec<Shapes> {
+    let gpu = Abilities { software: false, broadcast: 0, subgroup: 0, ..abilities.clone() };
+    let all = candidates(&gpu, layout).into_iter().filter(|shapes| shapes.step.is_cooperative());
+    let packed = |shape: Shape| Shape { packed: true, ..shape };
+    all.map(|shapes| Shapes {
+        step: packed(shapes.step),
+        gradients: packed(shapes.gradients),
+        slice: shapes.slice,
+    })
+    .collect()
 }
 
 /// The shapes of `fused_step` that are tried on a GPU.
@@ -106,7 +121,7 @@ fn gpu_steps(abilities: &Abilities, layout: &Layout) -> Vec<Shape> {
     }
     let shape = |(lanes, rows, columns): (u32, u32, u32)| {
         let groups = widest.div_ceil(columns).max(2);
-        Shape { lanes, groups, rows, columns, broadcast: 0, split: false }
+        Shape { lanes, groups, rows, columns, broadcast: 0, split: false, packed: false }
     };
     // There, all invocations wait for memory, and split sums wait least. A GPU with many cores runs the
     // small tiles at once, and one with few reads less with the large ones.

@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "the fused kernels are compiled without wgpu's checks of indices")]
 
 use super::device::Gpu;
-use super::kernels::{Access, Kernel, KernelKey, Needs};
+use super::kernels::{Access, Kernel, KernelKey};
 use super::lock::lock;
 use super::mixed::halves::WORKGROUP;
 #[cfg(test)]
@@ -48,10 +48,9 @@ impl Kernel {
         let shape = has_shape.then_some((0, storage(Access::Read)));
         // A template may leave out bindings.
         let declared = |binding: u32| text.contains(&format!("@binding({binding})"));
-        let has_all = !matches!(source.needs, Needs::Optimizer | Needs::Formula);
         let buffers: Vec<(u32, wgpu::BindingType)> = (1..)
             .zip(source.bindings.iter().map(|access| storage(*access)))
-            .filter(|(binding, _)| has_all || declared(*binding))
+            .filter(|(binding, _)| declared(*binding))
             .collect();
         let bindings = buffers.iter().map(|(binding, _)| *binding).collect();
         let entries: Vec<_> = shape

@@ -72,8 +72,10 @@ pub(super) struct Gpu {
     pub(super) abilities: Abilities,
     /// The matrices that mixed precision multiplies, or why there are none.
     pub(super) matrices: std::result::Result<Matrices, String>,
-    /// Whether the last training run was started in mixed precision.
-    pub(super) trains_mixed: AtomicBool,
+    /// Whether its kernels can pack numbers as f16 in words. An llvmpipe without f16 cannot.
+    pub(super) packs: bool,
+    /// In which precision the last training run was started.
+    pub(super) trained_in: Mutex<Precision>,
     /// For which tiles the kernels of mixed precision were found right or wrong.
     pub(super) checked: Mutex<Recent<String, bool>>,
     largest_buffer: AtomicU64,
@@ -120,7 +122,9 @@ impl Gpu {
     pub(super) async fn open_for(candidate: Candidate, precision: Precision) -> Result<Self> {
         let limits = candidate.adapter.limits();
         let found = match precision {
-            Precision::Full => Err("the device was opened for full precision".into()),
+            Precision::Full | Precision::F16Storage => {
+                Err("the device was not opened for mixed precision".into())
+            }
             Precision::Mixed => Matrices::of(&candidate),
         };
         let matrices = match found {
@@ -215,6 +219,7 @@ impl Gpu {
             most_turns: turns::most(&info),
         };
         let cache = Cache::of_the_user();
+        let capabilities = adapter.get_downlevel_capabilities();
         let largest = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         Ok(Self {
             waiter: Waiter::new(&device),
@@ -228,7 +233,8 @@ impl Gpu {
             cache,
             abilities,
             matrices,
-            trains_mixed: AtomicBool::new(false),
+            packs: capabilities.flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32),
+            trained_in: Mutex::default(),
             checked: Mutex::new(Recent::new(MOST_KERNELS)),
             largest_buffer: AtomicU64::new(largest.min(LARGEST_BUFFER)),
             kernels: Mutex::new(Recent::new(MOST_KERNELS)),

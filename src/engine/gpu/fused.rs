@@ -195,7 +195,8 @@ pub(super) fn gradients_kernel(
 
 /// Where everything is for `rows` samples and what fills their last tile.
 pub(super) fn padded_layout(network: &Network, rows: usize, shape: Shape) -> Layout {
-    Layout::new(network, rows.next_multiple_of(shape.tile() as usize))
+    let rows = rows.next_multiple_of(shape.tile() as usize);
+    if shape.packed { Layout::packed(network, rows) } else { Layout::new(network, rows) }
 }
 
 /// The work of a pass of `count` samples, and back through the network if it is for training.
@@ -350,16 +351,31 @@ impl Fused {
         slices(&self.layout, self.shapes)
     }
 
-    /// Records a pass of `count` samples.
+    /// Records a pass of `count` samples without gradients.
     pub(super) async fn record(
         &self,
         recorder: &mut Recorder<'_>,
         parameters: &wgpu::Buffer,
         count: usize,
     ) -> Result<()> {
+        self.record_pass(recorder, parameters, count, None).await
+    }
+
+    /// Records a pass, which notes in `status` what leaves f16 if it stores it.
+    async fn record_pass(
+        &self,
+        recorder: &mut Recorder<'_>,
+        parameters: &wgpu::Buffer,
+        count: usize,
+        status: Option<&wgpu::Buffer>,
+    ) -> Result<()> {
         let [inputs, targets] = &self.source.buffers;
         let PassBuffers { frequencies, values, results, losses, .. } = &self.buffers;
-        let buffers = [parameters, inputs, targets, frequencies, values, results, losses];
+        let mut buffers = vec![parameters, inputs, targets, frequencies, values, results];
+        if self.keys.computes_loss {
+            buffers.push(losses);
+        }
+        buffers.extend(status);
         let work = pass_work(&self.layout, self.shapes, count, self.keys.gradients.is_some());
         recorder.call(self.keys.pass.clone(), &(), &buffers, work).await
     }
@@ -375,13 +391,16 @@ impl Fused {
         sinks.record(recorder, &self.buffers.losses, losses).await
     }
 
-    /// Records the gradients of a pass of `count` samples, and the sum of its losses.
-    pub(super) async fn record_gradients(
+    /// Records a pass of `count` samples and back, its gradients, and the sum of its losses.
+    pub(super) async fn record_step(
         &self,
         recorder: &mut Recorder<'_>,
+        parameters: &wgpu::Buffer,
         count: usize,
         [sums, status]: [&wgpu::Buffer; 2],
     ) -> Result<()> {
+        let noted = self.shapes.step.packed.then_some(status);
+        self.record_pass(recorder, parameters, count, noted).await?;
         let Some(key) = self.keys.gradients.clone() else { return Ok(()) };
         let PassBuffers { values, results, losses, gradient, .. } = &self.buffers;
         let buffers = [values, results, losses, gradient, sums, status];

@@ -94,7 +94,7 @@ pub(super) static SOURCES: &[Source] = sources! {
     "loss_sum": Step, arguments::LossSum, [Read, Write, Write];
     "gradient_norms": Optimizer, arguments::Update, [Read, Read, Write, Read];
     "update": Optimizer, arguments::Update, [Read, Write, Write, Write, Write, Read, Write];
-    "fused_step": Specialization, (), [Read, Read, Read, Read, Write, Write, Write];
+    "fused_step": Specialization, (), [Read, Read, Read, Read, Write, Write, Write, Write];
     "fused_step_split": Specialization, (), [Read, Read, Read, Read, Write, Write, Write];
     "weight_gradients": Specialization, (), [Read, Read, Read, Write, Write, Write];
     "mixed_parameters": Specialization, (), [Read, Write];
@@ -109,7 +109,10 @@ pub(super) fn fingerprint() -> u64 {
         Source::file("fused_step_split"),
         PASS,
         Source::file("weight_gradients"),
+        GRADIENT_PRODUCTS,
+        PACKED,
         include_str!("specialize.rs"),
+        include_str!("products.rs"),
         include_str!("split.rs"),
         include_str!("shape.rs"),
         include_str!("candidates.rs"),
@@ -129,6 +132,16 @@ pub(super) const STEP: &str = include_str!("../../../shaders/shared/step.wgsl");
 
 /// What both kernels of a fused pass have in common, a template.
 pub(super) const PASS: &str = include_str!("../../../shaders/shared/pass.wgsl");
+
+/// The loop of `weight_gradients`, a template.
+pub(super) const GRADIENT_PRODUCTS: &str =
+    include_str!("../../../shaders/shared/gradient_products.wgsl");
+
+/// Numbers as f16 in words.
+pub(super) const PACKED: &str = include_str!("../../../shaders/shared/packed.wgsl");
+
+/// The words of the status buffer where f16 is stored, and what changes them.
+pub(super) const LOSS_SCALE: &str = include_str!("../../../shaders/shared/loss_scale.wgsl");
 
 /// The order of samples.
 pub(super) const PERMUTATION: &str = include_str!("../../../shaders/shared/permutation.wgsl");

@@ -9,6 +9,9 @@ use std::ops::Range;
 pub(super) const ALIGNMENT: usize = 8;
 
 /// Where everything is on the device, for one network and so many rows of a batch.
+///
+/// In a *packed* layout the values and deltas of hidden levels, and all slopes, are f16. Level 0 and the output level
+/// are f32. The places of all of them are counted in f16 numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) rows: usize,
@@ -25,14 +28,24 @@ pub(super) struct Layout {
     pub(super) values: Vec<usize>,
     /// Where the slopes of each level start, behind all values; 0 for a level that stores none.
     pub(super) slopes: Vec<usize>,
-    /// Numbers in the values and slopes of all levels.
+    /// Where values and slopes end.
     end: usize,
+    packed: bool,
     /// Inputs of each wave of an encoding; 0 without one.
     pub(super) encoded_inputs: usize,
 }
 
 impl Layout {
     pub(super) fn new(network: &Network, rows: usize) -> Self {
+        Self::with(network, rows, false)
+    }
+
+    /// The packed layout.
+    pub(super) fn packed(network: &Network, rows: usize) -> Self {
+        Self::with(network, rows, true)
+    }
+
+    fn with(network: &Network, rows: usize, packed: bool) -> Self {
         let inputs = network.encoding().outputs(network.inputs());
         let outputs = network.layers().iter().map(|layer| layer.fan_out);
         let widths: Vec<usize> = std::iter::once(inputs).chain(outputs).collect();
@@ -48,7 +61,8 @@ impl Layout {
             starts
         };
         let weights = sums(&mut pitches.windows(2).map(|pair| pair[0] * pair[1]));
-        let values = sums(&mut pitches.iter().map(|p| rows * p));
+        let stored = stored_pitches(&pitches, packed);
+        let values = sums(&mut stored.iter().map(|p| rows * p));
         let mut end = values[widths.len()];
         let mut slopes = vec![0];
         for (layer, pitch) in network.layers().iter().zip(&pitches[1..]) {
@@ -59,7 +73,12 @@ impl Layout {
         let encoded = network.encoding() != Encoding::Identity;
         let encoded_inputs = if encoded { network.inputs() } else { 0 };
         let biases = network.layers().iter().map(|layer| layer.bias).collect();
-        Self { rows, widths, pitches, weights, biases, values, slopes, end, encoded_inputs }
+        Self { rows, widths, pitches, weights, biases, values, slopes, end, packed, encoded_inputs }
+    }
+
+    /// From one row of a level to the next in the buffers of values and deltas.
+    pub(super) fn stored_pitches(&self) -> Vec<usize> {
+        stored_pitches(&self.pitches, self.packed)
     }
 
     pub(super) fn layers(&self) -> usize {
@@ -71,9 +90,15 @@ impl Layout {
         self.weights[self.layers()]
     }
 
-    /// Numbers in the values and slopes of all levels.
+    /// Words in the values and slopes of all levels.
     pub(super) fn all_values(&self) -> usize {
-        self.end
+        if self.packed { self.end.div_ceil(2) } else { self.end }
+    }
+
+    /// Words in a row of all levels.
+    fn row(&self) -> usize {
+        let stored: usize = self.stored_pitches().iter().sum();
+        if self.packed { stored / 2 } else { stored }
     }
 
     /// Numbers behind the end of a buffer that a block's edge may read, and that no result depends on.
@@ -138,11 +163,11 @@ impl Layout {
         (each.iter().sum::<usize>() as f64, each[0] as f64)
     }
 
-    /// Operations of a pass of `count` samples forward, and back, and the numbers it has to read and
+    /// Operations of a pass of `count` samples forward, and back, and the words it has to read and
     /// write.
     pub(super) fn pass_cost(&self, count: usize, back: bool) -> (f64, f64) {
         let ((all, first), rows) = (self.products(), count as f64);
-        let values = rows * self.pitches.iter().sum::<usize>() as f64;
+        let values = rows * self.row() as f64;
         if back {
             (2.0 * rows * (2.0 * all - first), self.parameters() as f64 + 2.0 * values)
         } else {
@@ -150,10 +175,10 @@ impl Layout {
         }
     }
 
-    /// Operations of the gradients of `count` samples in so many slices, and the numbers they have to
+    /// Operations of the gradients of `count` samples in so many slices, and the words they have to
     /// read and write.
     pub(super) fn gradient_cost(&self, count: usize, slices: usize) -> (f64, f64) {
-        let values = (count * self.pitches.iter().sum::<usize>()) as f64;
+        let values = (count * self.row()) as f64;
         let gradients = (slices * self.parameters()) as f64;
         (2.0 * count as f64 * self.products().0, 2.0 * values + gradients)
     }
@@ -169,4 +194,13 @@ impl Layout {
     pub(super) fn all_blocks(&self, shape: Shape) -> usize {
         (0..self.layers()).map(|layer| self.blocks(layer, shape)).sum()
     }
+}
+
+/// From one row of a level to the next in the buffers of values and deltas, for levels with these pitches. In a packed
+/// layout an f32 number takes the place of two f16 numbers.
+fn stored_pitches(pitches: &[usize], packed: bool) -> Vec<usize> {
+    let last = pitches.len() - 1;
+    let wide = |level| packed && (level == 0 || level == last);
+    let stored = pitches.iter().enumerate();
+    stored.map(|(level, pitch)| if wide(level) { 2 * pitch } else { *pitch }).collect()
 }

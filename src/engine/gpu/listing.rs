@@ -10,7 +10,7 @@ use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes, desktop_limits};
 use super::specialize::{self, Purpose, Samples};
 use super::split::Split;
-use super::update::{self, Update};
+use super::update::{self, F16, Update};
 use crate::engine::{Output, Plan};
 use crate::error::Result;
 use crate::network::Network;
@@ -63,6 +63,17 @@ pub fn listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
     candidates.into_iter().map(|shapes| step(network, plan, shapes)).collect()
 }
 
+/// As [`listings`], with the values and deltas of hidden layers in f16.
+///
+/// # Errors
+/// A network that the fused kernels cannot take.
+pub fn packed_listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
+    let abilities = Abilities::of_gpu(desktop_limits());
+    let candidates = candidates::packed(&abilities, &Layout::new(network, plan.batch_size));
+    usual(&candidates)?;
+    candidates.into_iter().map(|shapes| step(network, plan, shapes)).collect()
+}
+
 /// The kernels of a training step in mixed precision, for matrices of 16 rows: a step for each tile. They
 /// are for GPUs that multiply such matrices.
 ///
@@ -76,7 +87,7 @@ pub fn mixed_listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>
         let pass = texts::step(network, &halves, Samples::TABLE, plan.loss)?;
         let gradients = texts::gradients(&halves)?;
         let places = texts::of_update(&halves);
-        let update = Update { mixed: Some(places.as_str()), ..Update::of(plan) };
+        let update = Update { f16: F16::Mixed(&places), ..Update::of(plan) };
         let slices = halves.slices();
         let parameters = halves.base.parameters();
         let updated = update::updated(false, parameters);
@@ -151,13 +162,12 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> 
         )),
     )];
     if let Some(key) = keys.gradients {
-        let samples = specialize::samples_at_once(shapes.gradients);
         listings.push(listing(
             format!("weight_gradients, {}, slices of {}", shapes.gradients, shapes.slice),
             key,
             Some(dispatch(
                 fused::gradients_work(&layout, shapes, count),
-                vec![vec![((shapes.slice as usize).min(count) / samples) as f64]],
+                gradient_trips(&layout, shapes, count),
             )),
         ));
     }
@@ -167,7 +177,9 @@ fn step(network: &Network, plan: &Plan, shapes: Shapes) -> Result<Vec<Listing>> 
     let piece = sizes.sum::<f64>() / pieces.len() as f64;
     let parameters = layout.parameters();
     let updated = update::updated(false, parameters);
-    let calls = update::calls(Update::of(plan), [parameters, updated], slices, pieces.len())?;
+    let f16 = if shapes.step.packed { F16::Storage } else { F16::None };
+    let update = Update { f16, ..Update::of(plan) };
+    let calls = update::calls(update, [parameters, updated], slices, pieces.len())?;
     // The loop over slices takes four a turn.
     let turns = (slices / 4) as f64;
     listings.extend(calls.norms.into_iter().map(|(key, work)| {
@@ -186,6 +198,22 @@ fn dispatch(work: Work, trips: Vec<Vec<f64>>) -> Dispatch {
     let workgroups = work.grid.workgroups(most).map(|count| count as u32);
     let Cost { operations, bytes } = work.cost(0);
     Dispatch { workgroups, flops: operations, bytes, trips }
+}
+
+/// Of `weight_gradients`: over the samples of a slice. In a packed layout the first layer, the last and those between
+/// have a loop each, of which a workgroup takes one.
+fn gradient_trips(layout: &Layout, shapes: Shapes, count: usize) -> Vec<Vec<f64>> {
+    let Shapes { gradients, slice, .. } = shapes;
+    let samples = specialize::samples_at_once(gradients);
+    let turns = ((slice as usize).min(count) / samples) as f64;
+    if !gradients.packed {
+        return vec![vec![turns]];
+    }
+    let (last, all) = (layout.layers() - 1, layout.all_blocks(gradients) as f64);
+    let of_layer = |layer| layout.blocks(layer, gradients) as f64 / all;
+    let ends = [of_layer(0), of_layer(last)];
+    let shares = ends.into_iter().chain([1.0 - ends[0] - ends[1]]);
+    shares.map(|share| vec![share * turns]).collect()
 }
 
 /// Of `fused_step`, forward and back: over layers, over columns where no other invocation has them,

@@ -17,21 +17,27 @@ use crate::error::{Error, Result, internal};
 static ALL: [&dyn Lowering; 2] = [&fused::FUSED, &layerwise::LAYERWISE];
 
 /// Builds a training run with the chosen kernels and in the chosen precision. Where the driver refuses the
-/// kernels of mixed precision, a note says so and the run is computed in f32.
+/// kernels of another than full precision, a note says so and the run is computed in that.
 ///
 /// # Errors
 /// As [`build`].
 pub(super) async fn train(task: &TrainingTask<'_>, choice: Choice) -> Result<Training> {
-    if choice.precision == Precision::Mixed {
-        match mixed::train(task).await {
-            Ok(training) => return Ok(training),
-            Err(error) => {
-                let reason = task.gpu.refusal(error)?;
-                task.gpu.note(format!("{reason}: the run is computed in f32"));
-            }
+    let (trained, instead) = match choice.precision {
+        Precision::Full => return build(task, choice.kernels).await,
+        Precision::Mixed => (mixed::train(task).await, "f32"),
+        Precision::F16Storage => {
+            task.gpu.check_formulas(task.network, Some(task.plan.loss)).await?;
+            (fused::train(task, Precision::F16Storage).await, "full precision")
+        }
+    };
+    match trained {
+        Ok(training) => Ok(training),
+        Err(error) => {
+            let reason = task.gpu.refusal(error)?;
+            task.gpu.note(format!("{reason}: the run is computed in {instead}"));
+            build(task, choice.kernels).await
         }
     }
-    build(task, choice.kernels).await
 }
 
 /// Builds a task with the chosen kernels.

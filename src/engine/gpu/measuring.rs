@@ -6,6 +6,7 @@ use super::layout::Layout;
 use super::pass_buffers::{PassBuffers, Sizes};
 use super::readback::floats;
 use super::recorder::{Dispatch, Recorder, play_steps};
+use super::run_buffers::{SCALED_STATUS, STATUS};
 use super::shape::Shapes;
 use super::step::StepData;
 use super::update::{self, Operands, Update};
@@ -29,6 +30,8 @@ pub(super) struct Trial<'a> {
     pub(super) loss: Loss,
     pub(super) batch: usize,
     pub(super) source: &'a Source,
+    /// Whether the values and deltas of hidden levels are stored in f16.
+    pub(super) packed: bool,
 }
 
 /// What steps in any of some shapes need on the device.
@@ -59,7 +62,7 @@ impl<'a> Stage<'a> {
         trial: &'a Trial<'a>,
         shapes: &[Shapes],
     ) -> Result<Self> {
-        let Trial { network, loss, batch, .. } = *trial;
+        let Trial { network, loss, batch, packed, .. } = *trial;
         let sizes = shapes.iter().fold(Sizes::default(), |sizes, shapes| {
             let layout = fused::padded_layout(network, batch, shapes.step);
             sizes.or(Sizes::new(&layout, *shapes, true, true))
@@ -81,13 +84,14 @@ impl<'a> Stage<'a> {
         let loss_scale = loss.scale(batch, network.outputs()) as f32;
         let step = StepData { number: 1, constants, loss_scale, ..StepData::in_order(batch) };
         let steps = gpu.upload("steps", &[step]).await?;
+        let status = if packed { &SCALED_STATUS[..] } else { &STATUS[..] };
         Ok(Self {
             gpu,
             trial,
             buffers: PassBuffers::new(gpu, network, sizes).await?,
             parameters: fused::upload_parameters(gpu, network, &layout).await?,
             sums: gpu.storage("losses of the steps", 1).await?,
-            status: gpu.upload("first steps that diverged", &[u32::MAX; 2]).await?,
+            status: gpu.upload("first steps that diverged", status).await?,
             update,
             group: gpu.step_group(&steps).await?,
         })
@@ -99,12 +103,11 @@ impl<'a> Stage<'a> {
     /// The driver refuses a kernel, or the device failed.
     pub(super) async fn prepare(&self, shapes: Shapes) -> Result<Prepared<'_>> {
         let Self { gpu, buffers, parameters, sums, status, .. } = self;
-        let Trial { network, loss, batch, source } = *self.trial;
+        let Trial { network, loss, batch, source, .. } = *self.trial;
         let keys = Keys::training(network, batch, shapes, source.samples, loss)?;
         let fused = Fused::with(network, batch, shapes, source.clone(), keys, buffers.clone());
         let mut recorder = Recorder::new(gpu);
-        fused.record(&mut recorder, parameters, batch).await?;
-        fused.record_gradients(&mut recorder, batch, [sums, status]).await?;
+        fused.record_step(&mut recorder, parameters, batch, [sums, status]).await?;
         if let Some(Updated { states, previous }) = &self.update {
             let operands = Operands {
                 gradient: &buffers.gradient,

@@ -13,6 +13,12 @@ pub(super) const NEVER: u32 = u32::MAX;
 /// The status buffer before the first step.
 pub(super) const STATUS: [u32; 2] = [NEVER; 2];
 
+/// The loss scale that a run begins with: its logarithm to base 2.
+const FIRST_SCALE: u32 = 3;
+
+/// The status buffer before the first step where f16 is stored; its words are in `shaders/shared/loss_scale.wgsl`.
+pub(super) const SCALED_STATUS: [u32; 6] = [NEVER, NEVER, FIRST_SCALE, 0, 0, 0];
+
 /// The buffers of a run that the kernels change, whichever they are.
 pub(super) struct RunBuffers {
     pub(super) parameters: wgpu::Buffer,
@@ -28,7 +34,7 @@ pub(super) struct RunBuffers {
     pub(super) count: usize,
     /// The loss of each step of a submission.
     pub(super) sums: wgpu::Buffer,
-    /// The first steps whose loss and whose update was not finite; in mixed precision also the loss scale.
+    /// The first steps whose loss and whose update was not finite; where f16 is stored also the loss scale.
     pub(super) status: wgpu::Buffer,
     /// What it contains before the first step.
     pub(super) initial_status: &'static [u32],
@@ -92,7 +98,7 @@ impl RunBuffers {
         let norms = norms.as_ref();
         let update = Update { frozen: &self.frozen, ..update };
         let count = *count;
-        let copies = update.mixed.map(|_| copies);
+        let copies = update.f16.places().map(|_| copies);
         let operands = Operands {
             gradient,
             slices,

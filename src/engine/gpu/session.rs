@@ -18,6 +18,7 @@ use super::step::StepData;
 use super::task::{Lowering, Training, TrainingTask};
 use crate::dataset::Dataset;
 use crate::dropout::Masks;
+use crate::engine::choice::Precision;
 use crate::engine::{
     Divergence, KEPT, MOST_KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation,
     check_gradient, no_place, ready,
@@ -105,6 +106,7 @@ pub(super) struct GpuSession {
     /// How many it has.
     parameters: usize,
     lowering: &'static dyn Lowering,
+    precision: Precision,
     state: RunBuffers,
     /// Where each parameter of the network is in `state`, if not in the network's own order.
     places: Option<Vec<usize>>,
@@ -151,7 +153,7 @@ impl GpuSession {
         let Choice { tune, tile, .. } = choice;
         let counts = &counts;
         let task = TrainingTask { gpu, network, plan, dataset, slots, counts, tune, tile };
-        let Training { lowering, state, places, samples: stored, before, passes } =
+        let Training { lowering, precision, state, places, samples: stored, before, passes } =
             lowering::train(&task, choice).await?;
         gpu.check()?;
         gpu.remember();
@@ -162,6 +164,7 @@ impl GpuSession {
             dataset: dataset.clone(),
             network: network.shape(),
             lowering,
+            precision,
             learned: Learned::default(),
             applied: None,
             parameters: network.parameters().len(),
@@ -181,9 +184,9 @@ impl GpuSession {
         })
     }
 
-    /// Whether it trains in mixed precision.
-    pub(super) fn is_mixed(&self) -> bool {
-        !self.before.is_empty()
+    /// The precision that it trains in.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The number that the kernels count the next step by.

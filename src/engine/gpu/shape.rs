@@ -23,6 +23,9 @@ pub(super) struct Shape {
     /// Whether the lanes of a group share rows and columns and split their sums, which needs subgroups.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) split: bool,
+    /// Whether the values and deltas of hidden levels are f16 in storage, which only cooperative shapes can write.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) packed: bool,
 }
 
 impl Shape {
@@ -49,9 +52,10 @@ impl Shape {
 
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { lanes, groups, rows, columns, split, .. } = self;
+        let Self { lanes, groups, rows, columns, split, packed, .. } = self;
         write!(f, "{lanes}×{groups} invocations of {rows}×{columns}")?;
-        if *split { f.write_str(", split") } else { Ok(()) }
+        f.write_str(if *split { ", split" } else { "" })?;
+        f.write_str(if *packed { ", f16 in storage" } else { "" })
     }
 }
 

@@ -1,11 +1,14 @@
 //! Writes the fused kernels for one network.
 
 use super::kernels::{
-    DROPOUT, KernelKey, PASS, PERMUTATION, PIXELS, SINE, STEP, Source, WEIGHTED_LOSS,
+    DROPOUT, KernelKey, LOSS_SCALE, PACKED, PASS, PERMUTATION, PIXELS, SINE, STEP, Source,
+    WEIGHTED_LOSS,
 };
 use super::layout::{ALIGNMENT, Layout};
+use super::products::{Stored, products};
 use super::shape::{Shape, TILE_SPACING};
 use super::split::Split;
+use super::tables::{block_table, table};
 use crate::activation::{Activation, Backward};
 use crate::dataset::Grid;
 use crate::dropout;
@@ -131,6 +134,7 @@ pub(super) fn step(
         );
     }
     text += &tables(layout);
+    text += &packing(layout, shape);
     let training = matches!(purpose, Purpose::Training(_));
     let applied = applied(network, purpose);
     let stores_slopes = training && applied.iter().any(|applied| applied.stores_slope());
@@ -156,6 +160,7 @@ pub(super) fn step(
         ("subgroup", shape.broadcast > 0),
         ("crowded", is_crowded(shape)),
         ("encoded", network.encoding() != Encoding::Identity),
+        ("packed", shape.packed),
     ];
     let key = if shape.split {
         let Purpose::Training(_) = purpose else {
@@ -210,10 +215,19 @@ fn step_texts(shape: Shape) -> Vec<(&'static str, String)> {
             format!("{array}[{place}(LAYERS, row) / 4u + j / 4u][j % 4u]")
         }
     };
+    let (output_delta, needed) = if shape.packed {
+        (
+            "deltas[place_of(LAYERS, row) / 4u + j / 2u][j % 2u]".into(),
+            "unpacked(values[needed_of(LAYERS, row) / 4u + j / 4u])[j % 4u]".into(),
+        )
+    } else {
+        (element("deltas", "place_of"), element("values", "needed_of"))
+    };
     vec![
         ("number", number_type(shape)),
-        ("output_delta", element("deltas", "place_of")),
-        ("needed", element("values", "needed_of")),
+        ("stored", stored_type(shape)),
+        ("output_delta", output_delta),
+        ("needed", needed),
         ("output", element("values", "place_of")),
         ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
         ("inputs", inputs.into()),
@@ -241,6 +255,10 @@ pub(super) fn weight_gradients(
         samples_at_once(shape),
     );
     text += &tables(layout);
+    text += &packing(layout, shape);
+    if shape.packed {
+        let _ = writeln!(text, "const LAYERS: u32 = {}u;", layout.layers());
+    }
     let blocks: Vec<usize> =
         (0..layout.layers()).map(|layer| layout.blocks(layer, shape)).collect();
     text += &block_table(&blocks);
@@ -250,13 +268,22 @@ pub(super) fn weight_gradients(
         "fn loss_count() -> u32 {{ return (batch_count() + {}u) / {tile}u * {sums}u; }}",
         tile - 1
     );
+    let ranges = ranges(shape, samples_at_once(shape) as u32);
+    let hidden = if shape.packed { Stored::Packed } else { Stored::Vector };
     let values = Values {
         conditions: vec![
             ("subgroup", shape.broadcast > 0),
             ("cooperative", shape.is_cooperative()),
+            ("packed", shape.packed),
         ],
-        texts: vec![("number", number_type(shape))],
-        ranges: ranges(shape, samples_at_once(shape) as u32),
+        texts: vec![
+            ("number", number_type(shape)),
+            ("stored", stored_type(shape)),
+            ("products", products([hidden, hidden], &ranges)?),
+            ("first_products", products([Stored::Wide, hidden], &ranges)?),
+            ("last_products", products([hidden, Stored::Wide], &ranges)?),
+        ],
+        ranges,
         functions: vec![broadcast(shape)],
     };
     text += &template::fill("weight_gradients", Source::file("weight_gradients"), &values)?;
@@ -277,6 +304,19 @@ pub(super) fn loss_sums(rows: usize, shape: Shape) -> usize {
 /// lane can read another one, else four.
 fn number_type(shape: Shape) -> String {
     if shape.broadcast > 0 { "f32" } else { "vec4<f32>" }.into()
+}
+
+/// What of values and deltas they read and write at a time.
+fn stored_type(shape: Shape) -> String {
+    if shape.packed { "vec2<u32>".into() } else { number_type(shape) }
+}
+
+/// What a kernel of a packed layout has besides.
+fn packing(layout: &Layout, shape: Shape) -> String {
+    if !shape.packed {
+        return String::new();
+    }
+    [LOSS_SCALE, PACKED, &table("stored_pitch_of", &layout.stored_pitches())].concat()
 }
 
 /// `terms`: how many turns of the innermost loop are taken as one.
@@ -340,70 +380,6 @@ fn tables(layout: &Layout) -> String {
         table("values_of", &layout.values[..=layers]),
     ]
     .concat()
-}
-
-/// Runs of numbers that grow evenly: `(first position, first number, growth)`.
-fn runs(numbers: &[usize]) -> Vec<(usize, usize, usize)> {
-    let mut runs: Vec<(usize, usize, usize)> = Vec::new();
-    let mut length = 0;
-    for (position, number) in numbers.iter().copied().enumerate() {
-        if let Some((_, first, growth)) = runs.last_mut() {
-            if length == 1 && number >= *first {
-                *growth = number - *first;
-            }
-            if number == *first + length * *growth {
-                length += 1;
-                continue;
-            }
-        }
-        runs.push((position, number, 0));
-        length = 1;
-    }
-    runs
-}
-
-/// A function of WGSL that looks `numbers` up.
-pub(super) fn table(name: &str, numbers: &[usize]) -> String {
-    let mut text = format!("fn {name}(i: u32) -> u32 {{\n");
-    let runs = runs(numbers);
-    for (place, (position, first, growth)) in runs.iter().enumerate() {
-        let value = match growth {
-            0 => format!("{first}u"),
-            _ => format!("{first}u + (i - {position}u) * {growth}u"),
-        };
-        let _ = match runs.get(place + 1) {
-            Some((next, ..)) => writeln!(text, "    if i < {next}u {{ return {value}; }}"),
-            None => writeln!(text, "    return {value};"),
-        };
-    }
-    text + "}\n"
-}
-
-/// The functions of a block's layer, and a layer's first block.
-pub(super) fn block_table(blocks: &[usize]) -> String {
-    let starts: Vec<usize> = blocks
-        .iter()
-        .scan(0, |end, count| {
-            let start = *end;
-            *end += count;
-            Some(start)
-        })
-        .collect();
-    let mut text = table("first_block_of", &starts);
-    text += "fn layer_of_block(block: u32) -> u32 {\n";
-    // Layers with the same number of blocks follow each other evenly.
-    let mut layer = 0;
-    while layer < blocks.len() {
-        let count = blocks[layer];
-        let next = (layer..blocks.len()).find(|l| blocks[*l] != count).unwrap_or(blocks.len());
-        let value = format!("{layer}u + (block - {}u) / {count}u", starts[layer]);
-        let _ = match starts.get(next) {
-            Some(end) => writeln!(text, "    if block < {end}u {{ return {value}; }}"),
-            None => writeln!(text, "    return {value};"),
-        };
-        layer = next;
-    }
-    text + "}\n"
 }
 
 /// The functions of a layer's rate of dropout.

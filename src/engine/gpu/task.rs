@@ -8,7 +8,7 @@ use super::recorder::{Dispatch, Pass};
 use super::run_buffers::RunBuffers;
 use super::samples::Stored;
 use crate::dataset::Dataset;
-use crate::engine::choice::Kernels;
+use crate::engine::choice::{Kernels, Precision};
 use crate::engine::{Output, Pending, Plan};
 use crate::error::Result;
 use crate::loss::Loss;
@@ -99,6 +99,8 @@ pub(super) struct TrainingTask<'a> {
 pub(super) struct Training {
     /// What built it.
     pub(super) lowering: &'static dyn Lowering,
+    /// The precision that it is in.
+    pub(super) precision: Precision,
     pub(super) state: RunBuffers,
     /// Where each parameter of the network is in `state`, if not in the network's own order.
     pub(super) places: Option<Vec<usize>>,

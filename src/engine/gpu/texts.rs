@@ -2,9 +2,9 @@
 //! `translation` translates the same texts for every kind of driver.
 
 use super::arguments::{Arguments, Field};
-use super::candidates::candidates;
+use super::candidates::{self, candidates};
 use super::custom::tests as custom;
-use super::fused::WIDEST;
+use super::fused::{self, WIDEST};
 use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
 use super::mixed::{
@@ -14,7 +14,7 @@ use super::mixed::{
 use super::shape::{Abilities, Shapes, desktop_limits};
 use super::specialize::{self, Kind, Purpose, Samples};
 use super::step::StepData;
-use super::update::{Norms, Update};
+use super::update::{F16, Norms, Update};
 use crate::activation::Activation;
 use crate::dataset::Grid;
 use crate::encoding::Encoding;
@@ -162,6 +162,37 @@ fn shapes(devices: &[Abilities]) -> Vec<Result<KernelKey>> {
     keys
 }
 
+/// The fused kernels that store f16, with every condition of their templates, in the first `most` shapes of each
+/// device, and in every shape for layers of 100.
+pub(super) fn packed(most: usize) -> Vec<KernelKey> {
+    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: -1.0 });
+    let each = [Samples::TABLE, Samples { kind: picture, weighted: true }];
+    let wide = network(2, &[100; 3], Activation::Relu, Activation::Identity);
+    let few = networks().into_iter().map(|(network, loss)| (network, loss, most));
+    let all = few.chain([(wide, Loss::MeanSquaredError, usize::MAX)]);
+    let mut keys = Vec::new();
+    for (network, loss, most) in all.filter(|(network, ..)| network.layers().len() > 1) {
+        let mut seen = Vec::new();
+        let tried = |device: &Abilities| candidates::packed(device, &Layout::new(&network, 100));
+        for shapes in devices().iter().flat_map(|device| tried(device).into_iter().take(most)) {
+            if seen.contains(&shapes) {
+                continue;
+            }
+            seen.push(shapes);
+            for samples in each {
+                let purpose = Purpose::Training(loss);
+                keys.push(fused::pass_kernel(&network, 100, shapes.step, samples, purpose));
+            }
+            keys.push(fused::gradients_kernel(&network, 100, shapes));
+        }
+    }
+    for optimizer in Optimizer::ALL.iter().copied() {
+        let update = Update { f16: F16::Storage, ..Update::plain(optimizer) };
+        keys.extend([1, 2].map(|slices| update.key(slices)));
+    }
+    keys.into_iter().map(|key| key.expect("a template without mistakes")).collect()
+}
+
 /// The kernels of every optimizer, with every set of wrappers around it.
 fn updates() -> Vec<Result<KernelKey>> {
     let mut keys = Vec::new();
@@ -170,7 +201,7 @@ fn updates() -> Vec<Result<KernelKey>> {
             let is_in = |(place, _): &(usize, &Wrapper)| set & (1 << place) != 0;
             let some = Wrapper::ALL.iter().enumerate().filter(is_in).map(|(_, wrapper)| *wrapper);
             let wrappers = Wrappers::new(some).expect("all different");
-            let update = Update { optimizer, wrappers, frozen: &[0..7, 20..21], mixed: None };
+            let update = Update { optimizer, wrappers, frozen: &[0..7, 20..21], f16: F16::None };
             let slices = 1 + set % 2;
             keys.push(update.key(slices));
             keys.extend(update.norms().map(|norms| update.norms_key(norms, slices)));
@@ -233,7 +264,7 @@ fn all(most: usize) -> impl Iterator<Item = KernelKey> {
 #[test]
 fn every_template_can_be_filled() {
     let mut names = BTreeSet::new();
-    for key in all(usize::MAX).chain(mixed()) {
+    for key in all(usize::MAX).chain(packed(1)).chain(mixed()) {
         names.insert(key.name);
         let text = key.clone().into_text();
         assert!(!text.contains("${"), "{key}:\n{text}");
@@ -255,10 +286,15 @@ fn the_fused_kernels_are_those_that_were_reviewed() {
     let split = all.iter().find(|shapes| shapes.step.split).expect("one").step;
     let split = specialize::step(&network, &layout, split, Samples::TABLE, purpose);
     let gradients = specialize::weight_gradients(&layout, gradients, slice as usize, step);
+    let packed = candidates::packed(&devices()[0], &layout)[0];
+    let packed_pass = fused::pass_kernel(&network, 1024, packed.step, Samples::TABLE, purpose);
+    let packed_gradients = fused::gradients_kernel(&network, 1024, packed);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/gpu/texts");
-    for key in [pass, split, gradients] {
+    let plain = [pass, split, gradients].map(|key| (key, ""));
+    let packed = [packed_pass, packed_gradients].map(|key| (key, "_packed"));
+    for (key, ending) in plain.into_iter().chain(packed) {
         let key = key.expect("a template without mistakes");
-        let path = folder.join(format!("{}.wgsl", key.name));
+        let path = folder.join(format!("{}{ending}.wgsl", key.name));
         let text = key.into_text();
         if std::env::var("IMPASTO_WRITE_GOLDEN").is_ok_and(|value| value == "1") {
             fs::write(&path, &text).expect("the file is written");
@@ -350,7 +386,7 @@ fn check_bindings(key: &KernelKey, source: &Source, module: &Module) {
         "loss" => &[5],
         "gradient_norms" => &[4],
         "update" => &[6, 7],
-        "fused_step" | "fused_step_split" => &[7],
+        "fused_step" => &[7, 8],
         _ => &[],
     };
     let is_there = |binding: &usize| !may_miss.contains(binding);
@@ -366,7 +402,7 @@ fn check_bindings(key: &KernelKey, source: &Source, module: &Module) {
 fn kernels_bind_what_the_table_and_the_types_say() {
     let mut checked = BTreeSet::new();
     let capabilities = Capabilities::all();
-    for key in all(1).chain(mixed()) {
+    for key in all(1).chain(packed(1)).chain(mixed()) {
         let text = key.clone().into_text();
         let options = front::wgsl::Options { parse_doc_comments: false, capabilities };
         let module = front::wgsl::Frontend::new_with_options(options)

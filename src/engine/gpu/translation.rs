@@ -33,7 +33,10 @@ impl Kernel {
         // Only fused kernels are written with them, for devices that have them.
         let subgroups =
             ["subgroupBroadcast(", "subgroupShuffleXor("].iter().any(|call| text.contains(call));
-        let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+        let mut capabilities =
+            if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+        // Those that store f16 are, where a device can pack numbers.
+        capabilities.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, text.contains("pack2x16float("));
         let module =
             naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text))?;
         let info = Validator::new(ValidationFlags::all(), capabilities)
@@ -289,11 +292,11 @@ fn validates() -> bool {
     found
 }
 
-#[test]
-fn every_kernel_can_be_translated_for_every_driver() {
+/// Translates some kernels, each text once, for every driver; those written for one network within `limits`.
+fn translate_all(keys: Vec<KernelKey>, limits: &wgpu::Limits) {
     let validates = validates();
     let mut seen = BTreeSet::new();
-    let kernels: Vec<(KernelKey, String, bool)> = texts::every()
+    let kernels: Vec<(KernelKey, String, bool)> = keys
         .into_iter()
         .map(|key| (key.clone(), key.is_trusted, key.into_text()))
         .filter(|(_, _, text)| seen.insert(text.clone()))
@@ -305,18 +308,26 @@ fn every_kernel_can_be_translated_for_every_driver() {
             let kernel = Kernel::new(text, *trusted);
             let outcome = kernel.and_then(|kernel| {
                 // Only fused kernels are written in shapes for devices with more.
-                let limits = if key.is_for_one_network() {
-                    desktop_limits()
-                } else {
-                    wgpu::Limits::default()
-                };
-                kernel.check_limits(&limits)?;
+                let least = wgpu::Limits::default();
+                kernel.check_limits(if key.is_for_one_network() { limits } else { &least })?;
                 kernel.translate(validates)
             });
             outcome.err().map(|error| format!("{key}: {error}\n{text}"))
         })
         .collect();
     assert!(failed.is_empty(), "{} of {}; {}", failed.len(), kernels.len(), failed[0]);
+}
+
+#[test]
+fn every_kernel_can_be_translated_for_every_driver() {
+    translate_all(texts::every(), &desktop_limits());
+}
+
+/// The kernels that store f16 note in the status what leaves it: a buffer more.
+#[test]
+fn kernels_with_f16_in_storage_can_be_translated_for_every_driver() {
+    let limits = wgpu::Limits { max_storage_buffers_per_shader_stage: 9, ..desktop_limits() };
+    translate_all(texts::packed(1), &limits);
 }
 
 /// The kernels with matrices, for Vulkan as the engine translates them and for Metal.

@@ -4,6 +4,7 @@
 mod ahead;
 
 use super::cache::Cache;
+use super::candidates;
 use super::custom;
 use super::device::Gpu;
 use super::fused::{self, Keys};
@@ -65,7 +66,7 @@ fn is_possible(shapes: &Shapes, candidates: &[Shapes]) -> bool {
 #[doc(hidden)]
 pub fn remembered_shapes(file: &[u8], network: &Network, batch: usize) -> Result<usize> {
     let abilities = Abilities { subgroup: 32, ..Abilities::of_gpu(wgpu::Limits::default()) };
-    let candidates = super::candidates::candidates(&abilities, &Layout::new(network, batch));
+    let candidates = candidates::candidates(&abilities, &Layout::new(network, batch));
     let Some(Found(found)) = Found::read(file) else { return Ok(0) };
     let possible: Vec<_> = found.values().filter(|s| is_possible(s, &candidates)).collect();
     for shapes in &possible {
@@ -82,8 +83,9 @@ fn key(gpu: &Gpu, layout: &Layout, trial: &Trial) -> Result<String> {
         Some(number) => format!(" | formulas {number:016x}"),
         None => String::new(),
     };
+    let stored = if trial.packed { " | f16 in storage" } else { "" };
     Ok(format!(
-        "{device} | kernels {:016x} | {:?} | batch {batch}{formulas}",
+        "{device} | kernels {:016x} | {:?} | batch {batch}{formulas}{stored}",
         kernels::fingerprint(),
         layout.widths
     ))
@@ -102,7 +104,11 @@ pub(super) async fn shapes(
 ) -> Result<Shapes> {
     let (network, batch) = (trial.network, trial.batch);
     let layout = Layout::new(network, batch);
-    let candidates = gpu.candidates(&layout);
+    let candidates = if trial.packed {
+        candidates::packed(&gpu.abilities, &layout)
+    } else {
+        gpu.candidates(&layout)
+    };
     fused::usual(&candidates)?;
     let products = batch as f64 * network.parameters().len() as f64;
     if !search || products < WORTHWHILE {
@@ -138,7 +144,7 @@ pub(super) async fn shapes(
 
 /// The first shapes that the driver compiles, each kernel's by itself.
 async fn compiled(gpu: &Gpu, candidates: &[Shapes], trial: &Trial<'_>) -> Result<Shapes> {
-    let Trial { network, loss, batch, source } = *trial;
+    let Trial { network, loss, batch, source, .. } = *trial;
     let first = fused::usual(candidates)?;
     // Split sums are compared with others before they are taken: they can only have been chosen.
     let steps = candidates.iter().map(|shapes| shapes.step);

@@ -11,12 +11,14 @@ mod inaccurate;
 mod mixed;
 mod optimizers;
 mod samples;
+mod stored;
 mod sums;
 
 use super::adapter;
 use super::arguments::{self, Arguments, BiasAdd, BiasGradient, LossSum, Matmul, MatmulTn};
 use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{KernelKey, SOURCES};
+use super::packed;
 use super::product_tile::ProductTile;
 use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
@@ -63,6 +65,15 @@ pub(super) fn adapters() -> Vec<Arc<Gpu>> {
             Arc::new(gpu)
         })
         .collect()
+}
+
+/// Those of the adapters that can store values and deltas in f16; says so loudly of the others.
+pub(super) fn storing_adapters() -> Vec<Arc<Gpu>> {
+    let can = |gpu: &Arc<Gpu>| {
+        let fits = packed::check_device(gpu);
+        fits.inspect_err(|reason| eprintln!("SKIPPED, f16 in storage: {reason}")).is_ok()
+    };
+    adapters().into_iter().filter(can).collect()
 }
 
 /// Opens every adapter that multiplies f16 matrices; without one, says so loudly. Where
@@ -459,6 +470,8 @@ twins! {
     split: fused::split_sums_agree_with_the_reference plays
         ["fused_step_split", "weight_gradients"];
     fused_slices: fused::fused_gradients_agree_in_any_number_of_slices plays
+        ["fused_step", "weight_gradients"];
+    stored: stored::every_stored_level_is_that_of_its_twin plays
         ["fused_step", "weight_gradients"];
     mixed: mixed::every_level_is_that_of_its_twin plays
         ["mixed_parameters", "mixed_step", "mixed_gradients"];

@@ -2,7 +2,7 @@
 
 use super::arguments;
 use super::device::Gpu;
-use super::kernels::KernelKey;
+use super::kernels::{KernelKey, LOSS_SCALE};
 use super::recorder::{Grid, Recorder, Work};
 use crate::engine::Plan;
 use crate::error::Result;
@@ -33,9 +33,27 @@ pub(super) struct Update<'a> {
     pub(super) wrappers: Wrappers,
     /// The places of parameters that stay as they are.
     pub(super) frozen: &'a [Range<usize>],
-    /// The WGSL that finds the gradient of a parameter and its f16 copies, if the gradient comes from a step
-    /// in mixed precision.
-    pub(super) mixed: Option<&'a str>,
+    pub(super) f16: F16<'a>,
+}
+
+/// Whether the gradient comes from a step that stores f16, which is skipped if a number leaves f16.
+#[derive(Clone, Copy)]
+pub(super) enum F16<'a> {
+    None,
+    /// Values and deltas, in the layout of the fused kernels.
+    Storage,
+    /// In mixed precision, with the WGSL that finds the gradient of a parameter and its f16 copies.
+    Mixed(&'a str),
+}
+
+impl<'a> F16<'a> {
+    /// The WGSL of mixed precision.
+    pub(super) fn places(self) -> Option<&'a str> {
+        match self {
+            Self::Mixed(places) => Some(places),
+            Self::None | Self::Storage => None,
+        }
+    }
 }
 
 /// Which norms the kernel `gradient_norms` computes.
@@ -49,12 +67,12 @@ pub(super) enum Norms {
 
 impl Update<'_> {
     pub(super) fn of(plan: &Plan) -> Self {
-        Self { optimizer: plan.optimizer, wrappers: plan.wrappers, frozen: &[], mixed: None }
+        Self { optimizer: plan.optimizer, wrappers: plan.wrappers, frozen: &[], f16: F16::None }
     }
 
     /// An optimizer that nothing surrounds.
     pub(super) fn plain(optimizer: Optimizer) -> Self {
-        Self { optimizer, wrappers: Wrappers::default(), frozen: &[], mixed: None }
+        Self { optimizer, wrappers: Wrappers::default(), frozen: &[], f16: F16::None }
     }
 
     /// Numbers of state for each parameter.
@@ -70,7 +88,8 @@ impl Update<'_> {
 
     /// The templates, each with its name, filled in and put one behind the other.
     fn fill(self, texts: &[(&str, &str)], slices: usize, norms: Option<Norms>) -> Result<String> {
-        let Self { optimizer, wrappers, frozen, mixed } = self;
+        let Self { optimizer, wrappers, frozen, f16 } = self;
+        let mixed = f16.places().is_some();
         let square = optimizer.square().is_some();
         let values = Values {
             conditions: vec![
@@ -83,8 +102,9 @@ impl Update<'_> {
                 ("follows", wrappers.lookahead.is_some()),
                 ("averages", wrappers.ema.is_some()),
                 ("frozen", !frozen.is_empty()),
-                ("sliced", slices > 1 || mixed.is_some()),
-                ("mixed", mixed.is_some()),
+                ("sliced", slices > 1 || mixed),
+                ("mixed", mixed),
+                ("skips", !matches!(f16, F16::None)),
                 ("given", norms == Some(Norms::Given)),
             ],
             ..Values::default()
@@ -115,6 +135,11 @@ impl Update<'_> {
         let Self { optimizer, wrappers, .. } = self;
         let vectors = wrappers.vectors();
         let surrounded = optimizer.square().is_some() || !wrappers.is_empty();
+        let f16 = match self.f16 {
+            F16::None => "",
+            F16::Storage => LOSS_SCALE,
+            F16::Mixed(places) => places,
+        };
         let formula = [
             optimizer.wgsl(),
             self.place("SLOW", vectors.slow),
@@ -124,7 +149,7 @@ impl Update<'_> {
         ];
         let text = self.fill(
             &[
-                ("mixed", self.mixed.unwrap_or_default()),
+                ("f16", f16),
                 (optimizer.name(), &formula.concat()),
                 ("shared/slices", SLICES),
                 ("shared/gradient", if surrounded { GRADIENT } else { "" }),

@@ -52,7 +52,7 @@ pub(in crate::engine::gpu) async fn gradients(
     // The gradient of the linear loss with respect to the outputs is its targets.
     let targets = gpu.storage("targets of a batch", rows * wide_out).await?;
     let source = Source { samples: Samples::TABLE, buffers: [inputs.clone(), targets.clone()] };
-    let trial = Trial { network, loss: Loss::Linear, batch: rows, source: &source };
+    let trial = Trial { network, loss: Loss::Linear, batch: rows, source: &source, packed: false };
     let shapes = tuning::shapes(gpu, &gpu.cache, false, &trial).await?;
     let keys = Keys::training(network, rows, shapes, source.samples, Loss::Linear)?;
     let fused = Fused::new(gpu, network, rows, shapes, source, keys).await?;
@@ -62,8 +62,7 @@ pub(in crate::engine::gpu) async fn gradients(
     let mut parts = Vec::new();
     for (of_part, adds) in backpropagation::parts(samples, rows) {
         let mut recorder = Recorder::new(gpu);
-        fused.record(&mut recorder, &parameters, of_part).await?;
-        fused.record_gradients(&mut recorder, of_part, [&sums, &status]).await?;
+        fused.record_step(&mut recorder, &parameters, of_part, [&sums, &status]).await?;
         // The sum of the slices is the sum of the rows of a matrix.
         let arguments = BiasGradient {
             batch: fused.slices() as u32,

@@ -1,19 +1,19 @@
 //! The fused lowering, for networks of narrow layers.
 
 use crate::engine::Pending;
-use crate::engine::choice::Kernels;
+use crate::engine::choice::{Kernels, Precision};
 use crate::engine::gpu::evaluation::{self, Evaluation, Sinks};
 use crate::engine::gpu::fused::{self, Fused, Keys, PREDICTED, Source};
 use crate::engine::gpu::layout::Layout;
 use crate::engine::gpu::measuring::Trial;
 use crate::engine::gpu::prediction::{self, Prediction};
 use crate::engine::gpu::recorder::{Pass, Recorder};
-use crate::engine::gpu::run_buffers::{RunBuffers, STATUS};
+use crate::engine::gpu::run_buffers::{RunBuffers, SCALED_STATUS, STATUS};
 use crate::engine::gpu::samples::Stored;
 use crate::engine::gpu::specialize::Purpose;
 use crate::engine::gpu::task::{EvaluationTask, Lowering, PredictionTask, Training, TrainingTask};
 use crate::engine::gpu::tuning;
-use crate::engine::gpu::update::Update;
+use crate::engine::gpu::update::{F16, Update};
 use crate::error::Result;
 
 /// The fused kernels.
@@ -40,7 +40,7 @@ impl Lowering for FusedKernels {
     }
 
     fn build_training<'a>(&self, task: &'a TrainingTask<'a>) -> Pending<'a, Training> {
-        Box::pin(train(task))
+        Box::pin(train(task, Precision::Full))
     }
 
     fn build_evaluation<'a>(&self, task: &'a EvaluationTask<'a>) -> Pending<'a, Evaluation> {
@@ -52,31 +52,36 @@ impl Lowering for FusedKernels {
     }
 }
 
-async fn train(task: &TrainingTask<'_>) -> Result<Training> {
+/// Records the steps of a training run that fits: in full precision, or with values and deltas in f16, for a run that
+/// `packed::settled` accepts.
+pub(super) async fn train(task: &TrainingTask<'_>, precision: Precision) -> Result<Training> {
     let TrainingTask { gpu, network, plan, dataset, slots, counts, tune, .. } = *task;
-    let (batch, update) = (counts[0], Update::of(plan));
+    let packed = precision == Precision::F16Storage;
+    let (f16, status) =
+        if packed { (F16::Storage, &SCALED_STATUS[..]) } else { (F16::None, &STATUS[..]) };
+    let (batch, update) = (counts[0], Update { f16, ..Update::of(plan) });
     let layout = Layout::new(network, batch);
     let parameters = fused::upload_parameters(gpu, network, &layout).await?;
     let frozen = layout.frozen(network);
     let update = Update { frozen: &frozen, ..update };
     let segments = layout.segments();
-    let state = RunBuffers::new(gpu, parameters, &segments, update, slots, &STATUS).await?;
+    let state = RunBuffers::new(gpu, parameters, &segments, update, slots, status).await?;
     let samples = Stored::upload(gpu, dataset, true).await?;
     let source = Source::of(gpu, &samples).await?;
-    let trial = Trial { network, loss: plan.loss, batch, source: &source };
+    let trial = Trial { network, loss: plan.loss, batch, source: &source, packed };
     let shapes = tuning::shapes(gpu, &gpu.cache, tune, &trial).await?;
     let keys = Keys::training(network, batch, shapes, source.samples, plan.loss)?;
     let fused = Fused::new(gpu, network, batch, shapes, source, keys).await?;
     let mut passes = Vec::new();
     for count in counts.iter().copied() {
         let mut recorder = Recorder::new(gpu);
-        fused.record(&mut recorder, &state.parameters, count).await?;
-        fused.record_gradients(&mut recorder, count, [&state.sums, &state.status]).await?;
+        let sinks = [&state.sums, &state.status];
+        fused.record_step(&mut recorder, &state.parameters, count, sinks).await?;
         state.record_update(&mut recorder, update, &fused.buffers.gradient, fused.slices()).await?;
         passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
     }
     let (places, before) = (Some(layout.places(network)), Vec::new());
-    Ok(Training { lowering: &FUSED, state, places, samples, before, passes })
+    Ok(Training { lowering: &FUSED, precision, state, places, samples, before, passes })
 }
 
 async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {

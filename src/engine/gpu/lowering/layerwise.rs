@@ -1,7 +1,7 @@
 //! The layerwise lowering, for any network.
 
 use crate::engine::Pending;
-use crate::engine::choice::Kernels;
+use crate::engine::choice::{Kernels, Precision};
 use crate::engine::gpu::evaluation::{self, Evaluation, Sinks};
 use crate::engine::gpu::layerwise::scored::Scored;
 use crate::engine::gpu::layerwise::{self, Layerwise};
@@ -72,7 +72,15 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
         state.record_update(&mut recorder, update, gradient, slices).await?;
         passes.push(Pass { count, dispatches: recorder.finish("training step").await? });
     }
-    Ok(Training { lowering: &LAYERWISE, state, places: None, samples, before: Vec::new(), passes })
+    Ok(Training {
+        lowering: &LAYERWISE,
+        precision: Precision::Full,
+        state,
+        places: None,
+        samples,
+        before: Vec::new(),
+        passes,
+    })
 }
 
 async fn evaluate(task: &EvaluationTask<'_>) -> Result<Evaluation> {

@@ -1,16 +1,17 @@
 //! Training in mixed precision. The fused kernels evaluate and predict, with the master parameters.
 
 use super::fused::FUSED;
+use crate::engine::choice::Precision;
 use crate::engine::gpu::fused::Source;
 use crate::engine::gpu::layout::Layout;
 use crate::engine::gpu::mixed::halves::Halves;
-use crate::engine::gpu::mixed::step::{self, MixedStep, STATUS};
+use crate::engine::gpu::mixed::step::{self, MixedStep};
 use crate::engine::gpu::mixed::texts;
 use crate::engine::gpu::recorder::{Pass, Recorder};
-use crate::engine::gpu::run_buffers::RunBuffers;
+use crate::engine::gpu::run_buffers::{RunBuffers, SCALED_STATUS};
 use crate::engine::gpu::samples::Stored;
 use crate::engine::gpu::task::{Training, TrainingTask};
-use crate::engine::gpu::update::Update;
+use crate::engine::gpu::update::{F16, Update};
 use crate::error::Result;
 
 /// Records the steps of a training run that `mixed::step::check` accepts.
@@ -27,12 +28,12 @@ pub(super) async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     let frozen = layout.frozen(network);
     let update = Update { frozen: &frozen, ..Update::of(plan) };
     let segments = layout.segments();
-    let state = RunBuffers::new(gpu, parameters, &segments, update, slots, &STATUS).await?;
+    let state = RunBuffers::new(gpu, parameters, &segments, update, slots, &SCALED_STATUS).await?;
     let samples = Stored::upload(gpu, dataset, true).await?;
     let source = Source::of(gpu, &samples).await?;
     let places = texts::of_update(&halves);
     let mixed = MixedStep::new(gpu, network, halves, source, plan.loss).await?;
-    let update = Update { mixed: Some(&places), ..update };
+    let update = Update { f16: F16::Mixed(&places), ..update };
     let mut passes = Vec::new();
     for count in counts.iter().copied() {
         let mut recorder = Recorder::new(gpu);
@@ -44,5 +45,6 @@ pub(super) async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     }
     let before = mixed.copying(gpu, &state.parameters).await?;
     let places = Some(layout.places(network));
-    Ok(Training { lowering: &FUSED, state, places, samples, before, passes })
+    let precision = Precision::Mixed;
+    Ok(Training { lowering: &FUSED, precision, state, places, samples, before, passes })
 }

@@ -52,7 +52,7 @@ pub(in crate::engine::gpu) async fn settled(
     plan: &Plan,
     dataset: &Dataset,
 ) -> Result<Choice> {
-    if choice.precision == Precision::Full {
+    if choice.precision != Precision::Mixed {
         return Ok(choice);
     }
     let rows = plan.batch_size.min(dataset.len());
@@ -179,7 +179,7 @@ async fn differences(gpu: &Arc<Gpu>, tile: Tile) -> Result<Vec<f64>> {
         let kernels = Kernels::Fused;
         let choice = Choice { kernels, precision, tile: Some(tile), tune: false };
         let mut session = GpuSession::start(gpu, &network, &plan, &dataset, choice).await?;
-        if session.is_mixed() != (precision == Precision::Mixed) {
+        if session.precision() != precision {
             return unsupported("the driver refuses the kernels of mixed precision");
         }
         let losses = session.train(&steps)?.await?.losses;
@@ -260,7 +260,7 @@ mod tests {
             ] {
                 let losses = pollster::block_on(async {
                     let mut mixed = start(&gpu, &plan, &dataset).await?;
-                    assert!(mixed.is_mixed(), "{:?}", gpu.notes());
+                    assert!(mixed.precision() == Precision::Mixed, "{:?}", gpu.notes());
                     let network = network()?;
                     let full = Choice { precision: Precision::Full, ..MIXED };
                     let mut full = GpuSession::start(&gpu, &network, &plan, &dataset, full).await?;
@@ -310,7 +310,7 @@ mod tests {
             let dataset = dataset().expect("samples");
             let plan = plan(&dataset, Optimizer::ADAM);
             let session = pollster::block_on(start(&gpu, &plan, &dataset)).expect("starts");
-            assert!(!session.is_mixed());
+            assert!(session.precision() == Precision::Full);
             let notes = gpu.notes();
             assert!(notes[0].contains("products of f16 matrices are wrong"), "{notes:?}");
             assert!(notes[0].ends_with(": the run is computed in f32"), "{notes:?}");
@@ -328,7 +328,7 @@ mod tests {
             let plan = plan(&dataset, Optimizer::ADAM);
             pollster::block_on(async {
                 let mut whole = start(&gpu, &plan, &dataset).await?;
-                assert!(whole.is_mixed(), "{:?}", gpu.notes());
+                assert!(whole.precision() == Precision::Mixed, "{:?}", gpu.notes());
                 whole.train(&steps(1..=4, &dataset))?.await?;
                 let state = whole.state().await?;
                 whole.keep(0).await?;
@@ -368,7 +368,7 @@ mod tests {
                 pollster::block_on(async {
                     let network = network()?;
                     let mut session = start(&gpu, &plan, &dataset).await?;
-                    assert!(session.is_mixed(), "{:?}", gpu.notes());
+                    assert!(session.precision() == Precision::Mixed, "{:?}", gpu.notes());
                     for number in 1..=skipped {
                         let outcome = session.train(&[step(number, &dataset)])?.await?;
                         let diverged = outcome.diverged.map(|diverged| diverged.step);

@@ -7,16 +7,9 @@ use crate::engine::gpu::device::Gpu;
 use crate::engine::gpu::fused::{self, Source, WIDEST};
 use crate::engine::gpu::kernels::KernelKey;
 use crate::engine::gpu::recorder::{Dispatch, Grid, Recorder, Work};
-use crate::engine::gpu::run_buffers::NEVER;
 use crate::error::{Result, unsupported};
 use crate::loss::Loss;
 use crate::network::Network;
-
-/// The loss scale that a run starts with: its logarithm to base 2.
-const FIRST_SCALE: u32 = 3;
-
-/// The status buffer of a run that begins; its words are in `shaders/shared/loss_scale.wgsl`.
-pub(in crate::engine::gpu) const STATUS: [u32; 6] = [NEVER, NEVER, FIRST_SCALE, 0, 0, 0];
 
 /// The most storage buffers of a kernel, the step included.
 const STORAGE_BUFFERS: u32 = 10;

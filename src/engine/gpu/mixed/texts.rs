@@ -2,8 +2,9 @@
 
 use super::halves::{BLOCK, CHUNK, Halves, WORKGROUP};
 use crate::encoding::Encoding;
-use crate::engine::gpu::kernels::{KernelKey, PERMUTATION, SINE, STEP, Source};
-use crate::engine::gpu::specialize::{self, Purpose, Samples, table};
+use crate::engine::gpu::kernels::{KernelKey, LOSS_SCALE, PERMUTATION, SINE, STEP, Source};
+use crate::engine::gpu::specialize::{self, Purpose, Samples};
+use crate::engine::gpu::tables::{block_table, table};
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::Network;
@@ -12,9 +13,6 @@ use std::fmt::Write;
 
 /// The extensions of WGSL for f16 and matrices.
 const ENABLED: &str = "enable f16;\nenable wgpu_cooperative_matrix;\n";
-
-/// The words of the status buffer.
-const LOSS_SCALE: &str = include_str!("../../../../shaders/shared/loss_scale.wgsl");
 
 /// The copies of the weights.
 const COPIES: &str = include_str!("../../../../shaders/shared/halves.wgsl");
@@ -39,7 +37,7 @@ fn places(halves: &Halves) -> String {
         table("values_of", &halves.values),
         table("deltas_of", &halves.deltas),
         table("gradients_of", &halves.gradients[..layers]),
-        specialize::block_table(&sizes),
+        block_table(&sizes),
     ]
     .concat();
     let constants = [

@@ -21,7 +21,7 @@ pub(super) fn compile(
     shapes: &[Shapes],
     until: Instant,
 ) -> Result<()> {
-    let Trial { network, loss, batch, source } = *trial;
+    let Trial { network, loss, batch, source, .. } = *trial;
     let mut known = HashSet::new();
     let mut keys: Vec<KernelKey> = Vec::new();
     for shapes in shapes {

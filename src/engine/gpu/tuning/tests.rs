@@ -7,7 +7,7 @@ use crate::encoding::Encoding;
 use crate::engine::{Session, Step};
 use crate::error::Error;
 use crate::gpu::cache::Cache;
-use crate::gpu::candidates::candidates;
+use crate::gpu::candidates::{self, candidates};
 use crate::gpu::custom::tests as custom;
 use crate::gpu::device::MOST_KERNELS;
 use crate::gpu::faults::task;
@@ -52,7 +52,13 @@ fn search(
     let best = pollster::block_on(async {
         let samples = Stored::upload(gpu, &dataset, true).await?;
         let source = Source::of(gpu, &samples).await?;
-        let trial = Trial { network: &network, loss: plan.loss, batch: SAMPLES, source: &source };
+        let trial = Trial {
+            network: &network,
+            loss: plan.loss,
+            batch: SAMPLES,
+            source: &source,
+            packed: false,
+        };
         in_turns(gpu, &choose(&all), &trial, budget).await
     });
     (all, best.expect("shapes"))
@@ -80,6 +86,35 @@ fn shapes_measured_in_turns_are_of_those_tried() {
         let tried: Vec<String> = all.iter().map(Shapes::to_string).collect();
         assert_eq!(measured, tried, "all were measured, in this order");
         assert!(times.iter().all(|time| time.seconds > 0.0), "{times:?}");
+    }
+}
+
+#[test]
+fn shapes_with_f16_in_storage_are_searched_and_remembered_apart() {
+    for gpu in adapters() {
+        let (network, plan, dataset) = task(&[7], SAMPLES);
+        let layout = Layout::new(&network, SAMPLES);
+        let all = candidates::packed(&gpu.abilities, &layout);
+        let another = |differs: &dyn Fn(&&Shapes) -> bool| *all.iter().find(differs).expect("one");
+        let some = [
+            all[0],
+            all[1],
+            another(&|shapes| shapes.gradients != all[0].gradients),
+            another(&|shapes| shapes.slice != all[0].slice),
+        ];
+        let (best, keys) = pollster::block_on(async {
+            let samples = Stored::upload(&gpu, &dataset, true).await?;
+            let source = Source::of(&gpu, &samples).await?;
+            let (network, loss, batch, source) = (&network, plan.loss, SAMPLES, &source);
+            let trial = |packed| Trial { network, loss, batch, source, packed };
+            let keys = [false, true].map(|packed| key(&gpu, &layout, &trial(packed)));
+            Result::Ok((in_turns(&gpu, &some, &trial(true), LONG).await?, keys))
+        })
+        .expect("shapes");
+        assert!(is_possible(&best, &some) && best.step.packed && best.gradients.packed);
+        assert!(some.iter().all(|shapes| is_compiled(&gpu, *shapes)), "all were tried");
+        let [plain, stored] = keys.map(|key| key.expect("a key"));
+        assert_ne!(plain, stored);
     }
 }
 
@@ -169,7 +204,7 @@ fn learned(
     let work = async {
         let samples = Stored::upload(gpu, dataset, true).await?;
         let source = Source::of(gpu, &samples).await?;
-        let trial = Trial { network, loss: plan.loss, batch, source: &source };
+        let trial = Trial { network, loss: plan.loss, batch, source: &source, packed: false };
         let layout = Layout::new(network, batch);
         assert!(batch as f64 * network.parameters().len() as f64 >= WORTHWHILE);
         gpu.found.lock().expect("unlocked").insert(key(gpu, &layout, &trial)?, shapes);
@@ -265,8 +300,13 @@ fn split_sums_in_another_order_of_lanes_are_noticed() {
             pollster::block_on(async {
                 let samples = Stored::upload(&gpu, &dataset, true).await?;
                 let source = Source::of(&gpu, &samples).await?;
-                let trial =
-                    Trial { network: &network, loss: plan.loss, batch: SAMPLES, source: &source };
+                let trial = Trial {
+                    network: &network,
+                    loss: plan.loss,
+                    batch: SAMPLES,
+                    source: &source,
+                    packed: false,
+                };
                 let stage = Stage::new(&gpu, &trial, &tried).await?;
                 let first = stage.prepare(tried[0]).await?;
                 let mut alike = Vec::new();

@@ -82,8 +82,7 @@ impl Pass<'_> {
         let sums = gpu.storage("sums", 2).await?;
         let status = gpu.upload("status", &[u32::MAX; 2]).await?;
         let mut recorder = Recorder::new(gpu);
-        fused.record(&mut recorder, &parameters, count).await?;
-        fused.record_gradients(&mut recorder, count, [&sums, &status]).await?;
+        fused.record_step(&mut recorder, &parameters, count, [&sums, &status]).await?;
         let size = 4 * (fused.slices() * layout.parameters()) as u64;
         let got = self.play(recorder, &[(&sums, 0..8), (&fused.buffers.gradient, 0..size)]).await?;
         let slices = got[2..].chunks(layout.parameters());

@@ -10,8 +10,9 @@ use crate::encoding::Encoding;
 use crate::engine::gpu::device::{Gpu, STEP_STRIDE};
 use crate::engine::gpu::fused::Source;
 use crate::engine::gpu::mixed::halves::{Halves, Tile};
-use crate::engine::gpu::mixed::step::{self, MixedStep, STATUS};
+use crate::engine::gpu::mixed::step::{self, MixedStep};
 use crate::engine::gpu::recorder::{Recorder, play_steps_after};
+use crate::engine::gpu::run_buffers::SCALED_STATUS;
 use crate::engine::gpu::samples::Stored;
 use crate::engine::gpu::step::StepData;
 use crate::engine::reference::{self, round_f16};
@@ -29,7 +30,7 @@ const HALF_STEP: f64 = 1.0 / 2048.0;
 const SCALE: f64 = 8.0;
 
 /// The number with these bits.
-fn from_f16(bits: u16) -> f64 {
+pub(super) fn from_f16(bits: u16) -> f64 {
     let (exponent, digits) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
     let size = match exponent {
         0 => digits * 2_f64.powi(-24),
@@ -106,7 +107,7 @@ async fn pass(
     let source = Source::of(gpu, &Stored::upload(gpu, dataset, true).await?).await?;
     let mixed = MixedStep::new(gpu, network, halves, source, loss).await?;
     let sums = gpu.storage("sums", 2).await?;
-    let status = gpu.upload("status", &STATUS).await?;
+    let status = gpu.upload("status", &SCALED_STATUS).await?;
     let mut recorder = Recorder::new(gpu);
     mixed.record(&mut recorder, &parameters, count, [&sums, &status]).await?;
     let dispatches = recorder.finish("test").await?;
@@ -161,7 +162,7 @@ fn assert_rounded(what: &str, got: &[f64], expected: &[f64], sizes: &[f64], unit
 }
 
 /// f′ from an output, as the kernels compute it.
-fn slope_of_output(activation: Activation, y: f64) -> f64 {
+pub(super) fn slope_of_output(activation: Activation, y: f64) -> f64 {
     match activation {
         Activation::Relu => f64::from(y > 0.0),
         Activation::Tanh => 1.0 - y * y,
@@ -194,7 +195,7 @@ fn networks() -> Vec<(Network, Loss)> {
     ]
 }
 
-fn norm(numbers: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn norm(numbers: impl Iterator<Item = f64>) -> f64 {
     numbers.map(|x| x * x).sum::<f64>().sqrt()
 }
 
@@ -210,7 +211,7 @@ pub(super) fn every_level_is_that_of_its_twin() {
     }
 }
 
-fn absolute(numbers: &[f64]) -> Vec<f64> {
+pub(super) fn absolute(numbers: &[f64]) -> Vec<f64> {
     numbers.iter().map(|x| x.abs()).collect()
 }
 
@@ -250,7 +251,7 @@ fn check(gpu: &Arc<Gpu>, network: &Network, loss: Loss, tile: Tile, count: usize
     case.check_backward(&trace, &delta);
     let (_, exact) = reference::loss_and_gradient(network, loss, &x, &t);
     case.check_ends(&twin_gradient(&rounded, loss, &x, &t), &exact);
-    assert_eq!(case.left.status, STATUS, "{}: nothing left f16", case.what);
+    assert_eq!(case.left.status, SCALED_STATUS, "{}: nothing left f16", case.what);
 }
 
 /// A pass, and what it is compared with.
@@ -404,7 +405,12 @@ fn twin_layer(network: &Network, trace: &mut reference::Trace, l: usize) -> Vec<
 }
 
 /// Adds the gradient of layer `l`, from the values below it and its deltas.
-fn add_gradient(network: &Network, l: usize, [values, deltas]: [&[f64]; 2], gradient: &mut [f64]) {
+pub(super) fn add_gradient(
+    network: &Network,
+    l: usize,
+    [values, deltas]: [&[f64]; 2],
+    gradient: &mut [f64],
+) {
     let layer = network.layers()[l];
     let count = deltas.len() / layer.fan_out;
     let weights = &mut gradient[network.weight_segment(l).range.clone()];
