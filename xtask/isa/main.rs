@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use impasto::gpu::{Dispatch, Listing, listings, mixed_listings, other_listings};
+use impasto::gpu::{Dispatch, Listing, listings, mixed_listings, other_listings, packed_listings};
 use impasto::{Activation, Loss, Network, Optimizer, Plan, Wrappers};
 
 use compile::{Shader, Trust};
@@ -55,7 +55,8 @@ VK_KHR_pipeline_executable_properties, and the columns are those that it has.
 
 Without --wgsl, the kernels of the engine are compiled: first those of a training step of a
 2 -> 10x100 -> 3 network (ReLU, a sigmoid at the end, squared error, Adam), in the shapes that are
-taken unmeasured, then all others, then those of mixed precision for GPUs that multiply matrices.";
+taken unmeasured, then the same with f16 in storage, then all others, then those of mixed precision for
+GPUs that multiply matrices.";
 
 const COLUMNS: &str = "\
 Columns: `wave` lanes of a wave; `VGPR`, `SGPR` vector and scalar registers; `spill V`, `spill S`
@@ -165,6 +166,9 @@ fn run(options: &Options) -> Result<()> {
         }
         let shapes = if options.all_shapes { usize::MAX } else { 1 };
         for step in listings(&network, &plan(options.batch))?.into_iter().take(shapes) {
+            kernels.add_step(step, options.checked)?;
+        }
+        for step in packed_listings(&network, &plan(options.batch))?.into_iter().take(shapes) {
             kernels.add_step(step, options.checked)?;
         }
         kernels.add(other_listings(&network)?, options.checked)?;
@@ -443,6 +447,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     fn every_kernel(network: &Network, plan: &Plan) -> Kernels {
         let mut kernels = Kernels::default();
         for step in listings(network, plan).unwrap() {
+            kernels.add_step(step, false).unwrap();
+        }
+        for step in packed_listings(network, plan).unwrap() {
             kernels.add_step(step, false).unwrap();
         }
         kernels.add(other_listings(network).unwrap(), false).unwrap();
