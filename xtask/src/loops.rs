@@ -45,21 +45,7 @@ struct Vectors {
     name: &'static str,
     language: Language,
     largest: usize,
-    known: &'static [Known],
 }
-
-/// Loops of so many products that the compiler of today does not get right, with the most moves and uses of the
-/// stack in each.
-struct Known {
-    products: usize,
-    moves: usize,
-    stack: usize,
-}
-
-/// With AVX2, the sums, factors and rows of the largest tile take all 16 registers, and two sums move there and
-/// back at each k. The other is a loop around the k of a part, in products of several parts.
-const AVX2: &[Known] =
-    &[Known { products: 12, moves: 4, stack: 0 }, Known { products: 4, moves: 0, stack: 16 }];
 
 /// How its assembly is read.
 enum Language {
@@ -88,19 +74,19 @@ impl Processor {
 
     /// The vector instructions that its assembly has.
     fn vectors(self) -> Vec<Vectors> {
-        let vectors = |name, language, largest, known| Vectors { name, language, largest, known };
+        let vectors = |name, language, largest| Vectors { name, language, largest };
         let native = Language::Native;
         match self {
             // A tile of 6 × 2 vectors with 16 registers, of 8 × 3 with 32.
             Self::X86 => vec![
-                vectors("AVX2", native(Native::X86 { register: "ymm" }), 12, AVX2),
-                vectors("AVX-512", native(Native::X86 { register: "zmm" }), 24, &[]),
+                vectors("AVX2", native(Native::X86 { register: "ymm" }), 12),
+                vectors("AVX-512", native(Native::X86 { register: "zmm" }), 24),
             ],
-            Self::Aarch64 => vec![vectors("NEON", native(Native::Aarch64), 24, &[])],
+            Self::Aarch64 => vec![vectors("NEON", native(Native::Aarch64), 24)],
             // 3 × 3.
             Self::Wasm32 => vec![
-                vectors("SIMD128", Language::Wasm(Wasm { relaxed: false }), 9, &[]),
-                vectors("relaxed SIMD", Language::Wasm(Wasm { relaxed: true }), 9, &[]),
+                vectors("SIMD128", Language::Wasm(Wasm { relaxed: false }), 9),
+                vectors("relaxed SIMD", Language::Wasm(Wasm { relaxed: true }), 9),
             ],
         }
     }
@@ -116,13 +102,6 @@ struct Loop {
     /// Instructions that read or write the stack; in WebAssembly, those that write a vector to memory.
     stack: usize,
     calls: usize,
-}
-
-impl Known {
-    fn covers(&self, one: &Loop) -> bool {
-        let Self { products, moves, stack } = *self;
-        one.products == products && one.moves <= moves && one.stack <= stack && one.calls == 0
-    }
 }
 
 /// Loops, each with the number of times that it occurs.
@@ -172,16 +151,11 @@ fn report(vectors: &Vectors, loops: &Loops) -> Result<bool> {
         "{:>8} {:>12} {:>6} {:>6} {:>6} {:>6}",
         "products", "instructions", "moves", "stack", "calls", "times"
     );
-    let (mut clean, known) =
-        (true, |one: &Loop| vectors.known.iter().any(|known| known.covers(one)));
+    let mut clean = true;
     for (one, times) in loops {
         let Loop { products, instructions, moves, stack, calls } = one;
-        let is_clean = moves + stack + calls == 0;
-        clean &= is_clean || known(one);
-        let note = if !is_clean && known(one) { "  known" } else { "" };
-        println!(
-            "{products:>8} {instructions:>12} {moves:>6} {stack:>6} {calls:>6} {times:>6}{note}"
-        );
+        clean &= moves + stack + calls == 0;
+        println!("{products:>8} {instructions:>12} {moves:>6} {stack:>6} {calls:>6} {times:>6}");
     }
     ensure!(
         loops.keys().any(|found| found.products == vectors.largest),
@@ -216,8 +190,8 @@ fn compile(processor: Processor) -> Result<Vec<String>> {
     // Cargo does not know of the files, so it would not write them again.
     cargo(&[&["clean"], &to[..]].concat(), &folder, &[])?;
     let features = ["--lib", "--no-default-features", "--features", processor.features()];
-    // As many units as the release profile has. Asked for assembly, the compiler would take one.
-    let emit = ["--", "--emit=asm", "-Ccodegen-units=16"];
+    // In one unit, as the release profile says for this package.
+    let emit = ["--", "--emit=asm", "-Ccodegen-units=1"];
     cargo(&[&["rustc"], &to[..], &features].concat(), &folder, &emit)?;
     let files = assembly_files(&assembly);
     ensure!(!files.is_empty(), "the compiler wrote no assembly into {}", assembly.display());
@@ -255,22 +229,14 @@ mod tests {
 
     #[test]
     fn a_loop_that_does_not_keep_its_sums_in_place_fails() {
-        const KNOWN: &[Known] = &[Known { products: 12, moves: 4, stack: 0 }];
         let language = Language::Native(Native::Aarch64);
-        let vectors = Vectors { name: "NEON", language, largest: 24, known: KNOWN };
+        let vectors = Vectors { name: "NEON", language, largest: 24 };
         let clean = Loop { products: 24, instructions: 40, ..Loop::default() };
         let passes = |one: Loop| report(&vectors, &Loops::from([(clean, 1), (one, 1)])).unwrap();
         assert!(passes(Loop { products: 4, ..clean }));
         assert!(!passes(Loop { moves: 1, ..clean }));
         assert!(!passes(Loop { stack: 1, ..clean }));
         assert!(!passes(Loop { calls: 1, ..clean }));
-        // No more than what is known.
-        let known = Loop { products: 12, moves: 4, ..clean };
-        assert!(passes(known));
-        assert!(!passes(Loop { moves: 5, ..known }));
-        assert!(!passes(Loop { stack: 1, ..known }));
-        assert!(!passes(Loop { calls: 1, ..known }));
-        assert!(!passes(Loop { products: 8, ..known }));
         let small = Loop { products: 4, ..clean };
         assert!(report(&vectors, &Loops::from([(small, 1)])).is_err(), "the largest is not there");
     }
