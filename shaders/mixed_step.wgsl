@@ -8,7 +8,7 @@
 //
 // The first layer, the biases and the loss are computed in f32 from the master parameters, whose layout is
 // that of fused_step.wgsl. The other layers multiply f16 copies of the weights, written by update.wgsl, for
-// the way forward and, from BACK on, for the way back; shared/halves.wgsl.
+// the way forward and, from BACK on, for the way back; shared/copies.wgsl.
 //
 // A workgroup takes SAMPLES samples. Each subgroup computes T columns of a layer at a time, for all samples:
 // left-over subgroups repeat the last columns, since naga wants all invocations of a workgroup to take the same
@@ -20,7 +20,7 @@
 
 @group(0) @binding(1) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> frequencies: array<f32>;
-@group(0) @binding(5) var<storage, read> halves: array<f16>;
+@group(0) @binding(5) var<storage, read> copies: array<f16>;
 @group(0) @binding(6) var<storage, read_write> first: array<f32>;
 @group(0) @binding(7) var<storage, read_write> levels: array<vec4<f16>>;
 @group(0) @binding(8) var<storage, read_write> losses: array<f32>;
@@ -167,18 +167,18 @@ fn main(
         workgroupBarrier();
         for (var turn = 0u; turn < turns; turn++) {
             let place = min(turn * subgroups + subgroup, columns - 1u) * T;
-            let at = 16u * (half_blocks_of(layer) + place * below);
+            let at = 16u * (copy_blocks_of(layer) + place * below);
             @each r: var sum_${r} = coop_mat${t}x${t}<f32, C>();
             var k = 0u;
 @if unrolled
             // A loop of one turn or none: naga does not know that a condition would be uniform.
             for (; k + LONGEST / T <= below * (16u / T); k += LONGEST / T) {
-                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T * T], T);
+                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&copies[at + ${k}u * T * T], T);
                 @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
             }
 @end
             for (; k < below * (16u / T); k++) {
-                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T * T], T);
+                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&copies[at + k * T * T], T);
                 @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
             }
             @each r: let place_${r} = ${r}u * T * SUM_PITCH + place;
@@ -229,18 +229,18 @@ fn main(
         workgroupBarrier();
         for (var turn = 0u; turn < turns; turn++) {
             let place = min(turn * subgroups + subgroup, columns - 1u) * T;
-            let at = 16u * (BACK + half_blocks_of(layer) + place * above);
+            let at = 16u * (BACK + copy_blocks_of(layer) + place * above);
             @each r: var sum_${r} = coop_mat${t}x${t}<f32, C>();
             var k = 0u;
 @if unrolled
             // A loop of one turn or none: naga does not know that a condition would be uniform.
             for (; k + LONGEST / T <= above * (16u / T); k += LONGEST / T) {
-                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + ${k}u * T * T], T);
+                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&copies[at + ${k}u * T * T], T);
                 @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
             }
 @end
             for (; k < above * (16u / T); k++) {
-                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&halves[at + k * T * T], T);
+                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&copies[at + k * T * T], T);
                 @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
             }
             @each r: let place_${r} = ${r}u * T * SUM_PITCH + place;

@@ -26,7 +26,7 @@ struct Shape { count: u32, slices: u32, pieces: u32 }
 @end
 @if mixed
 // The f16 copies of the weights, which follow the parameters.
-@group(0) @binding(7) var<storage, read_write> halves: array<f16>;
+@group(0) @binding(7) var<storage, read_write> copies: array<f16>;
 
 // The factor of the gradient of the scaled loss.
 var<private> gradient_factor: f32;
@@ -122,7 +122,7 @@ fn main(
         previous[i] = old;
         parameters[i] = w;
 @if mixed
-        put_halves(i, w);
+        put_copies(i, w);
 @end
 @if clips_norm
         // A gradient whose norm is not finite cannot be scaled.

@@ -1,6 +1,6 @@
 //! `Choice`: the kernels of an engine, and whether it searches for their fastest shapes.
 
-use super::mixed::halves::Tile;
+use super::mixed::layout::Tile;
 use crate::engine::choice::{Kernels, Precision};
 
 /// Which kernels an engine uses, and whether it looks for their fastest shapes.

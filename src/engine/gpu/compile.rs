@@ -9,7 +9,7 @@
 use super::device::Gpu;
 use super::kernels::{Access, Kernel, KernelKey};
 use super::lock::lock;
-use super::mixed::halves::WORKGROUP;
+use super::mixed::layout::WORKGROUP;
 #[cfg(test)]
 use crate::error::Error;
 use crate::error::{Result, internal};

@@ -4,7 +4,7 @@ use super::candidates;
 use super::fused::{self, Keys, PREDICTED, usual};
 use super::kernels::{self, KernelKey};
 use super::layout::Layout;
-use super::mixed::halves::{BLOCK, CHUNK, Halves, Tile};
+use super::mixed::layout::{BLOCK, CHUNK, MixedLayout, Tile};
 use super::mixed::{step as mixed, texts};
 use super::recorder::{Cost, Work};
 use super::shape::{Abilities, Shape, Shapes, desktop_limits};
@@ -82,32 +82,32 @@ pub fn packed_listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing
 pub fn mixed_listings(network: &Network, plan: &Plan) -> Result<Vec<Vec<Listing>>> {
     let step = |samples| -> Result<Vec<Listing>> {
         let tile = Tile { matrix: 16, samples, unrolled: true };
-        let halves = Halves::new(network, plan.batch_size, tile);
+        let layout = MixedLayout::new(network, plan.batch_size, tile);
         let count = plan.batch_size;
-        let pass = texts::step(network, &halves, Samples::TABLE, plan.loss)?;
-        let gradients = texts::gradients(&halves)?;
-        let places = texts::of_update(&halves);
+        let pass = texts::step(network, &layout, Samples::TABLE, plan.loss)?;
+        let gradients = texts::gradients(&layout)?;
+        let places = texts::of_update(&layout);
         let update = Update { f16: F16::Mixed(&places), ..Update::of(plan) };
-        let slices = halves.slices();
-        let parameters = halves.base.parameters();
+        let slices = layout.slices();
+        let parameters = layout.base.parameters();
         let updated = update::updated(false, parameters);
         let calls = update::calls(update, [parameters, updated], slices, 0)?;
         // A workgroup has four waves of 64. Forward and back, the products of a layer are one turn.
-        let turns = (halves.longest() / BLOCK).div_ceil(4) as f64;
-        let of_pass = vec![vec![(halves.layers() - 1) as f64, turns, 1.0]; 2];
-        let of_gradients = vec![vec![turns, (halves.slice.min(count) / CHUNK) as f64]];
+        let turns = (layout.longest() / BLOCK).div_ceil(4) as f64;
+        let of_pass = vec![vec![(layout.layers() - 1) as f64, turns, 1.0]; 2];
+        let of_gradients = vec![vec![turns, (layout.slice.min(count) / CHUNK) as f64]];
         let name = format!("mixed_step, tile of {samples}");
-        let work = mixed::pass_work(&halves, count);
+        let work = mixed::pass_work(&layout, count);
         let mut listings = vec![listing(name, pass, Some(dispatch(work, of_pass)))];
-        let work = mixed::gradients_work(&halves, count);
-        let name = format!("mixed_gradients, slices of {}", halves.slice);
+        let work = mixed::gradients_work(&layout, count);
+        let name = format!("mixed_gradients, slices of {}", layout.slice);
         listings.push(listing(name, gradients, Some(dispatch(work, of_gradients))));
         let (key, work) = calls.update;
         let trips = vec![vec![updated as f64, (slices / 4) as f64]];
         let name = format!("{key}, mixed");
         listings.push(listing(name, key, Some(dispatch(work, trips))));
         let name = "mixed_parameters".to_string();
-        listings.push(listing(name, texts::parameters(&halves), None));
+        listings.push(listing(name, texts::parameters(&layout), None));
         Ok(listings)
     };
     [16, 32, 64].into_iter().map(step).collect()

@@ -5,6 +5,6 @@
 //! fused kernels, so that these evaluate and predict, in f32.
 
 pub(super) mod check;
-pub(super) mod halves;
+pub(super) mod layout;
 pub(super) mod step;
 pub(super) mod texts;

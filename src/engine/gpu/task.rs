@@ -2,7 +2,7 @@
 
 use super::device::Gpu;
 use super::evaluation::Evaluation;
-use super::mixed::halves::Tile;
+use super::mixed::layout::Tile;
 use super::prediction::Prediction;
 use super::recorder::{Dispatch, Pass};
 use super::run_buffers::RunBuffers;

@@ -9,7 +9,7 @@ use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
 use super::mixed::{
     self,
-    halves::{Halves, Tile},
+    layout::{MixedLayout, Tile},
 };
 use super::shape::{Abilities, Shapes, desktop_limits};
 use super::specialize::{self, Kind, Purpose, Samples};
@@ -228,11 +228,11 @@ pub(super) fn mixed() -> Vec<KernelKey> {
     let mut keys = Vec::new();
     for (network, loss) in networks {
         for (matrix, samples, unrolled) in [(16, 64, true), (16, 16, false), (8, 32, false)] {
-            let halves = Halves::new(&network, 100, Tile { matrix, samples, unrolled });
-            keys.push(mixed::texts::gradients(&halves));
-            keys.push(Ok(mixed::texts::parameters(&halves)));
+            let layout = MixedLayout::new(&network, 100, Tile { matrix, samples, unrolled });
+            keys.push(mixed::texts::gradients(&layout));
+            keys.push(Ok(mixed::texts::parameters(&layout)));
             for samples in each.as_flattened() {
-                keys.push(mixed::texts::step(&network, &halves, *samples, loss));
+                keys.push(mixed::texts::step(&network, &layout, *samples, loss));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! first run with tiles of some size, a small network takes two steps with them and with the f32 kernels. The
 //! outcome is remembered beside the shapes that were found.
 
-use super::halves::{Halves, Tile};
+use super::layout::{MixedLayout, Tile};
 use super::step;
 use super::texts;
 use crate::activation::Activation;
@@ -106,11 +106,11 @@ fn dataset() -> Result<Dataset> {
 /// What an outcome is valid for: this device with this driver, and these kernels.
 fn key(gpu: &Gpu, tile: Tile) -> Result<String> {
     let network = network()?;
-    let halves = Halves::new(&network, dataset()?.len(), tile);
+    let layout = MixedLayout::new(&network, dataset()?.len(), tile);
     let texts = [
-        texts::step(&network, &halves, Samples::TABLE, Loss::MeanSquaredError)?.into_text(),
-        texts::gradients(&halves)?.into_text(),
-        texts::of_update(&halves),
+        texts::step(&network, &layout, Samples::TABLE, Loss::MeanSquaredError)?.into_text(),
+        texts::gradients(&layout)?.into_text(),
+        texts::of_update(&layout),
         KernelKey::file("mixed_parameters").into(),
         KernelKey::file("update").into(),
         include_str!("../../../../shaders/shared/slices.wgsl").into(),

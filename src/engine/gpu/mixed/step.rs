@@ -1,6 +1,6 @@
 //! Buffers and dispatches of a training step in mixed precision, and the tasks that it supports.
 
-use super::halves::{Halves, Tile, WORKGROUP};
+use super::layout::{MixedLayout, Tile, WORKGROUP};
 use super::texts;
 use crate::engine::Plan;
 use crate::engine::gpu::device::Gpu;
@@ -71,16 +71,16 @@ pub(in crate::engine::gpu) fn check(
     if wrappers.accumulate.is_some() {
         return unsupported("mixed precision gathers no gradients of several batches");
     }
-    let halves = Halves::new(network, rows, tile(gpu, network, rows)?);
-    let base = &halves.base;
+    let layout = MixedLayout::new(network, rows, tile(gpu, network, rows)?);
+    let base = &layout.base;
     let words = [
-        halves.numbers.div_ceil(2),
+        layout.numbers.div_ceil(2),
         base.rows * base.pitches[0],
-        halves.slices() * halves.gradient(),
-        halves.copies(),
+        layout.slices() * layout.gradient(),
+        layout.copies(),
     ];
     let largest = words.into_iter().max().unwrap_or(0);
-    let tiles = base.rows / halves.tile.samples as usize;
+    let tiles = base.rows / layout.tile.samples as usize;
     let most = gpu.limits.max_compute_workgroups_per_dimension as usize;
     if 4 * largest as u64 > gpu.largest_buffer() || tiles > most {
         return unsupported(
@@ -100,21 +100,21 @@ pub(in crate::engine::gpu) struct Keys {
 impl Keys {
     pub(in crate::engine::gpu) fn new(
         network: &Network,
-        halves: &Halves,
+        layout: &MixedLayout,
         source: &Source,
         loss: Loss,
     ) -> Result<Self> {
         Ok(Self {
-            pass: texts::step(network, halves, source.samples, loss)?,
-            gradients: texts::gradients(halves)?,
-            parameters: texts::parameters(halves),
+            pass: texts::step(network, layout, source.samples, loss)?,
+            gradients: texts::gradients(layout)?,
+            parameters: texts::parameters(layout),
         })
     }
 }
 
 /// A pass through the network and back with its buffers.
 pub(in crate::engine::gpu) struct MixedStep {
-    pub(in crate::engine::gpu) halves: Halves,
+    pub(in crate::engine::gpu) layout: MixedLayout,
     keys: Keys,
     source: Source,
     frequencies: wgpu::Buffer,
@@ -133,25 +133,25 @@ impl MixedStep {
     pub(in crate::engine::gpu) async fn new(
         gpu: &Gpu,
         network: &Network,
-        halves: Halves,
+        layout: MixedLayout,
         source: Source,
         loss: Loss,
     ) -> Result<Self> {
-        let keys = Keys::new(network, &halves, &source, loss)?;
+        let keys = Keys::new(network, &layout, &source, loss)?;
         let frequencies = network.encoding().frequencies(network.inputs()).unwrap_or_default();
-        let (rows, base) = (halves.base.rows, &halves.base);
-        let tiles = rows / halves.tile.samples as usize;
-        let gradient = halves.slices() * halves.gradient();
+        let (rows, base) = (layout.base.rows, &layout.base);
+        let tiles = rows / layout.tile.samples as usize;
+        let gradient = layout.slices() * layout.gradient();
         Ok(Self {
             keys,
             source,
             frequencies: gpu.upload("frequencies of the encoding", &frequencies).await?,
-            copies: gpu.storage("weights in f16", halves.copies()).await?,
+            copies: gpu.storage("weights in f16", layout.copies()).await?,
             first: gpu.storage("inputs of a batch", rows * base.pitches[0]).await?,
-            levels: gpu.storage("values and deltas in f16", halves.numbers.div_ceil(2)).await?,
+            levels: gpu.storage("values and deltas in f16", layout.numbers.div_ceil(2)).await?,
             losses: gpu.storage("losses of a batch", tiles).await?,
             gradient: gpu.storage("gradient", gradient).await?,
-            halves,
+            layout,
         })
     }
 
@@ -162,7 +162,7 @@ impl MixedStep {
         parameters: &wgpu::Buffer,
     ) -> Result<Vec<Dispatch>> {
         let mut recorder = Recorder::new(gpu);
-        let work = Grid::Workgroups([self.halves.base.parameters().div_ceil(WORKGROUP), 1, 1]);
+        let work = Grid::Workgroups([self.layout.base.parameters().div_ceil(WORKGROUP), 1, 1]);
         let buffers = [parameters, &self.copies];
         recorder.call(self.keys.parameters.clone(), &(), &buffers, work).await?;
         recorder.finish("weights in f16").await
@@ -176,33 +176,33 @@ impl MixedStep {
         count: usize,
         [sums, status]: [&wgpu::Buffer; 2],
     ) -> Result<()> {
-        let Self { halves, keys, source, frequencies, copies, first, levels, losses, gradient } =
+        let Self { layout, keys, source, frequencies, copies, first, levels, losses, gradient } =
             self;
         let [inputs, targets] = &source.buffers;
-        let work = pass_work(halves, count);
+        let work = pass_work(layout, count);
         let buffers =
             [parameters, inputs, targets, frequencies, copies, first, levels, losses, status];
         recorder.call(keys.pass.clone(), &(), &buffers, work).await?;
-        let work = gradients_work(halves, count);
+        let work = gradients_work(layout, count);
         let buffers = [first, levels, losses, gradient, sums, status];
         recorder.call(keys.gradients.clone(), &(), &buffers, work).await
     }
 }
 
 /// The work of a pass of `count` samples and back.
-pub(in crate::engine::gpu) fn pass_work(halves: &Halves, count: usize) -> Work {
-    let tiles = count.div_ceil(halves.tile.samples as usize);
-    let (operations, numbers) = halves.base.pass_cost(count, true);
+pub(in crate::engine::gpu) fn pass_work(layout: &MixedLayout, count: usize) -> Work {
+    let tiles = count.div_ceil(layout.tile.samples as usize);
+    let (operations, numbers) = layout.base.pass_cost(count, true);
     // Half the bytes of f32.
     Work::new(Grid::Workgroups([tiles, 1, 1]), operations, numbers / 2.0)
 }
 
 /// The work of the gradients of a pass of `count` samples.
-pub(in crate::engine::gpu) fn gradients_work(halves: &Halves, count: usize) -> Work {
-    let slices = halves.slices();
-    let (operations, numbers) = halves.base.gradient_cost(count, slices);
+pub(in crate::engine::gpu) fn gradients_work(layout: &MixedLayout, count: usize) -> Work {
+    let slices = layout.slices();
+    let (operations, numbers) = layout.base.gradient_cost(count, slices);
     // One workgroup more adds up the losses.
-    let workgroups = halves.layers() - 1 + halves.first_blocks() + 1;
+    let workgroups = layout.layers() - 1 + layout.first_blocks() + 1;
     Work::new(Grid::Workgroups([workgroups, slices, 1]), operations, numbers / 2.0)
 }
 
@@ -210,7 +210,7 @@ pub(in crate::engine::gpu) fn gradients_work(halves: &Halves, count: usize) -> W
 pub(in crate::engine::gpu) async fn upload_parameters(
     gpu: &Gpu,
     network: &Network,
-    halves: &Halves,
+    layout: &MixedLayout,
 ) -> Result<wgpu::Buffer> {
-    fused::upload_parameters(gpu, network, &halves.base).await
+    fused::upload_parameters(gpu, network, &layout.base).await
 }

@@ -1,6 +1,6 @@
 //! Writes the kernels of mixed precision for one network.
 
-use super::halves::{BLOCK, CHUNK, Halves, WORKGROUP};
+use super::layout::{BLOCK, CHUNK, MixedLayout, WORKGROUP};
 use crate::encoding::Encoding;
 use crate::engine::gpu::kernels::{KernelKey, LOSS_SCALE, PERMUTATION, SINE, STEP, Source};
 use crate::engine::gpu::specialize::{self, Purpose, Samples};
@@ -15,11 +15,11 @@ use std::fmt::Write;
 const ENABLED: &str = "enable f16;\nenable wgpu_cooperative_matrix;\n";
 
 /// The copies of the weights.
-const COPIES: &str = include_str!("../../../../shaders/shared/halves.wgsl");
+const COPIES: &str = include_str!("../../../../shaders/shared/copies.wgsl");
 
 /// The functions and constants of the layout.
-fn places(halves: &Halves) -> String {
-    let base = &halves.base;
+fn places(layout: &MixedLayout) -> String {
+    let base = &layout.base;
     let layers = base.layers();
     let depths: Vec<usize> = (0..layers).map(|layer| base.depth(layer)).collect();
     let ones: Vec<usize> = base.biases.iter().map(|bias| usize::from(*bias)).collect();
@@ -31,29 +31,29 @@ fn places(halves: &Halves) -> String {
         table("width_of", &base.widths[1..]),
         table("parameter_pitch_of", &base.pitches),
         table("weights_of", &base.weights[..layers]),
-        table("pitch_of", &halves.pitches),
-        table("blocks_of", &blocks(&halves.pitches)),
-        table("half_blocks_of", &blocks(&halves.weights[..layers])),
-        table("values_of", &halves.values),
-        table("deltas_of", &halves.deltas),
-        table("gradients_of", &halves.gradients[..layers]),
+        table("pitch_of", &layout.pitches),
+        table("blocks_of", &blocks(&layout.pitches)),
+        table("copy_blocks_of", &blocks(&layout.weights[..layers])),
+        table("values_of", &layout.values),
+        table("deltas_of", &layout.deltas),
+        table("gradients_of", &layout.gradients[..layers]),
         block_table(&sizes),
     ]
     .concat();
     let constants = [
         ("LAYERS", layers),
-        ("T", halves.tile.matrix as usize),
-        ("SAMPLES", halves.tile.samples as usize),
-        ("SLICE", halves.slice),
+        ("T", layout.tile.matrix as usize),
+        ("SAMPLES", layout.tile.samples as usize),
+        ("SLICE", layout.slice),
         ("CHUNK", CHUNK),
-        ("LANES", halves.lanes()),
-        ("LONGEST", halves.longest()),
-        ("BACK", halves.copies() / BLOCK),
-        ("GRADIENT", halves.gradient()),
+        ("LANES", layout.lanes()),
+        ("LONGEST", layout.longest()),
+        ("BACK", layout.copies() / BLOCK),
+        ("GRADIENT", layout.gradient()),
         ("CAPACITY", base.rows),
         ("INPUT_PITCH", base.pitches[0]),
         ("PARAMETERS", base.parameters()),
-        ("FIRST_BLOCKS", halves.first_blocks()),
+        ("FIRST_BLOCKS", layout.first_blocks()),
     ];
     for (name, value) in constants {
         let _ = writeln!(text, "const {name}: u32 = {value}u;");
@@ -68,11 +68,11 @@ const BATCH: &str = "fn batch_count() -> u32 { return min(this_step.count, CAPAC
 /// The kernel that takes samples through the network and back.
 pub(in crate::engine::gpu) fn step(
     network: &Network,
-    halves: &Halves,
+    layout: &MixedLayout,
     samples: Samples,
     loss: Loss,
 ) -> Result<KernelKey> {
-    let Halves { tile, .. } = halves;
+    let MixedLayout { tile, .. } = layout;
     let purpose = Purpose::Training(loss);
     let applied = specialize::applied(network, purpose);
     let text = [
@@ -82,7 +82,7 @@ pub(in crate::engine::gpu) fn step(
         SINE,
         &samples.text(),
         LOSS_SCALE,
-        &places(halves),
+        &places(layout),
         BATCH,
         &format!(
             "const INPUTS: u32 = {}u;\nconst OUTPUTS: u32 = {}u;\nconst RESULT_PITCH: u32 = {}u;\n",
@@ -102,8 +102,8 @@ pub(in crate::engine::gpu) fn step(
         ranges: vec![
             ('i', 4),
             ('r', tile.samples / tile.matrix),
-            ('k', halves.longest() as u32 / tile.matrix),
-            ('q', (tile.samples as usize * halves.lanes()).div_ceil(WORKGROUP) as u32),
+            ('k', layout.longest() as u32 / tile.matrix),
+            ('q', (tile.samples as usize * layout.lanes()).div_ceil(WORKGROUP) as u32),
         ],
         ..Values::default()
     };
@@ -112,23 +112,23 @@ pub(in crate::engine::gpu) fn step(
 }
 
 /// The kernel that computes the gradients of all layers.
-pub(in crate::engine::gpu) fn gradients(halves: &Halves) -> Result<KernelKey> {
-    let Halves { tile, pitches, .. } = halves;
-    let layers = halves.layers();
+pub(in crate::engine::gpu) fn gradients(layout: &MixedLayout) -> Result<KernelKey> {
+    let MixedLayout { tile, pitches, .. } = layout;
+    let layers = layout.layers();
     let count = "fn loss_count() -> u32 { return (batch_count() + SAMPLES - 1u) / SAMPLES; }\n";
-    let text = [ENABLED, STEP, LOSS_SCALE, &places(halves), BATCH, count];
+    let text = [ENABLED, STEP, LOSS_SCALE, &places(layout), BATCH, count];
     let values = Values {
         // Layers of one width need no conditions between the products.
         conditions: vec![(
             "straight",
-            tile.unrolled && pitches[1..layers].iter().all(|p| *p == halves.longest()),
+            tile.unrolled && pitches[1..layers].iter().all(|p| *p == layout.longest()),
         )],
         texts: vec![("t", tile.matrix.to_string())],
         ranges: vec![
             ('i', 4),
             ('k', CHUNK as u32 / tile.matrix),
             ('m', pitches[1..layers].iter().copied().max().unwrap_or(0) as u32 / tile.matrix),
-            ('p', (CHUNK * halves.lanes()).div_ceil(WORKGROUP) as u32),
+            ('p', (CHUNK * layout.lanes()).div_ceil(WORKGROUP) as u32),
         ],
         ..Values::default()
     };
@@ -137,12 +137,12 @@ pub(in crate::engine::gpu) fn gradients(halves: &Halves) -> Result<KernelKey> {
 }
 
 /// The kernel that writes the f16 copies of all weights.
-pub(in crate::engine::gpu) fn parameters(halves: &Halves) -> KernelKey {
-    let text = ["enable f16;\n", &places(halves), COPIES, Source::file("mixed_parameters")];
+pub(in crate::engine::gpu) fn parameters(layout: &MixedLayout) -> KernelKey {
+    let text = ["enable f16;\n", &places(layout), COPIES, Source::file("mixed_parameters")];
     KernelKey::specialized("mixed_parameters", text.join("\n"))
 }
 
 /// What `update` needs to find the gradient of a parameter and its f16 copies.
-pub(in crate::engine::gpu) fn of_update(halves: &Halves) -> String {
-    ["enable f16;\n", LOSS_SCALE, &places(halves), COPIES].join("\n")
+pub(in crate::engine::gpu) fn of_update(layout: &MixedLayout) -> String {
+    ["enable f16;\n", LOSS_SCALE, &places(layout), COPIES].join("\n")
 }

@@ -9,7 +9,7 @@ use crate::dataset::Dataset;
 use crate::encoding::Encoding;
 use crate::engine::gpu::device::{Gpu, STEP_STRIDE};
 use crate::engine::gpu::fused::Source;
-use crate::engine::gpu::mixed::halves::{Halves, Tile};
+use crate::engine::gpu::mixed::layout::{MixedLayout, Tile};
 use crate::engine::gpu::mixed::step::{self, MixedStep};
 use crate::engine::gpu::recorder::{Recorder, play_steps_after};
 use crate::engine::gpu::run_buffers::SCALED_STATUS;
@@ -43,7 +43,7 @@ pub(super) fn from_f16(bits: u16) -> f64 {
 
 /// What a pass leaves on the device.
 struct Left {
-    halves: Halves,
+    layout: MixedLayout,
     /// The f16 copies of the weights.
     copies: Vec<f64>,
     levels: Vec<f64>,
@@ -56,7 +56,7 @@ struct Left {
 impl Left {
     /// The first `count` rows of a level, `[count, width]`, and that what is behind each is 0.
     fn rows(&self, start: usize, level: usize, count: usize) -> Vec<f64> {
-        let (pitch, width) = (self.halves.pitches[level], self.halves.base.widths[level]);
+        let (pitch, width) = (self.layout.pitches[level], self.layout.base.widths[level]);
         let rows = self.levels[start..start + count * pitch].chunks_exact(pitch);
         rows.flat_map(|row| {
             assert!(row[width..].iter().all(|x| *x == 0.0), "padding of level {level}");
@@ -67,9 +67,9 @@ impl Left {
 
     /// The gradient in the network's order, added over the slices.
     fn gradient(&self, network: &Network) -> Vec<f64> {
-        let Halves { base, pitches, gradients, .. } = &self.halves;
+        let MixedLayout { base, pitches, gradients, .. } = &self.layout;
         let mut all = vec![0.0; network.count()];
-        for slice in self.gradient.chunks_exact(self.halves.gradient()) {
+        for slice in self.gradient.chunks_exact(self.layout.gradient()) {
             for (l, layer) in network.layers().iter().enumerate() {
                 let at = |row: usize, column: usize| {
                     f64::from(slice[gradients[l] + row * pitches[l + 1] + column])
@@ -102,10 +102,10 @@ async fn pass(
 ) -> Result<Left> {
     let count = data.count as usize;
     // As for a larger batch, of which this is what is left at the end of an epoch.
-    let halves = Halves::new(network, count + 3, tile);
-    let parameters = step::upload_parameters(gpu, network, &halves).await?;
+    let layout = MixedLayout::new(network, count + 3, tile);
+    let parameters = step::upload_parameters(gpu, network, &layout).await?;
     let source = Source::of(gpu, &Stored::upload(gpu, dataset, true).await?).await?;
-    let mixed = MixedStep::new(gpu, network, halves, source, loss).await?;
+    let mixed = MixedStep::new(gpu, network, layout, source, loss).await?;
     let sums = gpu.storage("sums", 2).await?;
     let status = gpu.upload("status", &SCALED_STATUS).await?;
     let mut recorder = Recorder::new(gpu);
@@ -120,9 +120,9 @@ async fn pass(
     let mut encoder = gpu.encoder("test");
     let played = std::iter::once(dispatches.as_slice());
     play_steps_after(gpu, &mut encoder, &group, &before, played);
-    let halves = mixed.halves.clone();
-    let gradient = 4 * (halves.slices() * halves.gradient()) as u64;
-    let (copies, levels) = (4 * halves.copies() as u64, 2 * halves.numbers as u64);
+    let layout = mixed.layout.clone();
+    let gradient = 4 * (layout.slices() * layout.gradient()) as u64;
+    let (copies, levels) = (4 * layout.copies() as u64, 2 * layout.numbers as u64);
     let sources = [
         (&mixed.copies, 0..copies),
         (&mixed.levels, 0..levels),
@@ -145,7 +145,7 @@ async fn pass(
         gradient: floats[..gradient].to_vec(),
         loss: floats[gradient + 1],
         status,
-        halves,
+        layout,
     })
 }
 
@@ -232,7 +232,7 @@ fn check(gpu: &Arc<Gpu>, network: &Network, loss: Loss, tile: Tile, count: usize
         ..StepData::in_order(count)
     };
     let left = pollster::block_on(pass(gpu, network, &dataset, loss, tile, data)).expect("a pass");
-    let what = format!("{count} samples through {:?} on {}", left.halves.base.widths, gpu.info);
+    let what = format!("{count} samples through {:?} on {}", left.layout.base.widths, gpu.info);
     // The weights as the device multiplies them: those of the first layer in f32.
     let mut rounded = network.clone();
     let mut parameters: Vec<f64> =
@@ -267,19 +267,19 @@ struct Case<'a> {
 impl Case<'_> {
     fn check_copies(&self) {
         let Self { network, what, left, .. } = self;
-        let halves = &left.halves;
-        let t = halves.tile.matrix as usize;
+        let layout = &left.layout;
+        let t = layout.tile.matrix as usize;
         // In matrices of t by t, each in one piece, one row of matrices behind the other.
         let in_blocks = |row: usize, column: usize, pitch: usize| {
             let block = row / t * (pitch / t) + column / t;
             block * t * t + row % t * t + column % t
         };
         for (l, layer) in network.layers().iter().enumerate().skip(1) {
-            let (pitch, next) = (halves.pitches[l], halves.pitches[l + 1]);
+            let (pitch, next) = (layout.pitches[l], layout.pitches[l + 1]);
             for (i, weight) in network.weights(l).iter().enumerate() {
                 let (row, column) = (i / layer.fan_out, i % layer.fan_out);
-                let forward = left.copies[halves.weights[l] + in_blocks(column, row, pitch)];
-                let back = halves.copies() + halves.weights[l] + in_blocks(row, column, next);
+                let forward = left.copies[layout.weights[l] + in_blocks(column, row, pitch)];
+                let back = layout.copies() + layout.weights[l] + in_blocks(row, column, next);
                 let back = left.copies[back];
                 assert_eq!((forward, back), (*weight, *weight), "{what}: weight {i} of layer {l}");
             }
@@ -301,7 +301,7 @@ impl Case<'_> {
                 if layer.bias {
                     reference::bias_add(&mut sizes, &absolute(network.biases(l)));
                 }
-                let got = left.rows(left.halves.values[l + 1], l + 1, count);
+                let got = left.rows(left.layout.values[l + 1], l + 1, count);
                 // The inputs of the first layer are waves whose own error counts.
                 let units = fan_in as f64 + 16.0;
                 assert_rounded(&format!("level {} of {what}", l + 1), &got, &z, &sizes, units);
@@ -322,7 +322,7 @@ impl Case<'_> {
         let error = (f64::from(left.loss) - expected).abs() / expected;
         assert!(error < 1e-5, "{what}: the loss is {}, not {expected}", left.loss);
         let last = network.layers().len();
-        let got = left.rows(left.halves.deltas[last], last, *count);
+        let got = left.rows(left.layout.deltas[last], last, *count);
         let largest = delta.iter().fold(0.0, |m: f64, d| m.max(d.abs()));
         let sizes = vec![largest; delta.len()];
         assert_rounded(&format!("deltas of the outputs of {what}"), &got, &delta, &sizes, 256.0);
@@ -352,7 +352,7 @@ impl Case<'_> {
             for (delta, y) in below.iter_mut().zip(values) {
                 *delta *= slope_of_output(layers[l - 1].activation, *y);
             }
-            above = left.rows(left.halves.deltas[l], l, count);
+            above = left.rows(left.layout.deltas[l], l, count);
             let units = fan_out as f64 + 16.0;
             assert_rounded(&format!("deltas of level {l} of {what}"), &above, &below, &sums, units);
         }

@@ -11,13 +11,13 @@ fn place_of(i: u32) -> Place {
 // The two f16 copies of a weight; the first layer and the biases have none. They are for the way forward and the
 // way back, cut into matrices of T by T that lie in one piece: a device then reads few lines of its cache for each. Next
 // to each other are those along the dimension that a product adds up over.
-fn put_halves(i: u32, w: f32) {
+fn put_copies(i: u32, w: f32) {
     let place = place_of(i);
     let layer = place.layer;
     if layer == 0u || place.row >= width_of(layer - 1u) || place.column >= width_of(layer) { return; }
-    let at = 16u * half_blocks_of(layer);
-    halves[at + in_blocks(place.column, place.row, pitch_of(layer))] = f16(w);
-    halves[16u * BACK + at + in_blocks(place.row, place.column, pitch_of(layer + 1u))] = f16(w);
+    let at = 16u * copy_blocks_of(layer);
+    copies[at + in_blocks(place.column, place.row, pitch_of(layer))] = f16(w);
+    copies[16u * BACK + at + in_blocks(place.row, place.column, pitch_of(layer + 1u))] = f16(w);
 }
 
 // Where an element of a matrix with rows of `pitch` numbers is when it is cut into blocks of T by T.

@@ -53,17 +53,17 @@ impl Tile {
     fn memory(self, network: &Network) -> usize {
         let widest = network.layers().iter().map(|layer| layer.fan_out).max().unwrap_or(0);
         let longest = widest.next_multiple_of(BLOCK);
-        let [halves, sums] = TILE_SPACING.map(|spacing| longest + spacing);
+        let [tile_row, sum_row] = TILE_SPACING.map(|spacing| longest + spacing);
         let results = network.outputs().next_multiple_of(4);
-        let step = self.samples as usize * (2 * halves + 4 * (sums + results + 2)) + 4;
+        let step = self.samples as usize * (2 * tile_row + 4 * (sum_row + results + 2)) + 4;
         let ones = (self.matrix * self.matrix) as usize;
-        step.max(2 * (2 * CHUNK * halves + ones) + 4 * (4 * WORKGROUP + 2))
+        step.max(2 * (2 * CHUNK * tile_row + ones) + 4 * (4 * WORKGROUP + 2))
     }
 }
 
 /// Where everything is on the device, for one network and so many rows of a batch.
 #[derive(Clone, Debug)]
-pub(in crate::engine::gpu) struct Halves {
+pub(in crate::engine::gpu) struct MixedLayout {
     /// Of the parameters and the inputs, in f32. Its rows fill whole tiles.
     pub(in crate::engine::gpu) base: Layout,
     pub(in crate::engine::gpu) tile: Tile,
@@ -87,7 +87,7 @@ pub(in crate::engine::gpu) struct Halves {
 /// `update` slower, which adds up their gradients.
 const SLICES: [usize; 3] = [32, 64, 4096];
 
-impl Halves {
+impl MixedLayout {
     pub(in crate::engine::gpu) fn new(network: &Network, rows: usize, tile: Tile) -> Self {
         let base = Layout::new(network, rows.next_multiple_of(tile.samples as usize));
         let (layers, rows) = (base.layers(), base.rows);
