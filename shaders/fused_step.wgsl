@@ -283,13 +283,13 @@ fn main(
     var loss = 0.0;
 @end
 @if packed
-    let scale = delta_scale();
+    let scale = loss_scale();
 @end
     for (var row = local; row < TILE; row += WORKGROUP) {
 @if packed
-        let row_loss = finish_row(row, scale * sample_weight(chosen[row])) / scale * loss_scale();
+        let row_loss = finish_row(row, scale * sample_weight(chosen[row])) / scale * loss_factor();
 @else
-        let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));
+        let row_loss = finish_row(row, loss_factor() * sample_weight(chosen[row]));
 @end
 @if !cooperative
         if first_row + row < count { loss += row_loss; }

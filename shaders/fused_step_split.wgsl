@@ -187,7 +187,7 @@ fn main(
     @each c: var single_${c} = ${read_single(c)};
 @end
     if local < ROWS {
-        let row_loss = finish_row(local, loss_scale() * sample_weight(chosen[local]));
+        let row_loss = finish_row(local, loss_factor() * sample_weight(chosen[local]));
         row_losses[local] = select(0.0, row_loss, first_row + local < count);
     }
     workgroupBarrier();

@@ -191,7 +191,7 @@ fn main(
     }
     workgroupBarrier();
 
-    let scale = delta_scale();
+    let scale = loss_scale();
     for (var row = local; row < SAMPLES; row += WORKGROUP) {
         let row_loss = finish_row(row, scale * sample_weight(memory.chosen[row]));
         memory.row_losses[row] = select(0.0, row_loss, first_row + row < count);
@@ -205,7 +205,7 @@ fn main(
         }
     }
     workgroupBarrier();
-    if local == 0u { losses[workgroup.x] = memory.row_losses[0] / scale * loss_scale(); }
+    if local == 0u { losses[workgroup.x] = memory.row_losses[0] / scale * loss_factor(); }
     for (var row = own_row; row < SAMPLES && column < pitch_of(LAYERS); row += ROWS) {
         var four = vec4<f32>();
         // What fills the last tile has no part in the gradients.

@@ -51,7 +51,7 @@ fn main(
     let c = constants();
 @end
 @if mixed
-    gradient_factor = this_step.loss_scale / delta_scale();
+    gradient_factor = this_step.loss_factor / loss_scale();
 @end
 @if skips
     // A step in which a number left f16 is skipped: all parameters and all of their state stay.

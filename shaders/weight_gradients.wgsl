@@ -53,7 +53,7 @@ fn main(
     let slice = workgroup.y;
 @if packed
     // Another workgroup may change the loss scale meanwhile, after a step that left f16. No update takes its gradient.
-    gradient_factor = this_step.loss_scale / delta_scale();
+    gradient_factor = this_step.loss_factor / loss_scale();
 @end
     if workgroup.x == BLOCKS {
 @if cooperative

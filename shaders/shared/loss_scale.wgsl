@@ -15,7 +15,7 @@ const LARGEST: f32 = 65504.0;
 const MOST_SKIPPED: u32 = 10u;
 
 // What the deltas are multiplied by: a power of two.
-fn delta_scale() -> f32 {
+fn loss_scale() -> f32 {
     return bitcast<f32>(u32(127 + bitcast<i32>(atomicLoad(&status[SCALE]))) << 23u);
 }
 

@@ -15,7 +15,7 @@ struct Step {
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
     // The factor of a sample's loss.
-    loss_scale: f32,
+    loss_factor: f32,
     // Where the part starts in its order.
     part_first: u32,
     // The L2 penalty.

@@ -157,7 +157,7 @@ arguments! {
         number: u32,
         count: u32,
         constants: [[f32; 4]; 3],
-        loss_scale: f32,
+        loss_factor: f32,
         part_first: u32,
         l2: f32,
         clip_value: f32,

@@ -20,7 +20,7 @@ pub(super) struct Part {
 impl Part {
     pub(super) async fn new(gpu: &Gpu, pass: Pass, adds: bool) -> Result<Self> {
         let step = gpu.storage("steps", STEP_STRIDE as usize / 4).await?;
-        let data = StepData { loss_scale: 1.0, ..StepData::in_order(pass.count) };
+        let data = StepData { loss_factor: 1.0, ..StepData::in_order(pass.count) };
         gpu.write(&step, bytemuck::bytes_of(&data));
         Ok(Self { pass, adds, step: gpu.step_group(&step).await? })
     }

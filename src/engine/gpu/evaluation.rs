@@ -92,7 +92,7 @@ impl Evaluation {
                 slot: slot as u32,
                 number: 1,
                 count: rows.min(count - first) as u32,
-                loss_scale: scale as f32,
+                loss_factor: scale as f32,
                 ..bytemuck::Zeroable::zeroed()
             };
             let data: Vec<StepData> = starts.iter().enumerate().map(step).collect();

@@ -81,8 +81,8 @@ impl<'a> Stage<'a> {
         // At a learning rate of 0.
         let constants = Optimizer::SGD.constants(0.0, 1).map(|c| c as f32);
         let constants = bytemuck::cast(constants);
-        let loss_scale = loss.scale(batch, network.outputs()) as f32;
-        let step = StepData { number: 1, constants, loss_scale, ..StepData::in_order(batch) };
+        let loss_factor = loss.scale(batch, network.outputs()) as f32;
+        let step = StepData { number: 1, constants, loss_factor, ..StepData::in_order(batch) };
         let steps = gpu.upload("steps", &[step]).await?;
         let status = if packed { &SCALED_STATUS[..] } else { &STATUS[..] };
         Ok(Self {

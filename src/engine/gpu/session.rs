@@ -274,7 +274,7 @@ impl GpuSession {
             number: count as u32,
             count: step.count as u32,
             constants: bytemuck::cast(constants.map(|c| c as f32)),
-            loss_scale: self.plan.loss.scale(step.count, self.network.outputs()) as f32,
+            loss_factor: self.plan.loss.scale(step.count, self.network.outputs()) as f32,
             part_first: self.dataset.part().first as u32,
             l2: self.plan.l2 as f32,
             clip_value: clip_value as f32,

@@ -362,7 +362,7 @@ fn constants(layout: &Layout, shape: Shape) -> String {
         let _ = writeln!(text, "const {name}: u32 = {value}u;");
     }
     text + "fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }\n\
-            fn loss_scale() -> f32 { return this_step.loss_scale; }\n"
+            fn loss_factor() -> f32 { return this_step.loss_factor; }\n"
 }
 
 /// The functions of the sizes and places of a layer or level.

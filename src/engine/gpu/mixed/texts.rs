@@ -63,7 +63,7 @@ fn places(layout: &MixedLayout) -> String {
 
 /// What a step computes with.
 const BATCH: &str = "fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }\n\
-                     fn loss_scale() -> f32 { return this_step.loss_scale; }\n";
+                     fn loss_factor() -> f32 { return this_step.loss_factor; }\n";
 
 /// The kernel that takes samples through the network and back.
 pub(in crate::engine::gpu) fn step(

@@ -15,7 +15,7 @@ struct Step {
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
     // The factor of a sample's loss.
-    loss_scale: f32,
+    loss_factor: f32,
     // Where the part starts in its order.
     part_first: u32,
     // The L2 penalty.
@@ -123,7 +123,7 @@ const COLUMNS: u32 = 4u;
 const BROADCAST: u32 = 0u;
 const CAPACITY: u32 = 1024u;
 fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }
-fn loss_scale() -> f32 { return this_step.loss_scale; }
+fn loss_factor() -> f32 { return this_step.loss_factor; }
 const INPUTS: u32 = 2u;
 const OUTPUTS: u32 = 3u;
 const LAYERS: u32 = 2u;
@@ -382,7 +382,7 @@ put_values(layer, row_0, column + 4u * 0u, sum_0_0);
     workgroupBarrier();
 
     for (var row = local; row < TILE; row += WORKGROUP) {
-        let row_loss = finish_row(row, loss_scale() * sample_weight(chosen[row]));
+        let row_loss = finish_row(row, loss_factor() * sample_weight(chosen[row]));
         row_losses[row] = select(0.0, row_loss, first_row + row < count);
         for (var j = 0u; j < pitch_of(LAYERS); j++) {
             tile[row * TILE_FOURS + j / 4u][j % 4u] = delta_of(row, j);

@@ -15,7 +15,7 @@ struct Step {
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
     // The factor of a sample's loss.
-    loss_scale: f32,
+    loss_factor: f32,
     // Where the part starts in its order.
     part_first: u32,
     // The L2 penalty.
@@ -123,7 +123,7 @@ const COLUMNS: u32 = 4u;
 const BROADCAST: u32 = 0u;
 const CAPACITY: u32 = 1024u;
 fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }
-fn loss_scale() -> f32 { return this_step.loss_scale; }
+fn loss_factor() -> f32 { return this_step.loss_factor; }
 const INPUTS: u32 = 2u;
 const OUTPUTS: u32 = 3u;
 const LAYERS: u32 = 2u;
@@ -166,7 +166,7 @@ const LARGEST: f32 = 65504.0;
 const MOST_SKIPPED: u32 = 10u;
 
 // What the deltas are multiplied by: a power of two.
-fn delta_scale() -> f32 {
+fn loss_scale() -> f32 {
     return bitcast<f32>(u32(127 + bitcast<i32>(atomicLoad(&status[SCALE]))) << 23u);
 }
 
@@ -447,9 +447,9 @@ put_values(layer, row_0, column + 4u * 0u, sum_0_0);
     }
     workgroupBarrier();
 
-    let scale = delta_scale();
+    let scale = loss_scale();
     for (var row = local; row < TILE; row += WORKGROUP) {
-        let row_loss = finish_row(row, scale * sample_weight(chosen[row])) / scale * loss_scale();
+        let row_loss = finish_row(row, scale * sample_weight(chosen[row])) / scale * loss_factor();
         row_losses[row] = select(0.0, row_loss, first_row + row < count);
         for (var j = 0u; j < pitch_of(LAYERS); j++) {
             tile[row * TILE_FOURS + j / 4u][j % 4u] = delta_of(row, j);

@@ -15,7 +15,7 @@ struct Step {
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
     // The factor of a sample's loss.
-    loss_scale: f32,
+    loss_factor: f32,
     // Where the part starts in its order.
     part_first: u32,
     // The L2 penalty.
@@ -123,7 +123,7 @@ const COLUMNS: u32 = 4u;
 const BROADCAST: u32 = 0u;
 const CAPACITY: u32 = 1024u;
 fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }
-fn loss_scale() -> f32 { return this_step.loss_scale; }
+fn loss_factor() -> f32 { return this_step.loss_factor; }
 const INPUTS: u32 = 2u;
 const OUTPUTS: u32 = 3u;
 const LAYERS: u32 = 2u;
@@ -434,7 +434,7 @@ w_1 = parameters[next_at + 8u * next_stride];
     let below_stride = pitch_of(next + 1u) / 4u;
     let below_at = weights_of(next) / 4u + 4u * group * below_stride;
     if local < ROWS {
-        let row_loss = finish_row(local, loss_scale() * sample_weight(chosen[local]));
+        let row_loss = finish_row(local, loss_factor() * sample_weight(chosen[local]));
         row_losses[local] = select(0.0, row_loss, first_row + local < count);
     }
     workgroupBarrier();

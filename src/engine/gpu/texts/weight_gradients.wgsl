@@ -15,7 +15,7 @@ struct Step {
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
     // The factor of a sample's loss.
-    loss_scale: f32,
+    loss_factor: f32,
     // Where the part starts in its order.
     part_first: u32,
     // The L2 penalty.
@@ -50,7 +50,7 @@ const COLUMNS: u32 = 8u;
 const BROADCAST: u32 = 0u;
 const CAPACITY: u32 = 1024u;
 fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }
-fn loss_scale() -> f32 { return this_step.loss_scale; }
+fn loss_factor() -> f32 { return this_step.loss_factor; }
 const BLOCKS: u32 = 2u;
 const SLICE: u32 = 64u;
 const PARAMETERS: u32 = 256u;

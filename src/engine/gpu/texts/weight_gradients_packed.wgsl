@@ -15,7 +15,7 @@ struct Step {
     // The optimizer's constants, in the order of its formula.
     constants: array<vec4<f32>, 3>,
     // The factor of a sample's loss.
-    loss_scale: f32,
+    loss_factor: f32,
     // Where the part starts in its order.
     part_first: u32,
     // The L2 penalty.
@@ -50,7 +50,7 @@ const COLUMNS: u32 = 8u;
 const BROADCAST: u32 = 0u;
 const CAPACITY: u32 = 1024u;
 fn batch_count() -> u32 { return min(this_step.count, CAPACITY); }
-fn loss_scale() -> f32 { return this_step.loss_scale; }
+fn loss_factor() -> f32 { return this_step.loss_factor; }
 const BLOCKS: u32 = 2u;
 const SLICE: u32 = 64u;
 const PARAMETERS: u32 = 256u;
@@ -92,7 +92,7 @@ const LARGEST: f32 = 65504.0;
 const MOST_SKIPPED: u32 = 10u;
 
 // What the deltas are multiplied by: a power of two.
-fn delta_scale() -> f32 {
+fn loss_scale() -> f32 {
     return bitcast<f32>(u32(127 + bitcast<i32>(atomicLoad(&status[SCALE]))) << 23u);
 }
 
@@ -171,7 +171,7 @@ fn main(
 ) {
     let slice = workgroup.y;
     // Another workgroup may change the loss scale meanwhile, after a step that left f16. No update takes its gradient.
-    gradient_factor = this_step.loss_scale / delta_scale();
+    gradient_factor = this_step.loss_factor / loss_scale();
     if workgroup.x == BLOCKS {
         if slice == 0u { add_losses(local, WORKGROUP); }
         return;

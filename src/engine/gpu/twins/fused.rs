@@ -206,7 +206,7 @@ fn check_passes(
         first: first as u32,
         slot: 1,
         number: 1,
-        loss_scale: loss.scale(count, network.outputs()) as f32,
+        loss_factor: loss.scale(count, network.outputs()) as f32,
         ..StepData::in_order(count)
     };
     let step = StepData { part: Permutation::identity(samples).words(), ..step };
@@ -274,7 +274,7 @@ pub(super) fn fused_gradients_agree_in_any_number_of_slices() {
     let loss = Loss::MeanSquaredError;
     let scale = loss.scale(SAMPLES, 3);
     let step =
-        StepData { slot: 1, number: 1, loss_scale: scale as f32, ..StepData::in_order(SAMPLES) };
+        StepData { slot: 1, number: 1, loss_factor: scale as f32, ..StepData::in_order(SAMPLES) };
     let order = Permutation::identity(SAMPLES);
     let (x, t) = reference::gather(&dataset, &order, 0, SAMPLES);
     let (expected_loss, expected) = reference::loss_and_gradient(&network, loss, &x, &t);
@@ -308,7 +308,7 @@ pub(super) fn losses_of_a_million_samples_are_added_in_trees() {
     // Every row has an input of 0 and a target of 0.3.
     let dataset = Dataset::new(vec![0.0; SAMPLES], vec![0.3; SAMPLES], 1, 1).expect("samples");
     let loss = Loss::SquaredErrorSum;
-    let step = StepData { slot: 1, number: 1, loss_scale: 1.0, ..StepData::in_order(SAMPLES) };
+    let step = StepData { slot: 1, number: 1, loss_factor: 1.0, ..StepData::in_order(SAMPLES) };
     let row = f64::from(0.3_f32).powi(2);
     let expected = [row * SAMPLES as f64];
     for gpu in adapters() {

@@ -228,7 +228,7 @@ fn check(gpu: &Arc<Gpu>, network: &Network, loss: Loss, tile: Tile, count: usize
         first: 2,
         slot: 1,
         number: 1,
-        loss_scale: loss.scale(count, outputs) as f32,
+        loss_factor: loss.scale(count, outputs) as f32,
         ..StepData::in_order(count)
     };
     let left = pollster::block_on(pass(gpu, network, &dataset, loss, tile, data)).expect("a pass");

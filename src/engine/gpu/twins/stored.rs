@@ -212,7 +212,7 @@ fn check(gpu: &Arc<Gpu>, (network, loss): (&Network, Loss), shapes: Shapes, coun
         first: 2,
         slot: 1,
         number: 1,
-        loss_scale: scale as f32,
+        loss_factor: scale as f32,
         ..StepData::in_order(count)
     };
     let played = pass(gpu, (network, loss), &dataset, shapes, data);
