@@ -123,7 +123,7 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
 
 // Four columns of a row, to where the next layer and the next dispatch read them.
 fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
-    let place = place_of(level, row) + column;
+    let place = start_of(level, row) + column;
 @if subgroup
 @if training
     if is_value {
@@ -232,7 +232,7 @@ fn main(
 @if cooperative
         let column = group_column;
 @else
-        @each r: let below_${r} = place_of(layer, row_${r});
+        @each r: let below_${r} = start_of(layer, row_${r});
         for (var column = 0u; column <= width_of(layer); column += COLUMNS) {
 @end
         let weights = weights_of(layer) + column;
@@ -324,7 +324,7 @@ fn main(
 @if cooperative
         let column = group_column;
 @else
-        @each r: let above_${r} = place_of(layer + 1u, row_${r});
+        @each r: let above_${r} = start_of(layer + 1u, row_${r});
         for (var column = 0u; column < width_of(layer - 1u); column += COLUMNS) {
 @end
         let weights = weights_of(layer) + column * pitch;

@@ -62,7 +62,7 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
     let four = select(behind, y, columns < width);
     @each o: put(level, row, column + ${o}u, four[${o}]);
     if column >= pitch_of(level) { return; }
-    values[(place_of(level, row) + column) / OWN] = ${own};
+    values[(start_of(level, row) + column) / OWN] = ${own};
 @if stores_slopes
     if !stores_slope(layer) { return; }
 @if drops
@@ -95,7 +95,7 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>, needed: ve
     @each o: delta_tile[at][column % 4u + ${o}u] = four[${o}];
 @end
     if column >= pitch_of(level) { return; }
-    deltas[(place_of(level, row) + column) / OWN] = ${own};
+    deltas[(start_of(level, row) + column) / OWN] = ${own};
 }
 
 // The numbers of the output level in one row: what the functions of loss and softmax work on.
@@ -142,7 +142,7 @@ fn main(
         var four = vec4<f32>();
         @each i: four[${i}] = first_value(its_row, first + ${i}u);
         @each i: put(0u, its_row, first + ${i}u, four[${i}]);
-        let place = (place_of(0u, its_row) + first) / OWN;
+        let place = (start_of(0u, its_row) + first) / OWN;
         @each e: values[place + ${e}u] = ${own_part(e)};
     }
     workgroupBarrier();
@@ -200,7 +200,7 @@ fn main(
         let its_row = i % ROWS;
         let first = i / ROWS;
         let four = delta_tile[delta_tile_of(LAYERS) + its_row * DELTA_FOURS + first];
-        let place = (place_of(LAYERS, its_row) + 4u * first) / OWN;
+        let place = (start_of(LAYERS, its_row) + 4u * first) / OWN;
         @each e: deltas[place + ${e}u] = ${own_part(e)};
     }
 

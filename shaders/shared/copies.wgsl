@@ -1,7 +1,7 @@
 // The layer of a parameter, and its row and column there.
 struct Place { layer: u32, row: u32, column: u32 }
 
-fn place_of(i: u32) -> Place {
+fn place_of_parameter(i: u32) -> Place {
     let layer = layer_of_block(i);
     let pitch = parameter_pitch_of(layer + 1u);
     let inside = i - weights_of(layer);
@@ -12,7 +12,7 @@ fn place_of(i: u32) -> Place {
 // way back, cut into matrices of T by T that lie in one piece: a device then reads few lines of its cache for each. Next
 // to each other are those along the dimension that a product adds up over.
 fn put_copies(i: u32, w: f32) {
-    let place = place_of(i);
+    let place = place_of_parameter(i);
     let layer = place.layer;
     if layer == 0u || place.row >= width_of(layer - 1u) || place.column >= width_of(layer) { return; }
     let at = 16u * copy_blocks_of(layer);

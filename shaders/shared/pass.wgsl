@@ -5,7 +5,7 @@
 var<private> first_row: u32;
 
 // Where a row of the tile starts in a level of `values` or `deltas`.
-fn place_of(level: u32, row: u32) -> u32 {
+fn start_of(level: u32, row: u32) -> u32 {
 @if packed
     return values_of(level) + (first_row + row) * stored_pitch_of(level);
 @else
@@ -50,7 +50,7 @@ fn needed_of(level: u32, row: u32) -> u32 {
         return slopes_of(level) + (first_row + row) * pitch_of(level);
     }
 @end
-    return place_of(level, row);
+    return start_of(level, row);
 }
 
 // The same of one output.

@@ -6,7 +6,7 @@
 @end
 fn batch_gradient_at(i: u32) -> f32 {
 @if mixed
-    let place = place_of(i);
+    let place = place_of_parameter(i);
     let layer = place.layer;
     let bias_row = depth_of(layer) - ones_of(layer);
     if place.column >= width_of(layer) || place.row >= depth_of(layer) { return 0.0; }

@@ -36,12 +36,12 @@ fn multiply_tile(workgroup: vec3<u32>, local: u32, m: u32, terms: vec2<u32>, n: 
     var sum_3 = vec4<f32>();
     for (var first = terms.x; first < terms.y; first += DEPTH) {
         for (var i = 0u; i < 4u; i++) {
-            let a_place = place_of(local, i, A_BY_TERM);
+            let a_place = place_to_read(local, i, A_BY_TERM);
             let a_term = min(first + a_place.x, terms.y - 1u);
             let a = load_a(min(row + a_place.y, m - 1u), a_term);
             a_terms[a_place.x * PITCH + a_place.y / 4u][a_place.y % 4u] =
                 select(0.0, a, first + a_place.x < terms.y);
-            let b_place = place_of(local, i, B_BY_TERM);
+            let b_place = place_to_read(local, i, B_BY_TERM);
             let b_term = min(first + b_place.x, terms.y - 1u);
             let b = load_b(b_term, min(column + b_place.y, n - 1u));
             b_terms[b_place.x * PITCH + b_place.y / 4u][b_place.y % 4u] =
@@ -65,7 +65,7 @@ fn multiply_tile(workgroup: vec3<u32>, local: u32, m: u32, terms: vec2<u32>, n: 
 }
 
 // The term, and the row or column, of the number that an invocation reads in its turn `i`.
-fn place_of(local: u32, i: u32, by_term: bool) -> vec2<u32> {
+fn place_to_read(local: u32, i: u32, by_term: bool) -> vec2<u32> {
     let number = i * INVOCATIONS + local;
     if by_term { return vec2<u32>(number % DEPTH, number / DEPTH); }
     return vec2<u32>(number / SIZE, number % SIZE);

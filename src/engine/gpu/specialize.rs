@@ -217,18 +217,18 @@ fn step_texts(shape: Shape) -> Vec<(&'static str, String)> {
     };
     let (output_delta, needed) = if shape.packed {
         (
-            "deltas[place_of(LAYERS, row) / 4u + j / 2u][j % 2u]".into(),
+            "deltas[start_of(LAYERS, row) / 4u + j / 2u][j % 2u]".into(),
             "unpacked(values[needed_of(LAYERS, row) / 4u + j / 4u])[j % 4u]".into(),
         )
     } else {
-        (element("deltas", "place_of"), element("values", "needed_of"))
+        (element("deltas", "start_of"), element("values", "needed_of"))
     };
     vec![
         ("number", number_type(shape)),
         ("stored", stored_type(shape)),
         ("output_delta", output_delta),
         ("needed", needed),
-        ("output", element("values", "place_of")),
+        ("output", element("values", "start_of")),
         ("sync", if cooperative { "workgroupBarrier();" } else { "" }.into()),
         ("inputs", inputs.into()),
         ("input", "values[below_${r} + k + ${t}u]".into()),

@@ -210,7 +210,7 @@ fn finish_row(row: u32, scale: f32) -> f32 {
 var<private> first_row: u32;
 
 // Where a row of the tile starts in a level of `values` or `deltas`.
-fn place_of(level: u32, row: u32) -> u32 {
+fn start_of(level: u32, row: u32) -> u32 {
     return values_of(level) + (first_row + row) * pitch_of(level);
 }
 
@@ -225,7 +225,7 @@ fn first_value(row: u32, column: u32) -> f32 {
 // Where what the backward pass needs of a row starts: in the slopes of a level that stores them, behind
 // the values of all levels, else in its values.
 fn needed_of(level: u32, row: u32) -> u32 {
-    return place_of(level, row);
+    return start_of(level, row);
 }
 
 // The same of one output.
@@ -298,7 +298,7 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
 
 // Four columns of a row, to where the next layer and the next dispatch read them.
 fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
-    let place = place_of(level, row) + column;
+    let place = start_of(level, row) + column;
     if is_value { values[place / 4u] = four; } else { deltas[place / 4u] = four; }
     tile[row * TILE_FOURS + column / 4u] = four;
 }
@@ -313,11 +313,11 @@ fn set_output(row: u32, j: u32, y: f32) {
 }
 
 fn delta_of(row: u32, j: u32) -> f32 {
-    return deltas[place_of(LAYERS, row) / 4u + j / 4u][j % 4u];
+    return deltas[start_of(LAYERS, row) / 4u + j / 4u][j % 4u];
 }
 
 fn set_delta(row: u32, j: u32, delta: f32) {
-    deltas[place_of(LAYERS, row) / 4u + j / 4u][j % 4u] = delta;
+    deltas[start_of(LAYERS, row) / 4u + j / 4u][j % 4u] = delta;
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -254,7 +254,7 @@ fn finish_row(row: u32, scale: f32) -> f32 {
 var<private> first_row: u32;
 
 // Where a row of the tile starts in a level of `values` or `deltas`.
-fn place_of(level: u32, row: u32) -> u32 {
+fn start_of(level: u32, row: u32) -> u32 {
     return values_of(level) + (first_row + row) * stored_pitch_of(level);
 }
 
@@ -269,7 +269,7 @@ fn first_value(row: u32, column: u32) -> f32 {
 // Where what the backward pass needs of a row starts: in the slopes of a level that stores them, behind
 // the values of all levels, else in its values.
 fn needed_of(level: u32, row: u32) -> u32 {
-    return place_of(level, row);
+    return start_of(level, row);
 }
 
 // The same of one output.
@@ -357,7 +357,7 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>) {
 
 // Four columns of a row, to where the next layer and the next dispatch read them.
 fn put(level: u32, row: u32, column: u32, four: vec4<f32>, is_value: bool) {
-    let place = place_of(level, row) + column;
+    let place = start_of(level, row) + column;
     if level == 0u {
         values[(place + column) / 4u] = bitcast<vec2<u32>>(four.xy);
         values[(place + column) / 4u + 1u] = bitcast<vec2<u32>>(four.zw);
@@ -379,11 +379,11 @@ fn set_output(row: u32, j: u32, y: f32) {
 }
 
 fn delta_of(row: u32, j: u32) -> f32 {
-    return bitcast<f32>(deltas[place_of(LAYERS, row) / 4u + j / 2u][j % 2u]);
+    return bitcast<f32>(deltas[start_of(LAYERS, row) / 4u + j / 2u][j % 2u]);
 }
 
 fn set_delta(row: u32, j: u32, delta: f32) {
-    deltas[place_of(LAYERS, row) / 4u + j / 2u][j % 2u] = bitcast<u32>(delta);
+    deltas[start_of(LAYERS, row) / 4u + j / 2u][j % 2u] = bitcast<u32>(delta);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -218,7 +218,7 @@ const LAST_AT_ONCE: u32 = 1u;
 var<private> first_row: u32;
 
 // Where a row of the tile starts in a level of `values` or `deltas`.
-fn place_of(level: u32, row: u32) -> u32 {
+fn start_of(level: u32, row: u32) -> u32 {
     return values_of(level) + (first_row + row) * pitch_of(level);
 }
 
@@ -233,7 +233,7 @@ fn first_value(row: u32, column: u32) -> f32 {
 // Where what the backward pass needs of a row starts: in the slopes of a level that stores them, behind
 // the values of all levels, else in its values.
 fn needed_of(level: u32, row: u32) -> u32 {
-    return place_of(level, row);
+    return start_of(level, row);
 }
 
 // The same of one output.
@@ -304,7 +304,7 @@ fn put_values(layer: u32, row: u32, column: u32, z: vec4<f32>) {
 put(level, row, column + 0u, four[0]);
 put(level, row, column + 1u, four[1]);
     if column >= pitch_of(level) { return; }
-    values[(place_of(level, row) + column) / OWN] = four.xy;
+    values[(start_of(level, row) + column) / OWN] = four.xy;
 }
 
 // What the slopes of OWN columns of a level are computed from. The lane itself has written it.
@@ -324,7 +324,7 @@ fn put_deltas(level: u32, row: u32, column: u32, gradient: vec4<f32>, needed: ve
 delta_tile[at][column % 4u + 0u] = four[0];
 delta_tile[at][column % 4u + 1u] = four[1];
     if column >= pitch_of(level) { return; }
-    deltas[(place_of(level, row) + column) / OWN] = four.xy;
+    deltas[(start_of(level, row) + column) / OWN] = four.xy;
 }
 
 // The numbers of the output level in one row: what the functions of loss and softmax work on.
@@ -386,7 +386,7 @@ put(0u, its_row, first + 0u, four[0]);
 put(0u, its_row, first + 1u, four[1]);
 put(0u, its_row, first + 2u, four[2]);
 put(0u, its_row, first + 3u, four[3]);
-        let place = (place_of(0u, its_row) + first) / OWN;
+        let place = (start_of(0u, its_row) + first) / OWN;
 values[place + 0u] = four.xy;
 values[place + 1u] = four.zw;
     }
@@ -447,7 +447,7 @@ w_1 = parameters[next_at + 8u * next_stride];
         let its_row = i % ROWS;
         let first = i / ROWS;
         let four = delta_tile[delta_tile_of(LAYERS) + its_row * DELTA_FOURS + first];
-        let place = (place_of(LAYERS, its_row) + 4u * first) / OWN;
+        let place = (start_of(LAYERS, its_row) + 4u * first) / OWN;
 deltas[place + 0u] = four.xy;
 deltas[place + 1u] = four.zw;
     }
