@@ -141,6 +141,22 @@ impl Engine {
     }
 
     /// The shapes that the last search for the fastest kernels measured; see [`Compute::candidates`].
+    ///
+    /// ```
+    /// use impasto::{Activation, Backend, Dataset, Engine, Network, Trainer};
+    ///
+    /// let network = Network::builder(2).hidden(&[8], Activation::Relu).output(1, Activation::Identity);
+    /// let network = network.build()?;
+    /// let samples = Dataset::new(vec![0.5; 20], vec![0.1; 10], 2, 1)?;
+    /// let plan = Trainer { batch_size: 5, ..Trainer::default() }.plan(&samples);
+    /// // Only a GPU is searched.
+    /// let engine = Engine::open(Backend::Auto)?;
+    /// pollster::block_on(engine.start(&network, &plan, &samples))?;
+    /// for candidate in engine.candidates() {
+    ///     println!("{}: {:.1} µs", candidate.shapes, candidate.seconds * 1e6);
+    /// }
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     pub fn candidates(&self) -> Vec<CandidateTime> {
         self.0.candidates()
     }
