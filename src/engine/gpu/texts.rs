@@ -379,7 +379,7 @@ fn check_bindings(key: &KernelKey, source: &Source, module: &Module) {
             other => panic!("{key}: binding {other:?}"),
         }
     }
-    // Templates may leave out their last one.
+    // Some templates bind a buffer only where they need it.
     let all: BTreeSet<usize> = (1..=source.bindings.len()).collect();
     let missing: Vec<usize> = all.difference(&bound).copied().collect();
     let may_miss: &[usize] = match key.name {
