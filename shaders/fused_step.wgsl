@@ -303,15 +303,7 @@ fn main(
 @end
     }
 @if cooperative
-    // The losses of the tile meet in a tree, in the same order on every run.
-    for (var rows = TILE; rows > 1u; rows = (rows + 1u) / 2u) {
-        let half = (rows + 1u) / 2u;
-        workgroupBarrier();
-        for (var row = local; row + half < rows; row += WORKGROUP) {
-            row_losses[row] += row_losses[row + half];
-        }
-    }
-    workgroupBarrier();
+    add_row_losses(local);
     if local == 0u { losses[workgroup.x] = row_losses[0]; }
 @else
     losses[workgroup.x * LANES + lane] = loss;

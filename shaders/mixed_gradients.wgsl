@@ -21,9 +21,6 @@ const TILE_PITCH: u32 = LONGEST + 8u;
 // Rows that the workgroup reads at a time, of LANES times four columns.
 const ROWS: u32 = WORKGROUP / LANES;
 
-// Losses of a block of an invocation.
-const BLOCK: u32 = 64u;
-
 // All of the workgroup's memory, what matrices are read from first; see mixed_step.wgsl.
 struct Memory {
     // Rows of values and of deltas.
@@ -51,7 +48,7 @@ fn main(
         if block < FIRST_BLOCKS {
             first_gradient(slice, block, local);
         } else if slice == 0u {
-            add_losses(local);
+            add_losses(local, WORKGROUP);
         }
         return;
     }
@@ -155,30 +152,4 @@ fn add_rows(slice: u32, input: u32, local: u32, sum: vec4<f32>) {
         let at = slice * GRADIENT + input * pitch + 4u * local;
         @each i: gradient[at + ${i}u] = memory.partial[local][${i}];
     }
-}
-
-// The loss of the batch, to the step's slot; one that is not finite is noted in status[0] as the
-// first step that diverged. Each of some invocations adds every such loss, in blocks, then the partial
-// sums meet in a tree, in the same order on every run.
-fn add_losses(local: u32) {
-    var loss = 0.0;
-    let stride = WORKGROUP * BLOCK;
-    for (var first = local; first < loss_count(); first += stride) {
-        var block = 0.0;
-        let end = min(first + stride, loss_count());
-        for (var i = first; i < end; i += WORKGROUP) { block += losses[i]; }
-        loss += block;
-    }
-    memory.partial[local].x = loss;
-    workgroupBarrier();
-    for (var count = WORKGROUP; count > 1u; count = count / 2u) {
-        let half = count / 2u;
-        if local < half { memory.partial[local].x += memory.partial[local + half].x; }
-        workgroupBarrier();
-    }
-    if local > 0u { return; }
-    loss = memory.partial[0].x;
-    sums[this_step.slot] = loss;
-    if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
-    scale_deltas();
 }

@@ -10,7 +10,7 @@
 // that of fused_step.wgsl. The other layers multiply f16 copies of the weights, written by update.wgsl, for
 // the way forward and, from BACK on, for the way back; shared/copies.wgsl.
 //
-// A workgroup takes SAMPLES samples. Each subgroup computes T columns of a layer at a time, for all samples:
+// A workgroup takes TILE samples. Each subgroup computes T columns of a layer at a time, for all samples:
 // left-over subgroups repeat the last columns, since naga wants all invocations of a workgroup to take the same
 // way to a product. What matrices cannot do (biases, activations, rounding to f16) goes through workgroup
 // memory, where an invocation has the same four columns of every layer.
@@ -36,39 +36,21 @@ const ROWS: u32 = WORKGROUP / LANES;
 // multiples of 16 bytes. Variables of their own may begin at any multiple of an element.
 struct Memory {
     // Values or deltas of the current level.
-    tile: array<f16, SAMPLES * TILE_PITCH>,
+    tile: array<f16, TILE * TILE_PITCH>,
     // The sums of a layer, and after the last layer the outputs.
-    sums: array<f32, SAMPLES * SUM_PITCH>,
+    sums: array<f32, TILE * SUM_PITCH>,
     // The deltas of the outputs.
-    results: array<f32, SAMPLES * RESULT_PITCH>,
-    row_losses: array<f32, SAMPLES>,
+    results: array<f32, TILE * RESULT_PITCH>,
+    row_losses: array<f32, TILE>,
     // The sample in each row of the tile.
-    chosen: array<u32, SAMPLES>,
+    chosen: array<u32, TILE>,
     subgroup_count: u32,
 }
 
 var<workgroup> memory: Memory;
 
-// The tile's first row in the batch.
-var<private> first_row: u32;
 // Whether a value or delta of this invocation is no finite f16.
 var<private> overflowed: bool;
-
-// What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
-fn first_value(row: u32, column: u32) -> f32 {
-    let width = depth_of(0u) - ones_of(0u);
-    if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
-@if encoded
-    var turns = 0.0;
-    for (var j = 0u; j < INPUTS; j++) {
-        turns += frequencies[column / 2u * INPUTS + j] * input_of(memory.chosen[row], j);
-    }
-    if column % 2u == 0u { return sin_turns(turns); }
-    return sin_turns(turns - round(turns) + 0.25);
-@else
-    return input_of(memory.chosen[row], column);
-@end
-}
 
 // Four values or deltas of a row in f16, to where the next layer reads them and, from `to` on, to where the
 // gradients do.
@@ -112,8 +94,6 @@ fn set_output(row: u32, j: u32, y: f32) { memory.sums[row * SUM_PITCH + j] = y; 
 
 fn needed_output(row: u32, j: u32) -> f32 { return output_of(row, j); }
 
-fn target_of(row: u32, j: u32) -> f32 { return sample_target(memory.chosen[row], j); }
-
 fn delta_of(row: u32, j: u32) -> f32 { return memory.results[row * RESULT_PITCH + j]; }
 
 fn set_delta(row: u32, j: u32, delta: f32) {
@@ -127,14 +107,14 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(num_subgroups) num_subgroups: u32,
 ) {
-    first_row = workgroup.x * SAMPLES;
+    first_row = workgroup.x * TILE;
     let count = batch_count();
     if local == 0u { memory.subgroup_count = num_subgroups; }
-    for (var row = local; row < SAMPLES; row += WORKGROUP) {
+    for (var row = local; row < TILE; row += WORKGROUP) {
         memory.chosen[row] = sample_at(this_step.first + min(first_row + row, count - 1u));
     }
     let subgroups = workgroupUniformLoad(&memory.subgroup_count);
-    for (var i = local; i < SAMPLES * INPUT_PITCH; i += WORKGROUP) {
+    for (var i = local; i < TILE * INPUT_PITCH; i += WORKGROUP) {
         first[first_row * INPUT_PITCH + i] = first_value(i / INPUT_PITCH, i % INPUT_PITCH);
     }
     storageBarrier();
@@ -142,7 +122,7 @@ fn main(
 
     let column = local % LANES * 4u;
     let own_row = local / LANES;
-    for (var row = own_row; row < SAMPLES && column < pitch_of(1u); row += ROWS) {
+    for (var row = own_row; row < TILE && column < pitch_of(1u); row += ROWS) {
         var z = vec4<f32>();
         if column < parameter_pitch_of(1u) {
             let stride = parameter_pitch_of(1u) / 4u;
@@ -165,48 +145,22 @@ fn main(
         var bias = vec4<f32>();
         if column < parameter_pitch_of(layer + 1u) { bias = parameters[(biases + column) / 4u]; }
         workgroupBarrier();
-        for (var turn = 0u; turn < turns; turn++) {
-            let place = min(turn * subgroups + subgroup, columns - 1u) * T;
-            let at = 16u * (copy_blocks_of(layer) + place * below);
-            @each r: var sum_${r} = coop_mat${t}x${t}<f32, C>();
-            var k = 0u;
-@if unrolled
-            // A loop of one turn or none: naga does not know that a condition would be uniform.
-            for (; k + LONGEST / T <= below * (16u / T); k += LONGEST / T) {
-                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&copies[at + ${k}u * T * T], T);
-                @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
-            }
-@end
-            for (; k < below * (16u / T); k++) {
-                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&copies[at + k * T * T], T);
-                @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
-            }
-            @each r: let place_${r} = ${r}u * T * SUM_PITCH + place;
-            @each r: coopStoreT(sum_${r}, &memory.sums[place_${r}], SUM_PITCH);
-        }
+${forward_product}
         workgroupBarrier();
-        for (var row = own_row; row < SAMPLES && column < pitch_of(layer + 1u); row += ROWS) {
+        for (var row = own_row; row < TILE && column < pitch_of(layer + 1u); row += ROWS) {
             put_values(layer, row, column, bias + sums_of(row, column));
         }
     }
     workgroupBarrier();
 
     let scale = loss_scale();
-    for (var row = local; row < SAMPLES; row += WORKGROUP) {
+    for (var row = local; row < TILE; row += WORKGROUP) {
         let row_loss = finish_row(row, scale * sample_weight(memory.chosen[row]));
         memory.row_losses[row] = select(0.0, row_loss, first_row + row < count);
     }
-    // The losses of the tile meet in a tree, in the same order on every run.
-    for (var rows = SAMPLES; rows > 1u; rows = (rows + 1u) / 2u) {
-        let half = (rows + 1u) / 2u;
-        workgroupBarrier();
-        for (var row = local; row + half < rows; row += WORKGROUP) {
-            memory.row_losses[row] += memory.row_losses[row + half];
-        }
-    }
-    workgroupBarrier();
+    add_row_losses(local);
     if local == 0u { losses[workgroup.x] = memory.row_losses[0] / scale * loss_factor(); }
-    for (var row = own_row; row < SAMPLES && column < pitch_of(LAYERS); row += ROWS) {
+    for (var row = own_row; row < TILE && column < pitch_of(LAYERS); row += ROWS) {
         var four = vec4<f32>();
         // What fills the last tile has no part in the gradients.
         if first_row + row < count {
@@ -224,31 +178,13 @@ fn main(
         let values = values_of(layer) + column;
         @each q: var values_${q} = vec4<f16>();
         if column < pitch_of(layer) {
-            @each q: if own_row + ${q}u * ROWS < SAMPLES { values_${q} = levels[(values + (first_row + own_row + ${q}u * ROWS) * pitch_of(layer)) / 4u]; }
+            @each q: if own_row + ${q}u * ROWS < TILE { values_${q} = levels[(values + (first_row + own_row + ${q}u * ROWS) * pitch_of(layer)) / 4u]; }
         }
         workgroupBarrier();
-        for (var turn = 0u; turn < turns; turn++) {
-            let place = min(turn * subgroups + subgroup, columns - 1u) * T;
-            let at = 16u * (BACK + copy_blocks_of(layer) + place * above);
-            @each r: var sum_${r} = coop_mat${t}x${t}<f32, C>();
-            var k = 0u;
-@if unrolled
-            // A loop of one turn or none: naga does not know that a condition would be uniform.
-            for (; k + LONGEST / T <= above * (16u / T); k += LONGEST / T) {
-                @each k: let b_${k} = coopLoad<coop_mat${t}x${t}<f16, B>>(&copies[at + ${k}u * T * T], T);
-                @each k r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + ${k}u * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b_${k}, sum_${r}); }
-            }
-@end
-            for (; k < above * (16u / T); k++) {
-                let b = coopLoad<coop_mat${t}x${t}<f16, B>>(&copies[at + k * T * T], T);
-                @each r: { let a = coopLoadT<coop_mat${t}x${t}<f16, A>>(&memory.tile[${r}u * T * TILE_PITCH + k * T], TILE_PITCH); sum_${r} = coopMultiplyAdd(a, b, sum_${r}); }
-            }
-            @each r: let place_${r} = ${r}u * T * SUM_PITCH + place;
-            @each r: coopStoreT(sum_${r}, &memory.sums[place_${r}], SUM_PITCH);
-        }
+${backward_product}
         workgroupBarrier();
         if column < pitch_of(layer) {
-            @each q: if own_row + ${q}u * ROWS < SAMPLES { put_deltas(layer, own_row + ${q}u * ROWS, column, values_${q}, sums_of(own_row + ${q}u * ROWS, column)); }
+            @each q: if own_row + ${q}u * ROWS < TILE { put_deltas(layer, own_row + ${q}u * ROWS, column, values_${q}, sums_of(own_row + ${q}u * ROWS, column)); }
         }
     }
     if overflowed { atomicMax(&status[OVERFLOW], this_step.number); }

@@ -20,9 +20,6 @@
 
 const WORKGROUP: u32 = LANES * GROUPS;
 
-// Losses of a block of an invocation.
-const BLOCK: u32 = 64u;
-
 @if cooperative
 // The sums of the losses that each invocation adds up.
 var<workgroup> partial: array<f32, WORKGROUP>;
@@ -134,33 +131,3 @@ fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
 @end
 }
 @end
-
-// The loss of the batch, to the step's slot; one that is not finite is noted in status[0] as the
-// first step that diverged. Each of some invocations adds every such loss, in blocks, then the partial
-// sums meet in a tree, in the same order on every run.
-fn add_losses(local: u32, invocations: u32) {
-    var loss = 0.0;
-    let stride = invocations * BLOCK;
-    for (var first = local; first < loss_count(); first += stride) {
-        var block = 0.0;
-        let end = min(first + stride, loss_count());
-        for (var i = first; i < end; i += invocations) { block += losses[i]; }
-        loss += block;
-    }
-@if cooperative
-    partial[local] = loss;
-    workgroupBarrier();
-    for (var count = WORKGROUP; count > 1u; count = (count + 1u) / 2u) {
-        let half = (count + 1u) / 2u;
-        if local + half < count { partial[local] += partial[local + half]; }
-        workgroupBarrier();
-    }
-    if local > 0u { return; }
-    loss = partial[0];
-@end
-    sums[this_step.slot] = loss;
-    if !is_finite(loss) { atomicMin(&status[0], this_step.number); }
-@if packed
-    scale_deltas();
-@end
-}

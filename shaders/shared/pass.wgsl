@@ -1,8 +1,5 @@
-// What fused_step.wgsl and fused_step_split.wgsl have in common: the samples of a tile, and where its rows are in
-// `values` and `deltas`.
-
-// The tile's first row in the batch.
-var<private> first_row: u32;
+// What fused_step.wgsl and fused_step_split.wgsl have in common besides tile_samples.wgsl: where the rows of a tile are
+// in `values` and `deltas`.
 
 // Where a row of the tile starts in a level of `values` or `deltas`.
 fn start_of(level: u32, row: u32) -> u32 {
@@ -10,22 +7,6 @@ fn start_of(level: u32, row: u32) -> u32 {
     return values_of(level) + (first_row + row) * stored_pitch_of(level);
 @else
     return values_of(level) + (first_row + row) * pitch_of(level);
-@end
-}
-
-// What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
-fn first_value(row: u32, column: u32) -> f32 {
-    let width = depth_of(0u) - ones_of(0u);
-    if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
-@if encoded
-    var turns = 0.0;
-    for (var j = 0u; j < INPUTS; j++) {
-        turns += frequencies[column / 2u * INPUTS + j] * input_of(chosen[row], j);
-    }
-    if column % 2u == 0u { return sin_turns(turns); }
-    return sin_turns(turns - round(turns) + 0.25);
-@else
-    return input_of(chosen[row], column);
 @end
 }
 
@@ -59,11 +40,5 @@ fn needed_output(row: u32, j: u32) -> f32 {
     if stores_slope(LAYERS - 1u) { return ${needed}; }
 @end
     return output_of(row, j);
-}
-@end
-
-@if computes_loss
-fn target_of(row: u32, j: u32) -> f32 {
-    return sample_target(chosen[row], j);
 }
 @end

@@ -108,8 +108,11 @@ pub(super) fn fingerprint() -> u64 {
         Source::file("fused_step"),
         Source::file("fused_step_split"),
         PASS,
+        TILE_SAMPLES,
+        ROW_LOSSES,
         Source::file("weight_gradients"),
         GRADIENT_PRODUCTS,
+        ADD_LOSSES,
         PACKED,
         include_str!("specialize.rs"),
         include_str!("products.rs"),
@@ -132,6 +135,15 @@ pub(super) const STEP: &str = include_str!("../../../shaders/shared/step.wgsl");
 
 /// What both kernels of a fused pass have in common, a template.
 pub(super) const PASS: &str = include_str!("../../../shaders/shared/pass.wgsl");
+
+/// The samples of a tile, a template. `${memory}` is what stands before the names of workgroup memory.
+pub(super) const TILE_SAMPLES: &str = include_str!("../../../shaders/shared/tile_samples.wgsl");
+
+/// How the losses of a tile meet, a template with `${memory}`.
+pub(super) const ROW_LOSSES: &str = include_str!("../../../shaders/shared/row_losses.wgsl");
+
+/// How the losses of a batch are added up behind the gradients, a template.
+pub(super) const ADD_LOSSES: &str = include_str!("../../../shaders/shared/add_losses.wgsl");
 
 /// The loop of `weight_gradients`, a template.
 pub(super) const GRADIENT_PRODUCTS: &str =

@@ -1,8 +1,8 @@
 //! Writes the fused kernels for one network.
 
 use super::kernels::{
-    DROPOUT, KernelKey, LOSS_SCALE, PACKED, PASS, PERMUTATION, PIXELS, SINE, STEP, Source,
-    WEIGHTED_LOSS,
+    ADD_LOSSES, DROPOUT, KernelKey, LOSS_SCALE, PACKED, PASS, PERMUTATION, PIXELS, ROW_LOSSES,
+    SINE, STEP, Source, TILE_SAMPLES, WEIGHTED_LOSS,
 };
 use super::layout::{ALIGNMENT, Layout};
 use super::products::{Stored, products};
@@ -136,6 +136,7 @@ pub(super) fn step(
     text += &tables(layout);
     text += &packing(layout, shape);
     let training = matches!(purpose, Purpose::Training(_));
+    let computes_loss = !matches!(purpose, Purpose::Prediction(_));
     let applied = applied(network, purpose);
     let stores_slopes = training && applied.iter().any(|applied| applied.stores_slope());
     let drops = training && network.layers().iter().any(|layer| layer.dropout > 0.0);
@@ -153,7 +154,7 @@ pub(super) fn step(
     let conditions = vec![
         ("cooperative", cooperative),
         ("training", training),
-        ("computes_loss", !matches!(purpose, Purpose::Prediction(_))),
+        ("computes_loss", computes_loss),
         ("stores_slopes", stores_slopes),
         ("drops", drops),
         ("slopes_shared", slopes_shared),
@@ -172,10 +173,11 @@ pub(super) fn step(
             [conditions, vec![("whole", split.is_whole()), ("deep", layout.layers() > 1)]].concat();
         let values = Values {
             conditions,
-            texts: split.texts(),
+            texts: [split.texts(), vec![("memory", String::new())]].concat(),
             ranges: split.ranges(),
             functions: split.functions(),
         };
+        text += &template::fill("tile_samples", TILE_SAMPLES, &values)?;
         text += &template::fill("pass", PASS, &values)?;
         text += &template::fill("fused_step_split", Source::file("fused_step_split"), &values)?;
         KernelKey::specialized("fused_step_split", text)
@@ -186,7 +188,11 @@ pub(super) fn step(
             ranges: ranges(shape, at_once(shape) as u32),
             functions: vec![broadcast(shape)],
         };
+        text += &template::fill("tile_samples", TILE_SAMPLES, &values)?;
         text += &template::fill("pass", PASS, &values)?;
+        if cooperative && computes_loss {
+            text += &template::fill("row_losses", ROW_LOSSES, &values)?;
+        }
         text += &template::fill("fused_step", Source::file("fused_step"), &values)?;
         KernelKey::specialized("fused_step", text)
     };
@@ -224,6 +230,7 @@ fn step_texts(shape: Shape) -> Vec<(&'static str, String)> {
         (element("deltas", "start_of"), element("values", "needed_of"))
     };
     vec![
+        ("memory", String::new()),
         ("number", number_type(shape)),
         ("stored", stored_type(shape)),
         ("output_delta", output_delta),
@@ -275,8 +282,12 @@ pub(super) fn weight_gradients(
             ("subgroup", shape.broadcast > 0),
             ("cooperative", shape.is_cooperative()),
             ("packed", shape.packed),
+            ("scaled", shape.packed),
         ],
         texts: vec![
+            ("own_sum", "partial[local]".into()),
+            ("other_sum", "partial[local + half]".into()),
+            ("whole_sum", "partial[0]".into()),
             ("number", number_type(shape)),
             ("stored", stored_type(shape)),
             ("products", products([hidden, hidden], &ranges)?),
@@ -287,6 +298,7 @@ pub(super) fn weight_gradients(
         functions: vec![broadcast(shape)],
     };
     text += &template::fill("weight_gradients", Source::file("weight_gradients"), &values)?;
+    text += &template::fill("add_losses", ADD_LOSSES, &values)?;
     Ok(KernelKey::specialized("weight_gradients", text))
 }
 

@@ -2,7 +2,9 @@
 
 use super::layout::{BLOCK, CHUNK, MixedLayout, WORKGROUP};
 use crate::encoding::Encoding;
-use crate::engine::gpu::kernels::{KernelKey, LOSS_SCALE, PERMUTATION, SINE, STEP, Source};
+use crate::engine::gpu::kernels::{
+    ADD_LOSSES, KernelKey, LOSS_SCALE, PERMUTATION, ROW_LOSSES, SINE, STEP, Source, TILE_SAMPLES,
+};
 use crate::engine::gpu::specialize::{self, Purpose, Samples};
 use crate::engine::gpu::tables::{block_table, table};
 use crate::error::Result;
@@ -16,6 +18,9 @@ const ENABLED: &str = "enable f16;\nenable wgpu_cooperative_matrix;\n";
 
 /// The copies of the weights.
 const COPIES: &str = include_str!("../../../../shaders/shared/copies.wgsl");
+
+/// The product of a layer, a template.
+const PRODUCT: &str = include_str!("../../../../shaders/shared/matrix_product.wgsl");
 
 /// The functions and constants of the layout.
 fn places(layout: &MixedLayout) -> String {
@@ -43,7 +48,7 @@ fn places(layout: &MixedLayout) -> String {
     let constants = [
         ("LAYERS", layers),
         ("T", layout.tile.matrix as usize),
-        ("SAMPLES", layout.tile.samples as usize),
+        ("TILE", layout.tile.samples as usize),
         ("SLICE", layout.slice),
         ("CHUNK", CHUNK),
         ("LANES", layout.lanes()),
@@ -93,12 +98,13 @@ pub(in crate::engine::gpu) fn step(
         &specialize::activations(&applied, true)?,
         &specialize::finish(network, purpose)?,
     ];
-    let values = Values {
+    let mut values = Values {
         conditions: vec![
             ("encoded", network.encoding() != Encoding::Identity),
+            ("computes_loss", true),
             ("unrolled", tile.unrolled),
         ],
-        texts: vec![("t", tile.matrix.to_string())],
+        texts: vec![("t", tile.matrix.to_string()), ("memory", "memory.".into())],
         ranges: vec![
             ('i', 4),
             ('r', tile.samples / tile.matrix),
@@ -107,23 +113,49 @@ pub(in crate::engine::gpu) fn step(
         ],
         ..Values::default()
     };
+    for (name, start, depth) in [
+        ("forward_product", "copy_blocks_of(layer)", "below"),
+        ("backward_product", "BACK + copy_blocks_of(layer)", "above"),
+    ] {
+        let own =
+            vec![("t", tile.matrix.to_string()), ("start", start.into()), ("depth", depth.into())];
+        let product = Values {
+            texts: own,
+            conditions: values.conditions.clone(),
+            ranges: values.ranges.clone(),
+            ..Values::default()
+        };
+        let text = template::fill("matrix_product", PRODUCT, &product)?;
+        values.texts.push((name, text));
+    }
+    let samples = template::fill("tile_samples", TILE_SAMPLES, &values)?;
+    let losses = template::fill("row_losses", ROW_LOSSES, &values)?;
     let body = template::fill("mixed_step", Source::file("mixed_step"), &values)?;
-    Ok(KernelKey::specialized("mixed_step", [text.join("\n"), body].concat()))
+    Ok(KernelKey::specialized("mixed_step", [text.join("\n"), samples, losses, body].concat()))
 }
 
 /// The kernel that computes the gradients of all layers.
 pub(in crate::engine::gpu) fn gradients(layout: &MixedLayout) -> Result<KernelKey> {
     let MixedLayout { tile, pitches, .. } = layout;
     let layers = layout.layers();
-    let count = "fn loss_count() -> u32 { return (batch_count() + SAMPLES - 1u) / SAMPLES; }\n";
+    let count = "fn loss_count() -> u32 { return (batch_count() + TILE - 1u) / TILE; }\n";
     let text = [ENABLED, STEP, LOSS_SCALE, &places(layout), BATCH, count];
     let values = Values {
         // Layers of one width need no conditions between the products.
-        conditions: vec![(
-            "straight",
-            tile.unrolled && pitches[1..layers].iter().all(|p| *p == layout.longest()),
-        )],
-        texts: vec![("t", tile.matrix.to_string())],
+        conditions: vec![
+            (
+                "straight",
+                tile.unrolled && pitches[1..layers].iter().all(|p| *p == layout.longest()),
+            ),
+            ("cooperative", true),
+            ("scaled", true),
+        ],
+        texts: vec![
+            ("t", tile.matrix.to_string()),
+            ("own_sum", "memory.partial[local].x".into()),
+            ("other_sum", "memory.partial[local + half].x".into()),
+            ("whole_sum", "memory.partial[0].x".into()),
+        ],
         ranges: vec![
             ('i', 4),
             ('k', CHUNK as u32 / tile.matrix),
@@ -133,7 +165,8 @@ pub(in crate::engine::gpu) fn gradients(layout: &MixedLayout) -> Result<KernelKe
         ..Values::default()
     };
     let body = template::fill("mixed_gradients", Source::file("mixed_gradients"), &values)?;
-    Ok(KernelKey::specialized("mixed_gradients", [text.join("\n"), body].concat()))
+    let losses = template::fill("add_losses", ADD_LOSSES, &values)?;
+    Ok(KernelKey::specialized("mixed_gradients", [text.join("\n"), body, losses].concat()))
 }
 
 /// The kernel that writes the f16 copies of all weights.

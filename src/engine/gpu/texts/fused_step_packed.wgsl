@@ -247,22 +247,27 @@ fn finish_row(row: u32, scale: f32) -> f32 {
     for (var j = OUTPUTS; j < pitch_of(LAYERS); j++) { set_delta(row, j, 0.0); }
     return loss;
 }
-// What fused_step.wgsl and fused_step_split.wgsl have in common: the samples of a tile, and where its rows are in
-// `values` and `deltas`.
+// The samples of a tile of rows, a template: what goes into the first layer, and what should come out of the last.
 
 // The tile's first row in the batch.
 var<private> first_row: u32;
-
-// Where a row of the tile starts in a level of `values` or `deltas`.
-fn start_of(level: u32, row: u32) -> u32 {
-    return values_of(level) + (first_row + row) * stored_pitch_of(level);
-}
 
 // What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
 fn first_value(row: u32, column: u32) -> f32 {
     let width = depth_of(0u) - ones_of(0u);
     if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
     return input_of(chosen[row], column);
+}
+
+fn target_of(row: u32, j: u32) -> f32 {
+    return sample_target(chosen[row], j);
+}
+// What fused_step.wgsl and fused_step_split.wgsl have in common besides tile_samples.wgsl: where the rows of a tile are
+// in `values` and `deltas`.
+
+// Where a row of the tile starts in a level of `values` or `deltas`.
+fn start_of(level: u32, row: u32) -> u32 {
+    return values_of(level) + (first_row + row) * stored_pitch_of(level);
 }
 
 
@@ -276,9 +281,18 @@ fn needed_of(level: u32, row: u32) -> u32 {
 fn needed_output(row: u32, j: u32) -> f32 {
     return output_of(row, j);
 }
+// How the losses of a tile meet, a template.
 
-fn target_of(row: u32, j: u32) -> f32 {
-    return sample_target(chosen[row], j);
+// Adds up the losses of the rows, in a tree and in the same order on every run. Their sum is then that of row 0.
+fn add_row_losses(local: u32) {
+    for (var rows = TILE; rows > 1u; rows = (rows + 1u) / 2u) {
+        let half = (rows + 1u) / 2u;
+        workgroupBarrier();
+        for (var row = local; row + half < rows; row += WORKGROUP) {
+            row_losses[row] += row_losses[row + half];
+        }
+    }
+    workgroupBarrier();
 }
 // The forward and backward pass of a tile of samples in one dispatch: forward through all layers, the loss,
 // and back down through all layers.      Twins: reference::forward and reference::backward
@@ -455,15 +469,7 @@ put_values(layer, row_0, column + 4u * 0u, sum_0_0);
             tile[row * TILE_FOURS + j / 4u][j % 4u] = delta_of(row, j);
         }
     }
-    // The losses of the tile meet in a tree, in the same order on every run.
-    for (var rows = TILE; rows > 1u; rows = (rows + 1u) / 2u) {
-        let half = (rows + 1u) / 2u;
-        workgroupBarrier();
-        for (var row = local; row + half < rows; row += WORKGROUP) {
-            row_losses[row] += row_losses[row + half];
-        }
-    }
-    workgroupBarrier();
+    add_row_losses(local);
     if local == 0u { losses[workgroup.x] = row_losses[0]; }
 
     for (var layer = LAYERS - 1u; layer > 0u; layer--) {

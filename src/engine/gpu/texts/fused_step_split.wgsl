@@ -211,22 +211,27 @@ const FIRST_TERMS: u32 = 8u;
 const FIRST_AT_ONCE: u32 = 1u;
 const LAST_TERMS: u32 = 8u;
 const LAST_AT_ONCE: u32 = 1u;
-// What fused_step.wgsl and fused_step_split.wgsl have in common: the samples of a tile, and where its rows are in
-// `values` and `deltas`.
+// The samples of a tile of rows, a template: what goes into the first layer, and what should come out of the last.
 
 // The tile's first row in the batch.
 var<private> first_row: u32;
-
-// Where a row of the tile starts in a level of `values` or `deltas`.
-fn start_of(level: u32, row: u32) -> u32 {
-    return values_of(level) + (first_row + row) * pitch_of(level);
-}
 
 // What level 0 holds: an input, or a wave of the inputs; then 1, then zeros.
 fn first_value(row: u32, column: u32) -> f32 {
     let width = depth_of(0u) - ones_of(0u);
     if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
     return input_of(chosen[row], column);
+}
+
+fn target_of(row: u32, j: u32) -> f32 {
+    return sample_target(chosen[row], j);
+}
+// What fused_step.wgsl and fused_step_split.wgsl have in common besides tile_samples.wgsl: where the rows of a tile are
+// in `values` and `deltas`.
+
+// Where a row of the tile starts in a level of `values` or `deltas`.
+fn start_of(level: u32, row: u32) -> u32 {
+    return values_of(level) + (first_row + row) * pitch_of(level);
 }
 
 
@@ -239,10 +244,6 @@ fn needed_of(level: u32, row: u32) -> u32 {
 // The same of one output.
 fn needed_output(row: u32, j: u32) -> f32 {
     return output_of(row, j);
-}
-
-fn target_of(row: u32, j: u32) -> f32 {
-    return sample_target(chosen[row], j);
 }
 // The forward and backward pass of a tile of few samples in one dispatch, for small batches: the lanes of a
 // subgroup split the sums.      Twins: reference::forward and reference::backward

@@ -146,9 +146,6 @@ fn loss_count() -> u32 { return (batch_count() + 7u) / 8u * 1u; }
 
 const WORKGROUP: u32 = LANES * GROUPS;
 
-// Losses of a block of an invocation.
-const BLOCK: u32 = 64u;
-
 // The sums of the losses that each invocation adds up.
 var<workgroup> partial: array<f32, WORKGROUP>;
 
@@ -443,6 +440,10 @@ fn put(to: u32, i: u32, j: u32, pitch: u32, below: u32, four: vec4<f32>) {
     if i >= below || j >= pitch { return; }
     gradient[(to + i * pitch + j) / 4u] = four * gradient_factor;
 }
+// The workgroup that adds up the losses of a batch, a template.
+
+// Losses of a block of an invocation.
+const BLOCK: u32 = 64u;
 
 // The loss of the batch, to the step's slot; one that is not finite is noted in status[0] as the
 // first step that diverged. Each of some invocations adds every such loss, in blocks, then the partial
