@@ -136,7 +136,7 @@ pub(super) const STEP: &str = include_str!("../../../shaders/shared/step.wgsl");
 /// What both kernels of a fused pass have in common, a template.
 pub(super) const PASS: &str = include_str!("../../../shaders/shared/pass.wgsl");
 
-/// The samples of a tile, a template. `${memory}` is what stands before the names of workgroup memory.
+/// The samples of a tile, a template. `${memory}` comes before the names of workgroup memory.
 pub(super) const TILE_SAMPLES: &str = include_str!("../../../shaders/shared/tile_samples.wgsl");
 
 /// How the losses of a tile meet, a template with `${memory}`.
