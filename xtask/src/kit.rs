@@ -37,6 +37,9 @@ const LOADER: [&str; 1] = ["libvulkan1"];
 /// Libraries of the windowing system for a driver that does not load without them.
 const MORE: [&str; 6] = ["libegl1", "libglvnd0", "libopengl0", "libgl1", "libglx0", "libgles2"];
 
+/// What a kit says of itself, and is known by.
+const ABOUT: &str = "about.json";
+
 /// The list of the kit's files, without which `run.sh` starts nothing.
 const LIST: &str = "files.txt";
 
@@ -58,12 +61,14 @@ pub fn run(options: &Options) -> Result<()> {
     let root = root();
     let kit = options.output.clone().unwrap_or_else(|| root.join("target/kit"));
     clear(&kit)?;
+    // First what a kit is known by, so that the next call can replace one that was not finished.
+    fs::create_dir_all(&kit).with_context(|| format!("cannot create {}", kit.display()))?;
+    let about = about(&root);
+    write(&kit.join(ABOUT), &(serde_json::to_string_pretty(&about)? + "\n"))?;
     for folder in ["deps", "examples", "loader", "more"] {
         fs::create_dir_all(kit.join(folder))
             .with_context(|| format!("cannot create {}", kit.join(folder).display()))?;
     }
-    let about = about(&root);
-    write(&kit.join("about.json"), &(serde_json::to_string_pretty(&about)? + "\n"))?;
     write(&kit.join("root"), &format!("{}\n", root.display()))?;
     let cargo = Cargo::new();
     let mut all = programs(&cargo, &["--package", "impasto", "--lib", "--tests"])?;
@@ -137,15 +142,14 @@ fn clear(kit: &Path) -> Result<()> {
     if is_empty {
         return Ok(());
     }
-    let about = fs::read_to_string(kit.join("about.json")).unwrap_or_default();
+    let about = fs::read_to_string(kit.join(ABOUT)).unwrap_or_default();
     ensure!(
         about.contains("\"version\": \"Impasto "),
         "{} is no folder, or contains something other than a kit: name another folder with --output",
         kit.display()
     );
     // The folder itself may be a link, or the current one.
-    for entry in fs::read_dir(kit).with_context(|| format!("cannot read {}", kit.display()))? {
-        let path = entry?.path();
+    for path in contents(kit)? {
         let removed = if path.is_dir() && !path.is_symlink() {
             fs::remove_dir_all(&path)
         } else {
@@ -154,6 +158,15 @@ fn clear(kit: &Path) -> Result<()> {
         removed.with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
+}
+
+/// What is directly in the folder of a kit. What a kit is known by comes last: if only a part of the rest could be
+/// removed, the folder is still known as a kit.
+fn contents(kit: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(kit).with_context(|| format!("cannot read {}", kit.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort_by_key(|path| path.ends_with(ABOUT));
+    Ok(paths)
 }
 
 fn name_of(kit: &Path) -> String {
@@ -336,6 +349,12 @@ mod tests {
         let about = serde_json::to_string_pretty(&about(&root())).unwrap();
         fs::write(folder.path().join("about.json"), about).unwrap();
         fs::create_dir(folder.path().join("deps")).unwrap();
+        for name in ["a", "z", "tree.tar.xz", LIST] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let contents = contents(folder.path()).unwrap();
+        assert_eq!(contents.len(), 7, "{contents:?}");
+        assert_eq!(contents[6], folder.path().join(ABOUT));
         clear(folder.path()).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
