@@ -10,7 +10,9 @@ const MOST_BATCHES: u64 = 1 << 53;
 /// Everything that the steps of a [`Session`](crate::Session) change.
 ///
 /// A new session with the same network, plan and samples that is [restored](crate::Session::restore) to it
-/// computes the same next steps as the old session, to the bit on the same engine.
+/// computes the same next steps as the old session, to the bit on the same engine. Where a
+/// [precision](crate::Options::precision) stores f16, its last bits can differ if steps of the old session were skipped
+/// because numbers left f16: the loss scale is not part of the state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The parameters, in the order of [`Network::parameters`](crate::Network::parameters); not their
