@@ -1,9 +1,11 @@
 //! The adapters, what they must support, and their order of preference.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::lock::lock;
 use crate::device::{Api, Backend, Device, DeviceType};
 use crate::error::{Error, Result};
 #[cfg(not(target_arch = "wasm32"))]
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 /// What to do where there is no adapter at all.
 #[cfg(not(target_arch = "wasm32"))]
@@ -27,31 +29,36 @@ pub(super) struct Candidate {
     pub(super) device: Device,
 }
 
-/// The entry to the drivers, with the interfaces that `WGPU_BACKEND` names, or all.
+/// An entry to the drivers, with the interfaces that `WGPU_BACKEND` names, or all.
 ///
-/// A process has one, to its end. NVIDIA's driver for Linux fails where several threads make instances at once
-/// (<https://github.com/gfx-rs/wgpu/issues/5930>), and where a thread ends after the last instance has
-/// gone, and with it the driver's code (<https://github.com/gfx-rs/wgpu/issues/7655>).
+/// Entries are made one after the other, and the first stays to the end of the process. NVIDIA's driver for Linux
+/// fails where several threads make entries at once (<https://github.com/gfx-rs/wgpu/issues/5930>), and where a
+/// thread ends after the last entry has gone, and with it the driver's code
+/// (<https://github.com/gfx-rs/wgpu/issues/7655>). One entry for all would not do: OpenGL's adapters of an
+/// entry share a context, and wgpu panics where two threads use it.
 #[cfg(not(target_arch = "wasm32"))]
-fn instance() -> &'static wgpu::Instance {
-    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
-    INSTANCE.get_or_init(new_instance)
+fn entry() -> wgpu::Instance {
+    static FIRST: Mutex<Option<wgpu::Instance>> = Mutex::new(None);
+    let mut first = lock(&FIRST);
+    let entry = new_entry();
+    first.get_or_insert_with(|| entry.clone());
+    entry
 }
 
 /// The entry to the browser's adapters.
 #[cfg(target_arch = "wasm32")]
-fn instance() -> wgpu::Instance {
-    new_instance()
+fn entry() -> wgpu::Instance {
+    new_entry()
 }
 
-fn new_instance() -> wgpu::Instance {
+fn new_entry() -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
 }
 
 /// All adapters that can run the kernels, best first: real GPUs before software, discrete before
 /// integrated, and the modern interfaces before OpenGL.
 pub(super) async fn find() -> Vec<Candidate> {
-    let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
+    let adapters = entry().enumerate_adapters(wgpu::Backends::all()).await;
     let mut found = Vec::new();
     for adapter in adapters.into_iter().filter(is_able) {
         let info = adapter.get_info();
@@ -144,5 +151,24 @@ fn describe(info: &wgpu::AdapterInfo) -> Device {
         device_type,
         driver: [info.driver.trim(), info.driver_info.trim()].join(" ").trim().to_string(),
         api,
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    /// OpenGL's adapters must not share a context: wgpu panics where two threads use it.
+    #[test]
+    fn many_threads_find_adapters_at_once() {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        pollster::block_on(find());
+                    }
+                });
+            }
+        });
     }
 }
