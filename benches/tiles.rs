@@ -48,7 +48,7 @@ const SPAN: f64 = 2e-3;
 const SUMS: usize = 12;
 
 fn main() {
-    // As a test, there is nothing to see here.
+    // Under `cargo test` nothing is measured.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -158,7 +158,8 @@ macro_rules! tile {
     };
 }
 
-/// All tiles that `src/engine/cpu/product.rs` uses. A test in `tests/structure.rs` compares them.
+/// The tiles that `src/engine/cpu/product.rs` uses, except those of browsers alone. A test in `tests/structure.rs`
+/// finds missing ones.
 const TILES: &[Tile] = &[
     tile!(Rows, 8, 3, MANY),
     tile!(Rows, 4, 3, MANY),
@@ -406,8 +407,8 @@ impl<const LANES: usize> WithSimd for Peak<LANES> {
     }
 }
 
-/// Runs it, and returns the number of its sums. Without vectors of our own, the compiler makes some of four numbers
-/// from the products' numbers, and so it does from these.
+/// Runs the loop and returns the number of its sums. Without vector instructions of ours, the compiler vectorizes the
+/// tiles by four numbers, so the peak has four sums for each.
 fn run_peak(arch: Arch, size: Size, turns: usize) -> usize {
     if size.lanes == 1 {
         arch.dispatch(Peak::<4>(turns));

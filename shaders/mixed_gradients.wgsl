@@ -6,8 +6,8 @@
 // gradient of the biases. The first layer's is [inputs and 1, pitch above], computed in f32 since inputs may need more digits
 // than f16 has. A workgroup computes a layer for SLICE samples; a subgroup T columns of it. Values and deltas of
 // CHUNK samples at a time go through workgroup memory, since there the matrices of the values, whose columns
-// lie together, are read fast: on an H100 this takes less than half the time. The workgroup behind the last one
-// adds up the losses of the batch and decides about the loss scale.
+// lie together, are read fast: prototypes on an H100 took 32 to 73 % of the time (docs/notebook/nvidia.md). The workgroup behind
+// the last one adds up the losses of the batch and decides about the loss scale.
 
 @group(0) @binding(1) var<storage, read> first: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> levels: array<vec4<f16>>;

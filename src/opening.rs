@@ -25,8 +25,8 @@ pub struct Options {
     pub kernels: gpu::Kernels,
     /// How precisely the GPU engine trains: full precision by default. A run that another precision does not
     /// support is computed in full precision, and [`Engine::notes`] says why. [`Engine::precision`] returns what a
-    /// run was computed in. Another than full precision leaves [`Backend::Auto`] as it is, and is an error with
-    /// [`Backend::Cpu`] and [`Backend::Reference`].
+    /// run was computed in. A precision other than full does not change which engine [`Backend::Auto`] opens, and is
+    /// an error with [`Backend::Cpu`] and [`Backend::Reference`].
     pub precision: gpu::Precision,
     /// Whether the GPU engine looks for the fastest shapes of its kernels when it first trains a
     /// network of some size ([`GpuEngine::with_tuning`](gpu::GpuEngine::with_tuning)). The others
@@ -53,7 +53,7 @@ impl Options {
     /// # Errors
     /// - The GPU engine was asked for and the feature `gpu` is off, there is no adapter (of that name), or it
     ///   cannot be opened.
-    /// - An adapter, kernels or another than full precision were chosen for an engine that has none.
+    /// - An adapter, kernels, or a precision other than full were chosen for an engine that has none.
     /// - The operating system did not start the threads of the CPU engine.
     pub async fn open_async(&self) -> Result<Engine> {
         let named = gpu::named_adapter();

@@ -46,8 +46,8 @@ pub enum Precision {
     /// ±65,504 make a run diverge that f32 would compute. For small batches full precision can be faster.
     Mixed,
     /// In f32, but with the values, slopes and deltas of hidden layers in memory as f16. This halves most of what
-    /// a step writes and reads, and its memory. It needs no matrix units and no f16 of the device, and the loss is
-    /// computed as in full precision. It takes any network of the fused kernels with at least one hidden layer, but
+    /// a step writes and reads, and its memory. It needs no matrix units and no f16
+    /// arithmetic, but `pack2x16float` and 9 storage buffers. The loss is computed as in full precision. It takes any network of the fused kernels with at least one hidden layer, but
     /// no accumulation. Where a run or a device does not fit, the run is computed in full precision, and
     /// [`Engine::notes`](crate::Engine::notes) says why. Values of hidden layers beyond ±65,504 make a run diverge
     /// that full precision would compute. For batches of fewer than 3,200 samples full precision can be faster.

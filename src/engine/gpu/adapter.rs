@@ -29,36 +29,36 @@ pub(super) struct Candidate {
     pub(super) device: Device,
 }
 
-/// An entry to the drivers, with the interfaces that `WGPU_BACKEND` names, or all.
+/// A wgpu instance with the backends that `WGPU_BACKEND` names, or all.
 ///
-/// Entries are made one after the other, and the first stays to the end of the process. NVIDIA's driver for Linux
-/// fails where several threads make entries at once (<https://github.com/gfx-rs/wgpu/issues/5930>), and where a
-/// thread ends after the last entry has gone, and with it the driver's code
-/// (<https://github.com/gfx-rs/wgpu/issues/7655>). One entry for all would not do: OpenGL's adapters of an
-/// entry share a context, and wgpu panics where two threads use it.
+/// Instances are created one at a time, and the first is kept until the process ends. NVIDIA's driver for Linux
+/// fails where several threads create instances at once (<https://github.com/gfx-rs/wgpu/issues/5930>), and where a
+/// thread ends after the last instance has gone, and with it the driver's code
+/// (<https://github.com/gfx-rs/wgpu/issues/7655>). A single shared instance would not do:
+/// its OpenGL adapters share a context, and wgpu panics where two threads use it.
 #[cfg(not(target_arch = "wasm32"))]
-fn entry() -> wgpu::Instance {
+fn instance() -> wgpu::Instance {
     static FIRST: Mutex<Option<wgpu::Instance>> = Mutex::new(None);
     let mut first = lock(&FIRST);
-    let entry = new_entry();
-    first.get_or_insert_with(|| entry.clone());
-    entry
+    let instance = new_instance();
+    first.get_or_insert_with(|| instance.clone());
+    instance
 }
 
-/// The entry to the browser's adapters.
+/// A wgpu instance for the browser's adapters.
 #[cfg(target_arch = "wasm32")]
-fn entry() -> wgpu::Instance {
-    new_entry()
+fn instance() -> wgpu::Instance {
+    new_instance()
 }
 
-fn new_entry() -> wgpu::Instance {
+fn new_instance() -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
 }
 
 /// All adapters that can run the kernels, best first: real GPUs before software, discrete before
 /// integrated, and the modern interfaces before OpenGL.
 pub(super) async fn find() -> Vec<Candidate> {
-    let adapters = entry().enumerate_adapters(wgpu::Backends::all()).await;
+    let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
     let mut found = Vec::new();
     for adapter in adapters.into_iter().filter(is_able) {
         let info = adapter.get_info();

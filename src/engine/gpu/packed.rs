@@ -1,7 +1,8 @@
-//! Storage in f16: the runs that it takes, and how the kernels of a packed layout read values and deltas.
+//! F16 in storage: which runs and devices support it.
 //!
-//! The kernels are `fused_step` and `weight_gradients`. They pack with functions that every device has. What leaves
-//! f16 is found as in mixed precision: the step is skipped, and the loss scale is halved.
+//! The kernels are `fused_step` and `weight_gradients`. They pack with `pack2x16float`, which wgpu reports as
+//! `SHADER_F16_IN_F32`. A number that leaves f16 is handled as in mixed precision: the step is skipped, and the loss
+//! scale is halved.
 
 use super::candidates;
 use super::choice::Choice;
@@ -72,7 +73,7 @@ fn check(
         return unsupported("storage in f16 takes networks with a hidden layer");
     }
     if plan.wrappers.accumulate.is_some() {
-        return unsupported("storage in f16 gathers no gradients of several batches");
+        return unsupported("storage in f16 does not support gradients of several batches");
     }
     check_device(gpu)?;
     let rows = plan.batch_size.min(dataset.len());

@@ -59,7 +59,7 @@ impl Operand {
     }
 }
 
-/// The loop over values and deltas that are stored so.
+/// The loop for values and deltas in these two forms.
 pub(super) fn products([values, deltas]: [Stored; 2], ranges: &[(char, u32)]) -> Result<String> {
     let [along, at, value, left_value] = VALUES.texts(values);
     let [beside, row, delta, left_delta] = DELTAS.texts(deltas);

@@ -39,7 +39,7 @@ pub(super) fn table(name: &str, numbers: &[usize]) -> String {
     text + "}\n"
 }
 
-/// The functions of a block's layer, and a layer's first block.
+/// The WGSL functions `first_block_of` (a layer's first block) and `layer_of_block` (a block's layer).
 pub(super) fn block_table(blocks: &[usize]) -> String {
     let starts: Vec<usize> = blocks
         .iter()
