@@ -3,8 +3,8 @@
 //! Cooperative matrices need the Vulkan memory model. In it, writes to memory that other invocations are
 //! to read must be made available and visible, and accesses count as private unless they say otherwise. naga
 //! 30 declares the model and writes neither (<https://github.com/gfx-rs/wgpu/issues/8805>), so that nothing in
-//! its SPIR-V orders these accesses. Here both are added. This alone did not make the results of an H100
-//! right; see docs/notebook/nvidia.md.
+//! its SPIR-V orders these accesses. Here both are added. An H100 computes the same without them
+//! (docs/notebook/nvidia.md); other drivers may not.
 
 use crate::error::{Result, internal};
 use naga::back::spv;
