@@ -6,11 +6,11 @@
 mod training;
 
 use crate::activation::Activation;
-use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::initialization::Initialization;
+use crate::input_encoding::InputEncoding;
 use crate::network::Network;
-use crate::segment::{self, Segment};
+use crate::segment::{self, Segment, SegmentKind};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ const MOST_EPOCHS: u64 = 1 << 53;
 struct Description {
     format: u32,
     inputs: usize,
-    encoding: Encoding,
+    encoding: InputEncoding,
     activations: Vec<Activation>,
     /// The rate of each layer; empty where none drops anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -208,7 +208,7 @@ fn to_bytes(
     let description = Description {
         format: 1,
         inputs: network.inputs(),
-        encoding: network.encoding(),
+        encoding: network.encoding().clone(),
         activations: network.layers().iter().map(|layer| layer.activation).collect(),
         dropout: if network.layers().iter().any(|layer| layer.dropout > 0.0) {
             network.layers().iter().map(|layer| layer.dropout).collect()
@@ -293,15 +293,18 @@ fn with_sorted_header(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
     Ok([&(header.len() as u64).to_le_bytes()[..], &header, data].concat())
 }
 
-/// The shape of a segment in files, where a matrix is transposed.
+/// The shape of a segment in files, where the weights of a layer are transposed.
 fn shape_in_file(segment: &Segment) -> Vec<usize> {
-    segment.shape.iter().rev().copied().collect()
+    match segment.kind {
+        SegmentKind::Dense => segment.shape.iter().rev().copied().collect(),
+        SegmentKind::Scattered => segment.shape.clone(),
+    }
 }
 
 /// The position within its segment of each number, in the order of files.
 fn places_in_file(segment: &Segment) -> impl Iterator<Item = usize> {
     let [rows, columns] = match segment.shape[..] {
-        [rows, columns] => [rows, columns],
+        [rows, columns] if segment.kind == SegmentKind::Dense => [rows, columns],
         _ => [segment.range.len(), 1],
     };
     (0..columns).flat_map(move |column| (0..rows).map(move |row| row * columns + column))
@@ -324,8 +327,21 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
     }
     // The shapes in the file, whose size is known, are checked before a network is built.
     let mut builder = Network::builder(description.inputs)
-        .encoding(description.encoding)
+        .encoding(description.encoding.clone())
         .weights(Initialization::Zeros);
+    description.encoding.check(description.inputs).map_err(|e| e.to_string())?;
+    for (number, leaf) in description.encoding.leaves(description.inputs).all.iter().enumerate() {
+        if let Some(grid) = leaf.grid() {
+            let shape = [leaf.table.len() / grid.features, grid.features];
+            let table = tensor(&tensors, &segment::table_name(number))?;
+            if table.shape() != shape {
+                return Err(format!(
+                    "encoding {number} has a table {:?}, not {shape:?}",
+                    table.shape()
+                ));
+            }
+        }
+    }
     let mut fan_in = description.encoding.outputs(description.inputs);
     for (l, activation) in description.activations.iter().enumerate() {
         let weight = tensor(&tensors, &segment::weight_name(l))?;
@@ -393,6 +409,7 @@ fn values(tensor: &TensorView) -> impl Iterator<Item = f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::Encoding;
 
     fn network() -> Network {
         Network::builder(2)

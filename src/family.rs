@@ -44,6 +44,8 @@ pub struct Parameter {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Range {
+    /// Any finite number.
+    Finite,
     /// Above 0.
     Positive,
     /// 0 or more.
@@ -56,17 +58,20 @@ pub enum Range {
     Share,
     /// True or false.
     Switch,
+    /// One of some names.
+    Choice(&'static [&'static str]),
 }
 
 impl Range {
     fn contains(self, x: f64) -> bool {
         match self {
+            Self::Finite => x.is_finite(),
             Self::Positive => x > 0.0,
             Self::NotNegative => x >= 0.0,
             Self::Unit => (0.0..=1.0).contains(&x),
             Self::Fraction => (0.0..1.0).contains(&x),
             Self::Share => x > 0.0 && x <= 1.0,
-            Self::Switch => true,
+            Self::Switch | Self::Choice(_) => true,
         }
     }
 }
@@ -74,12 +79,14 @@ impl Range {
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Finite => "a finite number",
             Self::Positive => "above 0",
             Self::NotNegative => "0 or more",
             Self::Unit => "in [0, 1]",
             Self::Fraction => "in [0, 1)",
             Self::Share => "in (0, 1]",
             Self::Switch => "true or false",
+            Self::Choice(names) => return f.write_str(&names.join(" or ")),
         })
     }
 }
@@ -101,7 +108,7 @@ pub(crate) fn check(name: &str, about: &About, component: &impl Serialize) -> Re
     for Parameter { name: parameter, range, .. } in about.parameters {
         // JSON has no infinity and no NaN: serde writes them as null.
         let value = match values.get(*parameter) {
-            Some(Value::Bool(_)) => continue,
+            Some(Value::Bool(_) | Value::String(_)) => continue,
             Some(value) => value.as_f64(),
             None => None,
         };
@@ -201,6 +208,7 @@ where
 fn read_as(slot: &Value, text: &str) -> (Option<Value>, &'static str) {
     match slot {
         Value::Bool(_) => (text.parse().ok().map(Value::Bool), "true or false"),
+        Value::String(_) => (Some(Value::from(text)), "a name"),
         Value::Number(number) if number.is_u64() => {
             (text.parse::<u64>().ok().map(Value::from), "a whole number of at least 0")
         }
@@ -219,7 +227,12 @@ pub(crate) fn write(
 ) -> fmt::Result {
     f.write_str(name)?;
     for (i, (parameter, value)) in parameters(component).iter().enumerate() {
-        write!(f, "{}{parameter}={value}", if i == 0 { ':' } else { ',' })?;
+        f.write_str(if i == 0 { ":" } else { "," })?;
+        match value {
+            // Without quotation marks.
+            Value::String(name) => write!(f, "{parameter}={name}")?,
+            value => write!(f, "{parameter}={value}")?,
+        }
     }
     Ok(())
 }
@@ -363,7 +376,10 @@ mod tests {
         T: std::str::FromStr<Err = crate::Error>,
     {
         for component in all.iter().copied() {
-            assert_eq!(name(component).parse().ok(), Some(component));
+            assert_eq!(
+                name(component).parse().map_err(|e: crate::Error| e.to_string()),
+                Ok(component)
+            );
             assert_eq!(component.to_string().parse().ok(), Some(component));
             let json = serde_json::to_string(&component).expect("components are plain data");
             assert!(json.contains(&format!("\"{}\"", name(component))), "{json}");

@@ -70,6 +70,7 @@ pub mod family;
 ))]
 pub mod files;
 mod gradients;
+pub mod grid;
 #[cfg(all(
     doctest,
     feature = "gpu",
@@ -79,6 +80,7 @@ mod gradients;
 ))]
 mod guide;
 mod initialization;
+pub mod input_encoding;
 mod layer;
 pub mod loss;
 mod loss_fn;

@@ -3,8 +3,8 @@
 pub(crate) mod builder;
 
 use crate::activation::Backward;
-use crate::encoding::Encoding;
 use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
+use crate::input_encoding::{InputEncoding, Leaves};
 use crate::layer::Layer;
 use crate::segment::{Segment, SegmentTable};
 use std::ops::Range;
@@ -26,7 +26,7 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub struct Network {
     inputs: usize,
-    encoding: Encoding,
+    encoding: InputEncoding,
     layers: Vec<Layer>,
     segments: SegmentTable,
     parameters: Vec<f64>,
@@ -55,8 +55,18 @@ impl Network {
     }
 
     /// The encoding before the first layer.
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
+    pub fn encoding(&self) -> &InputEncoding {
+        &self.encoding
+    }
+
+    /// The encodings without the tree in which they are, with the places of their parameters.
+    pub(crate) fn leaves(&self) -> Leaves {
+        self.encoding.leaves(self.inputs)
+    }
+
+    /// How many of the [`parameters`](Self::parameters) are the encoding's. They come first.
+    pub(crate) fn encoding_parameters(&self) -> usize {
+        self.segments.encoding()
     }
 
     /// The layers, from the first hidden one to the output; at least one.
@@ -105,7 +115,7 @@ impl Network {
         let parameters = self.parameters[..segments.len()].to_vec();
         Ok(Self {
             inputs: self.inputs,
-            encoding: self.encoding,
+            encoding: self.encoding.clone(),
             layers,
             segments,
             parameters,
@@ -113,8 +123,8 @@ impl Network {
         })
     }
 
-    /// All parameters: layer by layer, the weights `[fan_in, fan_out]`, then the biases
-    /// `[fan_out]`, if the layer has any.
+    /// All parameters: those of the encoding, if it has any, then layer by layer the weights
+    /// `[fan_in, fan_out]` and the biases `[fan_out]`, if the layer has any.
     pub fn parameters(&self) -> &[f64] {
         &self.parameters
     }
@@ -301,7 +311,7 @@ impl Network {
     pub(crate) fn shape(&self) -> Self {
         Self {
             inputs: self.inputs,
-            encoding: self.encoding,
+            encoding: self.encoding.clone(),
             layers: self.layers.clone(),
             segments: self.segments.clone(),
             parameters: Vec::new(),

@@ -3,6 +3,7 @@
 //! Everything that asks where some parameters are asks here.
 
 use crate::initialization::Initialization;
+use crate::input_encoding::Leaf;
 use crate::layer::Layer;
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ pub struct Segment {
     /// Its name in files: `layers.0.weight`.
     pub name: String,
     /// Its sizes as they are in memory, the last one contiguous: `[fan_in, fan_out]` for weights,
-    /// `[fan_out]` for biases.
+    /// `[fan_out]` for biases, `[entries, features]` for a grid.
     pub shape: Vec<usize>,
     /// Where it is in [`Network::parameters`](crate::Network::parameters).
     pub range: Range<usize>,
@@ -34,8 +35,8 @@ pub enum SegmentKind {
     Scattered,
 }
 
-/// All segments of a network, in the order of the flat vector: layer by layer, the weights, then the
-/// biases.
+/// All segments of a network, in the order of the flat vector: the tables of the encoding, then layer by layer
+/// the weights and the biases.
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentTable {
     all: Vec<Segment>,
@@ -44,9 +45,25 @@ pub(crate) struct SegmentTable {
 }
 
 impl SegmentTable {
-    /// Those of some layers; `initializations` are those of each layer's weights and biases.
-    pub(crate) fn new(layers: &[Layer], initializations: &[[Initialization; 2]]) -> Self {
+    /// Those of some encodings and layers; `initializations` are those of each layer's weights and biases.
+    pub(crate) fn new(
+        encodings: &[Leaf],
+        layers: &[Layer],
+        initializations: &[[Initialization; 2]],
+    ) -> Self {
         let mut segments = Self { all: Vec::new(), layers: Vec::new() };
+        for (number, leaf) in encodings.iter().enumerate() {
+            if let Some(grid) = leaf.grid() {
+                segments.all.push(Segment {
+                    name: table_name(number),
+                    shape: vec![leaf.table.len() / grid.features, grid.features],
+                    range: leaf.table.clone(),
+                    // Müller et al. 2022, section 4.
+                    initialization: Initialization::within(1e-4),
+                    kind: SegmentKind::Scattered,
+                });
+            }
+        }
         for (l, (layer, [weights, biases])) in layers.iter().zip(initializations).enumerate() {
             let shape = vec![layer.fan_in, layer.fan_out];
             let weights = segments.push(weight_name(l), shape, *weights);
@@ -75,6 +92,12 @@ impl SegmentTable {
         &self.all
     }
 
+    /// Numbers in the segments of the encoding, which come first.
+    pub(crate) fn encoding(&self) -> usize {
+        let tables = self.all.iter().take_while(|s| s.kind == SegmentKind::Scattered);
+        tables.last().map_or(0, |segment| segment.range.end)
+    }
+
     /// The weights of a layer.
     pub(crate) fn weights(&self, layer: usize) -> &Segment {
         &self.all[self.layers[layer].0]
@@ -91,6 +114,11 @@ impl SegmentTable {
         let end = layers.last().map_or(0, |(weights, biases)| biases.unwrap_or(*weights) + 1);
         Self { all: self.all[..end].to_vec(), layers }
     }
+}
+
+/// The name of the table of an encoding, counted from 0, in files: that of `torch.nn.Embedding`.
+pub(crate) fn table_name(encoding: usize) -> String {
+    format!("encoding.{encoding}.weight")
 }
 
 /// The name of a layer's weights in files.
@@ -120,7 +148,7 @@ mod tests {
         };
         let layers = [layer(2, 3, true), layer(3, 4, false), layer(4, 1, true)];
         let drawn = [[Initialization::He, Initialization::Zeros]; 3];
-        let segments = SegmentTable::new(&layers, &drawn);
+        let segments = SegmentTable::new(&[], &layers, &drawn);
         let named: Vec<(&str, &[usize], Range<usize>)> =
             segments.all().iter().map(|s| (&*s.name, &*s.shape, s.range.clone())).collect();
         assert_eq!(

@@ -1,7 +1,6 @@
 //! Standardization of inputs and targets: means of 0 and standard deviations of 1.
 
 use crate::dataset::Dataset;
-use crate::encoding::Encoding;
 use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
 use crate::network::Network;
 use serde::{Deserialize, Serialize};
@@ -302,7 +301,7 @@ impl Standardizer {
 
     fn fold_into_first(&self, network: &mut Network) -> Result<()> {
         self.check(network.inputs())?;
-        if network.encoding() != Encoding::Identity {
+        if !network.encoding().is_identity() {
             return invalid_setting(format!(
                 "a standardizer cannot become part of a network with the {} encoding: standardize the \
                  inputs of its predictions",

@@ -1,6 +1,6 @@
 //! Random Fourier features of the inputs.
 
-use super::Formula;
+use super::{Computation, Formula};
 use crate::family::{About, Parameter, Range};
 use crate::random::gaussian;
 use rand::SeedableRng;
@@ -39,9 +39,13 @@ impl Formula for Fourier {
         self.features.saturating_mul(2)
     }
 
-    fn frequencies(self, inputs: usize) -> Option<Vec<f32>> {
+    fn computation(self) -> Computation {
+        Computation::Waves
+    }
+
+    fn frequencies(self, inputs: usize) -> Vec<f32> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let draw = |_| (self.scale * gaussian(&mut random)) as f32;
-        Some((0..self.features * inputs).map(draw).collect())
+        (0..self.features * inputs).map(draw).collect()
     }
 }

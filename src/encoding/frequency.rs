@@ -1,6 +1,6 @@
 //! Sines and cosines of the inputs, in octaves.
 
-use super::Formula;
+use super::{Computation, Formula};
 use crate::error::{Result, invalid_setting};
 use crate::family::{About, Parameter, Range};
 
@@ -32,7 +32,11 @@ impl Formula for Frequency {
         inputs.saturating_mul(self.octaves).saturating_mul(2)
     }
 
-    fn frequencies(self, inputs: usize) -> Option<Vec<f32>> {
+    fn computation(self) -> Computation {
+        Computation::Waves
+    }
+
+    fn frequencies(self, inputs: usize) -> Vec<f32> {
         let mut matrix = vec![0.0; inputs * self.octaves * inputs];
         for input in 0..inputs {
             for octave in 0..self.octaves {
@@ -41,7 +45,7 @@ impl Formula for Frequency {
                 matrix[row * inputs + input] = (octave as f32 - 1.0).exp2();
             }
         }
-        Some(matrix)
+        matrix
     }
 
     fn check(self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! No encoding.
 
-use super::Formula;
+use super::{Computation, Formula};
 use crate::family::About;
 
 /// The inputs as they are.
@@ -16,7 +16,7 @@ impl Formula for Identity {
         inputs
     }
 
-    fn frequencies(self, _: usize) -> Option<Vec<f32>> {
-        None
+    fn computation(self) -> Computation {
+        Computation::Identity
     }
 }

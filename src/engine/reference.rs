@@ -28,6 +28,7 @@
 
 mod elementwise;
 mod encoding;
+mod first_level;
 mod linear;
 mod losses;
 mod optimizers;
@@ -39,7 +40,11 @@ pub(crate) use elementwise::dropout;
 pub use elementwise::{
     activation, activation_gradient, activation_slopes, round_f16, softmax, softmax_gradient,
 };
-pub use encoding::{fourier_encoding, fourier_encoding_gradient, gather, gather_weights};
+pub use encoding::{
+    direct_encoding, direct_encoding_gradient, fourier_encoding, fourier_encoding_gradient, gather,
+    gather_weights, grid_encoding, grid_encoding_gradient, grid_input_gradient,
+};
+pub use first_level::encode;
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{gradient_norms, initial_states, update};
@@ -229,7 +234,8 @@ impl ReferenceSession {
         let before = moment.states.clone();
         let update = Surrounded::new(plan, learning_rate, moment.batches + 1);
         let mut parameters = moment.network.parameters().to_vec();
-        let segments: Vec<_> = moment.network.segments().iter().map(|s| s.range.clone()).collect();
+        let segments = moment.network.segments().iter();
+        let segments: Vec<_> = segments.map(|s| (s.range.clone(), s.kind)).collect();
         update.apply(&segments, &mut parameters, gradient, &mut moment.states);
         for range in &frozen {
             parameters[range.clone()].copy_from_slice(&moment.network.parameters()[range.clone()]);

@@ -6,8 +6,9 @@ use crate::dropout;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, invalid_setting};
 use crate::initialization::Initialization;
+use crate::input_encoding::InputEncoding;
 use crate::layer::Layer;
-use crate::segment::SegmentTable;
+use crate::segment::{SegmentKind, SegmentTable};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
@@ -35,7 +36,7 @@ struct Added {
 #[derive(Clone, Debug)]
 pub struct Builder {
     inputs: usize,
-    encoding: Encoding,
+    encoding: InputEncoding,
     layers: Vec<Added>,
     /// The layers that the last call added.
     last: std::ops::Range<usize>,
@@ -50,7 +51,7 @@ impl Builder {
     pub(super) fn new(inputs: usize) -> Self {
         Self {
             inputs,
-            encoding: Encoding::Identity,
+            encoding: Encoding::Identity.into(),
             layers: Vec::new(),
             last: 0..0,
             bias: true,
@@ -62,8 +63,8 @@ impl Builder {
 
     /// The input encoding; [`Encoding::Identity`] by default.
     #[must_use]
-    pub fn encoding(mut self, encoding: Encoding) -> Self {
-        self.encoding = encoding;
+    pub fn encoding(mut self, encoding: impl Into<InputEncoding>) -> Self {
+        self.encoding = encoding.into();
         self
     }
 
@@ -199,13 +200,21 @@ impl Builder {
         if self.layers.is_empty() {
             return invalid_setting("a network needs at least an output layer");
         }
-        self.encoding.check()?;
+        self.encoding.check(self.inputs)?;
         for chosen in [self.weights, self.biases].into_iter().flatten() {
             chosen.check()?;
         }
         let mut layers = Vec::with_capacity(self.layers.len());
         let mut fan_in = self.encoding.outputs(self.inputs);
-        let mut total = 0_usize;
+        let mut total = self.encoding.parameters(self.inputs);
+        if total > MOST_PARAMETERS {
+            return Err(Error::TooLarge {
+                what: format!("an encoding of {total} parameters"),
+                needed: (total as u64).saturating_mul(8),
+                limit: 8 * MOST_PARAMETERS as u64,
+                advice: "take a smaller log2_size, or fewer levels or features".into(),
+            });
+        }
         for (position, &added) in self.layers.iter().enumerate() {
             let Added { width: fan_out, activation, bias, dropout } = added;
             let bias = bias && self.bias;
@@ -241,9 +250,14 @@ impl Builder {
             fan_in = fan_out;
         }
         let drawn: Vec<_> = (0..layers.len()).map(|l| self.initializations(&layers, l)).collect();
-        let segments = SegmentTable::new(&layers, &drawn);
+        let leaves = self.encoding.leaves(self.inputs);
+        let segments = SegmentTable::new(&leaves.all, &layers, &drawn);
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let mut parameters = vec![0.0; segments.len()];
+        for segment in segments.all().iter().filter(|s| s.kind == SegmentKind::Scattered) {
+            let values = &mut parameters[segment.range.clone()];
+            segment.initialization.draw([1, 1], &mut random, values);
+        }
         for (l, layer) in layers.iter().enumerate() {
             for segment in std::iter::once(segments.weights(l)).chain(segments.biases(l)) {
                 let values = &mut parameters[segment.range.clone()];

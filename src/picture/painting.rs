@@ -4,10 +4,10 @@ use super::Picture;
 use super::subject::Subject;
 use crate::activation::Activation;
 use crate::dataset::Dataset;
-use crate::encoding::Encoding;
 use crate::engine::{Engine, Output};
 use crate::error::{Result, invalid_shape};
 use crate::initialization::Initialization;
+use crate::input_encoding::InputEncoding;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::network::builder::Builder;
@@ -113,7 +113,7 @@ impl Subject {
     /// weights are those of [`Initialization::He`], unless the activation has its own.
     pub fn builder(
         &self,
-        encoding: Encoding,
+        encoding: impl Into<InputEncoding>,
         hidden: &[usize],
         activation: Activation,
         loss: Loss,
@@ -212,6 +212,7 @@ impl Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::Encoding;
 
     #[test]
     fn painting_is_watched_and_can_be_stopped() {

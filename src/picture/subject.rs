@@ -2,8 +2,8 @@
 
 use super::Picture;
 use crate::activation::Activation;
-use crate::encoding::Encoding;
 use crate::error::{Result, invalid_format};
+use crate::input_encoding::InputEncoding;
 use crate::network::Network;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -50,13 +50,13 @@ pub struct Subject {
 
 impl Subject {
     /// `picture`, for a network with this encoding. Without an encoding, places are in [-1, 1].
-    pub fn new(picture: &Picture, encoding: Encoding, classify: bool) -> Self {
+    pub fn new(picture: &Picture, encoding: impl Into<InputEncoding>, classify: bool) -> Self {
         Self {
             width: picture.width(),
             height: picture.height(),
             channels: picture.channels(),
             maximum: picture.maximum(),
-            centered: encoding == Encoding::Identity,
+            centered: encoding.into().is_identity(),
             classify,
         }
     }
@@ -113,6 +113,7 @@ impl Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::Encoding;
 
     #[test]
     fn files_with_the_name_centred_are_read() {

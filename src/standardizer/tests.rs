@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::activation::Activation;
+use crate::encoding::Encoding;
 use crate::engine::Engine;
 use crate::engine::cpu::CpuEngine;
 use crate::engine::reference::ReferenceEngine;

@@ -174,7 +174,7 @@ mod tests {
         let after = (1..).zip(&table.gradients).map(|(t, gradient)| {
             let gradient: Vec<f64> = gradient.iter().map(|g| g * (1.0 + grown)).collect();
             let constants = optimizer.constants(table.learning_rate, t);
-            let segment = 0..w.len();
+            let segment = (0..w.len(), crate::SegmentKind::Dense);
             let segments = std::slice::from_ref(&segment);
             reference::update(
                 optimizer,

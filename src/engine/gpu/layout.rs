@@ -1,7 +1,6 @@
 //! The layout of a network's buffers for the fused kernels.
 
 use super::shape::Shape;
-use crate::encoding::Encoding;
 use crate::network::Network;
 use std::ops::Range;
 
@@ -70,7 +69,7 @@ impl Layout {
             slopes.push(if stored { end } else { 0 });
             end += if stored { rows * pitch } else { 0 };
         }
-        let encoded = network.encoding() != Encoding::Identity;
+        let encoded = !network.encoding().is_identity();
         let encoded_inputs = if encoded { network.inputs() } else { 0 };
         let biases = network.layers().iter().map(|layer| layer.bias).collect();
         Self { rows, widths, pitches, weights, biases, values, slopes, end, packed, encoded_inputs }

@@ -12,7 +12,6 @@ use super::tables::{block_table, table};
 use crate::activation::{Activation, Backward};
 use crate::dataset::Grid;
 use crate::dropout;
-use crate::encoding::Encoding;
 use crate::engine::Output;
 use crate::error::{Result, internal};
 use crate::layer::Layer;
@@ -160,7 +159,7 @@ pub(super) fn step(
         ("slopes_shared", slopes_shared),
         ("subgroup", shape.broadcast > 0),
         ("crowded", is_crowded(shape)),
-        ("encoded", network.encoding() != Encoding::Identity),
+        ("encoded", !network.encoding().is_identity()),
         ("packed", shape.packed),
     ];
     let key = if shape.split {

@@ -68,7 +68,7 @@ fn networks() -> Vec<(Network, Loss)> {
     let own = own.hidden(&[5], custom::activation(2.5)).dropout(0.25);
     let own = own.output(3, custom::activation(3.5)).build().expect("a network");
     all.push((own, custom::loss(1.5)));
-    let waves = Encoding::ALL.iter().copied().filter(|encoding| *encoding != Encoding::Identity);
+    let waves = Encoding::ALL.iter().copied().filter(|encoding| encoding.frequencies(2).is_some());
     all.extend(waves.map(|encoding| {
         let builder = Network::builder(2).encoding(encoding).layer(16, Activation::Tanh, false);
         let network = builder.layer(1, Activation::Identity, true).build().expect("a network");

@@ -1,6 +1,7 @@
 //! The update of all parameters by an optimizer.
 
 use crate::optimizer::{Constants, Formula, MOST_STATES, Optimizer, Visitor};
+use crate::segment::SegmentKind;
 use std::ops::Range;
 
 /// The states of `count` parameters before the first update, `[Optimizer::states, count]`.
@@ -14,14 +15,16 @@ pub fn initial_states(optimizer: Optimizer, count: usize) -> Vec<f64> {
 ///
 /// `parameters` and `gradient` are `[count]`; `states` are `[Optimizer::states, count]`,
 /// [`initial_states`] before the first update. `segments` are those of [`Network::segments`]; an
-/// optimizer that divides by norms takes one of each.
+/// optimizer that divides by norms takes one of each. A parameter of a scattered segment whose gradient is 0 keeps
+/// its value and its states, and the penalty `l2` is not added for these segments: so what a batch does not
+/// touch costs nothing. PyTorch's `SparseAdam` does the same.
 ///
 /// [`Network::segments`]: crate::Network::segments
 pub fn update(
     optimizer: Optimizer,
     constants: Constants<f64>,
     l2: f64,
-    segments: &[Range<usize>],
+    segments: &[(Range<usize>, SegmentKind)],
     parameters: &mut [f64],
     gradient: &[f64],
     states: &mut [f64],
@@ -38,7 +41,7 @@ pub fn gradient_norms(gradient: &[f64], segments: &[Range<usize>]) -> Vec<f64> {
 struct Update<'a> {
     constants: Constants<f64>,
     l2: f64,
-    segments: &'a [Range<usize>],
+    segments: &'a [(Range<usize>, SegmentKind)],
     parameters: &'a mut [f64],
     gradient: &'a [f64],
     states: &'a mut [f64],
@@ -50,14 +53,22 @@ impl Visitor for Update<'_> {
     fn visit<F: Formula>(self, _: F) {
         let Self { mut constants, l2, segments, parameters, gradient, states } = self;
         let count = parameters.len();
-        let penalized = gradient.iter().zip(&*parameters).map(|(g, w)| g + l2 * w);
-        let gradient: Vec<f64> = penalized.collect();
-        let squares = gradient_norms(&gradient, segments);
-        for (segment, square) in segments.iter().zip(squares) {
+        let mut gradient = gradient.to_vec();
+        for (segment, _) in segments.iter().filter(|(_, kind)| *kind == SegmentKind::Dense) {
+            for i in segment.clone() {
+                gradient[i] += l2 * parameters[i];
+            }
+        }
+        let ranges: Vec<_> = segments.iter().map(|(segment, _)| segment.clone()).collect();
+        let squares = gradient_norms(&gradient, &ranges);
+        for ((segment, kind), square) in segments.iter().zip(squares) {
             if let Some(place) = F::SQUARE {
                 constants[place] = square;
             }
             for i in segment.clone() {
+                if *kind == SegmentKind::Scattered && gradient[i] == 0.0 {
+                    continue;
+                }
                 let mut state = [0.0; MOST_STATES];
                 for (s, state) in state[..F::STATES].iter_mut().enumerate() {
                     *state = states[s * count + i];
@@ -83,7 +94,7 @@ mod tests {
             let mut states = initial_states(optimizer, w.len());
             for (t, (gradient, after)) in (1..).zip(table.gradients.iter().zip(&table.after)) {
                 let constants = optimizer.constants(table.learning_rate, t);
-                let segment = 0..w.len();
+                let segment = (0..w.len(), SegmentKind::Dense);
                 let segments = std::slice::from_ref(&segment);
                 update(optimizer, constants, table.l2, segments, &mut w, gradient, &mut states);
                 for (got, expected) in w.iter().zip(after) {

@@ -3,7 +3,7 @@
 use super::elementwise::{
     activation, activation_gradient, activation_slopes, dropout, softmax, softmax_gradient,
 };
-use super::encoding::{fourier_encoding, fourier_encoding_gradient};
+use super::first_level::{encode, encode_gradient};
 use super::linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 use super::losses;
 use crate::dropout::Masks;
@@ -16,6 +16,8 @@ use crate::network::Network;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Trace {
+    /// The inputs before the encoding, `[batch, network.inputs()]`.
+    pub inputs: Vec<f64>,
     /// `values[0]` are the encoded inputs, `[batch, layers[0].fan_in]`, and `values[l + 1]` the outputs of
     /// layer `l`, `[batch, fan_out]`.
     pub values: Vec<Vec<f64>>,
@@ -38,16 +40,12 @@ pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
 /// [`Layer::dropout`]: crate::Layer::dropout
 pub(super) fn forward_with(network: &Network, inputs: &[f64], masks: Option<Masks>) -> Trace {
     let batch = inputs.len() / network.inputs();
-    let encoded = match network.encoding().frequencies(network.inputs()) {
-        None => inputs.to_vec(),
-        Some(matrix) => {
-            let matrix: Vec<f64> = matrix.into_iter().map(f64::from).collect();
-            let mut out = vec![0.0; batch * network.encoding().outputs(network.inputs())];
-            fourier_encoding(inputs, network.inputs(), &matrix, &mut out);
-            out
-        }
+    let mut trace = Trace {
+        inputs: inputs.to_vec(),
+        values: vec![encode(network, inputs)],
+        slopes: Vec::new(),
+        logits: Vec::new(),
     };
-    let mut trace = Trace { values: vec![encoded], slopes: Vec::new(), logits: Vec::new() };
     for (l, layer) in network.layers().iter().enumerate() {
         let mut z = vec![0.0; batch * layer.fan_out];
         matmul(&trace.values[l], network.weights(l), batch, layer.fan_in, layer.fan_out, &mut z);
@@ -161,7 +159,7 @@ fn backpropagate(
                 bias_gradient(&delta, layer.fan_out, &mut gradient[segment.range.clone()]);
             }
         }
-        if l == 0 && !wanted.inputs() {
+        if l == 0 && !wanted.inputs() && network.encoding_parameters() == 0 {
             return (gradient, Vec::new());
         }
         let mut below = vec![0.0; batch * layer.fan_in];
@@ -171,12 +169,7 @@ fn backpropagate(
         }
         delta = below;
     }
-    let inputs = match network.encoding().frequencies(network.inputs()) {
-        None => delta,
-        Some(matrix) => {
-            let matrix: Vec<f64> = matrix.into_iter().map(f64::from).collect();
-            fourier_encoding_gradient(&trace.values[0], &delta, network.inputs(), &matrix)
-        }
-    };
+    let parameters = wanted.parameters().then_some(&mut gradient[..]);
+    let inputs = encode_gradient(network, &trace.inputs, delta, parameters, wanted.inputs());
     (gradient, inputs)
 }

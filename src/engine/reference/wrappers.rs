@@ -3,6 +3,7 @@
 use super::optimizers::{self, gradient_norms, update};
 use crate::engine::Plan;
 use crate::optimizer::{Constants, Optimizer};
+use crate::segment::SegmentKind;
 use crate::wrapper::clip_norm::factor;
 use crate::wrapper::clip_value::clipped;
 use crate::wrapper::lookahead::towards;
@@ -93,7 +94,7 @@ impl Surrounded {
     /// adds the parameters to their average, updates them, and moves the slow parameters.
     pub(crate) fn apply(
         &self,
-        segments: &[Range<usize>],
+        segments: &[(Range<usize>, SegmentKind)],
         parameters: &mut [f64],
         mut gradient: Vec<f64>,
         states: &mut [f64],

@@ -1,7 +1,6 @@
 //! Writes the kernels of mixed precision for one network.
 
 use super::layout::{BLOCK, CHUNK, MixedLayout, WORKGROUP};
-use crate::encoding::Encoding;
 use crate::engine::gpu::kernels::{
     ADD_LOSSES, KernelKey, LOSS_SCALE, PERMUTATION, ROW_LOSSES, SINE, STEP, Source, TILE_SAMPLES,
 };
@@ -100,7 +99,7 @@ pub(in crate::engine::gpu) fn step(
     ];
     let mut values = Values {
         conditions: vec![
-            ("encoded", network.encoding() != Encoding::Identity),
+            ("encoded", !network.encoding().is_identity()),
             ("computes_loss", true),
             ("unrolled", tile.unrolled),
         ],

@@ -5,6 +5,7 @@ use super::*;
 use crate::engine::gpu::update::{Norms, Update, pieces};
 use crate::engine::reference::Surrounded;
 use crate::optimizer::Optimizer;
+use crate::segment::SegmentKind;
 use crate::wrappers::{Numbers, Wrappers};
 use std::ops::Range;
 
@@ -111,6 +112,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
     let status = [f32::from_bits(u32::MAX); 2];
     let previous = vec![f32::NAN; count];
     let (rate, l2, segments) = (0.125, 0.25, segments(count));
+    let kinds: Vec<_> = segments.iter().map(|s| (s.clone(), SegmentKind::Dense)).collect();
     let update = |t: u64| Surrounded {
         optimizer,
         constants: optimizer.constants(rate, t),
@@ -123,7 +125,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
     let mut states = reference::initial_states(optimizer, count);
     states.resize(kernels.states() * count, 0.25);
     for t in 1..=3 {
-        update(t).apply(&segments, &mut w, double(&random(seed + 1 + t, count)), &mut states);
+        update(t).apply(&kinds, &mut w, double(&random(seed + 1 + t, count)), &mut states);
     }
     let states: Vec<f32> = states.into_iter().map(|state| state as f32).collect();
     // With accumulation, one of these is only gathered.
@@ -132,7 +134,7 @@ fn check_update(gpu: &Arc<Gpu>, kernels: Update, count: usize, seed: u64) {
         let twin = |grown: f64, shift: f64| {
             let (mut w, mut states) = (double(&parameters), double(&states));
             let g = g.iter().map(|g| g * grown + shift).collect();
-            update(number).apply(&segments, &mut w, g, &mut states);
+            update(number).apply(&kinds, &mut w, g, &mut states);
             (w, states)
         };
         let ((w, after), nudged) = (twin(1.0, 0.0), twin(1.0 + NUDGE, 0.0));
