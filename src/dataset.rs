@@ -338,6 +338,16 @@ impl Dataset {
     /// # Panics
     /// If `index` is not below [`len`](Self::len), as indexing a slice does, or if `inputs` or
     /// `targets` is shorter than the sample.
+    ///
+    /// ```
+    /// use impasto::Dataset;
+    ///
+    /// let dataset = Dataset::from_rows(&[[0.0, 1.0], [2.0, 3.0]], &[[4.0], [5.0]])?;
+    /// let (mut inputs, mut targets) = ([0.0; 2], [0.0; 1]);
+    /// dataset.read(1, &mut inputs, &mut targets);
+    /// assert_eq!((inputs, targets), ([2.0, 3.0], [5.0]));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
     #[inline]
     pub fn read(&self, index: usize, inputs: &mut [f32], targets: &mut [f32]) {
         let sample = self.position(index);

@@ -12,7 +12,8 @@ const LENGTHS: [(&str, usize); 2] = [("ARCHITECTURE.md", 200), ("README.md", 150
 const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
 
 /// Folders with source files.
-const SOURCES: [&str; 7] = ["src", "shaders", "examples", "tests", "benches", "xtask", "web"];
+const SOURCES: [&str; 8] =
+    ["src", "shaders", "examples", "cli", "tests", "benches", "xtask", "web"];
 
 /// Folders with files that are installed or generated.
 const GENERATED: [&str; 7] =

@@ -3,7 +3,7 @@
 //! An example is
 //! - one in the documentation of the function, of its type or trait, or of their other functions,
 //! - one in README.md, in a chapter of the guide or in the documentation of a public module,
-//! - a program in `examples` or `tests/outside`.
+//! - a program in `cli`, `examples` or `tests/outside`.
 //!
 //! Where other types have a function of the same name, or the name is a common one, an example that is not in
 //! the documentation of the type must contain the name of the type.
@@ -257,7 +257,7 @@ fn every_public_function_is_called_in_an_example() {
     for path in files(&root().join("docs/guide/src"), "md") {
         shared.extend(examples(&read(&path)));
     }
-    for folder in ["examples", "tests/outside"] {
+    for folder in ["cli", "examples", "tests/outside"] {
         shared.extend(files(&root().join(folder), "rs").iter().map(|path| read(path)));
     }
     let faults = faults(&functions, &Examples { own, shared }, WITHOUT);

@@ -56,7 +56,7 @@ fn read(path: &Path) -> String {
 fn no_file_is_longer_than_six_hundred_lines() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut long = Vec::new();
-    for folder in ["src", "shaders", "examples", "tests", "benches", "xtask", "web"] {
+    for folder in ["src", "shaders", "examples", "cli", "tests", "benches", "xtask", "web"] {
         let source = ["rs", "wgsl", "ts", "mjs", "html", "css", "py"];
         for path in files(&root.join(folder), &source) {
             if read(&path).lines().count() > MOST_LINES {
@@ -72,7 +72,7 @@ fn no_file_is_longer_than_six_hundred_lines() {
 fn unsafe_code_is_only_in_the_modules_that_are_listed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for folder in ["benches", "examples", "src", "web", "xtask"] {
+    for folder in ["benches", "cli", "examples", "src", "web", "xtask"] {
         for path in files(&root.join(folder), &["rs"]) {
             let text = read(&path);
             let name = path.strip_prefix(root).expect("below the root");
@@ -86,9 +86,9 @@ fn unsafe_code_is_only_in_the_modules_that_are_listed() {
     }
     assert_eq!(found, UNSAFE);
     // In every package, since each takes the lints of the workspace.
-    let manifests = ["Cargo.toml", "benches/Cargo.toml", "web/Cargo.toml", "xtask/Cargo.toml"];
-    for name in manifests {
-        let text = read(&root.join(name));
+    for folder in ["", "benches/", "cli/", "web/", "xtask/"] {
+        let name = format!("{folder}Cargo.toml");
+        let text = read(&root.join(&name));
         assert!(text.contains("[lints]\nworkspace = true"), "{name}");
     }
 }

@@ -15,10 +15,11 @@ use crate::workspace;
 const PAGE: &str = "docs/files.md";
 
 /// The folders that the page lists, each with its contents in a few words.
-const FOLDERS: [(&str, &str); 7] = [
+const FOLDERS: [(&str, &str); 8] = [
     ("src", "The library."),
     ("shaders", "The kernels of the GPU engine, in WGSL."),
-    ("examples", "The worked examples and the program `paint`."),
+    ("examples", "The worked examples."),
+    ("cli", "The program `impasto`, whose subcommand `paint` is also an example."),
     ("tests", "Tests that use the library or run the programs."),
     ("benches", "The benchmarks of `cargo bench`."),
     ("xtask", "The commands of `cargo xtask`."),

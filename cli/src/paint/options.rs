@@ -2,19 +2,13 @@
 //!
 //! The names are an interface that scripts rely on.
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use impasto::activation::Backward;
 use impasto::gpu::{Kernels, Precision};
 use impasto::{Activation, Backend, Encoding, Error, Loss, Optimizer, Schedule};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
-
-/// What clap derives would ask for IMAGE and --repaint at once, although they exclude each other.
-const USAGE: &str = "paint [OPTIONS] <IMAGE>
-       paint [OPTIONS] --repaint <FILE.safetensors>
-       paint --list-adapters";
 
 /// How a component is written: `huber:delta=0.5`.
 const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
@@ -25,7 +19,7 @@ const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
 /// difference times 4; with --classify or --repaint the painting alone, and an older sheet of that
 /// name is removed. Ctrl-C stops training and paints what was learned so far.
 #[derive(Debug, Parser)]
-#[command(name = "paint", version, override_usage = USAGE)]
+#[command(name = "paint", version, override_usage = Options::usage("paint"))]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Options {
     /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; gray or color, alpha, 8 or 16 bits
@@ -157,13 +151,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// The options of the command line. A mistake is reported with the usage and ends the program.
-    pub fn read() -> Self {
-        let options = Self::parse();
-        if let Err(reason) = options.check() {
-            Self::command().error(ErrorKind::ArgumentConflict, reason).exit();
-        }
-        options
+    /// The usage of `program`. What clap derives would ask for IMAGE and --repaint at once, although they exclude
+    /// each other.
+    pub fn usage(program: &str) -> String {
+        format!(
+            "{program} [OPTIONS] <IMAGE>
+       {program} [OPTIONS] --repaint <FILE.safetensors>
+       {program} --list-adapters"
+        )
     }
 
     /// The loss that training minimizes.
@@ -187,7 +182,7 @@ impl Options {
     }
 
     /// What clap cannot check by itself.
-    fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         if self.size.is_some() && self.repaint.is_none() && !self.list_adapters {
             return Err(
                 "--size is for --repaint: while learning, the painting has the picture's size"

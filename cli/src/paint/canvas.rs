@@ -1,8 +1,8 @@
 //! What a network learns and paints: the picture's colors, or its two classes.
 
-use crate::options::Options;
-use crate::outputs::Outputs;
-use crate::progress::{Brush, counted};
+use super::options::Options;
+use super::outputs::Outputs;
+use super::progress::{Brush, counted};
 use impasto::{Dataset, Engine, Network, Picture, Result, Subject};
 use std::fmt;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! The progress bar, and the handler of Ctrl-C.
 
-use crate::options::Options;
+use super::options::Options;
 use impasto::{Ending, Error, Event, Loss, Result, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::ControlFlow;
@@ -62,7 +62,7 @@ impl Progress {
             let now = Instant::now();
             flag.store(true, Ordering::SeqCst);
             if now - *first.get_or_insert(now) > SAME_REQUEST {
-                process::exit(i32::from(crate::INTERRUPTED));
+                process::exit(i32::from(super::INTERRUPTED));
             }
         });
         listening.map_err(|e| Error::Unsupported(format!("cannot listen for Ctrl-C: {e}")))?;

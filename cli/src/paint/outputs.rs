@@ -1,7 +1,7 @@
 //! The files a run writes, checked before any work is done.
 
-use crate::canvas::sheet_size;
-use crate::options::Options;
+use super::canvas::sheet_size;
+use super::options::Options;
 use impasto::{Error, Picture, Result, Subject, files};
 use std::path::{Path, PathBuf};
 use std::{fs, io};

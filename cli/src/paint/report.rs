@@ -1,9 +1,9 @@
 //! The report of a run as JSON. A key that does not apply is null; so is the PSNR of an exact
 //! painting, which is infinite.
 
-use crate::canvas::{Canvas, Judged};
-use crate::options::Options;
-use crate::profile::Profile;
+use super::canvas::{Canvas, Judged};
+use super::options::Options;
+use super::profile::Profile;
 use impasto::{Engine, Error, Network, Result, Summary, Trainer};
 use serde_json::{Value, json};
 
