@@ -132,6 +132,11 @@ impl Encoding {
         self.visit(How)
     }
 
+    /// Whether it can be computed of so many inputs: grids take 1 to 4, spherical harmonics 3.
+    pub fn takes(self, inputs: usize) -> bool {
+        self.check_inputs(inputs).is_ok()
+    }
+
     /// The matrix of frequencies, `[features, inputs]`, in turns for each unit of input, rounded
     /// to f32 so that every engine computes with the same numbers. `None` for an encoding that is no set of waves.
     pub fn frequencies(self, inputs: usize) -> Option<Vec<f32>> {

@@ -11,6 +11,9 @@ use std::str::FromStr;
 /// The most numbers that encodings may compute of a sample.
 const MOST_COLUMNS: usize = 1 << 16;
 
+/// The seed of random waves by default.
+const DEFAULT_SEED: u64 = 1;
+
 /// The most encodings within each other.
 const MOST_DEPTH: usize = 16;
 
@@ -202,6 +205,21 @@ impl InputEncoding {
             Self::Plain(encoding) => Some(*encoding),
             Self::Composite { .. } => None,
         }
+    }
+
+    /// The same with random waves of this seed, except those whose seed is not the default.
+    #[must_use]
+    pub fn seeded(mut self, run: u64) -> Self {
+        match &mut self {
+            Self::Plain(Encoding::Fourier { seed, .. }) if *seed == DEFAULT_SEED => *seed = run,
+            Self::Plain(_) => {}
+            Self::Composite { composite } => {
+                for part in &mut composite.parts {
+                    part.encoding = part.encoding.clone().seeded(run);
+                }
+            }
+        }
+        self
     }
 
     /// Whether the first layer is given the inputs as they are.

@@ -135,7 +135,7 @@ fn optimizers_agree_with_their_tables() {
         let mut parameters = table.parameters.clone();
         let mut states = reference::initial_states(optimizer, parameters.len());
         // One tensor, so one segment.
-        let segment = 0..parameters.len();
+        let segment = (0..parameters.len(), impasto::SegmentKind::Dense);
         for (t, (gradient, after)) in (1..).zip(table.gradients.iter().zip(&table.after)) {
             let constants = optimizer.constants(table.learning_rate, t);
             reference::update(

@@ -84,7 +84,7 @@ fn assert_gradients(found: &Gradients, expected: &Gradients, tolerance: f64, wha
 /// fast, and an error of an input is as many times larger as the waves of an encoding turn faster.
 fn tolerance(network: &Network) -> f64 {
     let steep = network.layers().iter().any(|l| ["sine", "finer"].contains(&l.activation.name()));
-    let encoded = network.encoding() != Encoding::Identity;
+    let encoded = !network.encoding().is_identity();
     (if steep { 2e-3 } else { 2e-5 }) * if encoded { 10.0 } else { 1.0 }
 }
 

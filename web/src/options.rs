@@ -1,7 +1,8 @@
 //! The options of a painter, as JSON.
 
 use impasto::gpu::{Kernels, Precision};
-use impasto::{Activation, Backend, Encoding, Error, Result, Schedule, Trainer};
+use impasto::input_encoding::InputEncoding;
+use impasto::{Activation, Backend, Error, Result, Schedule, Trainer};
 use serde::Deserialize;
 
 /// The options of a [`Painter`](crate::painter::Painter). The defaults are those of `paint`.
@@ -93,13 +94,8 @@ impl Options {
     ///
     /// # Errors
     /// A name that is none.
-    pub fn encoding(&self) -> Result<Encoding> {
-        Ok(match Encoding::from_name(&self.encoding)? {
-            Encoding::Fourier { features, scale, .. } => {
-                Encoding::Fourier { features, scale, seed: self.seed }
-            }
-            other => other,
-        })
+    pub fn encoding(&self) -> Result<InputEncoding> {
+        Ok(self.encoding.parse::<InputEncoding>()?.seeded(self.seed))
     }
 
     /// How to train.

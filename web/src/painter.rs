@@ -144,7 +144,7 @@ impl Painter {
         let (network, subject) = match saved {
             None => {
                 let encoding = options.encoding()?;
-                let subject = Subject::new(&picture, encoding, false);
+                let subject = Subject::new(&picture, encoding.clone(), false);
                 let (hidden, activation) = (&options.hidden, options.activation()?);
                 let builder = subject.builder(encoding, hidden, activation, trainer.loss);
                 (builder.seed(options.seed).build()?, subject)
@@ -158,7 +158,7 @@ impl Painter {
                             .into(),
                     ));
                 }
-                let subject = Subject::new(&picture, network.encoding(), false);
+                let subject = Subject::new(&picture, network.encoding().clone(), false);
                 if network.outputs() != subject.outputs() {
                     return Err(Error::Setting(format!(
                         "a network that paints {} channels cannot learn a picture of {}: open it \
@@ -480,7 +480,7 @@ mod tests {
         // Two outputs, as that picture has two channels.
         let network =
             Network::builder(2).output(2, Activation::Softmax).build().expect("a network");
-        let subject = Subject::new(&ghost, network.encoding(), true);
+        let subject = Subject::new(&ghost, network.encoding().clone(), true);
         let saved = network.encode_with(&subject.to_metadata().expect("a text"));
         let saved = saved.expect("a file");
         assert!(block_on(Painter::open(options(), &saved)).is_ok());

@@ -12,8 +12,8 @@ use clap::Command;
 use clap::error::ErrorKind;
 use impasto::gpu::Precision;
 use impasto::{
-    Activation, Backend, Dataset, Encoding, Engine, Error, Loss, Network, Optimizer, Picture,
-    Result, Schedule, Subject, Summary, Trainer,
+    Activation, Backend, Dataset, Engine, Error, Loss, Network, Optimizer, Picture, Result,
+    Schedule, Subject, Summary, Trainer,
 };
 pub use options::Options;
 use outputs::Outputs;
@@ -245,7 +245,7 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
 fn describe(network: &Network) -> String {
     let widths = network.widths();
     let mut parts = vec![network.inputs().to_string()];
-    if network.encoding() != Encoding::Identity {
+    if !network.encoding().is_identity() {
         parts.push(format!("{} ({})", widths[0], network.encoding().name()));
     }
     for run in widths[1..].chunk_by(|a, b| a == b) {

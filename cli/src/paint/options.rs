@@ -5,6 +5,7 @@
 use clap::Parser;
 use impasto::activation::Backward;
 use impasto::gpu::{Kernels, Precision};
+use impasto::input_encoding::InputEncoding;
 use impasto::{Activation, Backend, Encoding, Error, Loss, Optimizer, Schedule};
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -122,9 +123,9 @@ pub struct Options {
 
     /// The inputs of the network, computed from a place
     #[arg(long, default_value = "identity", value_name = COMPONENT)]
-    #[arg(help = names(ENCODING, Encoding::ALL.iter().map(|e| e.name())))]
-    #[arg(long_help = listed(ENCODING, Encoding::ALL))]
-    encoding: Encoding,
+    #[arg(help = names(ENCODING, encodings().map(Encoding::name)))]
+    #[arg(long_help = listed(ENCODING, encodings()))]
+    encoding: InputEncoding,
 
     /// Also save the network, with PyTorch's names and orientation
     #[arg(long, value_name = "FILE.safetensors")]
@@ -172,13 +173,8 @@ impl Options {
 
     /// The inputs of the network, computed from a place. Random waves have the seed of the run, unless
     /// the user chose another.
-    pub fn encoding(&self) -> Encoding {
-        match self.encoding {
-            Encoding::Fourier { features, scale, seed: 1 } => {
-                Encoding::Fourier { features, scale, seed: self.seed }
-            }
-            other => other,
-        }
+    pub fn encoding(&self) -> InputEncoding {
+        self.encoding.clone().seeded(self.seed)
     }
 
     /// What clap cannot check by itself.
@@ -213,13 +209,18 @@ const LOSS: &str = "The loss that training minimizes";
 const LOSS_DEFAULT: &str = "[default: mean-squared-error, with --classify softmax-cross-entropy]";
 const OPTIMIZER: &str = "How a gradient becomes an update";
 const SCHEDULE: &str = "How the learning rate changes during training";
-const ENCODING: &str =
-    "The inputs computed from a place (waves sharpen fine detail; random waves use --seed)";
+const ENCODING: &str = "The inputs computed from a place (waves and grids sharpen fine detail; random waves use --seed; + puts \
+     several next to each other)";
 
 /// The activations that a hidden layer may have.
 fn activations() -> impl Iterator<Item = Activation> {
     let trains = |a: &Activation| !is_row(*a) && a.backward() != Backward::None;
     Activation::ALL.iter().copied().filter(trains)
+}
+
+/// The encodings that a place may have.
+fn encodings() -> impl Iterator<Item = Encoding> {
+    Encoding::ALL.iter().copied().filter(|encoding| encoding.takes(2))
 }
 
 /// Whether the activation makes probabilities of the outputs of a sample together.

@@ -297,7 +297,7 @@ mod tests {
         };
         // The polynomials of tiny-cuda-nn, at the direction (0.6, -0.48, 0.64).
         let (x, y, z) = (0.6, -0.48, 0.64_f64);
-        let got = of("spherical-harmonics:degree=4", &[x, y, z].map(|x| (x + 1.0) / 2.0));
+        let got = of("spherical-harmonics:degree=4", &[x, y, z].map(|x| 0.5 * x + 0.5));
         near(
             &got,
             &[
