@@ -3,6 +3,7 @@
 use crate::encoding::{Computation, Encoding};
 use crate::error::{Error, Result, invalid_setting};
 use crate::grid::Grid;
+use crate::number::Number;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
@@ -132,6 +133,78 @@ impl Node {
             Self::Columns(columns) => columns.len(),
             Self::Reduced(Reduction::Concatenation, parts) => parts.iter().map(Self::outputs).sum(),
             Self::Reduced(_, parts) => parts.first().map_or(0, Self::outputs),
+        }
+    }
+
+    /// Combines the columns of all encodings of a sample to its [outputs](Self::outputs).
+    pub(crate) fn combine<N: Number>(&self, columns: &[N], out: &mut [N]) {
+        match self {
+            Self::Columns(range) => out.copy_from_slice(&columns[range.clone()]),
+            Self::Reduced(Reduction::Concatenation, parts) => {
+                let mut rest = out;
+                for part in parts {
+                    let (own, behind) = rest.split_at_mut(part.outputs());
+                    part.combine(columns, own);
+                    rest = behind;
+                }
+            }
+            Self::Reduced(reduction, parts) => {
+                let Some((first, others)) = parts.split_first() else { return };
+                first.combine(columns, out);
+                let mut one = out.to_vec();
+                for part in others {
+                    part.combine(columns, &mut one);
+                    for (out, one) in out.iter_mut().zip(&one) {
+                        *out = if *reduction == Reduction::Sum { *out + *one } else { *out * *one };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds the gradient with respect to the columns to `gradient`, from that with respect to what they are
+    /// [combined](Self::combine) to.
+    pub(crate) fn combine_gradient<N: Number>(
+        &self,
+        columns: &[N],
+        delta: &[N],
+        gradient: &mut [N],
+    ) {
+        match self {
+            Self::Columns(range) => {
+                for (gradient, delta) in gradient[range.clone()].iter_mut().zip(delta) {
+                    *gradient = *gradient + *delta;
+                }
+            }
+            Self::Reduced(Reduction::Concatenation, parts) => {
+                let mut rest = delta;
+                for part in parts {
+                    let (own, behind) = rest.split_at(part.outputs());
+                    part.combine_gradient(columns, own, gradient);
+                    rest = behind;
+                }
+            }
+            Self::Reduced(Reduction::Sum, parts) => {
+                for part in parts {
+                    part.combine_gradient(columns, delta, gradient);
+                }
+            }
+            Self::Reduced(Reduction::Product, parts) => {
+                let outputs = |part: &Self| {
+                    let mut out = delta.to_vec();
+                    part.combine(columns, &mut out);
+                    out
+                };
+                let all: Vec<Vec<N>> = parts.iter().map(outputs).collect();
+                for (number, part) in parts.iter().enumerate() {
+                    let mut own = delta.to_vec();
+                    let others = all.iter().enumerate().filter(|(other, _)| *other != number);
+                    for (_, outputs) in others {
+                        own.iter_mut().zip(outputs).for_each(|(own, other)| *own = *own * *other);
+                    }
+                    part.combine_gradient(columns, &own, gradient);
+                }
+            }
         }
     }
 }

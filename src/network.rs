@@ -239,7 +239,6 @@ impl Network {
     }
 
     /// The number of its parameters. It is the same for its [`shape`](Self::shape).
-    #[cfg(feature = "gpu")]
     pub(crate) fn count(&self) -> usize {
         self.segments.len()
     }

@@ -38,7 +38,9 @@ fn random(seed: u64) -> (Network, usize) {
         Activation::ALL.iter().copied().filter(|a| *a != Activation::Step).collect();
     let hidden: Vec<Activation> =
         trainable.iter().copied().filter(|a| *a != Activation::Softmax).collect();
-    let encodings: Vec<Encoding> = Encoding::ALL.to_vec();
+    let waves = |encoding: &Encoding| encoding.frequencies(1).is_some();
+    let mut encodings: Vec<Encoding> = Encoding::ALL.iter().copied().filter(waves).collect();
+    encodings.push(Encoding::Identity);
     let mut builder = Network::builder(1 + random.below(5)).encoding(random.of(&encodings));
     for _ in 0..random.below(4) {
         let (width, activation) = (1 + random.below(70), random.of(&hidden));

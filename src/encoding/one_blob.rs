@@ -71,6 +71,7 @@ impl Formula for OneBlob {
         Computation::Direct
     }
 
+    #[inline(always)]
     fn encode<N: Number>(self, x: &[N], y: &mut [N]) {
         for (x, y) in x.iter().zip(y.chunks_exact_mut(self.bins)) {
             let mut left = self.wrapped(*x, 0, |distance| self.integral(distance));
@@ -82,6 +83,7 @@ impl Formula for OneBlob {
         }
     }
 
+    #[inline(always)]
     fn input_gradient<N: Number>(self, x: &[N], delta: &[N], gradient: &mut [N]) {
         let deltas = delta.chunks_exact(self.bins);
         for ((x, deltas), gradient) in x.iter().zip(deltas).zip(gradient) {

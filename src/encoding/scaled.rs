@@ -33,12 +33,14 @@ impl Formula for Scaled {
         Computation::Direct
     }
 
+    #[inline(always)]
     fn encode<N: Number>(self, x: &[N], y: &mut [N]) {
         for (x, y) in x.iter().zip(y) {
             *y = x.times_plus(x.of(self.scale), x.of(self.offset));
         }
     }
 
+    #[inline(always)]
     fn input_gradient<N: Number>(self, x: &[N], delta: &[N], gradient: &mut [N]) {
         for ((x, delta), gradient) in x.iter().zip(delta).zip(gradient) {
             *gradient = delta.times_plus(x.of(self.scale), *gradient);

@@ -97,6 +97,7 @@ impl Formula for SphericalHarmonics {
         Computation::Direct
     }
 
+    #[inline(always)]
     fn encode<N: Number>(self, x: &[N], y: &mut [N]) {
         let Some(direction) = Self::direction(x) else { return };
         self.terms(direction, |Term { l, m, polar, waves, .. }| {
@@ -108,6 +109,7 @@ impl Formula for SphericalHarmonics {
         });
     }
 
+    #[inline(always)]
     fn input_gradient<N: Number>(self, x: &[N], delta: &[N], gradient: &mut [N]) {
         let Some(direction) = Self::direction(x) else { return };
         let mut sums = direction.map(|x| x.of(0.0));

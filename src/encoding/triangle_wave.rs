@@ -45,6 +45,7 @@ impl Formula for TriangleWave {
         Computation::Direct
     }
 
+    #[inline(always)]
     fn encode<N: Number>(self, x: &[N], y: &mut [N]) {
         for (x, y) in x.iter().zip(y.chunks_exact_mut(self.octaves)) {
             for (k, y) in y.iter_mut().enumerate() {
@@ -53,6 +54,7 @@ impl Formula for TriangleWave {
         }
     }
 
+    #[inline(always)]
     fn input_gradient<N: Number>(self, x: &[N], delta: &[N], gradient: &mut [N]) {
         let deltas = delta.chunks_exact(self.octaves);
         for ((x, deltas), gradient) in x.iter().zip(deltas).zip(gradient) {

@@ -13,7 +13,9 @@
 mod backward;
 mod barrier;
 mod elementwise;
+mod encoder;
 mod gradient;
+mod grids;
 #[cfg(feature = "threads")]
 mod jobs;
 #[cfg(not(feature = "threads"))]
@@ -33,6 +35,7 @@ mod pool;
 mod predictor;
 mod product;
 mod run;
+mod scatter;
 mod scratch;
 mod session;
 mod tile;

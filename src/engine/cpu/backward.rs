@@ -4,8 +4,9 @@
 //! time, in tiles as in training, and adds up its gradient. The gradients of the shares are added in their
 //! order, so that any number of threads gives the same bits.
 
+use super::grids::{TableLevel, grid_gradient, table_levels};
 use super::layout::{Block, Layout, Purpose};
-use super::lines::Lines;
+use super::lines::{LINE, Lines};
 use super::phases::Untimed;
 use super::pool::Pool;
 use super::run::{SLICES_AT_ONCE, WORTH_A_THREAD, check_memory};
@@ -45,6 +46,8 @@ pub(super) struct Passes<'a, B> {
     pub(super) blocks: &'a [B],
     /// The [transposed weights](Block::turned) of the first layer, if the gradient of the inputs is wanted.
     pub(super) first: Option<&'a [Lines]>,
+    /// The levels of all grids.
+    pub(super) levels: &'a [TableLevel],
     pub(super) wanted: Wanted,
 }
 
@@ -59,8 +62,11 @@ impl<B: Deref<Target = Block>> Passes<'_, B> {
         to: &mut [f32],
         gradients: &mut [Lines],
     ) {
-        let Self { shape, blocks, first, wanted } = *self;
-        let pass = Pass { parameters: wanted.parameters(), first };
+        let Self { shape, blocks, first, wanted, .. } = *self;
+        let tables = wanted.parameters() && shape.has_tables;
+        let pass = Pass { parameters: wanted.parameters(), first, tables };
+        let levels = if tables { self.levels } else { &[] };
+        let (mut of_columns, mut touched) = (Vec::new(), Vec::new());
         let rows = tile.rows();
         tile.keep_deltas(false);
         let mut to = to.chunks_mut(rows * shape.inputs);
@@ -81,8 +87,21 @@ impl<B: Deref<Target = Block>> Passes<'_, B> {
                     }
                 }
             });
+            if let Some(encoder) = shape.encoder.as_ref().filter(|_| tables) {
+                let (raw, deltas) = tile.first_gradient(shape, count);
+                encoder.column_gradient(shape.arch, blocks, raw, deltas, &mut of_columns);
+                for (own, sum) in levels.iter().zip(&mut *gradients) {
+                    if t == 0 {
+                        sum.fill(0.0);
+                    }
+                    touched.resize(sum.len() / LINE, 0);
+                    let delta = own.deltas(&of_columns, encoder.columns());
+                    let x = own.inputs_of(raw, shape.inputs);
+                    grid_gradient(shape.arch, own, x, &delta, sum, &mut touched);
+                }
+            }
             if let Some(to) = to.next() {
-                tile.input_gradient(shape, to);
+                tile.input_gradient(shape, blocks, to);
             }
         }
     }
@@ -120,6 +139,7 @@ struct Workspace {
     share: usize,
     shape: Shape,
     blocks: Vec<Block>,
+    levels: Vec<TableLevel>,
     workers: Vec<Worker>,
 }
 
@@ -147,6 +167,7 @@ impl Workspace {
             share,
             shape,
             blocks: layout.blocks(network, Purpose::Gradients, &[]),
+            levels: table_levels(network),
         })
     }
 
@@ -168,11 +189,11 @@ impl Workspace {
         [inputs, output_gradient]: [&[f32]; 2],
         wanted: Wanted,
     ) -> Result<Gradients> {
-        let Self { shape, blocks, workers, share, samples, .. } = self;
+        let Self { shape, blocks, levels, workers, share, samples, .. } = self;
         let (wide_in, wide_out) = (shape.inputs, shape.outputs);
-        let first = wanted.inputs().then(|| vec![blocks[0].turned()]);
+        let first = wanted.inputs().then(|| vec![blocks[levels.len()].turned()]);
         let blocks: Vec<&Block> = blocks.iter().collect();
-        let passes = Passes { shape, blocks: &blocks, first: first.as_deref(), wanted };
+        let passes = Passes { shape, blocks: &blocks, first: first.as_deref(), levels, wanted };
         // No sum depends on the division if the gradient of the inputs alone is wanted.
         let evenly = samples.div_ceil(workers.len()).next_multiple_of(SHARE);
         let share = if wanted.parameters() { *share } else { evenly };

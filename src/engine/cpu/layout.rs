@@ -5,6 +5,7 @@
 //! is beyond the layer's width is zero. Most layers are one block; some are cut, so that the
 //! threads share the update evenly. A block carries all that the update of its parameters needs.
 
+use super::grids::{TableLevel, table_levels};
 use super::kernel::FOUR;
 use super::lines::{LINE, Lines, stride};
 use super::vectors;
@@ -15,7 +16,10 @@ use std::ops::Range;
 /// Rows of a block are a multiple of this, the longest vector, unless it is the last.
 const ROWS: usize = LINE;
 
-/// Some rows of a layer's parameters.
+/// The layer of a block that is a level of a grid: none.
+pub(super) const TABLE: usize = usize::MAX;
+
+/// Some rows of a layer's parameters, or a level of a grid, which is one row of layer [`TABLE`].
 pub(super) struct Block {
     pub(super) layer: usize,
     /// Which of the layer's inputs its rows belong to.
@@ -43,6 +47,11 @@ pub(super) struct Block {
 pub(super) struct Kept(Vec<Vec<f32>>);
 
 impl Block {
+    /// Whether it is a level of a grid.
+    pub(super) fn is_table(&self) -> bool {
+        self.layer == TABLE
+    }
+
     /// Rows, that of the biases included.
     pub(super) fn rows(&self) -> usize {
         self.inputs.len() + usize::from(self.has_biases)
@@ -129,6 +138,14 @@ impl Block {
     pub(super) fn undo(&mut self) {
         std::mem::swap(&mut self.values, &mut self.other);
         self.transpose_with(vectors::available());
+    }
+
+    /// Takes the last update of a table back, which changed the lines that are marked.
+    pub(super) fn undo_lines(&mut self, touched: &[u8]) {
+        let lines = self.values.chunks_exact_mut(LINE).zip(self.other.chunks_exact(LINE));
+        for ((line, before), _) in lines.zip(touched).filter(|(_, touched)| **touched != 0) {
+            line.copy_from_slice(before);
+        }
     }
 
     /// A new copy of the transposed weights, `[width, inputs]`.
@@ -241,15 +258,21 @@ pub(super) struct Layout {
     biases: Vec<bool>,
     /// The blocks of each layer.
     pub(super) layers: Vec<Range<usize>>,
+    /// How many blocks are levels of grids. They come first.
+    pub(super) tables: usize,
 }
 
 impl Layout {
     /// For so many threads: cut where one's equal share of all parameters ends and the next one's
     /// begins, to within some rows, so that most layers stay whole.
     pub(super) fn of(network: &Network, threads: usize) -> Self {
-        let all = network.parameters().len();
-        let mut ends = (1..threads).map(|thread| all * thread / threads).peekable();
-        let (mut cuts, mut layers) = (Vec::new(), Vec::new());
+        let before = network.encoding_parameters();
+        let all = network.count() - before;
+        let mut ends = (1..threads).map(|thread| before + all * thread / threads).peekable();
+        let levels = table_levels(network);
+        let of_level = |own: &TableLevel| own.level.entries as usize * own.grid.features;
+        let mut cuts: Vec<_> = levels.iter().map(|own| (TABLE, 0..1, of_level(own))).collect();
+        let (tables, mut layers) = (cuts.len(), Vec::new());
         for (l, layer) in network.layers().iter().enumerate() {
             let (first, mut start) = (cuts.len(), 0);
             let weights = &network.weight_segment(l).range;
@@ -267,7 +290,7 @@ impl Layout {
             layers.push(first..cuts.len());
         }
         let biases = network.layers().iter().map(|layer| layer.bias).collect();
-        Self { cuts, biases, layers }
+        Self { cuts, biases, layers, tables }
     }
 
     /// Number of blocks.
@@ -277,7 +300,7 @@ impl Layout {
 
     fn has_biases(&self, block: usize) -> bool {
         let layer = self.cuts[block].0;
-        self.biases[layer] && self.layers[layer].end == block + 1
+        layer != TABLE && self.biases[layer] && self.layers[layer].end == block + 1
     }
 
     /// Numbers of a block's parameters with their padding.
@@ -286,11 +309,16 @@ impl Layout {
         (inputs.len() + usize::from(self.has_biases(block))) * stride(*width)
     }
 
-    /// Numbers of a block's transposed weights. Training does not need the gradient of the network's
-    /// inputs, so the first layer has none.
+    /// Numbers of a block's transposed weights. Training needs the gradient of the first layer's inputs only if the
+    /// encoding has parameters, so without them that layer has none.
     fn transposed_size(&self, block: usize) -> usize {
         let (layer, inputs, width) = &self.cuts[block];
-        if *layer == 0 { 0 } else { width * stride(inputs.len()) }
+        let needed = match *layer {
+            TABLE => false,
+            0 => self.tables > 0,
+            _ => true,
+        };
+        if needed { width * stride(inputs.len()) } else { 0 }
     }
 
     /// Numbers that the blocks, so many states and so many gradients take in training.
@@ -325,6 +353,12 @@ impl Layout {
                 other: room(updates, self.size(b)),
                 states: states.iter().map(|value| filled(self.size(b), *value)).collect(),
             };
+            if *layer == TABLE {
+                let before = self.cuts[..b].iter().map(|(_, _, width)| width).sum::<usize>();
+                let own = &network.parameters()[before..before + width];
+                block.values.iter_mut().zip(own).for_each(|(to, from)| *to = *from as f32);
+                return block;
+            }
             let from = network.weights(*layer)[inputs.start * width..].chunks_exact(*width);
             let biases = network.biases(*layer);
             let rows = from.take(inputs.len()).chain(block.has_biases.then_some(biases));

@@ -8,7 +8,7 @@ use web_time::Instant;
 pub(super) enum Phase {
     /// Copies the samples into a tile.
     Gather,
-    /// Computes the waves of an encoding.
+    /// Computes the encoding.
     Encode,
     /// The matrix products of the forward pass with the biases, and with the activation where a product
     /// applies it.
@@ -21,6 +21,8 @@ pub(super) enum Phase {
     Backward,
     /// The gradients of the weights and of the biases.
     Gradients,
+    /// The gradients of the tables of an encoding.
+    Scatter,
     /// Gathers the gradients of several batches.
     Accumulate,
     /// The norms of the gradient.
@@ -37,7 +39,7 @@ pub(super) enum Phase {
 
 impl Phase {
     /// All, in their order in a step.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Gather,
         Self::Encode,
         Self::Forward,
@@ -45,6 +47,7 @@ impl Phase {
         Self::Loss,
         Self::Backward,
         Self::Gradients,
+        Self::Scatter,
         Self::Accumulate,
         Self::Norms,
         Self::Update,
@@ -63,6 +66,7 @@ impl Phase {
             Self::Loss => "loss",
             Self::Backward => "backward products",
             Self::Gradients => "weight gradients",
+            Self::Scatter => "encoding gradients",
             Self::Accumulate => "accumulation",
             Self::Norms => "gradient norms",
             Self::Update => "group sums and update",

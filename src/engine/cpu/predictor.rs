@@ -24,8 +24,10 @@ const WORTH_A_THREAD: usize = 1_000_000;
 /// A network ready to predict. Threads share it.
 pub(super) struct Predictor {
     shape: Shape,
-    /// One for each layer.
+    /// One for each level of a grid, then one for each layer.
     blocks: Vec<Block>,
+    /// How many are levels of grids.
+    tables: usize,
     parameters: usize,
     pool: Pool,
     scratches: Scratches,
@@ -37,8 +39,9 @@ impl Predictor {
         let layout = Layout::of(network, 1);
         Self {
             shape: Shape::of(network, &layout),
+            tables: layout.tables,
             blocks: layout.blocks(network, Purpose::Prediction, &[]),
-            parameters: network.parameters().len(),
+            parameters: network.parameters().len() - network.encoding_parameters(),
             scratches: Scratches::new(pool.threads()),
             pool,
         }
@@ -68,11 +71,21 @@ impl Predictor {
         let shape = &self.shape;
         let rows = inputs.len() / shape.inputs;
         scratch.make_room(shape, rows);
-        let Scratch { turns, inputs: raw, values: [below, above] } = scratch;
+        let Scratch { turns, inputs: raw, columns, values: [below, above] } = scratch;
         let (mut below, mut above): (&mut Lines, &mut Lines) = (below, above);
-        fill(shape, inputs, raw, turns, below);
+        match &shape.encoder {
+            None => fill(shape, inputs, raw, turns, below),
+            Some(encoder) => {
+                let raw = &mut raw[..inputs.len()];
+                raw.iter_mut().zip(inputs).for_each(|(to, from)| *to = from.single());
+                let blocks: Vec<&Block> = self.blocks.iter().collect();
+                let out = (&mut **below, stride(shape.encoded));
+                encoder.encode(shape.arch, &blocks, raw, columns, out);
+            }
+        }
         let last = shape.layers.len() - 1;
-        for (l, (layer, block)) in shape.layers.iter().zip(&self.blocks).enumerate() {
+        for (l, (layer, block)) in shape.layers.iter().zip(&self.blocks[self.tables..]).enumerate()
+        {
             let activation = match output {
                 Output::Logits if l == last => Activation::Identity,
                 Output::Logits | Output::Activated => layer.activation,

@@ -5,8 +5,10 @@ mod profile;
 mod steps;
 mod transfer;
 
+use super::grids::{TableLevel, table_levels};
 use super::layout::{Block, Kept, Layout, Purpose};
-use super::lines::Lines;
+use super::lines::{LINE, Lines};
+use super::scatter::Records;
 use super::tile::{SHARE, Samples, Shape, Tile};
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, KEPT, Plan};
@@ -68,6 +70,8 @@ pub(super) struct Run {
     pub(super) dataset: Dataset,
     /// How many the network has.
     pub(super) parameters: usize,
+    /// How many of them each sample is multiplied by: those of the layers.
+    dense: usize,
     shape: Shape,
     blocks: Vec<RwLock<Block>>,
     /// The blocks of each layer.
@@ -82,6 +86,12 @@ pub(super) struct Run {
     tiles: Vec<RwLock<Tile>>,
     /// The gradient of each group of the batch, by block.
     gradients: Vec<Vec<RwLock<Lines>>>,
+    /// The levels of all grids, whose blocks come first.
+    levels: Vec<TableLevel>,
+    /// Of each thread: what its samples add to the gradients of grids.
+    records: Vec<RwLock<Records>>,
+    /// Of each level: which lines of its gradient are not 0.
+    touched: Vec<Mutex<Vec<u8>>>,
     /// The loss of each group, where a thread has taken all of it.
     losses: Vec<Mutex<f64>>,
     /// Of each thread: the gradient of some slices by block, where a group has more than are added up at once.
@@ -106,7 +116,8 @@ impl Run {
         most_threads: usize,
     ) -> Result<Self> {
         let batch = plan.batch_size.min(dataset.len());
-        let work = network.parameters().len().saturating_mul(batch) / WORTH_A_THREAD;
+        let dense = network.parameters().len() - network.encoding_parameters();
+        let work = dense.saturating_mul(batch) / WORTH_A_THREAD;
         let threads = work.min(batch.div_ceil(SHARE)).clamp(1, most_threads);
         Self::with_threads(network, plan, dataset, threads)
     }
@@ -124,16 +135,23 @@ impl Run {
         let vectors = plan.wrappers.vectors();
         states.resize(states.len() + vectors.count, 0.0);
         let shape = Shape::of(network, &layout);
-        let groups = groups(network.parameters().len(), batch);
+        let dense = network.parameters().len() - network.encoding_parameters();
+        let groups = groups(dense, batch);
         let rows = shape.most_rows().min(batch.next_multiple_of(SHARE));
         // A smaller batch may be one group where this one is several.
         let in_parts = batch > SLICES_AT_ONCE * rows;
         let partial = if in_parts { threads } else { 0 };
         let numbers = layout.numbers(states.len(), groups + partial);
         check_memory("training", network.parameters().len(), numbers, threads)?;
-        let zeros = |b: usize| Lines::zeros(layout.size(b));
-        let gradient = || (0..layout.len()).map(|b| RwLock::new(zeros(b))).collect();
-        let parts = || (0..if in_parts { layout.len() } else { 0 }).map(zeros).collect();
+        // The gradients of tables are added up once, not by groups.
+        let zeros = |b: usize, first: bool| {
+            Lines::zeros(if first || b >= layout.tables { layout.size(b) } else { 0 })
+        };
+        let gradient =
+            |group: usize| (0..layout.len()).map(|b| RwLock::new(zeros(b, group == 0))).collect();
+        let parts =
+            || (0..if in_parts { layout.len() } else { 0 }).map(|b| zeros(b, false)).collect();
+        let touched = |b: usize| vec![0; layout.size(b) / LINE];
         let mut blocks = layout.blocks(network, Purpose::Training, &states);
         if let Some(slow) = vectors.slow {
             for block in &mut blocks {
@@ -145,13 +163,17 @@ impl Run {
             plan,
             dataset: dataset.clone(),
             parameters: network.parameters().len(),
+            dense,
             blocks: blocks.into_iter().map(RwLock::new).collect(),
             layers: layout.layers.clone(),
             frozen: network.layers().iter().map(|layer| layer.frozen).collect(),
             gathered: vectors.gathered.map(|place| plan.optimizer.states() + place),
             owned: owners(&layout, threads),
             tiles: (0..threads).map(|_| RwLock::new(Tile::new(&shape, rows))).collect(),
-            gradients: (0..groups).map(|_| gradient()).collect(),
+            gradients: (0..groups).map(gradient).collect(),
+            levels: table_levels(network),
+            records: (0..threads).map(|_| RwLock::default()).collect(),
+            touched: (0..layout.tables).map(|b| Mutex::new(touched(b))).collect(),
             losses: (0..groups).map(|_| Mutex::default()).collect(),
             partial: (0..threads).map(|_| Mutex::new(parts())).collect(),
             shape,
@@ -169,7 +191,7 @@ impl Run {
     /// The slices of a batch of `count`. They follow from it and from the network alone, and every bit of a
     /// step from them: so the number of threads changes no bit.
     fn slices(&self, count: usize) -> Vec<Slice> {
-        let groups = groups(self.parameters, count);
+        let groups = groups(self.dense, count);
         let of_group = |group: usize| {
             let all = shared(count, groups, group);
             let rows = self.shape.tile_rows(all.len());
@@ -183,7 +205,7 @@ impl Run {
 
     /// The work of so many samples: multiplications by a parameter.
     pub(super) fn work(&self, samples: usize) -> usize {
-        self.parameters.saturating_mul(samples)
+        self.dense.saturating_mul(samples)
     }
 }
 
@@ -202,8 +224,10 @@ pub(super) fn check_memory(
 }
 
 /// Which blocks each thread updates: the largest first, each to the thread with least to do.
+///
+/// Levels of grids take turns, since each has as much to add up as the others.
 fn owners(layout: &Layout, threads: usize) -> Vec<Vec<usize>> {
-    let mut blocks: Vec<usize> = (0..layout.len()).collect();
+    let mut blocks: Vec<usize> = (layout.tables..layout.len()).collect();
     blocks.sort_by_key(|b| Reverse(layout.size(*b)));
     let mut owned = vec![(0, Vec::new()); threads];
     for block in blocks {
@@ -212,7 +236,11 @@ fn owners(layout: &Layout, threads: usize) -> Vec<Vec<usize>> {
             blocks.push(block);
         }
     }
-    owned.into_iter().map(|(_, blocks)| blocks).collect()
+    let mut owned: Vec<Vec<usize>> = owned.into_iter().map(|(_, blocks)| blocks).collect();
+    for table in 0..layout.tables {
+        owned[table % threads].push(table);
+    }
+    owned
 }
 
 /// The groups of a batch of `count`, whose gradients are added up in the end: few, since each costs memory

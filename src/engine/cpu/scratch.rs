@@ -9,8 +9,10 @@ use std::sync::{Mutex, TryLockError};
 /// Room for a tile of samples on its way through a network. It grows with what is asked of it.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// A sample before the encoding, where there is one.
+    /// Samples before the encoding, where there is one.
     pub(super) inputs: Vec<f32>,
+    /// The columns of several encodings, before they are combined.
+    pub(super) columns: Vec<f32>,
     /// The encoding's angles, in turns.
     pub(super) turns: Vec<f32>,
     /// What a layer is given and what it puts out, in turn, `[rows, widest]`. What is in the padding
@@ -25,6 +27,9 @@ impl Scratch {
         let numbers = rows * stride(shape.widest.max(shape.encoded));
         if self.values[1].len() < numbers {
             self.values = [Lines::zeros(numbers), Lines::zeros(numbers)];
+            if shape.encoder.is_some() {
+                self.inputs = vec![0.0; rows * shape.inputs];
+            }
             if let Some(frequencies) = &shape.frequencies {
                 self.inputs = vec![0.0; shape.inputs];
                 self.turns = vec![0.0; frequencies.len() / shape.inputs];

@@ -3,6 +3,7 @@
 use super::elementwise::{
     Rows, activate, activate_with_slopes, drop_outputs, encode, encoding_gradient,
 };
+use super::encoder::{Encoder, by_input};
 use super::layout::{Block, Layout};
 use super::lines::{Lines, stride};
 use super::losses::{self, loss_gradients};
@@ -42,8 +43,12 @@ pub(super) struct Shape {
     pub(super) arch: Arch,
     pub(super) inputs: usize,
     pub(super) encoded: usize,
-    /// `[inputs, waves]`.
+    /// Of an encoding that is one set of waves over all inputs, `[inputs, waves]`.
     pub(super) frequencies: Option<Vec<f32>>,
+    /// Any other encoding but the inputs as they are.
+    pub(super) encoder: Option<Encoder>,
+    /// Whether the encoding has parameters.
+    pub(super) has_tables: bool,
     pub(super) layers: Vec<Layer>,
     /// The blocks of each layer.
     blocks: Vec<Range<usize>>,
@@ -54,20 +59,25 @@ pub(super) struct Shape {
 impl Shape {
     pub(super) fn of(network: &Network, layout: &Layout) -> Self {
         let inputs = network.inputs();
-        let frequencies = network.encoding().frequencies(inputs).map(|by_wave| {
-            let column = |i: usize| by_wave.iter().skip(i).step_by(inputs).copied();
-            (0..inputs).flat_map(column).collect()
-        });
+        let frequencies = network.encoding().frequencies(inputs);
+        let frequencies = frequencies.map(|by_wave| by_input(&by_wave, inputs));
         Self {
             arch: vectors::available(),
             inputs,
             encoded: network.encoding().outputs(inputs),
             frequencies,
+            encoder: Encoder::of(network),
+            has_tables: layout.tables > 0,
             layers: network.layers().to_vec(),
             blocks: layout.layers.clone(),
             widest: network.widths().into_iter().chain([inputs]).max().unwrap_or(0),
             outputs: network.outputs(),
         }
+    }
+
+    /// Whether there is an encoding.
+    pub(super) fn is_encoded(&self) -> bool {
+        self.frequencies.is_some() || self.encoder.is_some()
     }
 
     /// The same without dropout and frozen layers.
@@ -86,7 +96,7 @@ impl Shape {
 
     /// The lowest layer whose delta a pass computes; the number of layers if it computes none.
     pub(super) fn lowest(&self, pass: Pass) -> usize {
-        if pass.first.is_some() {
+        if pass.first.is_some() || pass.tables {
             return 0;
         }
         let trained = self.layers.iter().position(|layer| pass.parameters && !layer.frozen);
@@ -109,8 +119,10 @@ pub(super) struct Pass<'a> {
     /// Whether it computes the gradients of the parameters, except those of frozen layers.
     pub(super) parameters: bool,
     /// The [transposed weights](Block::turned) of each block of the first layer, if it computes the gradient
-    /// of that layer's inputs.
+    /// of that layer's inputs and the blocks do not have them.
     pub(super) first: Option<&'a [Lines]>,
+    /// Whether it computes the gradient of the first layer's inputs for the tables of the encoding.
+    pub(super) tables: bool,
 }
 
 /// A loss, and what the losses of samples without a weight are multiplied by.
@@ -139,6 +151,8 @@ pub(super) struct Tile {
     /// Before the encoding, where there is one.
     inputs: Vec<f32>,
     turns: Vec<f32>,
+    /// The columns of several encodings, before they are combined.
+    columns: Vec<f32>,
     targets: Vec<f32>,
     /// Of the samples; 1 where they have none of their own.
     weights: Vec<f32>,
@@ -149,8 +163,10 @@ pub(super) struct Tile {
     /// `slopes[l]` is `f′` of layer `l`'s weighted sums, where its activation stores it.
     slopes: Vec<Lines>,
     /// The gradient of the loss with respect to the weighted sums of layers, at [`place`](Self::place), and
-    /// with respect to the inputs, at [`INPUTS`].
+    /// with respect to the inputs of the first layer, at [`first_place`](Self::first_place).
     deltas: Vec<Lines>,
+    /// Whether the encoding has parameters.
+    has_tables: bool,
     /// Whether the deltas of all layers stay. Else two take turns, which stay in the fastest caches.
     keeps_deltas: bool,
     /// The loss of each sample.
@@ -163,8 +179,10 @@ impl Tile {
         let layers = shape.layers.iter().map(|layer| room(layer.fan_out));
         let others = shape.layers.iter().skip(2).map(|layer| room(layer.fan_out));
         let deltas = [room(shape.widest), room(shape.widest)].into_iter().chain(others);
+        let first = shape.has_tables.then(|| room(shape.encoded));
+        let deltas = deltas.chain(first);
         let waves = shape.frequencies.as_ref().map_or(0, |f| f.len() / shape.inputs);
-        let raw = if shape.frequencies.is_some() { shape.inputs } else { 0 };
+        let raw = if shape.is_encoded() { shape.inputs } else { 0 };
         let slopes = shape
             .layers
             .iter()
@@ -174,12 +192,14 @@ impl Tile {
             order: vec![0; rows],
             inputs: vec![0.0; rows * raw],
             turns: vec![0.0; waves],
+            columns: Vec::new(),
             targets: vec![0.0; rows * shape.outputs],
             weights: vec![1.0; rows],
             weighted: false,
             values: std::iter::once(room(shape.encoded)).chain(layers).collect(),
             slopes: slopes.collect(),
             deltas: deltas.collect(),
+            has_tables: shape.has_tables,
             keeps_deltas: false,
             losses: vec![0.0; rows],
         }
@@ -210,6 +230,19 @@ impl Tile {
         if self.keeps_deltas { layer } else { layer % 2 }
     }
 
+    /// Where the gradient with respect to the inputs of the first layer is: behind all others if the encoding has
+    /// parameters, so that the deltas of all layers can stay.
+    fn first_place(&self) -> usize {
+        if self.has_tables { self.deltas.len() - 1 } else { INPUTS }
+    }
+
+    /// The first `rows` samples before the encoding, `[rows, inputs]`, and the gradient with respect to the inputs of
+    /// the first layer, with its stride.
+    pub(super) fn first_gradient(&self, shape: &Shape, rows: usize) -> (&[f32], (&[f32], usize)) {
+        let deltas = &*self.deltas[self.first_place()];
+        (&self.inputs[..rows * shape.inputs], (deltas, stride(shape.encoded)))
+    }
+
     /// The loss of each of its first samples, after [`loss`](Self::loss).
     pub(super) fn losses(&self) -> &[f32] {
         &self.losses
@@ -217,9 +250,10 @@ impl Tile {
 
     /// Where the inputs and the targets of each sample go, before the encoding.
     fn samples(&mut self, shape: &Shape) -> impl Iterator<Item = (&mut [f32], &mut [f32])> {
-        let (values, stride) = match shape.frequencies {
-            Some(_) => (self.inputs.as_mut_slice(), shape.inputs),
-            None => (&mut *self.values[0], stride(shape.inputs)),
+        let (values, stride) = if shape.is_encoded() {
+            (self.inputs.as_mut_slice(), shape.inputs)
+        } else {
+            (&mut *self.values[0], stride(shape.inputs))
         };
         let inputs = values.chunks_exact_mut(stride).map(|row| &mut row[..shape.inputs]);
         inputs.zip(self.targets.chunks_exact_mut(shape.outputs))
@@ -239,9 +273,10 @@ impl Tile {
         // No dataset has more than 2³² − 1 samples.
         own.iter_mut().enumerate().for_each(|(i, place)| *place = (first + i) as u32);
         shape.arch.dispatch(Replace { order, positions: own });
-        let (values, stride) = match shape.frequencies {
-            Some(_) => (self.inputs.as_mut_slice(), shape.inputs),
-            None => (&mut *self.values[0], stride(shape.inputs)),
+        let (values, stride) = if shape.is_encoded() {
+            (self.inputs.as_mut_slice(), shape.inputs)
+        } else {
+            (&mut *self.values[0], stride(shape.inputs))
         };
         // By number, since the compiler leaves parts of a chain of iterators as calls.
         for row in 0..rows {
@@ -277,6 +312,12 @@ impl Tile {
             for (x, out) in self.inputs.chunks_exact(shape.inputs).zip(encoded).take(rows) {
                 encode(arch, x, frequencies, &mut self.turns, &mut out[..shape.encoded]);
             }
+            clock.lap(Phase::Encode);
+        }
+        if let Some(encoder) = &shape.encoder {
+            let raw = &self.inputs[..rows * shape.inputs];
+            let out = (&mut *self.values[0], stride(shape.encoded));
+            encoder.encode(arch, blocks, raw, &mut self.columns, out);
             clock.lap(Phase::Encode);
         }
         for (l, layer) in shape.layers.iter().enumerate() {
@@ -390,17 +431,18 @@ impl Tile {
         clock: &mut impl Clock,
         mut each: impl FnMut(&Self, usize),
     ) {
-        let Pass { parameters, first } = pass;
+        let Pass { parameters, first, tables } = pass;
         let lowest = shape.lowest(pass);
         for (l, layer) in shape.layers.iter().enumerate().skip(lowest).rev() {
             if parameters && !layer.frozen {
                 each(self, l);
                 clock.lap(Phase::Gradients);
             }
-            if l == lowest && first.is_none() {
+            if l == lowest && first.is_none() && !tables {
                 break;
             }
-            let (from, to) = (self.place(l), if l == 0 { INPUTS } else { self.place(l - 1) });
+            let to = if l == 0 { self.first_place() } else { self.place(l - 1) };
+            let from = self.place(l);
             let mut deltas_below = std::mem::take(&mut self.deltas[to]);
             let upstream = (&*self.deltas[from], stride(layer.fan_out));
             let (below, below_stride) = (&*self.values[l], stride(layer.fan_in));
@@ -450,7 +492,20 @@ impl Tile {
 
     /// Writes the gradient of the inputs of as many samples as there are in `gradient`, `[rows, inputs]`,
     /// after a backward pass that computed it.
-    pub(super) fn input_gradient(&mut self, shape: &Shape, gradient: &mut [f32]) {
+    pub(super) fn input_gradient<B: Deref<Target = Block>>(
+        &mut self,
+        shape: &Shape,
+        blocks: &[B],
+        gradient: &mut [f32],
+    ) {
+        if let Some(encoder) = &shape.encoder {
+            let rows = gradient.len() / shape.inputs;
+            let mut of_columns = Vec::new();
+            let (raw, deltas) = self.first_gradient(shape, rows);
+            encoder.column_gradient(shape.arch, blocks, raw, deltas, &mut of_columns);
+            encoder.input_gradient(shape.arch, blocks, raw, &of_columns, gradient);
+            return;
+        }
         let deltas = self.deltas[INPUTS].chunks_exact(stride(shape.encoded));
         let rows = gradient.chunks_exact_mut(shape.inputs).zip(deltas);
         match &shape.frequencies {

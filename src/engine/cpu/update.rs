@@ -3,6 +3,7 @@
 use super::gradient::Gradient;
 use super::lanes::Lanes;
 use super::layout::Block;
+use super::lines::LINE;
 use crate::number::Number;
 use crate::optimizer::{Constants, Formula, MOST_STATES, Optimizer, Visitor};
 use crate::wrapper::clip_value::clipped;
@@ -154,6 +155,113 @@ fn update_rows<S: Simd, F: Formula, const SURROUNDED: bool>(
         }
     }
     simd.reduce_sum_f32s(check) == 0.0
+}
+
+/// The least positive f32, below which a number is 0.
+const LEAST: f64 = 1.401_298_464_324_817e-45;
+
+/// Updates the lines of a table that are marked in `touched`; the block's `other` then has what they were. Whether
+/// all of them are finite still. A parameter whose gradient is 0 keeps its value and its states.
+///
+/// `square` is the squared norm of the gradient of the whole table, for an optimizer that asks for it.
+pub(super) fn update_table(
+    arch: Arch,
+    terms: &Terms,
+    square: f64,
+    block: &mut Block,
+    gradient: &[f32],
+    touched: &[u8],
+) -> bool {
+    terms.optimizer.visit(UpdateTable { arch, terms, square, block, gradient, touched })
+}
+
+struct UpdateTable<'a> {
+    arch: Arch,
+    terms: &'a Terms,
+    square: f64,
+    block: &'a mut Block,
+    gradient: &'a [f32],
+    touched: &'a [u8],
+}
+
+impl Visitor for UpdateTable<'_> {
+    type Output = bool;
+
+    fn visit<F: Formula>(self, _: F) -> bool {
+        self.arch.dispatch(TableLines::<F> { formula: PhantomData, update: self })
+    }
+}
+
+struct TableLines<'a, F> {
+    formula: PhantomData<F>,
+    update: UpdateTable<'a>,
+}
+
+impl<F: Formula> WithSimd for TableLines<'_, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        let UpdateTable { terms, square, block, gradient, touched, .. } = self.update;
+        let splat = |number: f64| Lanes::splat(simd, number as f32);
+        let mut constants = terms.constants.map(splat);
+        if let Some(place) = F::SQUARE {
+            constants[place] = splat(square);
+        }
+        let around = terms.around.map(|around| {
+            let Numbers { clip_value, alpha, share, .. } = around.numbers;
+            let follows = around.vectors.slow.filter(|_| alpha > 0.0);
+            let lanes = [clip_value, around.factor, alpha, share].map(splat);
+            (lanes, follows, around.vectors.average)
+        });
+        let (gradient, _) = S::as_simd_f32s(gradient);
+        let (values, _) = S::as_mut_simd_f32s(&mut block.values);
+        let (other, _) = S::as_mut_simd_f32s(&mut block.other);
+        let mut states: [&mut [S::f32s]; MOST_STATES + MOST_VECTORS] = Default::default();
+        for (slot, lines) in states.iter_mut().zip(&mut block.states) {
+            *slot = S::as_mut_simd_f32s(lines).0;
+        }
+        let (zero, least) = (simd.splat_f32s(0.0), splat(LEAST));
+        let mut check = zero;
+        for (line, _) in touched.iter().enumerate().filter(|(_, touched)| **touched != 0) {
+            let vectors = LINE / S::F32_LANES;
+            for at in line * vectors..(line + 1) * vectors {
+                let w = Lanes::new(simd, values[at]);
+                other[at] = w.value;
+                let mut g = Lanes::new(simd, gradient[at]);
+                if let Some(([clip_value, factor, _, share], _, average)) = around {
+                    g = clipped(g, clip_value) * factor;
+                    if let Some(average) = average {
+                        let average = &mut states[F::STATES + average][at];
+                        *average = towards(Lanes::new(simd, *average), w, share).value;
+                    }
+                }
+                let mut state = [Lanes::new(simd, zero); MOST_STATES];
+                for s in 0..F::STATES {
+                    state[s] = Lanes::new(simd, states[s][at]);
+                }
+                let before = state;
+                let new = F::update(&constants, g, w, &mut state);
+                // NaN counts as a gradient, so that it is noticed.
+                let size = g.abs();
+                let mut value = size.below(least, w, new);
+                let mut own = zero;
+                for s in 0..F::STATES {
+                    let state = size.below(least, before[s], state[s]).value;
+                    states[s][at] = state;
+                    own = simd.mul_add_e_f32s(state, zero, own);
+                }
+                if let Some(([_, _, alpha, _], Some(slow), _)) = around {
+                    let slow = &mut states[F::STATES + slow][at];
+                    value = towards(Lanes::new(simd, *slow), value, alpha);
+                    *slow = value.value;
+                }
+                values[at] = value.value;
+                check = simd.add_f32s(check, simd.mul_add_e_f32s(value.value, zero, own));
+            }
+        }
+        simd.reduce_sum_f32s(check) == 0.0
+    }
 }
 
 #[cfg(test)]

@@ -5,74 +5,8 @@ use super::encoding::{
     grid_encoding, grid_encoding_gradient, grid_input_gradient,
 };
 use crate::encoding::Computation;
-use crate::input_encoding::{Leaf, Leaves, Node, Reduction};
+use crate::input_encoding::{Leaf, Leaves};
 use crate::network::Network;
-
-/// The columns of all encodings of a sample, combined to the inputs of the first layer.
-fn combine(node: &Node, columns: &[f64], out: &mut [f64]) {
-    match node {
-        Node::Columns(range) => out.copy_from_slice(&columns[range.clone()]),
-        Node::Reduced(Reduction::Concatenation, parts) => {
-            let mut rest = out;
-            for part in parts {
-                let (own, behind) = rest.split_at_mut(part.outputs());
-                combine(part, columns, own);
-                rest = behind;
-            }
-        }
-        Node::Reduced(reduction, parts) => {
-            let sum = *reduction == Reduction::Sum;
-            out.fill(if sum { 0.0 } else { 1.0 });
-            let mut one = vec![0.0; out.len()];
-            for part in parts {
-                combine(part, columns, &mut one);
-                let both = out.iter_mut().zip(&one);
-                both.for_each(|(out, one)| if sum { *out += one } else { *out *= one });
-            }
-        }
-    }
-}
-
-/// The gradient with respect to the columns, added to `gradient`, from that with respect to what they are
-/// [combined](combine) to.
-fn combine_gradient(node: &Node, columns: &[f64], delta: &[f64], gradient: &mut [f64]) {
-    match node {
-        Node::Columns(range) => {
-            let gradient = gradient[range.clone()].iter_mut();
-            gradient.zip(delta).for_each(|(gradient, delta)| *gradient += delta);
-        }
-        Node::Reduced(Reduction::Concatenation, parts) => {
-            let mut rest = delta;
-            for part in parts {
-                let (own, behind) = rest.split_at(part.outputs());
-                combine_gradient(part, columns, own, gradient);
-                rest = behind;
-            }
-        }
-        Node::Reduced(Reduction::Sum, parts) => {
-            for part in parts {
-                combine_gradient(part, columns, delta, gradient);
-            }
-        }
-        Node::Reduced(Reduction::Product, parts) => {
-            let outputs = |part: &Node| {
-                let mut out = vec![0.0; delta.len()];
-                combine(part, columns, &mut out);
-                out
-            };
-            let all: Vec<Vec<f64>> = parts.iter().map(outputs).collect();
-            for (number, part) in parts.iter().enumerate() {
-                let mut own = delta.to_vec();
-                for (other, outputs) in all.iter().enumerate() {
-                    if other != number {
-                        own.iter_mut().zip(outputs).for_each(|(own, other)| *own *= other);
-                    }
-                }
-                combine_gradient(part, columns, &own, gradient);
-            }
-        }
-    }
-}
 
 /// Some inputs of each sample, `[batch, count]`.
 fn some_inputs(leaf: &Leaf, x: &[f64], inputs: usize) -> Vec<f64> {
@@ -126,7 +60,7 @@ pub fn encode(network: &Network, inputs: &[f64]) -> Vec<f64> {
     let outputs = root.outputs();
     let mut all = vec![0.0; inputs.len() / network.inputs() * outputs];
     for (out, columns) in all.chunks_exact_mut(outputs).zip(columns.chunks_exact(leaves.columns)) {
-        combine(root, columns, out);
+        root.combine(columns, out);
     }
     all
 }
@@ -148,7 +82,7 @@ pub(super) fn encode_gradient(
             let mut all = vec![0.0; columns.len()];
             let rows = columns.chunks_exact(leaves.columns).zip(delta.chunks_exact(root.outputs()));
             for (gradient, (columns, delta)) in all.chunks_exact_mut(leaves.columns).zip(rows) {
-                combine_gradient(root, columns, delta, gradient);
+                root.combine_gradient(columns, delta, gradient);
             }
             all
         }

@@ -104,7 +104,13 @@ impl Run {
             blocks.iter().map(|block| block.turned()).collect()
         };
         let first = wanted.inputs().then(|| turned(&blocks[self.layers[0].clone()]));
-        let passes = Passes { shape, blocks: &blocks, first: first.as_deref(), wanted };
+        let passes = Passes {
+            shape,
+            blocks: &blocks,
+            first: first.as_deref(),
+            levels: &self.levels,
+            wanted,
+        };
         let (mut ranges, mut buffers) = (self.shares(samples), Vec::new());
         let threads = ranges.len();
         let mut parameters = Vec::new();

@@ -1,7 +1,8 @@
 //! The time of each phase of a training step on the CPU.
 
-use super::steps::TRAINING;
+use super::steps::training;
 use super::{Run, takes_whole_groups};
+use crate::engine::cpu::grids::TableLevel;
 use crate::engine::cpu::phases::{Phase, Times};
 use crate::engine::cpu::product::is_fused;
 use crate::engine::{KernelTime, Step};
@@ -110,7 +111,7 @@ impl Run {
         let sum_trained = |of: &dyn Fn(&Layer) -> usize| {
             shape.layers.iter().filter(trained).map(of).sum::<usize>()
         };
-        let lowest = shape.lowest(TRAINING);
+        let lowest = shape.lowest(training(shape.has_tables));
         let back: Vec<&Layer> = shape.layers.iter().skip(lowest + 1).collect();
         let all = sum_trained(&parameters);
         let forward = Cost {
@@ -138,7 +139,10 @@ impl Run {
             numbers: count * sum_trained(&|l| l.fan_in + l.fan_out)
                 + (2 * slices.len() - groups) * all,
         };
-        let encoded = if shape.frequencies.is_some() { shape.inputs + shape.encoded } else { 0 };
+        let encoded = if shape.is_encoded() { shape.inputs + shape.encoded } else { 0 };
+        // Each corner of each level reads and writes a feature.
+        let corners = |own: &TableLevel| own.grid.features << own.inputs.len();
+        let scattered = self.levels.iter().map(corners).sum::<usize>();
         let gather = Cost { operations: 0, numbers: count * (shape.inputs + shape.outputs) };
         let loss = Cost { operations: 0, numbers: 3 * count * shape.outputs };
         let gathered = plan.wrappers.accumulate.is_some();
@@ -152,12 +156,15 @@ impl Run {
         let transpose = Cost { operations: 0, numbers: 2 * turned };
         move |phase| match phase {
             Phase::Gather => gather,
-            Phase::Encode => Cost { operations: 0, numbers: count * encoded },
+            Phase::Encode => Cost { operations: 0, numbers: count * (encoded + scattered) },
             Phase::Forward => forward,
             Phase::Activate => activate,
             Phase::Loss => loss,
             Phase::Backward => backward,
             Phase::Gradients => gradients,
+            Phase::Scatter => {
+                Cost { operations: 2 * count * scattered, numbers: 2 * count * scattered }
+            }
             Phase::Accumulate => accumulate,
             Phase::Norms => norms,
             Phase::Update => update,

@@ -1,5 +1,7 @@
 //! The steps of a training run on the CPU: the part of each thread.
 
+mod tables;
+
 use super::{
     MOST_GROUPS, Norms, Progress, Round, Run, SLICES_AT_ONCE, Slice, all_samples, lock, read,
     shared, takes_whole_groups, total, write,
@@ -55,6 +57,8 @@ impl Run {
         for (gradient, block) in self.gradients[0].iter().zip(&self.blocks) {
             read(block).unflatten(&mut rest, &mut write(gradient));
         }
+        self.touched.iter().for_each(|lines| lock(lines).fill(1));
+        self.records.iter().for_each(|records| write(records).clear());
         let number = lock(&self.progress).batches + 1;
         let step = Step { number, epoch: 1, first: 0, count: 1, learning_rate };
         self.in_threads(place, |worker| worker.apply(&step))
@@ -104,8 +108,10 @@ impl Run {
     }
 }
 
-/// What the backward pass of a training step computes.
-pub(super) const TRAINING: Pass = Pass { parameters: true, first: None };
+/// What the backward pass of a training step computes of a network whose encoding has parameters or not.
+pub(super) const fn training(has_tables: bool) -> Pass<'static> {
+    Pass { parameters: true, first: None, tables: has_tables }
+}
 
 /// One thread's part in some steps.
 struct Worker<'a> {
@@ -163,6 +169,7 @@ impl Worker<'_> {
         let groups = slices.last().map_or(1, |slice| slice.group + 1);
         let mut losses = vec![0.0; groups];
         let mut last = None;
+        write(&run.records[self.thread]).clear();
         if takes_whole_groups(run.tiles.len(), groups) {
             self.take_groups(step, &order, &slices, groups, clock);
             self.wait(clock)?;
@@ -271,7 +278,15 @@ impl Worker<'_> {
         tile.gather(shape, &run.dataset, order, step.first + first, rows);
         clock.lap(Phase::Gather);
         tile.loss(shape, &blocks, loss, rows, Some(dropout), clock);
-        tile.backward(shape, &blocks, rows, TRAINING, clock, each);
+        tile.backward(shape, &blocks, rows, training(shape.has_tables), clock, each);
+        if let Some(encoder) = shape.encoder.as_ref().filter(|_| shape.has_tables) {
+            let (raw, deltas) = tile.first_gradient(shape, rows);
+            let (mut of_columns, columns) = (Vec::new(), encoder.columns());
+            encoder.column_gradient(shape.arch, &blocks, raw, deltas, &mut of_columns);
+            let mut records = write(&run.records[self.thread]);
+            records.add(first, raw, &of_columns, columns, &run.levels);
+            clock.lap(Phase::Scatter);
+        }
     }
 
     /// The blocks of this thread that are not frozen.
@@ -283,7 +298,7 @@ impl Worker<'_> {
     fn add_round(&self, round: &Round, clock: &mut impl Clock) {
         let mut partial = lock(&self.run.partial[self.thread]);
         let parts = round.parts();
-        for b in self.trained() {
+        for b in self.trained().filter(|b| *b >= self.run.levels.len()) {
             let block = read(&self.run.blocks[b]);
             for (slice, samples) in &parts {
                 self.add(slice, samples, b, &block, &mut partial);
@@ -331,6 +346,7 @@ impl Worker<'_> {
             self.add_round(&round, clock);
         }
         clock.lap(Phase::Other);
+        self.scatter(clock);
         if self.gather(&terms, groups, clock) {
             let squares = self.norms(&mut terms, groups, clock)?;
             self.update_blocks(&terms, &squares, groups, clock);
@@ -338,12 +354,18 @@ impl Worker<'_> {
         self.wait(clock)?;
         if self.broken.load(Ordering::Relaxed) {
             self.progress.diverged = Some(Divergence { step: step.number, in_loss: false });
-            for block in &run.owned[self.thread] {
-                write(&run.blocks[*block]).undo();
+            for b in &run.owned[self.thread] {
+                let block = &mut *write(&run.blocks[*b]);
+                if block.is_table() {
+                    block.undo_lines(&lock(&run.touched[*b]));
+                } else {
+                    block.undo();
+                }
             }
         } else {
             self.progress.batches += 1;
         }
+        self.clear_tables();
         Ok(())
     }
 
@@ -368,7 +390,7 @@ impl Worker<'_> {
         for b in self.trained() {
             let block = &mut *write(&run.blocks[b]);
             let mut gathered = std::mem::take(&mut block.states[place]);
-            with_gradients(groups, b, |gradients| {
+            with_gradients(of_block(groups, b, run), b, |gradients| {
                 gather(run.shape.arch, around.numbers.gather, block, gradients, &mut gathered);
             });
             block.states[place] = gathered;
@@ -384,7 +406,7 @@ impl Worker<'_> {
         terms: &mut Terms,
         groups: &Groups,
         clock: &mut impl Clock,
-    ) -> result::Result<Vec<[f64; 2]>, Abandoned> {
+    ) -> result::Result<Squares, Abandoned> {
         let run = self.run;
         let [before, after] = &run.norms;
         let mut of = Of { clip_value: f64::INFINITY, factor: 1.0, l2: 0.0 };
@@ -393,17 +415,20 @@ impl Worker<'_> {
             if numbers.clip_norm.is_finite() {
                 self.measure(of, groups, before, clock);
                 self.wait(clock)?;
-                *own = factor(numbers.clip_norm, self.of_layers(before).iter().flatten().sum());
+                let tables = (0..run.levels.len()).flat_map(|b| lock(&before[b]).clone());
+                let all = self.of_layers(before).into_iter().flatten().chain(tables);
+                *own = factor(numbers.clip_norm, all.sum());
                 of.factor = *own;
             }
         }
         if terms.optimizer.square().is_none() {
-            return Ok(vec![[0.0; 2]; run.layers.len()]);
+            let layers = vec![[0.0; 2]; run.layers.len()];
+            return Ok(Squares { layers, tables: vec![0.0; run.levels.len()] });
         }
         of.l2 = terms.l2;
         self.measure(of, groups, after, clock);
         self.wait(clock)?;
-        Ok(self.of_layers(after))
+        Ok(Squares { layers: self.of_layers(after), tables: self.of_tables(after) })
     }
 
     /// The sums of squares of the rows of the blocks of this thread.
@@ -411,11 +436,13 @@ impl Worker<'_> {
         let run = self.run;
         for b in self.trained() {
             let block = &*read(&run.blocks[b]);
+            // There is no penalty on tables.
+            let of = if block.is_table() { Of { l2: 0.0, ..of } } else { of };
             let measure = |gradients: &[&[f32]]| {
                 squares(run.shape.arch, of, block, gradients, &mut lock(&norms[b]));
             };
             match run.gathered {
-                None => with_gradients(groups, b, measure),
+                None => with_gradients(of_block(groups, b, run), b, measure),
                 Some(place) => measure(&[&*block.states[place]]),
             }
             clock.lap(Phase::Norms);
@@ -447,20 +474,27 @@ impl Worker<'_> {
 
     /// Whether training leaves a block as it is.
     fn is_frozen(&self, block: usize) -> bool {
-        self.run.frozen[self.run.layers.partition_point(|blocks| blocks.end <= block)]
+        let run = self.run;
+        block >= run.levels.len()
+            && run.frozen[run.layers.partition_point(|blocks| blocks.end <= block)]
     }
 
     /// Updates the blocks of this thread.
     fn update_blocks(
         &self,
         terms: &Terms,
-        squares: &[[f64; 2]],
+        squares: &Squares,
         groups: &Groups,
         clock: &mut impl Clock,
     ) {
         let run = self.run;
         for b in &run.owned[self.thread] {
             let block = &mut *write(&run.blocks[*b]);
+            if block.is_table() {
+                self.update_level(terms, squares.tables[*b], *b, block);
+                clock.lap(Phase::Update);
+                continue;
+            }
             if run.frozen[block.layer] {
                 let average = terms.around.and_then(|around| {
                     let place = terms.optimizer.states() + around.vectors.average?;
@@ -470,7 +504,7 @@ impl Worker<'_> {
                 clock.lap(Phase::Update);
                 continue;
             }
-            let squares = squares[block.layer];
+            let squares = squares.layers[block.layer];
             let update = |block: &mut Block, gradients: &[&[f32]]| {
                 if !update(run.shape.arch, terms, squares, block, gradients) {
                     self.broken.store(true, Ordering::Relaxed);
@@ -493,8 +527,21 @@ impl Worker<'_> {
     }
 }
 
+/// The squared norms of the gradients that an optimizer asks for.
+struct Squares {
+    /// Of each layer's weights and biases.
+    layers: Vec<[f64; 2]>,
+    /// Of the table that each level belongs to.
+    tables: Vec<f64>,
+}
+
 /// The gradients of some groups, by block.
 type Groups = [Vec<RwLock<Lines>>];
+
+/// The groups that have a gradient of a block: the first alone of a table.
+fn of_block<'a>(groups: &'a Groups, block: usize, run: &Run) -> &'a Groups {
+    if block < run.levels.len() { &groups[..1] } else { groups }
+}
 
 /// Calls `work` with the gradient of a block that each group has.
 fn with_gradients(groups: &Groups, block: usize, mut work: impl FnMut(&[&[f32]])) {

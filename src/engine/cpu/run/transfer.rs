@@ -90,6 +90,8 @@ impl Run {
         for (tile, partial) in self.tiles.iter().zip(&self.partial) {
             workspace += read(tile).numbers() + sum(&lock(partial));
         }
+        workspace += self.records.iter().map(|records| read(records).numbers()).sum::<usize>();
+        workspace += self.touched.iter().map(|lines| lock(lines).len()).sum::<usize>() / 4;
         let bytes = |numbers: usize| 4 * numbers as u64;
         Resources {
             samples: 0,
