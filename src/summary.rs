@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Ending {
-    /// All epochs are done.
+    /// All epochs are done, or as many steps as [`Trainer::steps`](crate::Trainer::steps).
     Finished,
     /// The loss no longer fell ([`EarlyStopping`](crate::EarlyStopping)).
     Converged,

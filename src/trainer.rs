@@ -51,6 +51,21 @@ use serde::{Deserialize, Serialize};
 pub struct Trainer {
     /// Passes over the samples, at least 1; 200 by default.
     pub epochs: usize,
+    /// The most steps, at least 1; `None`, as many as the epochs have, by default. The schedule runs over the steps
+    /// that are taken. The last epoch may then stay unfinished, and an unfinished epoch is not in the history.
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Network, Trainer};
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0], [2.0]], &[[1.0], [0.0], [1.0]])?;
+    /// let mut network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let trainer = Trainer { steps: Some(10), batch_size: 1, ..Trainer::default() };
+    /// let summary = trainer.fit(ReferenceEngine::new(), &mut network, &samples)?;
+    /// assert_eq!((summary.steps, summary.history.len()), (10, 3));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub steps: Option<u64>,
     /// Samples in a step, at least 1; the last step of an epoch takes what is left. 200 by
     /// default.
     pub batch_size: usize,
@@ -96,6 +111,7 @@ impl Default for Trainer {
     fn default() -> Self {
         Self {
             epochs: 200,
+            steps: None,
             batch_size: 200,
             learning_rate: 1e-3,
             schedule: Schedule::Constant,
@@ -178,7 +194,12 @@ impl Trainer {
     /// ```
     pub fn warm_up_again(&self, dataset: &Dataset) -> u64 {
         let steps = dataset.len().div_ceil(self.batch_size.max(1)).saturating_mul(self.epochs);
-        (steps as u64 / 5).min(2_000)
+        (self.most_steps(steps as u64) / 5).min(2_000)
+    }
+
+    /// The steps of a run whose epochs have so many.
+    fn most_steps(&self, steps: u64) -> u64 {
+        self.steps.map_or(steps, |most| most.min(steps))
     }
 
     /// The [`Plan`] of a run on `dataset`, for a network that was not trained before.
@@ -209,6 +230,9 @@ impl Trainer {
     pub fn check(&self, network: &Network) -> Result<()> {
         if self.epochs == 0 {
             return invalid_setting("0 epochs: training needs at least 1");
+        }
+        if self.steps == Some(0) {
+            return invalid_setting("0 steps: training needs at least 1");
         }
         if self.batch_size == 0 {
             return invalid_setting("a batch of 0 samples: it needs at least 1");

@@ -16,7 +16,7 @@ impl Timetable {
     pub(super) fn new(trainer: &Trainer, samples: usize) -> Self {
         let batch_size = trainer.batch_size.min(samples);
         let steps_per_epoch = samples.div_ceil(batch_size) as u64;
-        let steps = steps_per_epoch.saturating_mul(trainer.epochs as u64);
+        let steps = trainer.most_steps(steps_per_epoch.saturating_mul(trainer.epochs as u64));
         Self { samples, batch_size, steps_per_epoch, steps }
     }
 

@@ -4,7 +4,7 @@ use super::common::engines;
 use super::{fit, hill, network, trainer};
 use impasto::{
     Activation, Backend, Dataset, EarlyStopping, Ending, Engine, Loss, Metric, Network, Optimizer,
-    Trainer, Training, TrainingState, evaluate,
+    Schedule, Trainer, Training, TrainingState, evaluate,
 };
 use std::ops::ControlFlow;
 
@@ -175,8 +175,39 @@ fn a_time_limit_ends_the_run_where_it_can_be_continued() {
 }
 
 #[test]
+fn a_budget_of_steps_ends_the_run_within_an_epoch_at_the_end_of_its_schedule() {
+    for engine in engines() {
+        let each = hill().len().div_ceil(trainer(1).batch_size) as u64;
+        let steps = 2 * each + each / 2;
+        assert!(steps % each > 0, "within an epoch");
+        let schedule = Schedule::Cosine;
+        let limited = Trainer { steps: Some(steps), schedule, ..trainer(1_000_000_000) };
+        let (learned, summary) = fit(&limited, &engine);
+        assert_eq!((summary.ending, summary.steps), (Ending::Finished, steps));
+        assert_eq!(summary.history.len(), 2, "whole epochs");
+        // The schedule is that of so many steps, whatever the epochs are.
+        let (fewer, _) = fit(&Trainer { epochs: 3, ..limited.clone() }, &engine);
+        assert_eq!(fewer.parameters(), learned.parameters(), "{}", engine.device());
+        let (other, _) = fit(&Trainer { steps: Some(steps + 1), ..limited.clone() }, &engine);
+        assert_ne!(other.parameters(), learned.parameters(), "{}", engine.device());
+        // Paused within the epoch and resumed, with the same bits.
+        let mut run = limited.begin(&engine, &network(), hill()).unwrap();
+        run.step(each + 1).unwrap();
+        let state = run.state().unwrap();
+        let mut run = Training::resume(&engine, hill(), &state).unwrap();
+        assert_eq!(run.run().unwrap(), Ending::Finished);
+        assert_eq!(run.parameters().unwrap(), learned.parameters(), "{}", engine.device());
+        // More steps than the epochs have change nothing.
+        let (whole, _) = fit(&trainer(2), &engine);
+        let (all, summary) = fit(&Trainer { steps: Some(1_000_000), ..trainer(2) }, &engine);
+        assert_eq!((all.parameters(), summary.steps), (whole.parameters(), 2 * each));
+    }
+}
+
+#[test]
 fn rules_that_make_no_sense_are_refused() {
     for (named, changed) in [
+        ("0 steps", Trainer { steps: Some(0), ..trainer(1) }),
         ("target loss of NaN", Trainer { target_loss: Some(f64::NAN), ..trainer(1) }),
         ("target loss of inf", Trainer { target_loss: Some(f64::INFINITY), ..trainer(1) }),
         ("time limit of inf", Trainer { time_limit: Some(f64::INFINITY), ..trainer(1) }),
