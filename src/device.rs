@@ -136,6 +136,8 @@ pub struct Device {
     pub driver: String,
     /// The interface of the adapter; `None` for an engine that uses none.
     pub api: Option<Api>,
+    /// The most threads that the CPU engine uses; `None` for the others.
+    pub threads: Option<usize>,
 }
 
 impl Device {
@@ -147,6 +149,7 @@ impl Device {
             device_type: DeviceType::Cpu,
             driver: String::new(),
             api: None,
+            threads: None,
         }
     }
 
@@ -198,6 +201,7 @@ mod tests {
             device_type: DeviceType::Software,
             driver: "Mesa 25".into(),
             api: Some(Api::Vulkan),
+            threads: None,
         };
         assert_eq!(
             software.to_string(),

@@ -2,7 +2,7 @@
 
 use crate::device::Backend;
 use crate::engine::{Engine, cpu, gpu, reference};
-use crate::error::{Result, invalid_setting};
+use crate::error::{Error, Result, invalid_setting};
 
 /// Which engine to open, and how it works. [`Engine::open`] is enough where only the backend is chosen.
 ///
@@ -17,8 +17,9 @@ use crate::error::{Result, invalid_setting};
 pub struct Options {
     /// Where to compute.
     pub backend: Backend,
-    /// A part of an adapter's description, in any case. Naming one, here or in the environment
-    /// variable `IMPASTO_ADAPTER`, turns [`Backend::Auto`] into [`Backend::Gpu`].
+    /// A part of an adapter's description, in any case, or its number among [`gpu::adapters`], from 0. Naming one,
+    /// here or in the environment variable `IMPASTO_ADAPTER` or `WGPU_ADAPTER_NAME`, turns [`Backend::Auto`] into
+    /// [`Backend::Gpu`]. The first of the three counts. An empty name is none.
     pub adapter: Option<String>,
     /// Which kernels the GPU engine uses. Choosing one kind turns [`Backend::Auto`] into
     /// [`Backend::Gpu`] too.
@@ -32,6 +33,10 @@ pub struct Options {
     /// network of some size ([`GpuEngine::with_tuning`](gpu::GpuEngine::with_tuning)). The others
     /// need no such search.
     pub tune: bool,
+    /// Threads of the CPU engine, at least 1, as in [`CpuEngine::new`](cpu::CpuEngine::new). `None`, one for each core
+    /// that the process may use, by default. A number is an error with [`Backend::Gpu`] and [`Backend::Reference`], and
+    /// is not used where [`Backend::Auto`] opens a GPU.
+    pub threads: Option<usize>,
 }
 
 impl Default for Options {
@@ -43,6 +48,7 @@ impl Default for Options {
             kernels: gpu::Kernels::Auto,
             precision: gpu::Precision::Full,
             tune: true,
+            threads: None,
         }
     }
 }
@@ -53,16 +59,14 @@ impl Options {
     /// # Errors
     /// - The GPU engine was asked for and the feature `gpu` is off, there is no adapter (of that name), or it
     ///   cannot be opened.
-    /// - An adapter, kernels, or a precision other than full were chosen for an engine that has none.
+    /// - An adapter, kernels, threads, or a precision other than full were chosen for an engine that has none.
     /// - The operating system did not start the threads of the CPU engine.
     pub async fn open_async(&self) -> Result<Engine> {
-        let named = gpu::named_adapter();
-        let adapter = match self.backend {
-            // The variable chooses among adapters, and does not conflict with an engine without one.
-            Backend::Cpu | Backend::Reference => self.adapter.as_deref(),
-            Backend::Auto | Backend::Gpu => self.adapter.as_deref().or(named.as_deref()),
-        };
+        let given = self.adapter.as_deref().filter(|name| !name.trim().is_empty());
         let no_gpu = matches!(self.backend, Backend::Cpu | Backend::Reference);
+        // The variables choose among adapters, and do not conflict with an engine without one.
+        let named = gpu::named_adapter().filter(|_| given.is_none() && !no_gpu);
+        let adapter = given.or(named.as_ref().map(|(_, name)| name.as_str()));
         if let (true, Some(name)) = (no_gpu, adapter) {
             return invalid_setting(format!(
                 "the adapter '{name}' is for the GPU engine: leave it out, or choose the gpu backend"
@@ -81,14 +85,29 @@ impl Options {
                 self.precision
             ));
         }
+        if let (Backend::Gpu | Backend::Reference, Some(threads)) = (self.backend, self.threads) {
+            return invalid_setting(format!(
+                "{threads} threads are for the CPU engine: leave them out, or choose the cpu backend"
+            ));
+        }
         let wanted = match self.backend {
             Backend::Auto if adapter.is_some() || chosen => Backend::Gpu,
             other => other,
         };
         match wanted {
-            Backend::Cpu => Ok(cpu::CpuEngine::new(None)?.into()),
+            Backend::Cpu => Ok(cpu::CpuEngine::new(self.threads)?.into()),
             Backend::Reference => Ok(reference::ReferenceEngine::new().into()),
-            Backend::Gpu => gpu::open(adapter, self.kernels, self.precision, self.tune).await,
+            Backend::Gpu => {
+                let opened = gpu::open(adapter, self.kernels, self.precision, self.tune).await;
+                opened.map_err(|error| match (error, &named) {
+                    (Error::NoAdapter { wanted, available }, Some((variable, _))) => {
+                        let wanted =
+                            format!("{wanted}, which the environment variable {variable} names");
+                        Error::NoAdapter { wanted, available }
+                    }
+                    (other, _) => other,
+                })
+            }
             Backend::Auto => {
                 match gpu::open_real_gpu(self.kernels, self.precision, self.tune).await {
                     Ok(engine) => Ok(engine),
@@ -98,7 +117,7 @@ impl Options {
                         } else {
                             reason.to_string()
                         };
-                        Ok(cpu::CpuEngine::new(None)?.with_note(reason).into())
+                        Ok(cpu::CpuEngine::new(self.threads)?.with_note(reason).into())
                     }
                 }
             }

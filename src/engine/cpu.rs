@@ -50,7 +50,7 @@ use self::session::CpuSession;
 use super::{Compute, KernelTime, Output, Pending, Plan, Prepared, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
-use crate::error::Result;
+use crate::error::{Result, invalid_setting};
 use crate::gradients::{Gradients, Wanted};
 use crate::network::Network;
 use crate::real::Real;
@@ -75,22 +75,28 @@ pub struct CpuEngine {
 }
 
 impl CpuEngine {
-    /// An engine with this number of threads. `None` takes one thread for each core that the process may use.
+    /// An engine with this number of threads, at least 1. `None` takes as many as the environment variable
+    /// `RAYON_NUM_THREADS` says, and without it one thread for each core that the process may use: on Linux its affinity
+    /// and the quotas of its control groups (cgroup v1 and v2) count, as in
+    /// [`available_parallelism`](std::thread::available_parallelism).
     /// Without the feature `threads` there is one thread, that of the caller.
     ///
     /// The number changes no bit of what a run, a prediction or a backward pass results in. It is the most that is used: a step
     /// uses fewer where it is too small for them.
     ///
     /// # Errors
-    /// The operating system refused to start the threads, more than one thread without the feature `threads`, or
+    /// 0 threads, the operating system refused to start the threads, a `RAYON_NUM_THREADS` that is no number, more than one thread without the feature `threads`, or
     /// vector instructions in the environment variable `IMPASTO_VECTORS` that are neither `avx2` nor `none`.
     pub fn new(threads: Option<usize>) -> Result<Self> {
         vectors::check()?;
+        if threads == Some(0) {
+            return invalid_setting("0 threads: the CPU engine needs at least 1");
+        }
         let pool = Pool::new(threads)?;
         let threads = pool.threads();
         let plural = if threads == 1 { "" } else { "s" };
         let name = format!("CPU, {threads} thread{plural}{}", vectors::name());
-        let device = Device::processor(Backend::Cpu, name);
+        let device = Device { threads: Some(threads), ..Device::processor(Backend::Cpu, name) };
         Ok(Self { device, pool, kept: Kept::default(), notes: Vec::new() })
     }
 }

@@ -95,12 +95,17 @@ use crate::real::Real;
 use std::fmt;
 use std::sync::Arc;
 
-/// The environment variable that names an adapter where nothing else does.
-const ADAPTER_VARIABLE: &str = "IMPASTO_ADAPTER";
+/// The environment variables that name an adapter where nothing else does, the first before the second. The second is
+/// wgpu's.
+const ADAPTER_VARIABLES: [&str; 2] = ["IMPASTO_ADAPTER", "WGPU_ADAPTER_NAME"];
 
-/// The adapter that the environment names.
-pub(crate) fn named_adapter() -> Option<String> {
-    std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty())
+/// The adapter that the environment names: (the variable, the name).
+pub(crate) fn named_adapter() -> Option<(&'static str, String)> {
+    let named = |variable| {
+        let name = std::env::var(variable).ok().filter(|name| !name.is_empty())?;
+        Some((variable, name))
+    };
+    ADAPTER_VARIABLES.into_iter().find_map(named)
 }
 
 /// Opens the best adapter, or that of this name; see [`GpuEngine::open_async`].
@@ -178,7 +183,8 @@ pub async fn adapters_async() -> Vec<Device> {
 }
 
 impl GpuEngine {
-    /// Opens the best adapter whose description contains `name`, in upper or lower case. Without a name, it
+    /// Opens the best adapter whose description contains `name`, in upper or lower case. A number is the place of an
+    /// adapter in [`adapters_async`], from 0, if there are so many. Without a name, or with an empty one, it
     /// opens the best adapter, which is a software adapter if there is no other. See
     /// [`open`](Self::open) for an example.
     ///
@@ -239,6 +245,7 @@ impl GpuEngine {
     }
 
     async fn open_real_gpu_for(precision: Precision) -> Result<Self> {
+        adapter::check_environment()?;
         let found = adapter::find().await;
         let open = async |candidate| Gpu::open_for(candidate, precision).await;
         let (gpu, refused) = adapter::open_first(found, open).await?;

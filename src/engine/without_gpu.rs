@@ -8,7 +8,7 @@ use crate::error::{Result, unsupported};
 use std::future::{Ready, ready};
 
 /// Without adapters, none is named.
-pub(crate) fn named_adapter() -> Option<String> {
+pub(crate) fn named_adapter() -> Option<(&'static str, String)> {
     None
 }
 

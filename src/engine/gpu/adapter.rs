@@ -3,7 +3,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 use super::lock::lock;
 use crate::device::{Api, Backend, Device, DeviceType};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid_setting};
 #[cfg(not(target_arch = "wasm32"))]
 use std::sync::Mutex;
 
@@ -21,6 +21,36 @@ pub const NO_ADAPTER: &str = "this browser offers no GPU adapter: try another br
 /// Storage buffers that the widest kernel, `adam`, binds: its shape, six operands and the step;
 /// WebGPU's default limit.
 const STORAGE_BUFFERS: u32 = 8;
+
+/// The environment variable with the backends that wgpu uses.
+const BACKENDS: &str = "WGPU_BACKEND";
+
+/// Whether the environment names backends that wgpu knows. wgpu itself would find no adapter, and not say why.
+pub(super) fn check_environment() -> Result<()> {
+    check_backends(&std::env::var(BACKENDS).unwrap_or_default())
+}
+
+fn check_backends(names: &str) -> Result<()> {
+    let is_known =
+        |name: &str| name.is_empty() || !wgpu::Backends::from_comma_list(name).is_empty();
+    match names.split(',').map(str::trim).find(|name| !is_known(name)) {
+        Some(unknown) => invalid_setting(format!(
+            "the environment variable {BACKENDS} names '{unknown}': set it to vulkan, dx12, metal or gl, several \
+             with commas between them, or unset it"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Why there is no adapter at all.
+fn no_adapter() -> String {
+    match std::env::var(BACKENDS) {
+        Ok(names) if !names.trim().is_empty() => {
+            format!("{NO_ADAPTER}; the environment variable {BACKENDS} allows {names} alone")
+        }
+        _ => NO_ADAPTER.into(),
+    }
+}
 
 /// An adapter that the engine can run on.
 #[derive(Clone)]
@@ -52,7 +82,12 @@ fn instance() -> wgpu::Instance {
 }
 
 fn new_instance() -> wgpu::Instance {
-    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    // wgpu takes a variable that is set and empty for one that allows no backend.
+    if std::env::var(BACKENDS).is_ok_and(|names| names.trim().is_empty()) {
+        descriptor.backends = wgpu::Backends::all();
+    }
+    wgpu::Instance::new(descriptor)
 }
 
 /// All adapters that can run the kernels, best first: real GPUs before software, discrete before
@@ -73,24 +108,36 @@ pub(super) async fn find() -> Vec<Candidate> {
     found
 }
 
-/// The best adapter whose description contains `name`, in any case.
+/// The adapter with the number `name` among those of [`find`], from 0; else the best whose description contains
+/// `name`, in any case.
 pub(super) async fn choose(name: Option<&str>) -> Result<Candidate> {
+    check_environment()?;
     let found = find().await;
     let listed: Vec<String> = found.iter().map(|c| c.device.description()).collect();
-    let wanted = name.unwrap_or_default().to_lowercase();
-    let matching = found
-        .into_iter()
-        .find(|candidate| candidate.device.description().to_lowercase().contains(&wanted));
+    let place = place_of(name.unwrap_or_default(), &listed);
+    let matching = place.and_then(|place| found.into_iter().nth(place));
     matching.ok_or_else(|| match name {
         Some(name) if !listed.is_empty() => Error::NoAdapter {
             wanted: format!("no adapter is called '{name}'"),
-            available: format!("there are: {}", listed.join("; ")),
+            available: format!("there are: {}", numbered(&listed).join("; ")),
         },
         _ => Error::NoAdapter {
             wanted: "the GPU engine cannot start".into(),
-            available: NO_ADAPTER.into(),
+            available: no_adapter(),
         },
     })
+}
+
+/// The place of the adapter that `name` means among these descriptions.
+fn place_of(name: &str, listed: &[String]) -> Option<usize> {
+    let number = name.trim().parse().ok().filter(|number| *number < listed.len());
+    let wanted = name.to_lowercase();
+    number.or_else(|| listed.iter().position(|line| line.to_lowercase().contains(&wanted)))
+}
+
+/// The descriptions, each with its number.
+fn numbered(listed: &[String]) -> Vec<String> {
+    listed.iter().enumerate().map(|(number, line)| format!("{number}: {line}")).collect()
 }
 
 /// The first real GPU that can be opened, with what others said against it.
@@ -109,7 +156,7 @@ pub(super) async fn open_first<T>(
     let available = match (refused.is_empty(), listed.is_empty()) {
         (false, _) => refused.join("; "),
         (true, false) => format!("there is only {}", listed.join("; ")),
-        (true, true) => NO_ADAPTER.into(),
+        (true, true) => no_adapter(),
     };
     Err(Error::NoAdapter { wanted: "no GPU can be used".into(), available })
 }
@@ -151,12 +198,45 @@ fn describe(info: &wgpu::AdapterInfo) -> Device {
         device_type,
         driver: [info.driver.trim(), info.driver_info.trim()].join(" ").trim().to_string(),
         api,
+        threads: None,
     }
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_adapter_is_chosen_by_its_number_or_by_a_part_of_its_description() {
+        let listed = ["NVIDIA 3090 (discrete GPU)", "NVIDIA 3090 (discrete GPU)", "llvmpipe"];
+        let listed = listed.map(String::from);
+        for (name, place) in [
+            ("", Some(0)),
+            ("1", Some(1)),
+            (" 2 ", Some(2)),
+            ("LLVM", Some(2)),
+            ("nvidia", Some(0)),
+            // No number of an adapter, so a part of a description.
+            ("3090", Some(0)),
+            ("3", Some(0)),
+            ("7", None),
+            ("radeon", None),
+        ] {
+            assert_eq!(place_of(name, &listed), place, "{name}");
+        }
+        assert_eq!(numbered(&listed)[1], "1: NVIDIA 3090 (discrete GPU)");
+    }
+
+    #[test]
+    fn backends_that_wgpu_does_not_know_are_named() {
+        for names in ["", "vulkan", "VK, gl", "dx12,metal,"] {
+            assert!(check_backends(names).is_ok(), "{names}");
+        }
+        for (names, unknown) in [("vulcan", "'vulcan'"), ("gl, opencl", "'opencl'")] {
+            let error = check_backends(names).expect_err("unknown").to_string();
+            assert!(error.contains(unknown) && error.contains("WGPU_BACKEND"), "{error}");
+        }
+    }
 
     /// OpenGL's adapters must not share a context: wgpu panics where two threads use it.
     #[test]
