@@ -3,6 +3,7 @@
 #[cfg(feature = "ndarray")]
 mod arrays;
 mod forms;
+mod scale;
 mod split;
 mod weights;
 

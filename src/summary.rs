@@ -78,6 +78,10 @@ pub struct Summary {
     /// Otherwise the result is the parameters after the last step.
     #[serde(default)]
     pub best_epoch: Option<u64>,
+    /// What may be wrong with the samples, a line each: inputs that are far from unit scale, which a
+    /// [`Standardizer`](crate::Standardizer) scales. Known from the start of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[cfg(test)]

@@ -211,6 +211,7 @@ impl Training {
         let setup = Instant::now();
         let plan = trainer.plan_after(network.epochs_trained(), &data.training);
         let session = engine.start(network, &plan, &data.training).await?;
+        let notes = data.training.scale_note().into_iter().collect();
         let measured = data.validation.as_ref().unwrap_or(&data.training);
         let output = network.output_layer().activation;
         Ok(Self {
@@ -236,6 +237,7 @@ impl Training {
                 setup_seconds: setup.elapsed().as_secs_f64(),
                 history: Vec::new(),
                 best_epoch: None,
+                notes,
             },
         })
     }

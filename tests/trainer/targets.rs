@@ -1,7 +1,8 @@
 //! Targets outside the domain of a loss.
 
 use crate::common::engines;
-use impasto::{Activation, Dataset, EarlyStopping, Loss, Network, Trainer, evaluate};
+use impasto::cpu::CpuEngine;
+use impasto::{Activation, Dataset, EarlyStopping, Loss, Network, Standardizer, Trainer, evaluate};
 use std::ops::ControlFlow;
 
 const BINARY: Loss = Loss::BinaryCrossEntropy;
@@ -51,6 +52,32 @@ fn targets_that_a_loss_cannot_take_are_refused() {
         let poisson = Loss::Poisson { log_input };
         assert!(refused(poisson, &[3.0, -1.0]).contains("target 1 of sample 0 is -1"));
     }
+}
+
+#[test]
+fn inputs_far_from_unit_scale_are_noted() {
+    let notes = |scale: f32, dataset: &dyn Fn(Dataset) -> Dataset| {
+        let inputs = (0..80).flat_map(|i| [scale * (i % 9) as f32 / 8.0, 0.5]).collect();
+        let samples = Dataset::new(inputs, vec![0.25; 80], 2, 1).unwrap();
+        let network = Network::builder(2).output(1, Activation::Identity).build().unwrap();
+        let trainer = Trainer { epochs: 1, ..Trainer::default() };
+        let training = trainer.begin(CpuEngine::new(Some(1)).unwrap(), &network, dataset(samples));
+        training.unwrap().summary().notes.clone()
+    };
+    let as_it_is = |samples| samples;
+    assert_eq!(notes(1.0, &as_it_is), [""; 0]);
+    let noted = notes(620.0, &as_it_is);
+    assert_eq!(noted.len(), 1);
+    assert!(noted[0].contains("input 0 is 36") && noted[0].contains("Standardizer"), "{noted:?}");
+    // As the note advises.
+    assert_eq!(notes(620.0, &|raw| Standardizer::fit(&raw).apply(&raw).unwrap()), [""; 0]);
+    // The largest input counts, and it may be too small.
+    assert_eq!(notes(1e-6, &as_it_is), [""; 0]);
+    let samples = Dataset::new(vec![1e-5; 8], vec![1.0; 8], 1, 1).unwrap();
+    let mut network = Network::builder(1).output(1, Activation::Identity).build().unwrap();
+    let trainer = Trainer { epochs: 1, ..Trainer::default() };
+    let summary = trainer.fit(CpuEngine::new(Some(1)).unwrap(), &mut network, samples).unwrap();
+    assert!(summary.notes[0].contains("0.000"), "{:?}", summary.notes);
 }
 
 #[test]
