@@ -132,8 +132,8 @@ pub enum Error {
     /// The loss, or an update, became NaN or infinite.
     #[error(
         "training diverged: {what} was no longer finite at step {step} (epoch {epoch}); the \
-         parameters from before it are kept: try a learning rate of {suggestion:?} or less, or \
-         inputs scaled to [-1, 1]"
+         parameters from before it are kept: try {}",
+        remedy(*step, what, *suggestion)
     )]
     Diverged {
         /// `the loss` or `a parameter's update`.
@@ -142,11 +142,20 @@ pub enum Error {
         step: u64,
         /// The epoch, from 1.
         epoch: u64,
-        /// A tenth of the learning rate of that step.
+        /// A tenth of the learning rate of that step, at most 0.001.
         suggestion: f64,
         /// The epochs and steps until then.
         summary: Box<Summary>,
     },
+}
+
+/// What to try after a divergence. No rate has had an effect yet on the loss of the first step.
+fn remedy(step: u64, what: &str, rate: f64) -> String {
+    if (step, what) == (1, "the loss") {
+        "another activation or other initial weights, or inputs scaled to [-1, 1]".into()
+    } else {
+        format!("a learning rate of {rate:?} or less, or inputs scaled to [-1, 1]")
+    }
 }
 
 impl Error {

@@ -573,6 +573,9 @@ impl Training {
     }
 }
 
+/// The default learning rate of [`Trainer`], which suits most runs.
+const USUAL_RATE: f64 = 1e-3;
+
 /// What came of the validation of an epoch.
 #[derive(Clone, Copy, Default)]
 struct Validation {
@@ -582,7 +585,8 @@ struct Validation {
 
 /// The error for a step that diverged.
 fn diverged(divergence: Divergence, step: &Step, summary: &Summary) -> Error {
-    let tenth = step.learning_rate / 10.0;
+    // A tenth of a rate that is far too large is too large as well.
+    let tenth = (step.learning_rate / 10.0).min(USUAL_RATE);
     Error::Diverged {
         what: divergence.what(),
         step: step.number,
