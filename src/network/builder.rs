@@ -42,6 +42,7 @@ pub struct Builder {
     last: std::ops::Range<usize>,
     bias: bool,
     weights: Option<Initialization>,
+    hidden_weights: Option<Initialization>,
     biases: Option<Initialization>,
     seed: u64,
 }
@@ -56,6 +57,7 @@ impl Builder {
             last: 0..0,
             bias: true,
             weights: None,
+            hidden_weights: None,
             biases: None,
             seed: 0,
         }
@@ -160,6 +162,13 @@ impl Builder {
         self
     }
 
+    /// The distribution of the initial weights of all layers but the last, where none is chosen for all.
+    #[cfg(feature = "pictures")]
+    pub(crate) fn hidden_weights(mut self, initialization: Initialization) -> Self {
+        self.hidden_weights = Some(initialization);
+        self
+    }
+
     /// The distribution of the initial biases of all layers. By default, it is that of
     /// [`Activation::initialization`] for an activation that has one, else [`Initialization::Zeros`].
     #[must_use]
@@ -184,7 +193,8 @@ impl Builder {
         let own = layer.activation.initialization(layer.fan_in, l == 0);
         let own = own.or_else(|| before?.initialization(layer.fan_in, false));
         let (weights, biases) = own.unwrap_or((Initialization::Glorot, Initialization::Zeros));
-        [self.weights.unwrap_or(weights), self.biases.unwrap_or(biases)]
+        let hidden = self.hidden_weights.filter(|_| l + 1 < layers.len());
+        [self.weights.or(hidden).unwrap_or(weights), self.biases.unwrap_or(biases)]
     }
 
     /// The network, with its parameters drawn.

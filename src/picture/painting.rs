@@ -110,7 +110,8 @@ impl Picture {
 
 impl Subject {
     /// Starts a network that paints this with `hidden` layers, to be trained with `loss`. Its initial
-    /// weights are those of [`Initialization::He`], unless the activation has its own.
+    /// weights suit the activation: its own where it has some, those of [`Initialization::GlorotSigmoid`] in hidden layers
+    /// of sigmoids, else those of [`Initialization::He`].
     pub fn builder(
         &self,
         encoding: impl Into<InputEncoding>,
@@ -123,9 +124,11 @@ impl Subject {
             .encoding(encoding)
             .hidden(hidden, activation)
             .output(self.outputs(), output);
-        match activation.initialization(2, true) {
-            Some(_) => builder,
-            None => builder.weights(Initialization::He),
+        match activation {
+            own if own.initialization(2, true).is_some() => builder,
+            // With He's, ten layers take thousands of steps until they paint more than one color.
+            Activation::Sigmoid => builder.hidden_weights(Initialization::GlorotSigmoid),
+            _ => builder.weights(Initialization::He),
         }
     }
 
