@@ -3,18 +3,23 @@
 //! `[fan_out]`, both f32; a layer without biases has no such tensor. The metadata contains the rest of
 //! the network as JSON under `impasto`.
 
+mod description;
+pub(crate) mod import;
+mod names;
+mod tensors;
 mod training;
 
-use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initialization::Initialization;
-use crate::input_encoding::InputEncoding;
 use crate::network::Network;
-use crate::segment::{self, Segment, SegmentKind};
+use crate::segment;
+use description::Description;
+use import::{Import, NO_ACTIVATION};
+use names::Names;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
+use tensors::{Tensor, check_range, numbers_of, places_in_file, tensors_of};
 
 /// The metadata's key.
 const KEY: &str = "impasto";
@@ -24,29 +29,6 @@ const MOST_BYTES: u64 = 4 * (1 << 28) + (100 << 20);
 
 /// The most epochs that a network may have been trained for.
 const MOST_EPOCHS: u64 = 1 << 53;
-
-/// The metadata's value, beside what the caller adds.
-#[derive(Serialize, Deserialize)]
-struct Description {
-    format: u32,
-    inputs: usize,
-    encoding: InputEncoding,
-    activations: Vec<Activation>,
-    /// The rate of each layer; empty where none drops anything.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    dropout: Vec<f64>,
-    /// Which layers are frozen; empty where none is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    frozen: Vec<bool>,
-    /// Epochs that the network was trained for.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    epochs: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_zero(epochs: &u64) -> bool {
-    *epochs == 0
-}
 
 impl Network {
     /// Writes the network to a file, whole or not at all. PyTorch reads it too.
@@ -70,8 +52,9 @@ impl Network {
         crate::files::write(path.as_ref(), &self.encode()?)
     }
 
-    /// Reads a network that [`save`](Self::save) or the example `paint` wrote. Its parameters are
-    /// those that were saved, rounded to f32.
+    /// Reads a network that [`save`](Self::save) or the program `paint` wrote. Its parameters are
+    /// those that were saved, rounded to f32. Another program may have saved the file again with the same
+    /// metadata; see [`import`](Self::import) for the names and numbers it may then have.
     ///
     /// # Errors
     /// The file cannot be read, or contains no such network.
@@ -111,7 +94,53 @@ impl Network {
     pub fn load_with(path: impl AsRef<Path>) -> Result<(Self, HashMap<String, String>)> {
         let path = path.as_ref();
         let bytes = read_file(path, MOST_BYTES)?;
-        from_bytes(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+        from_bytes(&bytes, None).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+    }
+
+    /// Reads a network that another program saved as safetensors, such as PyTorch, with the texts of its
+    /// metadata.
+    ///
+    /// The file has the weight `[fan_out, fan_in]` of each layer and perhaps its bias, in F64, F32, F16 or
+    /// BF16. Their names have a number with one text before it, as in `layers.0.weight`, `0.weight`,
+    /// `net.2.weight` or `fc1.weight`. The order of the numbers is that of the layers. Before all of them
+    /// may be `module.` or `_orig_mod.`, and a file of one layer may have `weight` and `bias`. `import` gives
+    /// what such a file does not say. A file of this library is read too, if `import` does not contradict it.
+    ///
+    /// ```
+    /// use impasto::{Activation, Import, Network};
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("network.safetensors");
+    /// # let network = Network::builder(2).hidden(&[3], Activation::Tanh);
+    /// # network.output(1, Activation::Identity).build()?.save(&path)?;
+    ///
+    /// // torch.nn.Sequential(Linear(2, 3), Tanh(), Linear(3, 1))
+    /// let import = Import { activation: Some(Activation::Tanh), ..Import::default() };
+    /// let (network, _) = Network::import(&path, &import)?;
+    /// assert_eq!((network.inputs(), network.outputs()), (2, 1));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The file cannot be read. Its tensors have other names, which the message lists, other shapes or other
+    /// numbers. `import` lacks what the file does not say, or contradicts what it says. It is a file of
+    /// `torch.save`, which is not read; the message says how to convert it.
+    pub fn import(
+        path: impl AsRef<Path>,
+        import: &Import,
+    ) -> Result<(Self, HashMap<String, String>)> {
+        let path = path.as_ref();
+        let bytes = read_file(path, MOST_BYTES)?;
+        from_bytes(&bytes, Some(import))
+            .map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+    }
+
+    /// [`import`](Self::import) from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`import`](Self::import).
+    pub fn import_bytes(bytes: &[u8], import: &Import) -> Result<(Self, HashMap<String, String>)> {
+        from_bytes(bytes, Some(import))
+            .map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
     }
 
     /// The bytes of a file that [`save`](Self::save) would write.
@@ -168,7 +197,7 @@ impl Network {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_with(bytes: &[u8]) -> Result<(Self, HashMap<String, String>)> {
-        from_bytes(bytes)
+        from_bytes(bytes, None)
             .map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
     }
 }
@@ -254,33 +283,6 @@ fn to_bytes(
     with_sorted_header(&bytes)
 }
 
-/// A tensor of a file.
-struct Tensor {
-    name: String,
-    shape: Vec<usize>,
-    dtype: Dtype,
-    bytes: Vec<u8>,
-}
-
-/// A vector with a number for each parameter, as one tensor a segment: F32 or F64, with `prefix` before
-/// the segment's name.
-fn tensors_of(segments: &[Segment], vector: &[f64], prefix: &str, dtype: Dtype) -> Vec<Tensor> {
-    let tensor = |segment: &Segment| {
-        let numbers = &vector[segment.range.clone()];
-        let bytes = |place: usize| match dtype {
-            Dtype::F64 => numbers[place].to_le_bytes().to_vec(),
-            _ => (numbers[place] as f32).to_le_bytes().to_vec(),
-        };
-        Tensor {
-            name: format!("{prefix}{}", segment.name),
-            shape: shape_in_file(segment),
-            dtype,
-            bytes: places_in_file(segment).flat_map(bytes).collect(),
-        }
-    };
-    segments.iter().map(tensor).collect()
-}
-
 /// The same file with the keys of its header in order, so that the same network always gives the
 /// same bytes: safetensors writes the metadata in the order of a hash map.
 fn with_sorted_header(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
@@ -293,31 +295,32 @@ fn with_sorted_header(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
     Ok([&(header.len() as u64).to_le_bytes()[..], &header, data].concat())
 }
 
-/// The shape of a segment in files, where the weights of a layer are transposed.
-fn shape_in_file(segment: &Segment) -> Vec<usize> {
-    match segment.kind {
-        SegmentKind::Dense => segment.shape.iter().rev().copied().collect(),
-        SegmentKind::Scattered => segment.shape.clone(),
-    }
-}
-
-/// The position within its segment of each number, in the order of files.
-fn places_in_file(segment: &Segment) -> impl Iterator<Item = usize> {
-    let [rows, columns] = match segment.shape[..] {
-        [rows, columns] if segment.kind == SegmentKind::Dense => [rows, columns],
-        _ => [segment.range.len(), 1],
-    };
-    (0..columns).flat_map(move |column| (0..rows).map(move |row| row * columns + column))
-}
-
-/// The network in a file's bytes, or why there is none.
-fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, String>), String> {
+/// The network in a file's bytes, or why there is none. `import` completes a file that does not describe it.
+fn from_bytes(
+    bytes: &[u8],
+    import: Option<&Import>,
+) -> std::result::Result<(Network, HashMap<String, String>), String> {
+    refuse_pickles(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let mut metadata = header.metadata().clone().unwrap_or_default();
-    let text = metadata.remove(KEY).ok_or("its metadata has no 'impasto' entry")?;
-    let description: Description =
-        serde_json::from_str(&text).map_err(|e| format!("its 'impasto' entry: {e}"))?;
+    let text = metadata.remove(KEY);
+    let names = tensors.names();
+    // The state of a saved run is not part of its network.
+    let of_network = |name: &&&str| text.is_none() || !name.starts_with("training.");
+    let names = Names::of(&names.iter().filter(of_network).copied().collect::<Vec<_>>())?;
+    let description = match (text, import) {
+        (Some(text), import) => {
+            let description: Description =
+                serde_json::from_str(&text).map_err(|e| format!("its 'impasto' entry: {e}"))?;
+            import.map_or(Ok(()), |import| import.check(&description))?;
+            description
+        }
+        (None, Some(import)) => import.describe(&names, &tensors)?,
+        (None, None) => {
+            return Err(format!("its metadata has no 'impasto' entry, {NO_ACTIVATION}"));
+        }
+    };
     if description.format != 1 {
         return Err(format!("its format is {}, from a later version", description.format));
     }
@@ -333,7 +336,7 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
     for (number, leaf) in description.encoding.leaves(description.inputs).all.iter().enumerate() {
         if let Some(grid) = leaf.grid() {
             let shape = [leaf.table.len() / grid.features, grid.features];
-            let table = tensor(&tensors, &segment::table_name(number))?;
+            let (_, table) = tensor(&tensors, &names, &segment::table_name(number))?;
             if table.shape() != shape {
                 return Err(format!(
                     "encoding {number} has a table {:?}, not {shape:?}",
@@ -344,13 +347,14 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
     }
     let mut fan_in = description.encoding.outputs(description.inputs);
     for (l, activation) in description.activations.iter().enumerate() {
-        let weight = tensor(&tensors, &segment::weight_name(l))?;
+        let (_, weight) = tensor(&tensors, &names, &segment::weight_name(l))?;
         let &[fan_out, inputs] = weight.shape() else {
             return Err(format!("layer {l} has weights {:?}, which are no matrix", weight.shape()));
         };
         let name = segment::bias_name(l);
-        let bias = tensors.names().contains(&&*name);
-        let biases = if bias { tensor(&tensors, &name)?.shape().to_vec() } else { vec![fan_out] };
+        let bias = names.find(&name).is_some();
+        let biases =
+            if bias { tensor(&tensors, &names, &name)?.1.shape().to_vec() } else { vec![fan_out] };
         if inputs != fan_in || biases != [fan_out] {
             return Err(format!(
                 "layer {l} has weights {:?} and biases {biases:?}, not [{fan_out}, {fan_in}] and \
@@ -365,11 +369,16 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
         fan_in = fan_out;
     }
     let mut network = builder.build().map_err(|e| e.to_string())?;
+    if import.is_some() {
+        names.check_only(network.segments().iter().map(|segment| &*segment.name))?;
+    }
     let mut parameters = vec![0.0; network.parameters().len()];
     for segment in network.segments() {
-        let tensor = tensor(&tensors, &segment.name)?;
+        let (name, tensor) = tensor(&tensors, &names, &segment.name)?;
         let numbers = &mut parameters[segment.range.clone()];
-        places_in_file(segment).zip(values(&tensor)).for_each(|(at, value)| numbers[at] = value);
+        let read = numbers_of(name, &tensor)?;
+        check_range(name, &read)?;
+        places_in_file(segment).zip(read).for_each(|(at, value)| numbers[at] = value);
     }
     network.set_parameters(&parameters).map_err(|e| e.to_string())?;
     if description.epochs > MOST_EPOCHS {
@@ -390,25 +399,32 @@ fn from_bytes(bytes: &[u8]) -> std::result::Result<(Network, HashMap<String, Str
     Ok((network, metadata))
 }
 
-fn tensor<'a>(
+/// The tensor that has this name in files of this library, after its name in this file.
+fn tensor<'a, 'b>(
     tensors: &SafeTensors<'a>,
-    name: &str,
-) -> std::result::Result<TensorView<'a>, String> {
-    let tensor = tensors.tensor(name).map_err(|e| format!("{name}: {e}"))?;
-    if tensor.dtype() == Dtype::F32 {
-        Ok(tensor)
-    } else {
-        Err(format!("{name} is {:?}, not F32", tensor.dtype()))
-    }
+    names: &'b Names,
+    own: &str,
+) -> std::result::Result<(&'b str, TensorView<'a>), String> {
+    let name = names.find(own).ok_or_else(|| format!("it lacks the tensor {own}"))?;
+    Ok((name, tensors.tensor(name).map_err(|e| format!("{name}: {e}"))?))
 }
 
-fn values(tensor: &TensorView) -> impl Iterator<Item = f64> {
-    tensor.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
+/// An error if these are the bytes of a file that PyTorch wrote with Python's pickle.
+fn refuse_pickles(bytes: &[u8]) -> std::result::Result<(), String> {
+    // A ZIP archive, or the older format: a pickle of protocol 2 alone.
+    if [&b"PK\x03\x04"[..], b"\x80\x02"].iter().any(|start| bytes.starts_with(start)) {
+        return Err("it is a file of torch.save, which is not read: convert it in Python with \
+             safetensors.torch.save_file(torch.load('network.pt', weights_only=True), \
+             'network.safetensors')"
+            .into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation::Activation;
     use crate::encoding::Encoding;
 
     fn network() -> Network {
@@ -426,7 +442,7 @@ mod tests {
             let mut network = network();
             network.set_epochs_trained(epochs);
             let bytes = to_bytes(&network, &HashMap::new(), &[]).expect("written");
-            from_bytes(&bytes).map(|(network, _)| network.epochs_trained())
+            from_bytes(&bytes, None).map(|(network, _)| network.epochs_trained())
         };
         assert_eq!(read(MOST_EPOCHS), Ok(MOST_EPOCHS));
         let error = read(u64::MAX).expect_err("refused");
@@ -438,7 +454,7 @@ mod tests {
         let network = network();
         let extra = HashMap::from([("picture".to_string(), "of a duck".to_string())]);
         let bytes = to_bytes(&network, &extra, &[]).expect("written");
-        let (back, metadata) = from_bytes(&bytes).expect("read");
+        let (back, metadata) = from_bytes(&bytes, None).expect("read");
         assert_eq!(metadata, extra);
         for _ in 0..8 {
             assert_eq!(to_bytes(&network, &extra, &[]).expect("written"), bytes);
@@ -450,7 +466,7 @@ mod tests {
         let weight = tensors.tensor("layers.0.weight").expect("there");
         assert_eq!(weight.shape(), [3, 8]);
         // PyTorch's weight[out = 1, in = 2] is our weights[in = 2, out = 1].
-        let flat: Vec<f64> = values(&weight).collect();
+        let flat: Vec<f64> = numbers_of("weight", &weight).expect("numbers");
         assert_eq!(flat[8 + 2], rounded[2 * 3 + 1]);
     }
 
@@ -515,13 +531,13 @@ mod tests {
     fn foreign_broken_and_hostile_files_are_refused() {
         let bytes = to_bytes(&network(), &HashMap::new(), &[]).expect("written");
         for length in [0, 7, 8, 40, bytes.len() - 1] {
-            assert!(from_bytes(&bytes[..length]).is_err(), "{length} bytes");
+            assert!(from_bytes(&bytes[..length], None).is_err(), "{length} bytes");
         }
         // Every byte of the header in turn: an error or a network, never a panic.
         for position in 0..bytes.len().min(700) {
             let mut changed = bytes.clone();
             changed[position] ^= 0x15;
-            let _ = from_bytes(&changed);
+            let _ = from_bytes(&changed, None);
         }
         let view = |data| TensorView::new(Dtype::F32, vec![1, 1], data).expect("a tensor");
         let zero = [0_u8; 4];
@@ -529,7 +545,7 @@ mod tests {
             let metadata = HashMap::from([(KEY.to_string(), text.to_string())]);
             let tensors = [("layers.0.weight", view(&zero)), ("layers.0.bias", view(&zero))];
             let bytes = safetensors::serialize(tensors, Some(metadata)).expect("written");
-            from_bytes(&bytes).expect_err("refused")
+            from_bytes(&bytes, None).expect_err("refused")
         };
         assert!(description("{}").contains("entry"));
         let huge = r#"{"format":1,"inputs":18446744073709551615,"encoding":{"fourier":{"features":9223372036854775807,"scale":1.0,"seed":1}},"activations":["relu"]}"#;

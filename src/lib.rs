@@ -115,6 +115,8 @@ mod wrappers;
 #[doc(inline)]
 pub use activation::Activation;
 pub use activation_fn::ActivationFn;
+#[cfg(feature = "safetensors")]
+pub use checkpoint::import::Import;
 pub use custom_formula::CustomFormula;
 pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};

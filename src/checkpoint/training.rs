@@ -12,7 +12,8 @@
 //! A tensor is F32 if that represents its numbers exactly, else F64. The metadata contains the rest as JSON
 //! under `impasto-training`.
 
-use super::{MOST_BYTES, Tensor, from_bytes, places_in_file, shape_in_file, tensors_of, to_bytes};
+use super::tensors::{Tensor, numbers_of, places_in_file, shape_in_file, tensors_of};
+use super::{MOST_BYTES, from_bytes, to_bytes};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::state::State;
@@ -145,7 +146,7 @@ fn exact(network: &Network, vector: &[f64], prefix: &str) -> Vec<Tensor> {
 }
 
 fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
-    let (mut network, metadata) = from_bytes(bytes)?;
+    let (mut network, metadata) = from_bytes(bytes, None)?;
     let text = metadata.get(KEY).ok_or(
         "it contains a network, but no run that could go on: train it with a warm-up instead",
     )?;
@@ -220,14 +221,7 @@ fn vector(
                 shape_in_file(segment)
             ));
         }
-        let data = tensor.data();
-        let numbers: Vec<f64> = match tensor.dtype() {
-            Dtype::F32 => {
-                data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect()
-            }
-            Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
-            other => return Err(format!("{name} is {other:?}, not F32 or F64")),
-        };
+        let numbers = numbers_of(&name, &tensor)?;
         let own = &mut vector[segment.range.clone()];
         places_in_file(segment).zip(numbers).for_each(|(place, number)| own[place] = number);
     }

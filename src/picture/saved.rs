@@ -1,7 +1,8 @@
 //! Networks that are saved with the subject that they paint.
 
-use super::subject::Subject;
-use crate::error::{Error, Result};
+use super::subject::{KEY, Subject};
+use crate::checkpoint::import::Import;
+use crate::error::{Error, Result, invalid_format};
 use crate::network::Network;
 use std::path::Path;
 
@@ -13,11 +14,31 @@ impl Subject {
     pub fn load(path: impl AsRef<Path>) -> Result<(Network, Self)> {
         let path = path.as_ref();
         let (network, texts) = Network::load_with(path)?;
-        let subject = Self::from_metadata(&network, &texts).map_err(|error| match error {
-            Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
-            other => other,
-        })?;
-        Ok((network, subject))
+        let subject = Self::from_metadata(&network, &texts);
+        Ok((network, in_file(path, subject)?))
+    }
+
+    /// Reads a network that another program may have saved; see [`Network::import`]. A file without a subject
+    /// paints a picture of `size`, its width and height.
+    ///
+    /// # Errors
+    /// As [`Network::import`]; or the file has no subject and no `size` is given, or the network cannot
+    /// paint.
+    pub fn import(
+        path: impl AsRef<Path>,
+        import: &Import,
+        size: Option<(usize, usize)>,
+    ) -> Result<(Network, Self)> {
+        let path = path.as_ref();
+        let (network, texts) = Network::import(path, import)?;
+        let subject = match (texts.contains_key(KEY), size) {
+            (true, _) => Self::from_metadata(&network, &texts),
+            (false, Some((width, height))) => Self::of_network(&network, width, height),
+            (false, None) => invalid_format(
+                "nothing in it says how large a picture it paints: give a size (--size of paint)",
+            ),
+        };
+        Ok((network, in_file(path, subject)?))
     }
 
     /// The network and the subject in the bytes of such a file.
@@ -59,4 +80,12 @@ impl Subject {
     pub fn encode(&self, network: &Network) -> Result<Vec<u8>> {
         network.encode_with(&self.to_metadata()?)
     }
+}
+
+/// What was found in the file at `path`, which an error names.
+fn in_file<T>(path: &Path, found: Result<T>) -> Result<T> {
+    found.map_err(|error| match error {
+        Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
+        other => other,
+    })
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// The metadata's key under which a saved network carries its [`Subject`].
-const KEY: &str = "picture";
+pub(super) const KEY: &str = "picture";
 
 /// What a network paints: size, channels and range of a picture, and the kind of the network's inputs and
 /// outputs.
@@ -96,6 +96,41 @@ impl Subject {
             Ok(subject) => subject,
             Err(error) => return invalid_format(format!("its '{KEY}' entry: {error}")),
         };
+        subject.check(network)?;
+        Ok(subject)
+    }
+
+    /// The subject of a network that was saved without one: it paints a picture of this size with 8 bits a
+    /// channel, or classes if its last layer is a softmax.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network, Subject};
+    ///
+    /// let network = Network::builder(2).output(3, Activation::Identity).build()?;
+    /// let subject = Subject::of_network(&network, 48, 32)?;
+    /// assert_eq!((subject.width, subject.channels, subject.maximum), (48, 3, 255));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The network cannot paint: it needs 2 inputs, and 1 to 4 outputs or 2 classes.
+    pub fn of_network(network: &Network, width: usize, height: usize) -> Result<Self> {
+        let classify = network.output_layer().activation == Activation::Softmax;
+        let subject = Self {
+            width,
+            height,
+            channels: if classify { 3 } else { network.outputs() },
+            maximum: 255,
+            centered: network.encoding().is_identity(),
+            classify,
+        };
+        subject.check(network)?;
+        Ok(subject)
+    }
+
+    /// An error unless `network` can paint this.
+    fn check(&self, network: &Network) -> Result<()> {
+        let subject = self;
         Picture::check_size(subject.width, subject.height)?;
         if !(1..=4).contains(&subject.channels) || ![255, 65_535].contains(&subject.maximum) {
             return invalid_format(format!(
@@ -106,7 +141,7 @@ impl Subject {
         if network.inputs() != 2 || network.outputs() != subject.outputs() {
             return invalid_format("the network does not fit the picture it is said to paint");
         }
-        Ok(subject)
+        Ok(())
     }
 }
 
