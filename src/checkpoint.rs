@@ -3,6 +3,7 @@
 //! `[fan_out]`, both f32; a layer without biases has no such tensor. The metadata contains the rest of
 //! the network as JSON under `impasto`.
 
+mod checksum;
 mod description;
 pub(crate) mod import;
 mod names;
@@ -77,7 +78,7 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// As [`save`](Self::save), or a text has the key `impasto`, which describes the network.
+    /// As [`save`](Self::save), or a text has a key that this library uses itself, such as `impasto`.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save_with(
         &self,
@@ -94,7 +95,7 @@ impl Network {
     pub fn load_with(path: impl AsRef<Path>) -> Result<(Self, HashMap<String, String>)> {
         let path = path.as_ref();
         let bytes = read_file(path, MOST_BYTES)?;
-        from_bytes(&bytes, None).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+        network_from(&bytes, None).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
     }
 
     /// Reads a network that another program saved as safetensors, such as PyTorch, with the texts of its
@@ -130,7 +131,7 @@ impl Network {
     ) -> Result<(Self, HashMap<String, String>)> {
         let path = path.as_ref();
         let bytes = read_file(path, MOST_BYTES)?;
-        from_bytes(&bytes, Some(import))
+        network_from(&bytes, Some(import))
             .map_err(|reason| Error::Checkpoint { path: path.into(), reason })
     }
 
@@ -139,7 +140,7 @@ impl Network {
     /// # Errors
     /// As [`import`](Self::import).
     pub fn import_bytes(bytes: &[u8], import: &Import) -> Result<(Self, HashMap<String, String>)> {
-        from_bytes(bytes, Some(import))
+        network_from(bytes, Some(import))
             .map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
     }
 
@@ -158,7 +159,7 @@ impl Network {
     /// The network is too large for the format, a parameter is outside the range of f32, or a layer has an
     /// activation of the caller's.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        encoded(self, &HashMap::new())
+        self.encode_with([("", ""); 0])
     }
 
     /// The network in the bytes of a file that [`save`](Self::save) wrote.
@@ -182,14 +183,14 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// As [`encode`](Self::encode), or a text has the key `impasto`, which describes the network.
+    /// As [`encode`](Self::encode), or a text has a key that this library uses itself, such as `impasto`.
     pub fn encode_with(
         &self,
         texts: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<Vec<u8>> {
-        let texts = texts.into_iter();
-        let texts = texts.map(|(key, text)| (key.as_ref().to_string(), text.as_ref().to_string()));
-        encoded(self, &texts.collect())
+        own_texts(texts)
+            .and_then(|texts| to_bytes(self, &texts, &[]))
+            .map_err(|reason| Error::Format(format!("the network cannot be saved: {reason}")))
     }
 
     /// [`decode`](Self::decode) with the texts that were saved with the network.
@@ -197,15 +198,25 @@ impl Network {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_with(bytes: &[u8]) -> Result<(Self, HashMap<String, String>)> {
-        from_bytes(bytes, None)
+        network_from(bytes, None)
             .map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
     }
 }
 
-/// The bytes of a network's file with these texts.
-fn encoded(network: &Network, texts: &HashMap<String, String>) -> Result<Vec<u8>> {
-    to_bytes(network, texts, &[])
-        .map_err(|reason| Error::Format(format!("the network cannot be saved: {reason}")))
+/// Texts of the caller's, under keys that this library does not use.
+fn own_texts(
+    texts: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+) -> std::result::Result<HashMap<String, String>, String> {
+    let texts = texts.into_iter();
+    let texts: HashMap<String, String> =
+        texts.map(|(key, text)| (key.as_ref().into(), text.as_ref().into())).collect();
+    match [KEY, description::RUN_KEY, checksum::KEY].iter().find(|key| texts.contains_key(**key)) {
+        Some(key) => Err(format!(
+            "the key '{key}' of the metadata holds what this library writes about the network: choose another \
+             key for a text of your own"
+        )),
+        None => Ok(texts),
+    }
 }
 
 /// The bytes of a regular file of at most so many.
@@ -251,13 +262,8 @@ fn to_bytes(
         },
         epochs: network.epochs_trained(),
     };
-    if extra.contains_key(KEY) {
-        return Err(format!(
-            "the key '{KEY}' of the metadata holds the description of the network: choose another \
-             key for a text of your own"
-        ));
-    }
     let mut metadata = extra.clone();
+    metadata.insert(checksum::KEY.into(), checksum::ZEROS.into());
     metadata.insert(KEY.into(), serde_json::to_string(&description).map_err(|e| e.to_string())?);
     if let Some(place) =
         network.parameters().iter().position(|parameter| !(*parameter as f32).is_finite())
@@ -280,7 +286,9 @@ fn to_bytes(
         }
         other => other.to_string(),
     })?;
-    with_sorted_header(&bytes)
+    let mut bytes = with_sorted_header(&bytes)?;
+    checksum::write(&mut bytes);
+    Ok(bytes)
 }
 
 /// The same file with the keys of its header in order, so that the same network always gives the
@@ -295,6 +303,16 @@ fn with_sorted_header(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
     Ok([&(header.len() as u64).to_le_bytes()[..], &header, data].concat())
 }
 
+/// [`from_bytes`] without the description of a saved run among the texts.
+fn network_from(
+    bytes: &[u8],
+    import: Option<&Import>,
+) -> std::result::Result<(Network, HashMap<String, String>), String> {
+    let (network, mut texts) = from_bytes(bytes, import)?;
+    texts.remove(description::RUN_KEY);
+    Ok((network, texts))
+}
+
 /// The network in a file's bytes, or why there is none. `import` completes a file that does not describe it.
 fn from_bytes(
     bytes: &[u8],
@@ -303,7 +321,9 @@ fn from_bytes(
     refuse_pickles(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    checksum::check(bytes)?;
     let mut metadata = header.metadata().clone().unwrap_or_default();
+    metadata.remove(checksum::KEY);
     let text = metadata.remove(KEY);
     let names = tensors.names();
     // The state of a saved run is not part of its network.

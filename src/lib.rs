@@ -56,6 +56,8 @@ mod any_number;
 mod backpropagation;
 #[cfg(feature = "safetensors")]
 mod checkpoint;
+#[cfg(any(feature = "gpu", feature = "safetensors"))]
+mod checksum;
 mod custom_formula;
 mod dataset;
 mod device;
@@ -155,7 +157,7 @@ pub use schedule::plateau::Plateau;
 pub use schedule_fn::ScheduleFn;
 pub use segment::{Segment, SegmentKind};
 pub use standardizer::Standardizer;
-pub use state::State;
+pub use state::{LossScale, State};
 pub use summary::{Ending, Epoch, Summary};
 pub use trainer::data::TrainingData;
 #[cfg(not(target_arch = "wasm32"))]

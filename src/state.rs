@@ -10,9 +10,7 @@ const MOST_BATCHES: u64 = 1 << 53;
 /// Everything that the steps of a [`Session`](crate::Session) change.
 ///
 /// A new session with the same network, plan and samples that is [restored](crate::Session::restore) to it
-/// computes the same next steps as the old session, to the bit on the same engine. Where a
-/// [precision](crate::Options::precision) stores f16, its last bits can differ if steps of the old session were skipped
-/// because numbers left f16: the loss scale is not part of the state.
+/// computes the same next steps as the old session, to the bit on the same engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The parameters, in the order of [`Network::parameters`](crate::Network::parameters); not their
@@ -23,6 +21,19 @@ pub struct State {
     pub vectors: Vec<Vec<f64>>,
     /// How many batches were taken.
     pub batches: u64,
+    /// The loss scale of a session whose [precision](crate::Options::precision) stores f16. Without it, such a session
+    /// begins with the scale of a new run. Other sessions ignore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScale>,
+}
+
+/// What deltas are multiplied by where they are stored as f16, and what decides about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossScale {
+    /// The logarithm of the scale to base 2, from -100 to 3.
+    pub exponent: i32,
+    /// How many steps before the next were skipped one after the other, because numbers left f16; at most 10.
+    pub skipped: u32,
 }
 
 impl State {
@@ -52,6 +63,14 @@ impl State {
                     vector.len()
                 ));
             }
+        }
+        if let Some(LossScale { exponent, skipped }) = self.loss_scale
+            && !((-100..=3).contains(&exponent) && skipped <= 10)
+        {
+            return invalid_setting(format!(
+                "a state with a loss scale of 2^{exponent} after {skipped} skipped steps: the exponent is from \
+                 -100 to 3, and at most 10 steps are skipped"
+            ));
         }
         // The vectors may contain what the next update refuses.
         let finite = |number: &f64| {

@@ -72,7 +72,11 @@ pub struct Summary {
     pub seconds: f64,
     /// Seconds that loading the network and the samples into the engine took before.
     pub setup_seconds: f64,
-    /// The epochs that were finished.
+    /// How many epochs were finished.
+    #[serde(default)]
+    pub epochs: u64,
+    /// The epochs that were finished: all of them up to 10,000. Of more, these are the first, the last and every
+    /// second; of more than twice as many every fourth, and so on.
     pub history: Vec<Epoch>,
     /// The number of the epoch, from 1, whose parameters are the result, if early stopping validated.
     /// Otherwise the result is the parameters after the last step.
@@ -84,9 +88,93 @@ pub struct Summary {
     pub notes: Vec<String>,
 }
 
+/// The most epochs in a history.
+const MOST_KEPT: u64 = 10_000;
+
+/// The epochs in the history of a run of so many: the first, the last, and each whose number is a multiple of this
+/// power of two.
+fn stride(epochs: u64) -> u64 {
+    let fits =
+        |stride: &u64| epochs <= MOST_KEPT || epochs / stride + 2 <= MOST_KEPT && *stride > 1;
+    (0..u64::BITS).map(|power| 1 << power).find(fits).unwrap_or(1 << 63)
+}
+
+impl Summary {
+    /// Adds an epoch to the history, which stays bounded.
+    pub(crate) fn push(&mut self, epoch: Epoch) {
+        self.epochs += 1;
+        let (before, now) = (stride(self.epochs - 1), stride(self.epochs));
+        if before != now {
+            self.thin();
+        } else if self.history.last().is_some_and(|last| last.number > 1 && last.number % now != 0)
+        {
+            self.history.pop();
+        }
+        self.history.push(epoch);
+    }
+
+    /// Leaves out the epochs that a history of this length does not contain.
+    pub(crate) fn thin(&mut self) {
+        let (stride, last) = (stride(self.epochs), self.epochs);
+        let kept = |number: u64| number == 1 || number == last || number.is_multiple_of(stride);
+        self.history.retain(|epoch| kept(epoch.number));
+    }
+
+    /// Whether the history has the epochs that it contains after so many, in their order.
+    pub(crate) fn is_after(&self, epochs: u64) -> bool {
+        let stride = stride(epochs);
+        let multiples = (1..=epochs / stride).map(|place| place * stride);
+        let first = (epochs > 0 && stride > 1).then_some(1);
+        let last = (!epochs.is_multiple_of(stride) && epochs > 1).then_some(epochs);
+        let numbers = first.into_iter().chain(multiples).chain(last);
+        self.epochs == epochs && self.history.iter().map(|epoch| epoch.number).eq(numbers)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_history_has_at_most_ten_thousand_epochs() {
+        let mut summary = Summary {
+            ending: Ending::Stopped,
+            steps: 0,
+            samples: 0,
+            seconds: 0.0,
+            setup_seconds: 0.0,
+            epochs: 0,
+            history: Vec::new(),
+            best_epoch: None,
+        };
+        assert!(summary.is_after(0) && !summary.is_after(1));
+        for number in 1..=100_000_u64 {
+            summary.push(Epoch {
+                number,
+                loss: 1.0 / number as f64,
+                validation_loss: None,
+                metrics: Metrics::default(),
+                learning_rate: 0.1,
+                seconds: 0.0,
+            });
+            let kept = summary.history.len() as u64;
+            assert!(
+                kept <= MOST_KEPT && (kept == number || kept >= MOST_KEPT / 2),
+                "{number}: {kept}"
+            );
+            if number % 997 == 0 || kept + 1 >= MOST_KEPT || number < 5 {
+                assert!(summary.is_after(number), "{number}");
+                assert!(!summary.is_after(number - 1) && !summary.is_after(number + 1));
+            }
+            if number == MOST_KEPT {
+                assert_eq!(kept, number, "nothing is left out yet");
+            }
+        }
+        let numbers: Vec<u64> = summary.history.iter().map(|epoch| epoch.number).collect();
+        assert_eq!(numbers[..3], [1, 16, 32]);
+        assert_eq!(numbers.last(), Some(&100_000));
+        assert_eq!(stride(u64::MAX / 2).count_ones(), 1);
+    }
 
     #[test]
     fn any_validation_loss_survives_json() {

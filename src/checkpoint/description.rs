@@ -4,6 +4,9 @@ use crate::activation::Activation;
 use crate::input_encoding::InputEncoding;
 use serde::{Deserialize, Serialize};
 
+/// The key of the metadata that the description of a saved run is under.
+pub(super) const RUN_KEY: &str = "impasto-training";
+
 /// The metadata's value, beside what the caller adds.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Description {

@@ -12,22 +12,22 @@
 //! A tensor is F32 if that represents its numbers exactly, else F64. The metadata contains the rest as JSON
 //! under `impasto-training`.
 
+use super::description::RUN_KEY as KEY;
 use super::tensors::{Tensor, numbers_of, places_in_file, shape_in_file, tensors_of};
-use super::{MOST_BYTES, from_bytes, to_bytes};
+use super::{MOST_BYTES, from_bytes, own_texts, to_bytes};
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::state::State;
+use crate::state::{LossScale, State};
 use crate::summary::OpenEpoch;
 use crate::summary::Summary;
 use crate::trainer::Trainer;
-use crate::trainer::training::saved::{Course, TrainingState};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::trainer::training::Training;
+use crate::trainer::training::saved::{Course, Memory, TrainingState};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
-
-/// The key of the metadata that the description of the run is under.
-const KEY: &str = "impasto-training";
 
 /// The most bytes a file may have: a network with a dozen vectors beside it.
 const MOST_RUN_BYTES: u64 = 16 * MOST_BYTES;
@@ -50,10 +50,14 @@ struct Description {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     validating: Option<usize>,
     batches: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<LossScale>,
     vectors: usize,
     best: Option<u64>,
     epoch: OpenEpoch,
     summary: Summary,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memory: Option<Memory>,
 }
 
 impl TrainingState {
@@ -67,11 +71,33 @@ impl TrainingState {
         crate::files::write(path.as_ref(), &self.encode()?)
     }
 
+    /// [`save`](Self::save) with texts of the caller's in the metadata of the file, each under a key. See
+    /// [`encode_with`](Self::encode_with) for an example.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), or a text has a key that this library uses itself, such as `impasto`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save_with(
+        &self,
+        path: impl AsRef<Path>,
+        texts: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Result<()> {
+        crate::files::write(path.as_ref(), &self.encode_with(texts)?)
+    }
+
     /// Reads a run that [`save`](Self::save) wrote.
     ///
     /// # Errors
-    /// The file cannot be read, or contains no such run.
+    /// The file cannot be read, is damaged, or contains no such run.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::load_with(path)?.0)
+    }
+
+    /// [`load`](Self::load) with the texts that were saved with the run.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(path: impl AsRef<Path>) -> Result<(Self, HashMap<String, String>)> {
         let path = path.as_ref();
         let bytes = super::read_file(path, MOST_RUN_BYTES)?;
         run_from(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
@@ -83,20 +109,91 @@ impl TrainingState {
     /// The run is too large for the format, a parameter is outside the range of f32, or the run has an
     /// activation, a loss or a schedule of the caller's, which no file can contain.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        run_to_bytes(self)
+        self.encode_with([("", ""); 0])
+    }
+
+    /// The bytes of a file that [`save_with`](Self::save_with) would write.
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Network, Trainer, TrainingState};
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let mut training = Trainer::default().begin(ReferenceEngine::new(), &network, &samples)?;
+    /// let bytes = training.state()?.encode_with([("samples", "warmth.csv")])?;
+    /// let (state, texts) = TrainingState::decode_with(&bytes)?;
+    /// assert_eq!((state.summary().steps, &*texts["samples"]), (0, "warmth.csv"));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), or a text has a key that this library uses itself, such as `impasto`.
+    pub fn encode_with(
+        &self,
+        texts: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Result<Vec<u8>> {
+        own_texts(texts)
+            .and_then(|texts| run_to_bytes(self, texts))
             .map_err(|reason| Error::Format(format!("the run cannot be saved: {reason}")))
     }
 
     /// The run in the bytes of a file that [`save`](Self::save) wrote.
     ///
     /// # Errors
-    /// They contain no such run.
+    /// They are damaged, or contain no such run.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
+        Ok(Self::decode_with(bytes)?.0)
+    }
+
+    /// [`decode`](Self::decode) with the texts that were saved with the run. See
+    /// [`encode_with`](Self::encode_with) for an example.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_with(bytes: &[u8]) -> Result<(Self, HashMap<String, String>)> {
         run_from(bytes).map_err(|reason| Error::Format(format!("this is no saved run: {reason}")))
     }
 }
 
-fn run_to_bytes(run: &TrainingState) -> std::result::Result<Vec<u8>, String> {
+#[cfg(not(target_arch = "wasm32"))]
+impl Training {
+    /// Writes the [state](Self::state) of the run to `path`, whole or not at all, with everything that it
+    /// needs to go on but the samples: [`TrainingState::load`] reads it. [`Network::load`] reads what was learned
+    /// so far from the same file.
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Network, Trainer, Training, TrainingState};
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let engine = ReferenceEngine::new();
+    /// let mut training = Trainer::default().begin(&engine, &network, &samples)?;
+    /// training.step(10)?;
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("run.safetensors");
+    /// training.save(&path)?;
+    ///
+    /// // Later, in another process:
+    /// let mut resumed = Training::resume(&engine, &samples, &TrainingState::load(&path)?)?;
+    /// resumed.step(10)?;
+    /// training.step(10)?;
+    /// assert_eq!(resumed.parameters()?, training.parameters()?);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`state`](Self::state) and [`TrainingState::save`].
+    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.state()?.save(path)
+    }
+}
+
+fn run_to_bytes(
+    run: &TrainingState,
+    mut texts: HashMap<String, String>,
+) -> std::result::Result<Vec<u8>, String> {
     let TrainingState {
         trainer,
         network,
@@ -107,6 +204,7 @@ fn run_to_bytes(run: &TrainingState) -> std::result::Result<Vec<u8>, String> {
         validating,
         epoch,
         summary,
+        memory,
     } = run;
     let description = Description {
         format: 1,
@@ -115,10 +213,12 @@ fn run_to_bytes(run: &TrainingState) -> std::result::Result<Vec<u8>, String> {
         samples: *samples,
         validating: *validating,
         batches: session.batches,
+        loss_scale: session.loss_scale,
         vectors: session.vectors.len(),
         best: *best,
         epoch: *epoch,
         summary: summary.clone(),
+        memory: memory.clone(),
     };
     let text = serde_json::to_string(&description).map_err(|e| e.to_string())?;
     let mut more = Vec::new();
@@ -131,7 +231,8 @@ fn run_to_bytes(run: &TrainingState) -> std::result::Result<Vec<u8>, String> {
     for (place, vector) in session.vectors.iter().enumerate() {
         more.extend(exact(network, vector, &vector_prefix(place)));
     }
-    to_bytes(network, &HashMap::from([(KEY.to_string(), text)]), &more)
+    texts.insert(KEY.into(), text);
+    to_bytes(network, &texts, &more)
 }
 
 /// Whether f32 represents all numbers exactly.
@@ -145,9 +246,9 @@ fn exact(network: &Network, vector: &[f64], prefix: &str) -> Vec<Tensor> {
     tensors_of(network.segments(), vector, prefix, dtype)
 }
 
-fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
-    let (mut network, metadata) = from_bytes(bytes, None)?;
-    let text = metadata.get(KEY).ok_or(
+fn run_from(bytes: &[u8]) -> std::result::Result<(TrainingState, HashMap<String, String>), String> {
+    let (mut network, mut texts) = from_bytes(bytes, None)?;
+    let text = texts.remove(KEY).ok_or(
         "it contains a network, but no run that could go on: train it with a warm-up instead",
     )?;
     let Description {
@@ -157,13 +258,20 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
         samples,
         validating,
         batches,
+        loss_scale,
         vectors,
         best,
         epoch,
-        summary,
-    } = serde_json::from_str(text).map_err(|e| format!("its '{KEY}' entry: {e}"))?;
+        mut summary,
+        memory,
+    } = serde_json::from_str(&text).map_err(|e| format!("its '{KEY}' entry: {e}"))?;
     if format != 1 {
         return Err(format!("its run has format {format}, and this version reads format 1"));
+    }
+    if summary.epochs == 0 {
+        // Older files have every epoch, and no number of them.
+        summary.epochs = summary.history.len() as u64;
+        summary.thin();
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     if let Some(learned) = vector(&tensors, &network, LEARNED)? {
@@ -188,8 +296,8 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
         let found = vector(&tensors, &network, &vector_prefix(place))?;
         all.push(found.ok_or(format!("it lacks vector {place} of the optimizer's state"))?);
     }
-    let session = State { parameters, vectors: all, batches };
-    Ok(TrainingState {
+    let session = State { parameters, vectors: all, batches, loss_scale };
+    let state = TrainingState {
         trainer,
         network,
         session,
@@ -199,7 +307,9 @@ fn run_from(bytes: &[u8]) -> std::result::Result<TrainingState, String> {
         validating,
         epoch,
         summary,
-    })
+        memory,
+    };
+    Ok((state, texts))
 }
 
 /// The vector whose tensors have a prefix, in the network's order, if they are in the file.
@@ -256,6 +366,11 @@ mod tests {
         let exponent = tensor.data().as_ptr_range().end.addr() - bytes.as_ptr().addr() - 1;
         // About 1e300, which no longer fits the network and could not be saved again.
         bytes[exponent] ^= 0x40;
+        let refused = TrainingState::decode(&bytes).expect_err("refused").to_string();
+        assert!(refused.contains("it is damaged"), "{refused}");
+        // As in a file that has no checksum.
+        let key = bytes.windows(16).position(|key| key == b"impasto-checksum").expect("a checksum");
+        bytes[key] = b'I';
         let refused = TrainingState::decode(&bytes).expect_err("refused").to_string();
         assert!(refused.contains("are not the parameters of its network"), "{refused}");
     }

@@ -297,7 +297,7 @@ impl Session for ReferenceSession {
         }
         let parameters = network.parameters().to_vec();
         let vectors = states.chunks_exact(parameters.len()).map(<[f64]>::to_vec).collect();
-        ready(Ok(State { parameters, vectors, batches: *batches }))
+        ready(Ok(State { parameters, vectors, batches: *batches, loss_scale: None }))
     }
 
     fn restore<'a>(&'a mut self, state: &'a State) -> Pending<'a, ()> {

@@ -2,7 +2,9 @@
 
 use super::step::FACTOR;
 use super::{Formula, Schedule};
+use crate::any_number;
 use crate::family::{About, Parameter, Range};
+use serde::{Deserialize, Serialize};
 
 /// Multiplies the rate by `factor` when the epoch's loss has not fallen by more than the fraction
 /// `threshold` for more than `patience` epochs.
@@ -55,16 +57,18 @@ impl Formula for ReduceOnPlateau {
 /// let multipliers = [0.9, 0.8, 0.8, 0.8].map(|loss| plateau.observe(schedule, loss));
 /// assert_eq!(multipliers, [1.0, 1.0, 1.0, 0.5]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     multiplier: f64,
-    best: f64,
+    /// The lowest loss; `None` before the first.
+    #[serde(with = "any_number")]
+    best: Option<f64>,
     waited: usize,
 }
 
 impl Default for Plateau {
     fn default() -> Self {
-        Self { multiplier: 1.0, best: f64::INFINITY, waited: 0 }
+        Self { multiplier: 1.0, best: None, waited: 0 }
     }
 }
 
@@ -73,8 +77,8 @@ impl Plateau {
     /// always 1 with any other schedule.
     pub fn observe(&mut self, schedule: Schedule, loss: f64) -> f64 {
         if let Schedule::ReduceOnPlateau { factor, patience, threshold } = schedule {
-            if loss < self.best * (1.0 - threshold) {
-                self.best = loss;
+            if loss < self.best.unwrap_or(f64::INFINITY) * (1.0 - threshold) {
+                self.best = Some(loss);
                 self.waited = 0;
             } else {
                 self.waited += 1;
@@ -84,6 +88,11 @@ impl Plateau {
                 self.waited = 0;
             }
         }
+        self.multiplier
+    }
+
+    /// The factor of the learning rate for the next epoch.
+    pub(crate) fn multiplier(&self) -> f64 {
         self.multiplier
     }
 }

@@ -1,14 +1,24 @@
 //! The stopping rule, and the parameters of the best epoch.
 
 use super::EarlyStopping;
+use crate::any_number;
+use serde::{Deserialize, Serialize};
 
 /// The stopping rule and its memory.
 pub(super) struct Judge {
     rule: Option<EarlyStopping>,
-    lowest: f64,
-    waited: usize,
+    seen: Remembered,
     /// The best epoch so far, where there is a validation loss.
     best: Option<Best>,
+}
+
+/// The lowest loss so far, and for how many epochs it has been waited for a lower one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    /// `None` before the first.
+    #[serde(with = "any_number")]
+    lowest: Option<f64>,
+    waited: usize,
 }
 
 /// An epoch with the parameters after it.
@@ -20,27 +30,31 @@ pub(crate) struct Best {
 
 impl Judge {
     pub(super) fn new(rule: Option<EarlyStopping>) -> Self {
-        Self { rule, lowest: f64::INFINITY, waited: 0, best: None }
+        Self { rule, seen: Remembered { lowest: None, waited: 0 }, best: None }
     }
 
     /// Takes in the loss of an epoch: (whether it is the best yet, whether to stop).
     pub(super) fn observe(&mut self, loss: f64) -> (bool, bool) {
         let Some(rule) = self.rule else { return (false, false) };
-        if loss > self.lowest - rule.tolerance || !loss.is_finite() {
-            self.waited += 1;
+        if loss > self.lowest() - rule.tolerance || !loss.is_finite() {
+            self.seen.waited += 1;
         } else {
-            self.waited = 0;
+            self.seen.waited = 0;
         }
         let improved = self.is_best(loss);
         if improved {
-            self.lowest = loss;
+            self.seen.lowest = Some(loss);
         }
-        (improved, self.waited > rule.patience)
+        (improved, self.seen.waited > rule.patience)
+    }
+
+    fn lowest(&self) -> f64 {
+        self.seen.lowest.unwrap_or(f64::INFINITY)
     }
 
     /// Whether an epoch with this loss would be the best yet.
     pub(super) fn is_best(&self, loss: f64) -> bool {
-        self.rule.is_some() && loss < self.lowest
+        self.rule.is_some() && loss < self.lowest()
     }
 
     /// The best epoch, where it is kept.
@@ -51,6 +65,16 @@ impl Judge {
     /// Keeps the parameters of the best epoch.
     pub(super) fn keep(&mut self, epoch: u64, parameters: &[f64]) {
         self.best = Some(Best { epoch, parameters: parameters.to_vec() });
+    }
+
+    /// What it remembers of the losses.
+    pub(super) fn remembered(&self) -> Remembered {
+        self.seen
+    }
+
+    /// The rule with this memory, and the best epoch.
+    pub(super) fn with(rule: Option<EarlyStopping>, seen: Remembered, best: Option<Best>) -> Self {
+        Self { rule, seen, best }
     }
 
     /// The rule with the memory of the epochs that had these losses, of which `best` was the best.
@@ -67,7 +91,6 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Deserialize)]
     struct Fixture {

@@ -46,7 +46,7 @@ impl Timetable {
         summary.steps == steps
             && open.samples == in_open
             && Some(summary.samples) == samples
-            && summary.history.iter().map(|epoch| epoch.number).eq(1..=epochs)
+            && summary.is_after(epochs)
     }
 
     /// Whether it is the last of its epoch.

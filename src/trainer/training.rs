@@ -235,6 +235,7 @@ impl Training {
                 samples: 0,
                 seconds: 0.0,
                 setup_seconds: setup.elapsed().as_secs_f64(),
+                epochs: 0,
                 history: Vec::new(),
                 best_epoch: None,
                 notes,
@@ -321,7 +322,7 @@ impl Training {
 
     /// Epochs that the network was trained for, before this run and in it.
     fn epochs_trained(&self) -> u64 {
-        self.network.epochs_trained() + self.summary.history.len() as u64
+        self.network.epochs_trained() + self.summary.epochs
     }
 
     /// Sets the learning rate, before the schedule, of the steps to come.
@@ -562,7 +563,7 @@ impl Training {
             self.summary.best_epoch = Some(number);
         }
         self.multiplier = self.plateau.observe(self.trainer.schedule, judged);
-        self.summary.history.push(epoch);
+        self.summary.push(epoch);
         let reached = self.trainer.target_loss.is_some_and(|target| judged <= target);
         let ending = match (reached, stop) {
             (true, _) => Some(Ending::TargetLoss),

@@ -181,6 +181,10 @@ fn what_does_not_fit_a_run_is_refused() {
         let place = found.unwrap_or_else(|| panic!("no {number} in the file"));
         let mut damaged = bytes.clone();
         damaged[place..place + absurd.len()].copy_from_slice(absurd.as_bytes());
+        assert!(TrainingState::decode(&damaged).unwrap_err().to_string().contains("it is damaged"));
+        // As in a file that has no checksum.
+        let key = bytes.windows(16).position(|key| key == b"impasto-checksum").unwrap();
+        damaged[key] = b'I';
         let read = TrainingState::decode(&damaged).unwrap();
         assert!(refused(&hill(), &read).contains("contradict"), "{absurd}");
     }
@@ -244,4 +248,32 @@ fn parameters_beyond_single_precision_are_not_saved() {
     network.set_parameters(&parameters).unwrap();
     let error = network.encode().unwrap_err().to_string();
     assert!(error.contains("parameter 1 is 1e39, outside the range of f32"), "{error}");
+}
+
+/// The rules remember the losses of epochs that the history no longer has.
+#[test]
+fn a_run_of_more_epochs_than_its_history_has_goes_on_with_the_same_rules() {
+    let engine = Engine::from(impasto::reference::ReferenceEngine::new());
+    let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.5]]).unwrap();
+    let network = Network::builder(1).output(1, impasto::Activation::Identity).build().unwrap();
+    let schedule = Schedule::ReduceOnPlateau { factor: 0.9, patience: 150, threshold: 0.3 };
+    let trainer = Trainer {
+        epochs: 13_000,
+        schedule,
+        learning_rate: 1e-4,
+        early_stopping: Some(EarlyStopping { tolerance: 1e-7, patience: 12_900 }),
+        ..Trainer::default()
+    };
+    let mut whole = trainer.begin(&engine, &network, &samples).unwrap();
+    whole.step(12_345).unwrap();
+    let state = TrainingState::decode(&whole.state().unwrap().encode().unwrap()).unwrap();
+    assert_eq!(state, whole.state().unwrap());
+    assert_eq!((state.summary().epochs, state.summary().history.len()), (12_345, 6_174));
+    let mut resumed = Training::resume(&engine, &samples, &state).unwrap();
+    whole.run().unwrap();
+    resumed.run().unwrap();
+    assert_eq!(resumed.summary().epochs, 13_000);
+    assert_eq!(reported(resumed.summary()), reported(whole.summary()));
+    assert!(whole.summary().history.last().unwrap().learning_rate < 0.9 * 1e-4);
+    assert_eq!(resumed.parameters().unwrap(), whole.parameters().unwrap());
 }

@@ -57,7 +57,7 @@ impl Run {
         let summary = self.training.summary();
         Progress {
             steps: summary.steps,
-            epochs: summary.history.len(),
+            epochs: summary.epochs as usize,
             loss: summary.history.last().map(|epoch| epoch.loss),
             steps_per_second: 0.0,
             samples_per_second: 0.0,
@@ -259,11 +259,13 @@ impl Painter {
         // A browser's clock may not advance for a tenth of a millisecond.
         let seconds = clock.elapsed().as_secs_f64().max(1e-4);
         let summary = run.training.summary();
-        let history: Vec<(usize, f64)> = summary.history[run.reported..]
+        let history: Vec<(usize, f64)> = summary
+            .history
             .iter()
+            .filter(|epoch| epoch.number as usize > run.reported)
             .map(|epoch| (epoch.number as usize, epoch.loss))
             .collect();
-        run.reported = summary.history.len();
+        run.reported = summary.epochs as usize;
         Ok(Progress {
             loss: history.last().map(|(_, loss)| *loss).or(last).or(run.progress().loss),
             steps_per_second: (summary.steps - steps) as f64 / seconds,
@@ -405,7 +407,7 @@ impl Painter {
         let engine = Open::new(&self.options).await?;
         if let Some(run) = &mut self.run {
             run.training.restart_async(engine.engine(), &run.state).await?;
-            run.reported = run.reported.min(run.state.summary().history.len());
+            run.reported = run.reported.min(run.state.summary().epochs as usize);
             run.fresh = true;
         }
         self.engine = engine;

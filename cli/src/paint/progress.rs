@@ -167,11 +167,11 @@ impl Brush {
 
 /// `trained 200 epochs in 9.8 s, 204,000 samples/s: loss 0.000341`.
 pub fn describe(summary: &Summary, epochs: usize) -> String {
-    let done = summary.history.len();
+    let done = summary.epochs;
     let all = counted(epochs as u64, "epoch");
     let speed = summary.samples as f64 / summary.seconds.max(1e-9);
     let amount = match summary.ending {
-        Ending::Finished => counted(done as u64, "epoch"),
+        Ending::Finished => counted(done, "epoch"),
         Ending::Converged => format!("{done} of {all} until the loss no longer fell,"),
         Ending::TargetLoss => format!("{done} of {all} until the loss was reached,"),
         Ending::TimeLimit => format!("{done} of {all} until the time was over,"),

@@ -76,7 +76,7 @@ impl Report {
             "learning_rate": trainer.learning_rate,
             "schedule": trainer.schedule.to_string(),
             "warm_up": trainer.warm_up,
-            "epochs": summary.history.len(),
+            "epochs": summary.epochs,
             "steps": summary.steps,
             "batch": trainer.batch_size.min(samples),
             "samples_per_second": summary.samples as f64 / summary.seconds.max(1e-9),

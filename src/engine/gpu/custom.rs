@@ -1,8 +1,8 @@
 //! Checks that the WGSL of the caller's formulas compiles.
 
 use super::device::Gpu;
-use super::kernels::fnv;
 use super::lock::lock;
+use crate::checksum::fnv;
 use crate::error::{Result, unsupported};
 use crate::loss::Loss;
 use crate::network::Network;

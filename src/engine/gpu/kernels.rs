@@ -3,6 +3,7 @@
 use super::arguments::{self, Arguments};
 use super::product_tile::ProductTile;
 use crate::activation::{Activation, Backward};
+use crate::checksum::fnv;
 use crate::error::Result;
 use crate::loss::Loss;
 use std::sync::Arc;
@@ -121,13 +122,6 @@ pub(super) fn fingerprint() -> u64 {
         include_str!("candidates.rs"),
     ];
     fnv(texts.iter().flat_map(|text| text.bytes()))
-}
-
-/// FNV-1a of some bytes. It distinguishes texts and files, but is no protection against deception.
-pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// What changes from step to step.

@@ -6,8 +6,8 @@
 #![expect(unsafe_code, reason = "wgpu cannot validate the data of a driver's cache")]
 
 use super::cache::Cache;
-use super::kernels::fnv;
 use super::lock::lock;
+use crate::checksum::fnv;
 use std::sync::Mutex;
 
 /// The most bytes of compiled kernels that are kept for the next of their kind: nothing can be taken

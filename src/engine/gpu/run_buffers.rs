@@ -19,6 +19,10 @@ const FIRST_SCALE: u32 = 3;
 /// The status buffer before the first step where f16 is stored; its words are in `shaders/shared/loss_scale.wgsl`.
 pub(super) const SCALED_STATUS: [u32; 6] = [NEVER, NEVER, FIRST_SCALE, 0, 0, 0];
 
+/// Places in it: the logarithm of the loss scale, and how many steps were skipped one after the other.
+pub(super) const SCALE: usize = 2;
+pub(super) const SKIPPED_IN_ROW: usize = 4;
+
 /// The buffers of a run that the kernels change, whichever they are.
 pub(super) struct RunBuffers {
     pub(super) parameters: wgpu::Buffer,

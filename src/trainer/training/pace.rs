@@ -49,11 +49,12 @@ impl Training {
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn epoch_async(&mut self) -> Result<Option<Epoch>> {
-        let done = self.summary.history.len();
+        let done = self.summary.epochs;
         let each = self.timetable.steps_per_epoch;
         let until = (self.summary.steps / each).saturating_add(1).saturating_mul(each);
         self.run_until(until, |_: &Event| ControlFlow::Continue(())).await?;
-        Ok(self.summary.history.get(done).copied())
+        let ended = self.summary.epochs > done;
+        Ok(self.summary.history.last().filter(|_| ended).copied())
     }
 
     /// The outputs of the network as it is after the last step, `[samples, outputs]`, for `inputs`,

@@ -9,7 +9,7 @@ use crate::state::State;
 use crate::summary::{Epoch, OpenEpoch, Summary};
 use crate::trainer::Trainer;
 use crate::trainer::data::TrainingData;
-use crate::trainer::judge::Best;
+use crate::trainer::judge::{Best, Remembered};
 use crate::trainer::timetable::Timetable;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,15 @@ pub struct TrainingState {
     pub(crate) validating: Option<usize>,
     pub(crate) epoch: OpenEpoch,
     pub(crate) summary: Summary,
+    /// What the rules remember; `None` in older files, whose history has every epoch.
+    pub(crate) memory: Option<Memory>,
+}
+
+/// What the stopping rule and the schedule remember of the losses of all epochs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    judge: Remembered,
+    plateau: Plateau,
 }
 
 /// The settings that decide which samples a step takes.
@@ -127,6 +136,7 @@ impl Training {
             validating: Some(self.data.validating()),
             epoch: self.epoch,
             summary: self.summary.clone(),
+            memory: Some(Memory { judge: self.judge.remembered(), plateau: self.plateau.clone() }),
         })
     }
 
@@ -183,7 +193,9 @@ impl Training {
     }
 
     async fn from_state(engine: Engine, data: TrainingData, state: &TrainingState) -> Result<Self> {
-        let TrainingState { trainer, network, session, best, epoch, summary, course, .. } = state;
+        let TrainingState {
+            trainer, network, session, best, epoch, summary, course, memory, ..
+        } = state;
         trainer.check(network)?;
         if *course != Course::of(trainer) {
             return invalid_setting(
@@ -200,10 +212,10 @@ impl Training {
             ));
         }
         let timetable = Timetable::new(trainer, data.training.len());
-        let epochs_before = network.epochs_trained().checked_sub(summary.history.len() as u64);
+        let epochs_before = network.epochs_trained().checked_sub(summary.epochs);
         if !timetable.is_at(session.batches, epoch, summary)
             || epochs_before.is_none()
-            || best.is_some_and(|best| best > summary.history.len() as u64)
+            || best.is_some_and(|best| best > summary.epochs)
         {
             return invalid_format(
                 "a saved run whose numbers contradict each other or the samples: it was begun with other \
@@ -218,10 +230,21 @@ impl Training {
         let losses: Vec<f64> = summary.history.iter().map(Epoch::judged_loss).collect();
         let best = best.filter(|_| judged);
         let best = best.map(|epoch| Best { epoch, parameters: network.parameters().to_vec() });
-        training.judge = Judge::after(trainer.early_stopping, &losses, best);
-        training.plateau = Plateau::default();
-        for loss in losses {
-            training.multiplier = training.plateau.observe(trainer.schedule, loss);
+        match memory {
+            // The history lacks epochs.
+            Some(memory) if losses.len() as u64 != summary.epochs => {
+                training.judge = Judge::with(trainer.early_stopping, memory.judge, best);
+                training.plateau = memory.plateau.clone();
+                training.multiplier = training.plateau.multiplier();
+            }
+            // The settings may have changed: as if they had been these from the beginning.
+            _ => {
+                training.judge = Judge::after(trainer.early_stopping, &losses, best);
+                training.plateau = Plateau::default();
+                for loss in losses {
+                    training.multiplier = training.plateau.observe(trainer.schedule, loss);
+                }
+            }
         }
         training.epoch = *epoch;
         let setup_seconds = training.summary.setup_seconds;

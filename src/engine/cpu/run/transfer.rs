@@ -55,7 +55,7 @@ impl Run {
                 flatten_lines(&block, lines, vector);
             }
         }
-        Ok(State { parameters, vectors, batches })
+        Ok(State { parameters, vectors, batches, loss_scale: None })
     }
 
     /// An error unless a state can be restored.

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
+use crate::state::{LossScale, State};
 use crate::wrapper::Wrapper;
 use crate::wrappers::Wrappers;
 use std::sync::Arc;
@@ -231,6 +232,47 @@ fn a_step_that_leaves_f16_in_storage_is_skipped_and_ten_are_a_divergence() {
             })
             .expect("trains");
         }
+    }
+}
+
+/// The loss scale is part of the state: the deltas of these targets leave f16 until it has been halved.
+#[test]
+fn a_run_with_f16_in_storage_goes_on_with_its_loss_scale() {
+    let network = network(&[40, 33], Activation::Relu);
+    for gpu in devices() {
+        let dataset = Dataset::new(random(1, 2 * 40), vec![3e5; 3 * 40], 2, 3).expect("samples");
+        let plan = Plan { l2: 0.0, ..plan(&dataset, Optimizer::ADAM) };
+        pollster::block_on(async {
+            let mut whole = start(&gpu, &network, &plan, &dataset).await?;
+            whole.train(&steps(1..=1, &dataset))?.await?;
+            let after_one = whole.state().await?;
+            let scale = after_one.loss_scale.expect("a loss scale");
+            assert_eq!((scale.exponent, scale.skipped), (2, 1), "one step was skipped");
+            whole.train(&steps(2..=12, &dataset))?.await?;
+            let later = whole.state().await?;
+            let scale = later.loss_scale.expect("a loss scale");
+            assert!(scale.exponent < 2, "{scale:?}");
+            whole.train(&steps(13..=16, &dataset))?.await?;
+            let expected = whole.state().await?;
+            for (state, from) in [(&after_one, 2), (&later, 13)] {
+                let mut other = start(&gpu, &network, &plan, &dataset).await?;
+                other.restore(state).await?;
+                assert_eq!(other.state().await?, *state);
+                other.train(&steps(from..=16, &dataset))?.await?;
+                assert_eq!(other.state().await?, expected, "from step {from}");
+            }
+            // Without the scale, the next step is skipped.
+            let mut other = start(&gpu, &network, &plan, &dataset).await?;
+            other.restore(&State { loss_scale: None, ..later.clone() }).await?;
+            other.train(&steps(13..=16, &dataset))?.await?;
+            assert_ne!(other.state().await?, expected);
+            let mut impossible = later.clone();
+            impossible.loss_scale = Some(LossScale { exponent: 4, skipped: 0 });
+            let refused = other.restore(&impossible).await.expect_err("refused").to_string();
+            assert!(refused.contains("a loss scale of 2^4"), "{refused}");
+            Result::Ok(())
+        })
+        .expect("trains");
     }
 }
 

@@ -3,9 +3,9 @@
 use super::{GpuSession, encoder_after};
 use crate::engine::Divergence;
 use crate::engine::gpu::readback::floats;
-use crate::engine::gpu::run_buffers::{RunBuffers, divergence};
+use crate::engine::gpu::run_buffers::{RunBuffers, SCALE, SKIPPED_IN_ROW, STATUS, divergence};
 use crate::error::Result;
-use crate::state::{State, no_state};
+use crate::state::{LossScale, State, no_state};
 use std::ops::Range;
 
 impl GpuSession {
@@ -57,7 +57,19 @@ impl GpuSession {
         let RunBuffers { parameters, states, .. } = &self.state;
         let parameters = self.read_vectors(parameters, 0..1, "parameters").await?.concat();
         let vectors = self.read_vectors(states, 0..self.plan.vectors(), "optimizer state").await?;
-        Ok(State { parameters, vectors, batches })
+        let loss_scale = self.read_loss_scale().await?;
+        Ok(State { parameters, vectors, batches, loss_scale })
+    }
+
+    /// The loss scale, where f16 is stored.
+    async fn read_loss_scale(&self) -> Result<Option<LossScale>> {
+        let status = &self.state.status;
+        if self.state.initial_status.len() == STATUS.len() {
+            return Ok(None);
+        }
+        let words = self.gpu.read_in_parts(status, 0..status.size(), "loss scale").await?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&words);
+        Ok(Some(LossScale { exponent: words[SCALE] as i32, skipped: words[SKIPPED_IN_ROW] }))
     }
 
     /// Uploads a state that fits, after everything that was started before.
@@ -73,7 +85,12 @@ impl GpuSession {
         if !vectors.is_empty() {
             self.gpu.write(&self.state.states, bytemuck::cast_slice(&vectors));
         }
-        self.gpu.write(&self.state.status, bytemuck::cast_slice(self.state.initial_status));
+        let mut status = self.state.initial_status.to_vec();
+        if let (Some(scale), true) = (state.loss_scale, status.len() > STATUS.len()) {
+            status[SCALE] = scale.exponent as u32;
+            status[SKIPPED_IN_ROW] = scale.skipped;
+        }
+        self.gpu.write(&self.state.status, bytemuck::cast_slice(&status));
         self.batches = state.batches;
         (self.started, self.numbers) = (0, Vec::new());
         self.gpu.check()
