@@ -135,7 +135,7 @@ impl Network {
             .map_err(|reason| Error::Checkpoint { path: path.into(), reason })
     }
 
-    /// [`import`](Self::import) from the bytes of a file.
+    /// [`import`](Self::import) from the bytes of a file. See [`import`](Self::import) for an example.
     ///
     /// # Errors
     /// As [`import`](Self::import).

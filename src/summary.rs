@@ -146,6 +146,7 @@ mod tests {
             epochs: 0,
             history: Vec::new(),
             best_epoch: None,
+            notes: Vec::new(),
         };
         assert!(summary.is_after(0) && !summary.is_after(1));
         for number in 1..=100_000_u64 {

@@ -35,7 +35,8 @@ impl Subject {
             (true, _) => Self::from_metadata(&network, &texts),
             (false, Some((width, height))) => Self::of_network(&network, width, height),
             (false, None) => invalid_format(
-                "nothing in it says how large a picture it paints: give a size (--size of paint)",
+                "it was not saved by paint --save or by the page, so nothing says how large a picture it paints: give a \
+                 size (--size of paint)",
             ),
         };
         Ok((network, in_file(path, subject)?))

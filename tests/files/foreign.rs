@@ -109,7 +109,10 @@ fn the_caller_says_what_the_file_does_not() {
         inputs: None,
     };
     let network = imported(&bytes, &import);
-    assert_eq!((network.inputs(), network.encoding()), (2, &Encoding::Frequency { octaves: 2 }.into()));
+    assert_eq!(
+        (network.inputs(), network.encoding()),
+        (2, &Encoding::Frequency { octaves: 2 }.into())
+    );
     assert_eq!(network.layers()[0].activation, Activation::Tanh);
     assert_eq!(network.layers()[1].activation, Activation::Softmax);
     assert!(Subject::of_network(&network, 4, 4).unwrap().classify);

@@ -8,7 +8,7 @@ use impasto::{Activation, Encoding, Network, Training, TrainingState};
 fn networks_of_version_0_1_are_read() {
     let (network, texts) = Network::load_with(fixture("network-0.1.safetensors")).unwrap();
     assert_eq!(texts["note"], "a text");
-    assert_eq!((texts.len(), network.encoding()), (1, Encoding::Frequency { octaves: 2 }));
+    assert_eq!((texts.len(), network.encoding()), (1, &Encoding::Frequency { octaves: 2 }.into()));
     let layers: Vec<_> =
         network.layers().iter().map(|l| (l.fan_out, l.activation, l.bias, l.dropout)).collect();
     let leaky = Activation::LeakyRelu { slope: 0.25 };

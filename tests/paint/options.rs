@@ -40,6 +40,7 @@ fn every_option_is_tried_by_some_test() {
         include_str!("refusals.rs"),
         include_str!("report.rs"),
         include_str!("subjects.rs"),
+        include_str!("../checkpoints/options.rs"),
     ];
     let help = Studio::new().run("--help").succeeded().stdout;
     let options: Vec<&str> = help

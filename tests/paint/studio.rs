@@ -77,7 +77,8 @@ impl Studio {
         self.command(arguments).spawn().expect("started")
     }
 
-    fn command(&self, arguments: &str) -> Command {
+    /// The program with these arguments, which are separated by spaces, and no others.
+    pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(common::example("paint"));
         command
             .args(arguments.split_whitespace())

@@ -1,5 +1,6 @@
 //! What a network learns and paints: the picture's colors, or its two classes.
 
+use super::keeping::Resumed;
 use super::options::Options;
 use super::outputs::Outputs;
 use super::progress::{Brush, counted};
@@ -46,6 +47,12 @@ impl Canvas {
         let picture = Picture::load(&path)?;
         let subject = Subject::new(&picture, options.encoding(), options.classify);
         Ok(Self { path, picture, subject })
+    }
+
+    /// The picture of a run that goes on.
+    pub fn of_run(options: &Options, run: &Resumed) -> Result<Self> {
+        let picture = run.load_picture(options.image.is_some())?;
+        Ok(Self { path: run.picture.clone(), picture, subject: run.subject })
     }
 
     /// What painting needs to know.

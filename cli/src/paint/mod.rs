@@ -1,6 +1,7 @@
 //! `paint`: trains a network that maps a pixel's place to its color, and repaints the picture with it.
 
 mod canvas;
+mod keeping;
 mod options;
 mod outputs;
 mod profile;
@@ -12,9 +13,10 @@ use clap::Command;
 use clap::error::ErrorKind;
 use impasto::gpu::Precision;
 use impasto::{
-    Activation, Backend, Dataset, Engine, Error, Loss, Network, Optimizer, Picture, Result,
-    Schedule, Subject, Summary, Trainer,
+    Activation, Backend, Ending, Engine, Error, Event, Loss, Network, Optimizer, Picture, Result,
+    Schedule, Subject, Summary, Trainer, Training, TrainingState,
 };
+use keeping::{Keeper, Resumed};
 pub use options::Options;
 use outputs::Outputs;
 use profile::Profile;
@@ -22,6 +24,7 @@ use progress::{Brush, Progress};
 use report::Report;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,13 +57,20 @@ fn carry_out(options: &Options) -> Result<bool> {
         list_adapters();
         return Ok(false);
     }
-    match &options.repaint {
-        Some(saved) => {
-            let (network, subject) = Subject::load(saved)?;
-            repaint(options, &network, subject).map(|()| false)
-        }
-        None => train_and_paint(options),
+    if let Some(saved) = &options.repaint {
+        let size = options.size.map(|size| (size.width, size.height));
+        let (network, subject) = Subject::import(saved, &options.import(), size)?;
+        return repaint(options, &network, subject).map(|()| false);
     }
+    let mut options = options.clone();
+    let resumed = match options.resume.clone() {
+        Some(path) => Some(Resumed::load(&path, &mut options)?),
+        None => None,
+    };
+    if options.save_every.is_some() && options.save.is_none() {
+        options.save = Some(options.output.with_extension("safetensors"));
+    }
+    train_and_paint(&options, resumed.as_ref())
 }
 
 /// `--list-adapters`: a line for each adapter.
@@ -88,6 +98,7 @@ fn open(options: &Options) -> Result<(Engine, f64)> {
         kernels: options.kernels,
         precision: options.precision,
         tune: !options.no_tune,
+        threads: None,
     };
     let engine = wanted.open()?;
     if !options.quiet {
@@ -104,15 +115,13 @@ fn print_notes(options: &Options, engine: &Engine, shown: usize) {
     }
 }
 
-/// The usual way: learn a picture, paint it, compare.
-fn train_and_paint(options: &Options) -> Result<bool> {
-    let canvas = Canvas::load(options)?;
-    let (subject, loss) = (canvas.subject(), options.loss());
-    let hidden = &options.hidden.0;
-    let builder = subject.builder(options.encoding(), hidden, options.activation, loss);
-    let mut network = builder.seed(options.seed).build()?;
+/// The network that a new run begins with, and its settings.
+fn begin(options: &Options, subject: Subject) -> Result<(Network, Trainer)> {
+    let loss = options.loss();
+    let activation = options.activation.unwrap_or(Activation::Relu);
+    let builder = subject.builder(options.encoding(), &options.hidden.0, activation, loss);
     let trainer = Trainer {
-        epochs: options.epochs,
+        epochs: options.epochs(),
         batch_size: options.batch,
         learning_rate: options.learning_rate,
         schedule: options.schedule,
@@ -122,8 +131,22 @@ fn train_and_paint(options: &Options) -> Result<bool> {
         seed: options.seed,
         ..Trainer::default()
     };
+    Ok((builder.seed(options.seed).build()?, trainer))
+}
+
+/// The usual way: learn a picture, or go on with it, paint it, compare.
+fn train_and_paint(options: &Options, resumed: Option<&Resumed>) -> Result<bool> {
+    let canvas = match resumed {
+        Some(run) => Canvas::of_run(options, run)?,
+        None => Canvas::load(options)?,
+    };
+    let subject = canvas.subject();
+    let (mut network, trainer) = match resumed {
+        Some(run) => (run.state.network().clone(), run.state.trainer.clone()),
+        None => begin(options, subject)?,
+    };
     trainer.check(&network)?;
-    let outputs = Outputs::check(options, subject)?;
+    let outputs = Outputs::check(options, subject, Some(&canvas.path))?;
     if !options.quiet {
         print_line(canvas.describe());
         print_line(format!("network {}", describe(&network)));
@@ -138,7 +161,18 @@ fn train_and_paint(options: &Options) -> Result<bool> {
         )));
     }
     let known = engine.notes().len();
-    let trained = train(options, &trainer, &engine, &mut network, &dataset)?;
+    if let (Some(run), false) = (resumed, options.quiet) {
+        run.describe(&engine).iter().for_each(print_line);
+    }
+    let picture = (&*canvas.path, &canvas.picture);
+    let done = resumed.map(|run| run.state.summary());
+    let mut keeper = Keeper::new(options, subject, picture, &engine, done)?;
+    let training = match resumed {
+        Some(run) => run.start(&engine, &dataset)?,
+        None => trainer.begin(&engine, &network, &dataset)?,
+    };
+    let started = resumed.map(|run| run.started(&dataset));
+    let trained = train(options, training, started.as_ref(), &mut network, keeper.as_mut())?;
     print_notes(options, &engine, known);
     if !options.quiet && options.precision != Precision::Full {
         print_line(format!("trained in {} precision", engine.precision()));
@@ -147,7 +181,7 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     report.set_image(&canvas);
     report.set_training(&trainer, &engine, &trained.summary, opening, dataset.len());
     if !options.quiet {
-        print_line(progress::describe(&trained.summary, options.epochs));
+        print_line(progress::describe(&trained.summary, trainer.epochs));
     }
     let profiled = if options.profile && trained.failure.is_none() {
         let plan = trainer.plan(&dataset);
@@ -160,7 +194,12 @@ fn train_and_paint(options: &Options) -> Result<bool> {
     };
     // What was learned is kept: neither a training that diverged nor a file that could not be
     // written costs the others.
-    let saved = options.save.as_ref().map_or(Ok(()), |path| subject.save(path, &network));
+    let saved = match (&keeper, &trained.state, &options.save) {
+        (Some(keeper), Some(state), _) => keeper.save_state(state),
+        // After a divergence without a state, the file has what was saved before.
+        (Some(_), None, _) | (None, _, None) => Ok(()),
+        (None, _, Some(path)) => subject.save(path, &network),
+    };
     let brush = Brush::start(options, Some(&trained.interrupted));
     let known = engine.notes().len();
     let painted = canvas.paint(&engine, &network, &outputs, brush);
@@ -184,29 +223,63 @@ fn train_and_paint(options: &Options) -> Result<bool> {
 /// How training ended.
 struct Trained {
     summary: Summary,
+    /// What a file of the run has, if it is saved.
+    state: Option<TrainingState>,
     /// That it diverged: what was learned before is still worth painting.
     failure: Option<Error>,
     /// Whether Ctrl-C came, then or later.
     interrupted: Arc<AtomicBool>,
 }
 
-/// Trains with a progress bar and Ctrl-C.
+/// Trains with a progress bar and Ctrl-C, and puts what was learned into `network`. `keeper` saves the run now and then.
 fn train(
     options: &Options,
-    trainer: &Trainer,
-    engine: &Engine,
+    mut training: Training,
+    started: Option<&Event>,
     network: &mut Network,
-    dataset: &Dataset,
+    mut keeper: Option<&mut Keeper>,
 ) -> Result<Trained> {
     let mut progress = Progress::start(options)?;
-    let trained = trainer.fit_with(engine, network, dataset, |event| progress.watch(event));
+    // A run that goes on does not report this itself.
+    if let Some(started) = started {
+        let _ = progress.watch(started);
+    }
+    let ended = loop {
+        let mut due = false;
+        let ended = training.run_with(|event| {
+            due = keeper.as_ref().is_some_and(|keeper| keeper.is_due(event));
+            match progress.watch(event) {
+                ControlFlow::Continue(()) if due => ControlFlow::Break(()),
+                flow => {
+                    due = false;
+                    flow
+                }
+            }
+        });
+        match (&ended, &mut keeper) {
+            (Ok(Ending::Stopped), Some(keeper)) if due => keeper.save(&mut training)?,
+            _ => break ended,
+        }
+    };
     let interrupted = progress.finish();
-    let (summary, failure) = match trained {
-        Ok(summary) => (summary, None),
-        Err(Error::Diverged { ref summary, .. }) => ((**summary).clone(), trained.err()),
+    // Whatever ended it, what was learned so far is kept, unless the device is gone.
+    let learned = training.network();
+    let failure = match ended {
+        Ok(_) => None,
+        Err(error @ Error::Diverged { .. }) => Some(error),
         Err(error) => return Err(error),
     };
-    Ok(Trained { summary, failure, interrupted })
+    *network = learned?;
+    let state = match (keeper, &failure) {
+        (None, _) => None,
+        (Some(_), None) => Some(training.state()?),
+        (Some(_), Some(_)) => training.state().ok(),
+    };
+    let summary = match &failure {
+        Some(Error::Diverged { summary, .. }) => (**summary).clone(),
+        _ => training.summary().clone(),
+    };
+    Ok(Trained { summary, state, failure, interrupted })
 }
 
 /// `--repaint`: no training, any size.
@@ -215,7 +288,7 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
         (subject.width, subject.height) = (size.width, size.height);
     }
     Picture::check_size(subject.width, subject.height)?;
-    let outputs = Outputs::check(options, subject)?;
+    let outputs = Outputs::check(options, subject, None)?;
     if !options.quiet {
         print_line(format!("network {}", describe(network)));
     }

@@ -2,11 +2,12 @@
 //!
 //! The names are an interface that scripts rely on.
 
+use super::keeping::Every;
 use clap::Parser;
 use impasto::activation::Backward;
 use impasto::gpu::{Kernels, Precision};
 use impasto::input_encoding::InputEncoding;
-use impasto::{Activation, Backend, Encoding, Error, Loss, Optimizer, Schedule};
+use impasto::{Activation, Backend, Encoding, Error, Import, Loss, Optimizer, Schedule, Trainer};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -19,12 +20,12 @@ const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
 /// Writes the painting, and beside it a sheet with the original, the painting and their
 /// difference times 4; with --classify or --repaint the painting alone, and an older sheet of that
 /// name is removed. Ctrl-C stops training and paints what was learned so far.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "paint", version, override_usage = Options::usage("paint"))]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Options {
     /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; gray or color, alpha, 8 or 16 bits
-    #[arg(required_unless_present_any = ["repaint", "list_adapters"])]
+    #[arg(required_unless_present_any = ["repaint", "resume", "list_adapters"])]
     pub image: Option<PathBuf>,
 
     /// Where to compute: auto (a GPU if there is one, else the CPU), gpu, cpu, or reference (f64, slow)
@@ -66,14 +67,14 @@ pub struct Options {
     pub hidden: Hidden,
 
     /// Activation of the hidden layers
-    #[arg(long, default_value = "relu", value_name = COMPONENT)]
-    #[arg(help = names(ACTIVATION, activations().map(Activation::name)))]
-    #[arg(long_help = listed(ACTIVATION, activations()))]
-    pub activation: Activation,
+    #[arg(long, value_name = COMPONENT)]
+    #[arg(help = format!("{} {ACTIVATION_DEFAULT}", names(ACTIVATION, activations().map(Activation::name))))]
+    #[arg(long_help = format!("{}\n\n{ACTIVATION_DEFAULT}", listed(ACTIVATION, activations())))]
+    pub activation: Option<Activation>,
 
-    /// How often training goes through all pixels
-    #[arg(long, default_value_t = 80, allow_negative_numbers = true)]
-    pub epochs: usize,
+    /// How often training goes through all pixels [default: 80]
+    #[arg(long, allow_negative_numbers = true)]
+    pub epochs: Option<usize>,
 
     /// Pixels in a training step
     #[arg(long, default_value_t = 200, allow_negative_numbers = true)]
@@ -122,21 +123,37 @@ pub struct Options {
     pub quiet: bool,
 
     /// The inputs of the network, computed from a place
-    #[arg(long, default_value = "identity", value_name = COMPONENT)]
-    #[arg(help = names(ENCODING, encodings().map(Encoding::name)))]
-    #[arg(long_help = listed(ENCODING, encodings()))]
-    encoding: InputEncoding,
+    #[arg(long, value_name = COMPONENT)]
+    #[arg(help = format!("{} {ENCODING_DEFAULT}", names(ENCODING, encodings().map(Encoding::name))))]
+    #[arg(long_help = format!("{}\n\n{ENCODING_DEFAULT}", listed(ENCODING, encodings())))]
+    encoding: Option<InputEncoding>,
 
     /// Also save the network, with PyTorch's names and orientation
     #[arg(long, value_name = "FILE.safetensors")]
     pub save: Option<PathBuf>,
 
-    /// Paint from a saved network, without training
+    /// Save the run this often, so that --resume can go on with it: 30s, 5m, 2h, 5epochs or 1000steps. It goes to the
+    /// file of --save [default: beside the painting, as painted.safetensors]
+    #[arg(long, value_name = "INTERVAL")]
+    pub save_every: Option<Every>,
+
+    /// Go on with a run that --save-every saved, as if it had never stopped. The file says what it learns and how;
+    /// --epochs may be raised
     #[arg(
         long,
         value_name = "FILE.safetensors",
-        conflicts_with_all = ["image", "hidden", "activation", "epochs", "batch", "loss",
-                              "optimizer", "learning_rate", "schedule", "warm_up", "encoding", "save", "classify", "profile",
+        conflicts_with_all = ["hidden", "activation", "batch", "loss", "optimizer", "learning_rate", "schedule",
+                              "warm_up", "seed", "encoding", "classify", "kernels", "precision", "repaint"]
+    )]
+    pub resume: Option<PathBuf>,
+
+    /// Paint from a saved network, without training. One that another program saved takes --activation, --encoding,
+    /// --classify and --size
+    #[arg(
+        long,
+        value_name = "FILE.safetensors",
+        conflicts_with_all = ["image", "hidden", "epochs", "batch", "loss",
+                              "optimizer", "learning_rate", "schedule", "warm_up", "save", "save_every", "profile",
                               "precision"]
     )]
     pub repaint: Option<PathBuf>,
@@ -158,6 +175,7 @@ impl Options {
         format!(
             "{program} [OPTIONS] <IMAGE>
        {program} [OPTIONS] --repaint <FILE.safetensors>
+       {program} [OPTIONS] --resume <FILE.safetensors> [IMAGE]
        {program} --list-adapters"
         )
     }
@@ -174,7 +192,31 @@ impl Options {
     /// The inputs of the network, computed from a place. Random waves have the seed of the run, unless
     /// the user chose another.
     pub fn encoding(&self) -> InputEncoding {
-        self.encoding.clone().seeded(self.seed)
+        self.encoding.clone().unwrap_or(Encoding::Identity.into()).seeded(self.seed)
+    }
+
+    /// What a file that another program saved does not say of its network.
+    pub fn import(&self) -> Import {
+        Import {
+            activation: self.activation,
+            output: self.classify.then_some(Activation::Softmax),
+            encoding: self.encoding.as_ref().map(|_| self.encoding()),
+            // A place has two numbers.
+            inputs: self.encoding.as_ref().map(|_| 2),
+        }
+    }
+
+    /// Takes over what a saved run says.
+    pub fn adopt(&mut self, trainer: &Trainer, classify: bool) {
+        self.loss = Some(trainer.loss);
+        self.epochs = Some(trainer.epochs);
+        self.seed = trainer.seed;
+        self.classify = classify;
+    }
+
+    /// The passes over the samples.
+    pub fn epochs(&self) -> usize {
+        self.epochs.unwrap_or(80)
     }
 
     /// What clap cannot check by itself.
@@ -204,6 +246,8 @@ impl Options {
 }
 
 const ACTIVATION: &str = "Activation of the hidden layers";
+/// A file may say another with --repaint.
+const ACTIVATION_DEFAULT: &str = "[default: relu]";
 const LOSS: &str = "The loss that training minimizes";
 /// It depends on another option.
 const LOSS_DEFAULT: &str = "[default: mean-squared-error, with --classify softmax-cross-entropy]";
@@ -211,6 +255,9 @@ const OPTIMIZER: &str = "How a gradient becomes an update";
 const SCHEDULE: &str = "How the learning rate changes during training";
 const ENCODING: &str = "The inputs computed from a place (waves and grids sharpen fine detail; random waves use --seed; + puts \
      several next to each other)";
+
+/// A file may say another with --repaint.
+const ENCODING_DEFAULT: &str = "[default: identity]";
 
 /// The activations that a hidden layer may have.
 fn activations() -> impl Iterator<Item = Activation> {

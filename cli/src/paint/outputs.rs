@@ -18,8 +18,8 @@ pub struct Outputs {
 
 impl Outputs {
     /// Settles the names, and makes sure that every file can be written and none is in the way of
-    /// another or of an input.
-    pub fn check(options: &Options, subject: Subject) -> Result<Self> {
+    /// another or of an input, which is that of the options unless another is given.
+    pub fn check(options: &Options, subject: Subject, input: Option<&PathBuf>) -> Result<Self> {
         let picture = options.output.clone();
         let beside = sheet_beside(&picture);
         let sheet = (options.repaint.is_none() && !subject.classify).then(|| beside.clone());
@@ -37,7 +37,7 @@ impl Outputs {
             files::check_writable(path)?;
         }
         let files = [
-            ("the input", options.image.as_ref().or(options.repaint.as_ref())),
+            ("the input", input.or(options.image.as_ref()).or(options.repaint.as_ref())),
             ("the painting", Some(&picture)),
             ("the comparison sheet", sheet.as_ref()),
             ("the report", options.report.as_ref()),

@@ -70,7 +70,7 @@ impl Progress {
             bar,
             interrupted,
             has_psnr: !options.classify && options.loss() == Loss::MeanSquaredError,
-            epochs: options.epochs,
+            epochs: options.epochs(),
             steps_per_epoch: 1,
             loss: f64::NAN,
             samples_per_second: None,

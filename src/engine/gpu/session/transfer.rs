@@ -69,7 +69,7 @@ impl GpuSession {
         }
         let words = self.gpu.read_in_parts(status, 0..status.size(), "loss scale").await?;
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&words);
-        Ok(Some(LossScale { exponent: words[SCALE] as i32, skipped: words[SKIPPED_IN_ROW] }))
+        Ok(Some(LossScale { exponent: words[SCALE].cast_signed(), skipped: words[SKIPPED_IN_ROW] }))
     }
 
     /// Uploads a state that fits, after everything that was started before.

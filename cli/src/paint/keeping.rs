@@ -1,0 +1,291 @@
+//! `--save-every` and `--resume`: runs in files, from which they go on.
+
+use super::options::Options;
+use impasto::{
+    Backend, Dataset, Device, Engine, Error, Event, Picture, Result, Subject, Summary, Training,
+    TrainingState,
+};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// The key of the metadata for what `paint` needs to go on with a run, beside the subject.
+const KEY: &str = "paint";
+
+/// The variables that choose an adapter.
+const ADAPTER_NAMES: [&str; 2] = ["IMPASTO_ADAPTER", "WGPU_ADAPTER_NAME"];
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// How often a run is saved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Every {
+    Time(Duration),
+    Epochs(u64),
+    Steps(u64),
+}
+
+impl FromStr for Every {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || {
+            Error::Setting(format!(
+                "'{text}' is no interval: write 30s, 5m, 2h, 5epochs or 1000steps"
+            ))
+        };
+        let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| wrong())?;
+        let time = |seconds: u64| number.checked_mul(seconds).map(Duration::from_secs);
+        let every = match unit.trim() {
+            "s" => time(1).map(Self::Time),
+            "m" | "min" => time(60).map(Self::Time),
+            "h" => time(3600).map(Self::Time),
+            "epoch" | "epochs" => Some(Self::Epochs(number)),
+            "step" | "steps" => Some(Self::Steps(number)),
+            _ => None,
+        };
+        if number == 0 {
+            return Err(Error::Setting(format!("'{text}' is no interval: it must be above 0")));
+        }
+        every.ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Every {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => write!(f, "{}s", time.as_secs()),
+            Self::Epochs(epochs) => write!(f, "{epochs}epochs"),
+            Self::Steps(steps) => write!(f, "{steps}steps"),
+        }
+    }
+}
+
+/// Saves a run now and then.
+pub struct Keeper {
+    path: PathBuf,
+    every: Every,
+    texts: HashMap<String, String>,
+    /// When it was saved last.
+    last: Instant,
+    /// The epochs or steps after which it is saved next.
+    next: u64,
+}
+
+impl Keeper {
+    /// For a run on `picture` that continues after `done`, if the options ask for it.
+    pub fn new(
+        options: &Options,
+        subject: Subject,
+        (path, picture): (&Path, &Picture),
+        engine: &Engine,
+        done: Option<&Summary>,
+    ) -> Result<Option<Self>> {
+        let (Some(every), Some(target)) = (options.save_every, &options.save) else {
+            return Ok(None);
+        };
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let device = engine.device();
+        let entry = json!({
+            "format": 1,
+            "picture": path.to_string_lossy(),
+            "digest": digest(picture),
+            "every": every.to_string(),
+            "backend": device.backend.name(),
+            "device": device.description(),
+            "kernels": format!("{:?}", options.kernels).to_lowercase(),
+            "precision": options.precision.name(),
+            "tune": !options.no_tune,
+        });
+        let mut texts = subject.to_metadata()?;
+        texts.insert(KEY.into(), entry.to_string());
+        let mut keeper = Self { path: target.clone(), every, texts, last: Instant::now(), next: 0 };
+        keeper.plan(done.map_or((0, 0), |done| (done.epochs, done.steps)));
+        Ok(Some(keeper))
+    }
+
+    /// Sets when the run is saved next, by the epochs and steps done.
+    fn plan(&mut self, (epochs, steps): (u64, u64)) {
+        self.last = Instant::now();
+        self.next = match self.every {
+            Every::Time(_) => 0,
+            Every::Epochs(every) => (epochs / every).saturating_add(1).saturating_mul(every),
+            Every::Steps(every) => (steps / every).saturating_add(1).saturating_mul(every),
+        };
+    }
+
+    /// Whether the run is to be saved after this event.
+    pub fn is_due(&self, event: &Event) -> bool {
+        match (event, self.every) {
+            (Event::Epoch(epoch), Every::Epochs(_)) => epoch.number >= self.next,
+            (Event::Progress { steps, .. }, Every::Steps(_)) => *steps >= self.next,
+            (Event::Progress { .. }, Every::Time(time)) => self.last.elapsed() >= time,
+            _ => false,
+        }
+    }
+
+    /// Saves a run that goes on. A file that cannot be written does not end it: the line says so, and the file has what
+    /// was saved before.
+    pub fn save(&mut self, training: &mut Training) -> Result<()> {
+        let state = training.state()?;
+        if let Err(error) = self.save_state(&state) {
+            let line = error.to_string().replace(char::is_control, "?");
+            let _ = writeln!(io::stderr(), "warning: {line}: training goes on");
+        }
+        let summary = training.summary();
+        self.plan((summary.epochs, summary.steps));
+        Ok(())
+    }
+
+    /// Saves a state of the run.
+    pub fn save_state(&self, state: &TrainingState) -> Result<()> {
+        state.save_with(&self.path, &self.texts)
+    }
+}
+
+/// A run from a file.
+pub struct Resumed {
+    pub state: TrainingState,
+    pub subject: Subject,
+    /// Where the picture is.
+    pub picture: PathBuf,
+    digest: String,
+    /// The engine and the device that it ran on.
+    engine: String,
+    device: String,
+}
+
+impl Resumed {
+    /// Reads the run at `path`, and completes `options` by it. What the file says is used where the options say
+    /// nothing.
+    pub fn load(path: &Path, options: &mut Options) -> Result<Self> {
+        let (mut state, texts) = TrainingState::load_with(path)?;
+        let foreign = |reason: &str| Error::Checkpoint { path: path.into(), reason: reason.into() };
+        let subject = Subject::from_metadata(state.network(), &texts)
+            .map_err(|error| foreign(&error.to_string()))?;
+        let text = texts.get(KEY).ok_or_else(|| {
+            foreign(
+                "it was not saved by paint --save-every, so nothing says which picture it learns",
+            )
+        })?;
+        let entry: Value = serde_json::from_str(text)
+            .map_err(|error| foreign(&format!("its '{KEY}' entry: {error}")))?;
+        let named = |name: &str| {
+            let text = entry[name].as_str();
+            text.ok_or_else(|| foreign(&format!("its '{KEY}' entry lacks '{name}'")))
+        };
+        if entry["format"] != 1 {
+            return Err(foreign("its run was saved by a later version of paint"));
+        }
+        let raised = options.epochs.unwrap_or(state.trainer.epochs);
+        if raised < state.trainer.epochs {
+            return Err(Error::Setting(format!(
+                "--epochs {raised} is less than the {} that the run was begun with: it may be raised only",
+                state.trainer.epochs
+            )));
+        }
+        state.trainer.epochs = raised;
+        let engine = named("backend")?;
+        options.backend = match options.backend {
+            Backend::Auto => engine.parse()?,
+            chosen => chosen,
+        };
+        let device = named("device")?;
+        let chosen = options.adapter.is_some() || ADAPTER_NAMES.iter().any(|name| is_set(name));
+        if options.backend == Backend::Gpu && !chosen {
+            // The same adapter, if it is still there.
+            let adapters = impasto::gpu::adapters();
+            options.adapter =
+                adapters.iter().map(Device::description).find(|known| known == device);
+        }
+        options.kernels = named("kernels")?.parse()?;
+        options.precision = named("precision")?.parse()?;
+        options.no_tune |= entry["tune"] == false;
+        options.adopt(&state.trainer, subject.classify);
+        if options.save_every.is_none() {
+            options.save_every = Some(named("every")?.parse()?);
+        }
+        if options.save.is_none() {
+            options.save = Some(path.into());
+        }
+        Ok(Self {
+            subject,
+            picture: options
+                .image
+                .clone()
+                .unwrap_or_else(|| named("picture").unwrap_or_default().into()),
+            digest: named("digest")?.into(),
+            engine: engine.into(),
+            device: device.into(),
+            state,
+        })
+    }
+
+    /// The picture, which must be the one that the run learns.
+    pub fn load_picture(&self, named: bool) -> Result<Picture> {
+        let picture = Picture::load(&self.picture).map_err(|error| match error {
+            Error::File { .. } if !named => Error::Setting(format!(
+                "{error}: the run learns that picture. Name it after --resume FILE if it is elsewhere"
+            )),
+            other => other,
+        })?;
+        if digest(&picture) != self.digest {
+            return Err(Error::Setting(format!(
+                "{} is not the picture that the run learns: its pixels are others",
+                self.picture.display()
+            )));
+        }
+        Ok(picture)
+    }
+
+    /// Goes on with the run.
+    pub fn start(&self, engine: &Engine, dataset: &Dataset) -> Result<Training> {
+        Training::resume(engine, dataset, &self.state)
+    }
+
+    /// The event with which the run began.
+    pub fn started(&self, dataset: &Dataset) -> Event {
+        let trainer = &self.state.trainer;
+        let steps_per_epoch = dataset.len().div_ceil(trainer.batch_size) as u64;
+        let steps = steps_per_epoch.saturating_mul(trainer.epochs as u64);
+        let steps = trainer.steps.map_or(steps, |most| most.min(steps));
+        Event::Started { steps_per_epoch, steps }
+    }
+
+    /// `goes on after 12 epochs (36 steps)`, and whether the engine is another.
+    pub fn describe(&self, engine: &Engine) -> Vec<String> {
+        let summary = self.state.summary();
+        let mut lines = vec![format!(
+            "goes on after {} ({})",
+            super::progress::counted(summary.epochs, "epoch"),
+            super::progress::counted(summary.steps, "step")
+        )];
+        let device = engine.device();
+        let backend = device.backend.name();
+        // The threads of a CPU change nothing.
+        if backend != self.engine || backend == "gpu" && device.description() != self.device {
+            lines.push(format!(
+                "note: the run was on the {} engine on {}, so the last digits can be others here",
+                self.engine, self.device
+            ));
+        }
+        lines
+    }
+}
+
+/// FNV-1a of the size, the kind and the pixels of a picture.
+fn digest(picture: &Picture) -> String {
+    let size = [picture.width(), picture.height(), picture.channels(), picture.maximum().into()];
+    let size = size.into_iter().flat_map(|number| (number as u64).to_le_bytes());
+    let pixels = picture.values().iter().flat_map(|value| value.to_le_bytes());
+    let hash = size.chain(pixels).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
