@@ -33,14 +33,14 @@
 //! | feature | what it adds | dependencies | without it |
 //! |---|---|---|---|
 //! | `gpu` | the GPU engine | `wgpu`, `naga`, `futures-intrusive`, `dirs`, `tempfile` | [`Backend::Auto`] opens the CPU engine, and [`Backend::Gpu`] is an error |
-//! | `pictures` | [`Picture`], [`Subject`] and painting, [`psnr`] and [`ssim`] | `image`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
+//! | `pictures` | [`Picture`], [`Subject`] and painting, [`psnr`] and [`ssim`] | `image`, `moxcms`, `png`, `tiff`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
 //! | `safetensors` | [`Network::save`], [`load`](Network::load), [`encode`](Network::encode) and [`decode`](Network::decode), [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
 //! | `threads` | training and prediction on all cores, and training beside the caller | `rayon`, `futures-intrusive` | the CPU engine works on the calling thread |
 //! | `ndarray` (off) | `Dataset::from_arrays` | `ndarray` | slices and vectors |
 //! | `relaxed-simd` (off) | in WebAssembly, a product and an addition in one instruction | | two instructions |
 //!
-//! `pictures` reads and writes PNG and JPEG. A program that depends on `image` itself, with more formats,
-//! gets these formats here too: `image = { version = "0.25", default-features = false, features = ["tiff"] }`.
+//! `pictures` reads and writes PNG, JPEG and TIFF. A program that depends on `image` itself, with more formats,
+//! gets these formats here too: `image = { version = "0.25", default-features = false, features = ["webp"] }`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

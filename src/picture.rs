@@ -1,11 +1,19 @@
 //! `Picture`: image files, pixels, samples, paintings and comparison sheets.
 
+mod color;
+mod decoded;
+#[cfg(not(target_arch = "wasm32"))]
 mod files;
+mod jpeg;
 mod painting;
+mod png_end;
 pub(crate) mod quality;
+mod range;
+mod read;
 #[cfg(feature = "safetensors")]
 mod saved;
 pub(crate) mod subject;
+mod tiff;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, invalid_shape};

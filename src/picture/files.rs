@@ -1,64 +1,16 @@
-//! Reading and writing pictures, in the formats that the crate `image` was built with.
+//! Writing pictures, in the formats that the crate `image` was built with.
 
-use super::{Picture, check_size};
+use super::Picture;
 use crate::error::{Error, Result};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use image::{DynamicImage, ImageFormat};
 use std::path::Path;
 
 impl Picture {
-    /// Reads a picture of any format that was compiled in, upright if the file says which way is
-    /// up. The first frame of an animation. Palettes become RGB, floating point becomes 16 bits.
-    ///
-    /// # Errors
-    /// No such file, no picture, a broken one, or one of more than 67 million pixels, which is
-    /// refused from its header.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Self::read(path.as_ref())
-    }
-
-    fn read(path: &Path) -> Result<Self> {
-        let unreadable = |source| Error::File { action: "read", path: path.into(), source };
-        let broken =
-            |e: image::ImageError| Error::Picture { path: path.into(), reason: explain(&e) };
-        if path.is_dir() {
-            return Err(unreadable(std::io::Error::other(
-                "it is a directory: name a picture in it",
-            )));
-        }
-        let unfit = |reason: &str| Error::Picture { path: path.into(), reason: reason.into() };
-        let found = std::fs::metadata(path).map_err(unreadable)?;
-        if !found.is_file() {
-            return Err(unfit("no regular file: save the picture to a file first"));
-        }
-        let reader = ImageReader::open(path)
-            .and_then(ImageReader::with_guessed_format)
-            .map_err(unreadable)?;
-        if found.len() == 0 {
-            return Err(unfit("the file is empty"));
-        }
-        let Some(format) = reader.format() else {
-            return Err(unfit("not a picture of a known format: convert it to PNG or JPEG"));
-        };
-        let mut decoder = reader.into_decoder().map_err(broken)?;
-        if format == ImageFormat::Jpeg && !ends_as_jpeg(path).map_err(unreadable)? {
-            return Err(unfit("the JPEG file ends too early: get a complete copy of it"));
-        }
-        let (width, height) = decoder.dimensions();
-        check_size(&path.display().to_string(), width.into(), height.into())?;
-        let orientation = decoder.orientation().map_err(broken)?;
-        let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
-        image.apply_orientation(orientation);
-        Ok(Self::from(image))
-    }
-
     /// Writes the picture, whole or not at all, in the format of the name's ending.
     ///
     /// # Errors
     /// An unknown ending, a format that cannot hold the channels or bits, or a file that cannot be
     /// written.
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         crate::files::write(path, &self.encode(path)?)
@@ -69,7 +21,6 @@ impl Picture {
     ///
     /// # Errors
     /// As [`save`](Self::save).
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn check_saving(
         path: &Path,
         (width, height): (usize, usize),
@@ -89,7 +40,6 @@ impl Picture {
     }
 
     /// The bytes of the file.
-    #[cfg(not(target_arch = "wasm32"))]
     fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let unfit = |reason| Error::Picture { path: path.into(), reason };
         let format = ImageFormat::from_path(path)
@@ -118,7 +68,6 @@ impl Picture {
         Ok(bytes.into_inner())
     }
 
-    #[cfg(not(target_arch = "wasm32"))]
     fn to_image(&self) -> DynamicImage {
         use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};
         macro_rules! image {
@@ -147,28 +96,7 @@ impl Picture {
     }
 }
 
-impl From<DynamicImage> for Picture {
-    fn from(image: DynamicImage) -> Self {
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let wide = |bytes: Vec<u8>| bytes.into_iter().map(u16::from).collect();
-        let (channels, maximum, values) = match image {
-            DynamicImage::ImageLuma8(image) => (1, 255, wide(image.into_raw())),
-            DynamicImage::ImageLumaA8(image) => (2, 255, wide(image.into_raw())),
-            DynamicImage::ImageRgb8(image) => (3, 255, wide(image.into_raw())),
-            DynamicImage::ImageRgba8(image) => (4, 255, wide(image.into_raw())),
-            DynamicImage::ImageLuma16(image) => (1, 65_535, image.into_raw()),
-            DynamicImage::ImageLumaA16(image) => (2, 65_535, image.into_raw()),
-            DynamicImage::ImageRgb16(image) => (3, 65_535, image.into_raw()),
-            DynamicImage::ImageRgba16(image) => (4, 65_535, image.into_raw()),
-            other if other.color().has_alpha() => (4, 65_535, other.into_rgba16().into_raw()),
-            other => (3, 65_535, other.into_rgb16().into_raw()),
-        };
-        Self { width, height, channels, maximum, values }
-    }
-}
-
 /// The most pixels in a row or column that a format can hold.
-#[cfg(not(target_arch = "wasm32"))]
 fn longest_side(format: ImageFormat) -> usize {
     match format {
         ImageFormat::Ico => 256,
@@ -176,43 +104,6 @@ fn longest_side(format: ImageFormat) -> usize {
         ImageFormat::Gif | ImageFormat::Jpeg | ImageFormat::Tga => 65_535,
         _ => u32::MAX as usize,
     }
-}
-
-/// Whether a JPEG file has its end marker. If it does not, the decoder says nothing and
-/// makes up the missing pixels.
-fn ends_as_jpeg(path: &Path) -> std::io::Result<bool> {
-    let mut file = BufReader::new(File::open(path)?);
-    let mut to_end = || -> std::io::Result<()> {
-        loop {
-            file.skip_until(0xFF)?;
-            let mut marker = [0xFF];
-            while marker == [0xFF] {
-                file.read_exact(&mut marker)?;
-            }
-            match marker {
-                [0xD9] => return Ok(()),
-                // No markers but data, and markers that carry none.
-                [0x00 | 0x01 | 0xD0..=0xD8] => {}
-                _ => {
-                    let mut length = [0; 2];
-                    file.read_exact(&mut length)?;
-                    file.seek_relative(i64::from(u16::from_be_bytes(length)) - 2)?;
-                }
-            }
-        }
-    };
-    match to_end() {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// The decoder's complaint in one line.
-fn explain(error: &image::ImageError) -> String {
-    let text = error.to_string();
-    let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    format!("cannot be decoded ({line})")
 }
 
 #[cfg(test)]
@@ -279,24 +170,6 @@ mod tests {
             assert!(refused(name, (1, most + 1), 3, 255).contains("at most"), "{name}");
             let widest = Picture::new(most, 1, 3, 255, vec![0; 3 * most]).expect("a line");
             assert!(widest.encode(Path::new(name)).is_ok(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_jpeg_file_that_ends_early_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("picture.jpg");
-        let values = (0..64 * 64).map(|i| i * 31 % 256).collect();
-        Picture::new(64, 64, 1, 255, values).expect("64×64").save(&path).expect("saved");
-        let bytes = std::fs::read(&path).expect("read");
-        assert!(Picture::load(&path).is_ok());
-        // What follows the end marker does not matter.
-        std::fs::write(&path, [&bytes[..], b"more"].concat()).expect("written");
-        assert!(Picture::load(&path).is_ok());
-        for length in [3, 20, bytes.len() / 2, bytes.len() - 1] {
-            std::fs::write(&path, &bytes[..length]).expect("written");
-            let message = Picture::load(&path).expect_err("refused").to_string();
-            assert!(length <= 20 || message.contains("too early"), "{message}");
         }
     }
 }

@@ -17,7 +17,7 @@ fn network() -> Network {
 
 fn run() -> TrainingState {
     let trainer = Trainer { epochs: 9, batch_size: 16, ..Trainer::default() };
-    let mut training = trainer.begin(ReferenceEngine::new(), &network(), &samples()).unwrap();
+    let mut training = trainer.begin(ReferenceEngine::new(), &network(), samples()).unwrap();
     training.step(7).unwrap();
     training.state().unwrap()
 }

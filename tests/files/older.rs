@@ -29,7 +29,7 @@ fn runs_of_version_0_1_go_on() {
     let again = TrainingState::decode(&state.encode().unwrap()).unwrap();
     assert_eq!(again, state);
     let engine = CpuEngine::new(Some(1)).unwrap();
-    let mut resumed = Training::resume(&engine, &samples(), &state).unwrap();
+    let mut resumed = Training::resume(&engine, samples(), &state).unwrap();
     resumed.run().unwrap();
     // As that version went on, but for the last digits of other vector instructions.
     let learned = resumed.parameters().unwrap();

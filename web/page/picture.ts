@@ -28,8 +28,8 @@ export async function load(file: Blob, name: string): Promise<Loaded> {
   }
   let bitmap: ImageBitmap;
   try {
-    // The numbers of the file unchanged, so that a painting can be compared with them.
-    bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    // The browser converts colors to sRGB by the file's profile, as `paint` does.
+    bitmap = await createImageBitmap(file, { colorSpaceConversion: "default", premultiplyAlpha: "none" });
   } catch {
     throw new Error(`${name} is damaged, or no picture that this browser can read: choose a PNG, JPEG, WebP or GIF.`);
   }

@@ -36,6 +36,8 @@ pub struct Canvas {
     pub path: PathBuf,
     /// The picture.
     pub picture: Picture,
+    /// What reading it had to say.
+    pub notes: Vec<String>,
     subject: Subject,
 }
 
@@ -44,15 +46,15 @@ impl Canvas {
     pub fn load(options: &Options) -> Result<Self> {
         // clap requires a path.
         let path = options.image.clone().unwrap_or_default();
-        let picture = Picture::load(&path)?;
+        let (picture, notes) = Picture::load_with_notes(&path)?;
         let subject = Subject::new(&picture, options.encoding(), options.classify);
-        Ok(Self { path, picture, subject })
+        Ok(Self { path, picture, notes, subject })
     }
 
     /// The picture of a run that goes on.
     pub fn of_run(options: &Options, run: &Resumed) -> Result<Self> {
-        let picture = run.load_picture(options.image.is_some())?;
-        Ok(Self { path: run.picture.clone(), picture, subject: run.subject })
+        let (picture, notes) = run.load_picture(options.image.is_some())?;
+        Ok(Self { path: run.picture.clone(), picture, notes, subject: run.subject })
     }
 
     /// What painting needs to know.

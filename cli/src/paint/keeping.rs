@@ -227,9 +227,10 @@ impl Resumed {
         })
     }
 
-    /// The picture, which must be the one that the run learns.
-    pub fn load_picture(&self, named: bool) -> Result<Picture> {
-        let picture = Picture::load(&self.picture).map_err(|error| match error {
+    /// The picture, which must be the one that the run learns, and what reading it had to say.
+    pub fn load_picture(&self, named: bool) -> Result<(Picture, Vec<String>)> {
+        let read = Picture::load_with_notes(&self.picture);
+        let (picture, notes) = read.map_err(|error| match error {
             Error::File { .. } if !named => Error::Setting(format!(
                 "{error}: the run learns that picture. Name it after --resume FILE if it is elsewhere"
             )),
@@ -241,7 +242,7 @@ impl Resumed {
                 self.picture.display()
             )));
         }
-        Ok(picture)
+        Ok((picture, notes))
     }
 
     /// Goes on with the run.

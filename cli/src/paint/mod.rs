@@ -149,6 +149,7 @@ fn train_and_paint(options: &Options, resumed: Option<&Resumed>) -> Result<bool>
     let outputs = Outputs::check(options, subject, Some(&canvas.path))?;
     if !options.quiet {
         print_line(canvas.describe());
+        canvas.notes.iter().for_each(|note| print_line(format!("note: {note}")));
         print_line(format!("network {}", describe(&network)));
         print_line(format!("training {}", describe_training(&trainer)));
     }

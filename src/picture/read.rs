@@ -1,0 +1,334 @@
+//! Reading pictures: the format, the colors, and which way is up.
+
+use super::color::Meaning;
+use super::decoded::{Decoded, Numbers};
+use super::jpeg::{Survey, completed};
+use super::{Picture, check_size, png_end, tiff};
+use crate::error::{Error, Result};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+/// What to do with a file that cannot be read.
+const CONVERT: &str = "convert it to PNG";
+
+impl Picture {
+    /// Reads a picture of any format that was compiled in, upright if the file says which way is
+    /// up, and in sRGB. The first frame of an animation. Palettes become RGB, floating point becomes 16 bits.
+    /// [`load_with_notes`](Self::load_with_notes) also says what was converted.
+    ///
+    /// # Errors
+    /// No such file, no picture, a broken one, or one of more than 67 million pixels, which is
+    /// refused from its header.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with_notes(path).map(|(picture, _)| picture)
+    }
+
+    /// Like [`load`](Self::load), with a line for each thing that a user should know: colors that were
+    /// converted or could not be, a range of numbers that was found, an end marker that is missing.
+    ///
+    /// Colors become sRGB by the file's ICC profile (JPEG, PNG, WebP, TIFF) or by the chunks cICP, gAMA
+    /// and cHRM of PNG. Linear light (HDR) becomes sRGB.
+    ///
+    /// ```no_run
+    /// let (picture, notes) = impasto::Picture::load_with_notes("photograph.jpg")?;
+    /// println!("{} pixels", picture.width() * picture.height());
+    /// notes.iter().for_each(|note| println!("note: {note}"));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with_notes(path: impl AsRef<Path>) -> Result<(Self, Vec<String>)> {
+        let path = path.as_ref();
+        let unreadable = |source| Error::File { action: "read", path: path.into(), source };
+        if path.is_dir() {
+            return Err(unreadable(std::io::Error::other(
+                "it is a directory: name a picture in it",
+            )));
+        }
+        let unfit = |reason: &str| Error::Picture { path: path.into(), reason: reason.into() };
+        let found = std::fs::metadata(path).map_err(unreadable)?;
+        if !found.is_file() {
+            return Err(unfit("no regular file: save the picture to a file first"));
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        if found.len() == 0 {
+            return Err(unfit("the file is empty"));
+        }
+        // Some formats can be told by their names alone.
+        let named = ImageFormat::from_path(path).ok();
+        read(&mut BufReader::new(file), named).map_err(|failure| failure.at(path))
+    }
+
+    /// The picture in the bytes of a file, as [`load_with_notes`](Self::load_with_notes) reads it.
+    ///
+    /// ```
+    /// let (logo, notes) = impasto::Picture::decode(&std::fs::read("logo.jpg")?)?;
+    /// assert_eq!((logo.width(), notes.len()), (100, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No picture, a broken one, one of more than 67 million pixels, or one of a format that can be
+    /// told by the file's name alone (TGA).
+    pub fn decode(bytes: &[u8]) -> Result<(Self, Vec<String>)> {
+        if bytes.is_empty() {
+            return Failure::from("the file is empty").into_err();
+        }
+        read(&mut Cursor::new(bytes), None).map_err(|failure| failure.at(Path::new("the picture")))
+    }
+}
+
+/// Why a picture cannot be read.
+enum Failure {
+    /// A reason for the user.
+    Unfit(String),
+    /// Width and height that are too large or 0.
+    Size(u64, u64),
+    /// The operating system's error.
+    Io(std::io::Error),
+}
+
+impl Failure {
+    /// The error for the file at `path`.
+    fn at(self, path: &Path) -> Error {
+        match self {
+            Self::Unfit(reason) => Error::Picture { path: path.into(), reason },
+            Self::Io(source) => Error::File { action: "read", path: path.into(), source },
+            Self::Size(width, height) => {
+                match check_size(&path.display().to_string(), width, height) {
+                    Err(error) => error,
+                    Ok(()) => Error::Internal("a size was refused that is allowed".into()),
+                }
+            }
+        }
+    }
+
+    fn into_err<T>(self) -> Result<T> {
+        Err(self.at(Path::new("the picture")))
+    }
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self::Unfit(reason)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(reason: &str) -> Self {
+        Self::Unfit(reason.into())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let text = error.to_string();
+        let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        Self::Unfit(match error {
+            ImageError::Unsupported(_) => format!("cannot be decoded ({line}): {CONVERT}"),
+            _ => format!("cannot be decoded ({line}): get a complete copy of it, or {CONVERT}"),
+        })
+    }
+}
+
+fn check(width: usize, height: usize) -> std::result::Result<(), Failure> {
+    let (width, height) = (width as u64, height as u64);
+    check_size("", width, height).map_err(|_| Failure::Size(width, height))
+}
+
+type Outcome = std::result::Result<(Picture, Vec<String>), Failure>;
+
+/// Reads a picture. `named` is the format of the file's name, for content that does not tell.
+fn read(reader: &mut (impl BufRead + Seek), named: Option<ImageFormat>) -> Outcome {
+    let mut head = Vec::new();
+    reader.by_ref().take(64).read_to_end(&mut head)?;
+    reader.rewind()?;
+    let format = image::guess_format(&head).ok().or(named);
+    let Some(format) = format else {
+        return Err(match foreign(&head) {
+            Some(name) => format!("{name} files are not supported: {CONVERT}").into(),
+            None => "not a picture of a known format: convert it to PNG or JPEG".into(),
+        });
+    };
+    if let Some(name) = foreign(&head)
+        && !format.reading_enabled()
+    {
+        return Err(format!("{name} files are not supported: {CONVERT}").into());
+    }
+    match format {
+        ImageFormat::Tiff => {
+            let (decoded, orientation, mut notes) = tiff::decode(reader, check)?;
+            let (picture, more) = decoded.into_picture(orientation)?;
+            notes.extend(more);
+            Ok((picture, notes))
+        }
+        ImageFormat::Jpeg => {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes)?;
+            read_jpeg(bytes)
+        }
+        ImageFormat::Png => {
+            let completed = png_end::completed(reader)?;
+            reader.rewind()?;
+            let Some(bytes) = completed else { return read_png(reader) };
+            let (picture, mut notes) = read_png(&mut Cursor::new(bytes))?;
+            notes.insert(0, "the PNG file lacks its end, but no pixels".into());
+            Ok((picture, notes))
+        }
+        ImageFormat::Ico => {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes)?;
+            match icon(&bytes) {
+                // The decoder of icons refuses all but RGBA.
+                Some(png) => read(&mut Cursor::new(png), Some(ImageFormat::Png)),
+                None => read_as(Cursor::new(bytes), format, Some(Meaning::Srgb)),
+            }
+        }
+        ImageFormat::Hdr | ImageFormat::OpenExr => read_as(reader, format, Some(Meaning::Linear)),
+        _ => read_as(reader, format, None),
+    }
+}
+
+/// Reads a picture of this format. The meaning is that of its ICC profile, if none is given.
+fn read_as(reader: impl BufRead + Seek, format: ImageFormat, meaning: Option<Meaning>) -> Outcome {
+    let mut decoder = ImageReader::with_format(reader, format).into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    check(width as usize, height as usize)?;
+    let exif = decoder.exif_metadata().ok().flatten();
+    let orientation = exif.and_then(|exif| orientation(&exif)).unwrap_or(1);
+    let profile = decoder.icc_profile().ok().flatten();
+    let profile = || profile.map_or(Meaning::Srgb, |profile| Meaning::of_profile(&profile));
+    let meaning = meaning.unwrap_or_else(profile);
+    let decoded = decoded(DynamicImage::from_decoder(decoder)?, meaning);
+    Ok(decoded.into_picture(orientation)?)
+}
+
+fn read_jpeg(bytes: Vec<u8>) -> Outcome {
+    let survey = Survey::of(&bytes);
+    let is_whole = survey.has_end;
+    let bytes = if is_whole {
+        bytes
+    } else {
+        // From the header, before anything is decoded.
+        let decoder = ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Jpeg);
+        let (width, height) = decoder.into_decoder()?.dimensions();
+        check(width as usize, height as usize)?;
+        let Some(completed) = completed(&bytes, &survey) else {
+            return Err("the JPEG file ends too early: get a complete copy of it".into());
+        };
+        completed
+    };
+    let (picture, mut notes) = read_as(Cursor::new(bytes), ImageFormat::Jpeg, None)?;
+    if !is_whole {
+        notes.insert(0, "the JPEG file lacks its end marker, but no pixels".into());
+    }
+    Ok((picture, notes))
+}
+
+fn read_png(reader: &mut (impl BufRead + Seek)) -> Outcome {
+    let meaning = meaning_of_png(reader);
+    reader.rewind()?;
+    read_as(reader, ImageFormat::Png, meaning)
+}
+
+/// What the chunks of a PNG file say about its colors.
+fn meaning_of_png(reader: &mut (impl BufRead + Seek)) -> Option<Meaning> {
+    let decoder = png::Decoder::new(reader);
+    // If it cannot be read, reading the pixels fails too, with a message.
+    let reader = decoder.read_info().ok()?;
+    Some(Meaning::of_png(reader.info()))
+}
+
+fn decoded(image: DynamicImage, meaning: Meaning) -> Decoded {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (channels, numbers) = match image {
+        DynamicImage::ImageLuma8(image) => (1, Numbers::Bytes(image.into_raw())),
+        DynamicImage::ImageLumaA8(image) => (2, Numbers::Bytes(image.into_raw())),
+        DynamicImage::ImageRgb8(image) => (3, Numbers::Bytes(image.into_raw())),
+        DynamicImage::ImageRgba8(image) => (4, Numbers::Bytes(image.into_raw())),
+        DynamicImage::ImageLuma16(image) => (1, Numbers::Words(image.into_raw())),
+        DynamicImage::ImageLumaA16(image) => (2, Numbers::Words(image.into_raw())),
+        DynamicImage::ImageRgb16(image) => (3, Numbers::Words(image.into_raw())),
+        DynamicImage::ImageRgba16(image) => (4, Numbers::Words(image.into_raw())),
+        other if other.color().has_alpha() => (4, Numbers::Floats(other.into_rgba32f().into_raw())),
+        other => (3, Numbers::Floats(other.into_rgb32f().into_raw())),
+    };
+    Decoded { width, height, channels, numbers, meaning }
+}
+
+/// The PNG file in an icon, if the best of its pictures is one: the deepest, of these the largest.
+fn icon(bytes: &[u8]) -> Option<&[u8]> {
+    let number = |at: usize, count: usize| -> Option<usize> {
+        let bytes = bytes.get(at..at + count)?;
+        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+    };
+    let side = |at| number(at, 1).map(|side| if side == 0 { 256 } else { side });
+    let mut best = None;
+    for entry in 0..number(4, 2)? {
+        let at = 6 + 16 * entry;
+        let place = (number(at + 8, 4)?, number(at + 12, 4)?);
+        let score = (number(at + 6, 2)?, side(at)? * side(at + 1)?);
+        // Of equal ones the last, as the decoder of icons takes it.
+        if best.is_none_or(|(other, _)| score >= other) {
+            best = Some((score, place));
+        }
+    }
+    let (_, (length, offset)) = best?;
+    let png = bytes.get(offset..offset.checked_add(length)?)?;
+    png.starts_with(b"\x89PNG\r\n\x1a\n").then_some(png)
+}
+
+/// The orientation in EXIF data, 1 to 8. Numbers of any width are read, as browsers read them.
+fn orientation(exif: &[u8]) -> Option<u8> {
+    const ORIENTATION: usize = 0x0112;
+    let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
+    let is_little = exif.starts_with(b"II");
+    let number = |at: usize, count: usize| -> Option<usize> {
+        let bytes = exif.get(at..at.checked_add(count)?)?;
+        let join = |number, byte: &u8| number << 8 | usize::from(*byte);
+        Some(if is_little { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) })
+    };
+    let first = number(4, 4)?;
+    for entry in 0..number(first, 2)? {
+        let at = first + 2 + 12 * entry;
+        if number(at, 2)? == ORIENTATION {
+            // Bytes, numbers of 16 bits and of 32 bits.
+            let width = match number(at + 2, 2)? {
+                1 => 1,
+                3 => 2,
+                4 => 4,
+                _ => return None,
+            };
+            return number(at + 8, width).filter(|value| (1..=8).contains(value)).map(|v| v as u8);
+        }
+    }
+    None
+}
+
+/// The name of a format that this crate does not read.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    let brand = head.get(4..12).unwrap_or_default();
+    Some(match brand {
+        b"ftypavif" | b"ftypavis" => "AVIF",
+        b"ftypheic" | b"ftypheix" | b"ftyphevc" | b"ftypmif1" | b"ftypmsf1" => "HEIF",
+        b"JXL \r\n\x87\n" => "JPEG XL",
+        b"jP  \r\n\x87\n" => "JPEG 2000",
+        _ if head.starts_with(b"\xFF\x0A") => "JPEG XL",
+        _ if head.starts_with(b"\xFF\x4F\xFF\x51") => "JPEG 2000",
+        _ if head.starts_with(b"8BPS") => "Photoshop",
+        _ if head.starts_with(b"%PDF") => "PDF",
+        _ if head.starts_with(b"v/1\x01") => "OpenEXR",
+        _ if head.starts_with(b"\0\0\x02\0") && head.get(5) == Some(&0) => "cursor",
+        _ if head.windows(4).any(|part| part == b"<svg") => "SVG",
+        _ => return None,
+    })
+}
