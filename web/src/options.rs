@@ -79,6 +79,7 @@ impl Options {
             precision: Precision::Full,
             tune: self.tune,
             adapter: None,
+            threads: None,
         })
     }
 
