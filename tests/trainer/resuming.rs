@@ -254,7 +254,7 @@ fn parameters_beyond_single_precision_are_not_saved() {
 #[test]
 fn a_run_of_more_epochs_than_its_history_has_goes_on_with_the_same_rules() {
     let engine = Engine::from(impasto::reference::ReferenceEngine::new());
-    let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.5]]).unwrap();
+    let samples = Dataset::from_rows([[0.0], [1.0]], [[1.0], [0.5]]).unwrap();
     let network = Network::builder(1).output(1, impasto::Activation::Identity).build().unwrap();
     let schedule = Schedule::ReduceOnPlateau { factor: 0.9, patience: 150, threshold: 0.3 };
     let trainer = Trainer {

@@ -87,7 +87,7 @@ fn targets_at_the_ends_and_rounded_are_taken() {
     assert_eq!(answer(Loss::Poisson { log_input: true }, &samples(&[0.0, 7.0])), None);
     assert_eq!(answer(Loss::MeanSquaredError, &samples(&[-3.0, 7.0])), None);
     // A third rounded to f32, three times, and 1,000 probabilities that were divided by their sum.
-    let engine = impasto::cpu::CpuEngine::new(Some(1)).unwrap();
+    let engine = CpuEngine::new(Some(1)).unwrap();
     for classes in [3, 1000] {
         let weights: Vec<f32> = (1..=classes).map(|class| 1.0 / class as f32).collect();
         let sum: f32 = weights.iter().sum();
@@ -102,7 +102,7 @@ fn targets_at_the_ends_and_rounded_are_taken() {
 fn channels_of_pixels_are_numbers_from_0_to_1() {
     let pixels = |bytes: [u8; 4]| Dataset::from_pixels(2, 1, bytes, 2, true).unwrap();
     let network = Network::builder(2).output(2, Activation::Identity).build().unwrap();
-    let engine = impasto::cpu::CpuEngine::new(Some(1)).unwrap();
+    let engine = CpuEngine::new(Some(1)).unwrap();
     let loss = |loss, bytes| evaluate(&engine, &network, loss, &pixels(bytes));
     assert!(loss(BINARY, [0, 255, 7, 100]).is_ok());
     assert!(loss(CLASSES, [0, 255, 100, 155]).is_ok());
@@ -124,7 +124,7 @@ fn refused_samples_have_the_numbers_that_the_caller_knows() {
             ..Trainer::default()
         };
         let mut network = Network::builder(1).output(2, Activation::Identity).build().unwrap();
-        let engine = impasto::cpu::CpuEngine::new(Some(1)).unwrap();
+        let engine = CpuEngine::new(Some(1)).unwrap();
         let mut started = false;
         let result = trainer.fit_with(&engine, &mut network, samples(&targets), |_| {
             started = true;

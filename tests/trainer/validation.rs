@@ -179,7 +179,7 @@ fn a_budget_of_steps_ends_the_run_within_an_epoch_at_the_end_of_its_schedule() {
     for engine in engines() {
         let each = hill().len().div_ceil(trainer(1).batch_size) as u64;
         let steps = 2 * each + each / 2;
-        assert!(steps % each > 0, "within an epoch");
+        assert!(!steps.is_multiple_of(each), "within an epoch");
         let schedule = Schedule::Cosine;
         let limited = Trainer { steps: Some(steps), schedule, ..trainer(1_000_000_000) };
         let (learned, summary) = fit(&limited, &engine);
