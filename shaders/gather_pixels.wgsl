@@ -11,7 +11,8 @@ struct Shape {
     width: u32,
     scale_x: f32,
     scale_y: f32,
-    origin: f32,
+    origin_x: f32,
+    origin_y: f32,
 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
@@ -30,8 +31,9 @@ fn main(
     let sample = sample_at(this_step.first + shape.offset + i);
     if sample < shape.segment_first || sample - shape.segment_first >= shape.segment_rows { return; }
     let scale = vec2<f32>(shape.scale_x, shape.scale_y);
+    let origin = vec2<f32>(shape.origin_x, shape.origin_y);
     for (var j = 0u; j < 2u; j++) {
-        inputs[2u * i + j] = pixel_place(sample, j, shape.width, scale, shape.origin);
+        inputs[2u * i + j] = pixel_place(sample, j, shape.width, scale, origin);
     }
     let word = pixels[sample - shape.segment_first];
     for (var j = 0u; j < shape.channels; j++) {

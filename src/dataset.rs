@@ -3,12 +3,14 @@
 #[cfg(feature = "ndarray")]
 mod arrays;
 mod forms;
+mod places;
 mod scale;
 mod split;
 mod weights;
 
 use crate::error::{Error, Result, invalid_data, invalid_shape};
 use crate::permutation::Permutation;
+pub(crate) use places::{Grid, Places};
 use std::fmt;
 use std::sync::Arc;
 
@@ -137,31 +139,6 @@ pub(crate) struct Pixels {
     pub(crate) words: Vec<u32>,
 }
 
-/// How the places of pixels come from their numbers: `(2·column + 1)·scale[0] + origin` to the right,
-/// `(2·row + 1)·scale[1] + origin` down.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Grid {
-    /// Pixels in a row.
-    pub(crate) width: usize,
-    pub(crate) scale: [f32; 2],
-    pub(crate) origin: f32,
-}
-
-impl Grid {
-    /// Pixel centers in [0, 1], or in [-1, 1] if `centered`.
-    fn new(width: usize, height: usize, centered: bool) -> Self {
-        let half = if centered { 1.0 } else { 0.5 };
-        let scale = [width, height].map(|size| (half / size as f64) as f32);
-        Self { width, scale, origin: if centered { -1.0 } else { 0.0 } }
-    }
-
-    /// The place of the center of `pixel`.
-    fn place(self, pixel: usize) -> [f32; 2] {
-        let place = |index: usize, scale: f32| (2 * index + 1) as f32 * scale + self.origin;
-        [place(pixel % self.width, self.scale[0]), place(pixel / self.width, self.scale[1])]
-    }
-}
-
 /// A part of some samples: those at `first..first + len` in an order of all of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Part {
@@ -256,14 +233,15 @@ impl Dataset {
     }
 
     /// One sample for each pixel, row by row. Its inputs are the center of the pixel, x to the right and y
-    /// down, in [0, 1], or in [-1, 1] if `centered`. Its targets are 1 to 4 numbers in [0, 1], which
+    /// down, with one scale for both axes. The longer axis spans [0, 1], or [-1, 1] if `centered`. The shorter
+    /// one begins at 0 too, or has its middle there. Its targets are 1 to 4 numbers in [0, 1], which
     /// `targets` contains as bytes, 0 for 0 and 255 for 1, `[height, width, target_width]`. The dataset takes
     /// 4 bytes a pixel.
     ///
     /// ```
     /// // Two gray pixels beside each other: black and white.
     /// let dataset = impasto::Dataset::from_pixels(2, 1, [0, 255], 1, false)?;
-    /// assert_eq!(dataset.rows(0..2), (vec![0.25, 0.5, 0.75, 0.5], vec![0.0, 1.0]));
+    /// assert_eq!(dataset.rows(0..2), (vec![0.25, 0.25, 0.75, 0.25], vec![0.0, 1.0]));
     /// # Ok::<(), impasto::Error>(())
     /// ```
     ///
@@ -276,6 +254,16 @@ impl Dataset {
         target_width: usize,
         centered: bool,
     ) -> Result<Self> {
+        Self::from_pixels_at(Places::square(width, height, centered), targets, target_width)
+    }
+
+    /// [`from_pixels`](Self::from_pixels) with pixels at these places.
+    pub(crate) fn from_pixels_at(
+        places: Places,
+        targets: impl IntoIterator<Item = u8>,
+        target_width: usize,
+    ) -> Result<Self> {
+        let (width, height) = (places.width, places.height);
         if !(1..=4).contains(&target_width) {
             return invalid_shape(format!("pixels of {target_width} targets: they have 1 to 4"));
         }
@@ -302,7 +290,7 @@ impl Dataset {
         if targets.next().is_some() {
             return invalid_shape(format!("more targets than {width}×{height} pixels have"));
         }
-        let grid = Grid::new(width, height, centered);
+        let grid = places.grid();
         let samples = Samples::Pixels(Pixels { grid, channels: target_width, words });
         Ok(Self::whole(samples, pixels))
     }

@@ -86,6 +86,8 @@ pub mod input_encoding;
 mod layer;
 pub mod loss;
 mod loss_fn;
+#[cfg(feature = "pictures")]
+mod memory;
 mod metric;
 mod model;
 mod network;

@@ -4,6 +4,7 @@ mod color;
 mod decoded;
 #[cfg(not(target_arch = "wasm32"))]
 mod files;
+mod hidden;
 mod jpeg;
 mod painting;
 mod png_end;
@@ -15,7 +16,7 @@ mod saved;
 pub(crate) mod subject;
 mod tiff;
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Places};
 use crate::error::{Error, Result, invalid_shape};
 
 /// The most pixels a picture may have: 8,192 × 8,192.
@@ -95,6 +96,11 @@ impl Picture {
         self.channels
     }
 
+    /// Whether the last channel is alpha.
+    pub(crate) fn has_alpha(&self) -> bool {
+        self.channels.is_multiple_of(2)
+    }
+
     /// The value of white: 255 or 65,535.
     pub fn maximum(&self) -> u16 {
         self.maximum
@@ -117,28 +123,30 @@ impl Picture {
     /// # Errors
     /// None for a picture; the type is that of [`Dataset::new`].
     pub fn to_dataset(&self, centered: bool) -> Result<Dataset> {
+        self.to_dataset_at(Places::square(self.width, self.height, centered))
+    }
+
+    /// [`to_dataset`](Self::to_dataset) with pixels at these places.
+    fn to_dataset_at(&self, places: Places) -> Result<Dataset> {
         if self.maximum == 255 {
             // `new` saw to it that no value is above the maximum.
             let bytes = self.values.iter().map(|v| *v as u8);
-            return Dataset::from_pixels(self.width, self.height, bytes, self.channels, centered);
+            return Dataset::from_pixels_at(places, bytes, self.channels);
         }
         let maximum = f32::from(self.maximum);
         let targets = self.values.iter().map(|v| f32::from(*v) / maximum).collect();
         let inputs = (0..self.width * self.height)
-            .flat_map(|pixel| Self::coordinates(pixel, self.width, self.height, centered))
+            .flat_map(|pixel| places.at(pixel))
             .map(|c| c as f32)
             .collect();
         Dataset::new(inputs, targets, 2, self.channels)
     }
 
-    /// The center of a pixel, x to the right and y down: in [0, 1], or in [-1, 1] if `centered` (for a
-    /// network without an encoding).
+    /// The center of a pixel, x to the right and y down, with one scale for both axes. The longer axis spans
+    /// [0, 1], or [-1, 1] if `centered` (for a network without an encoding). The shorter one begins at 0 too,
+    /// or has its middle there.
     pub fn coordinates(pixel: usize, width: usize, height: usize, centered: bool) -> [f64; 2] {
-        let place = |index: usize, size: usize| {
-            let unit = (index as f64 + 0.5) / size as f64;
-            if centered { 2.0 * unit - 1.0 } else { unit }
-        };
-        [place(pixel % width, width), place(pixel / width, height)]
+        Places::square(width, height, centered).at(pixel)
     }
 
     /// The picture with the channels `values`, `[height, width, channels]`, in [0, 1]. Values outside are
@@ -153,8 +161,8 @@ impl Picture {
         maximum: u16,
         values: &[f64],
     ) -> Result<Self> {
-        let level = |value: &f64| (value.clamp(0.0, 1.0) * f64::from(maximum)).round() as u16;
-        Self::new(width, height, channels, maximum, values.iter().map(level).collect())
+        let values = values.iter().map(|value| level(*value, maximum)).collect();
+        Self::new(width, height, channels, maximum, values)
     }
 
     /// Pictures of the same height, channels and bits side by side, with a white gap of
@@ -192,22 +200,35 @@ impl Picture {
         Ok(Self { width, height, channels, maximum, values })
     }
 
-    /// `|self − other|·factor`, channel by channel, at most white. An alpha channel becomes opaque, so that
-    /// the difference is visible.
+    /// `|self − other|·factor`, channel by channel, at most white. The difference of a color is multiplied by
+    /// the alpha of `self`, and that of alpha is added to all colors if it is larger: what cannot be seen does
+    /// not differ. The result is opaque.
     ///
     /// # Errors
     /// Pictures of different shapes.
     pub fn difference(&self, other: &Self, factor: u32) -> Result<Self> {
         self.check_same_shape(other)?;
-        let has_alpha = self.channels.is_multiple_of(2);
-        let values = self.values.iter().zip(&other.values).enumerate().map(|(i, (a, b))| {
-            if has_alpha && i % self.channels == self.channels - 1 {
-                self.maximum
+        let (colors, maximum) =
+            (self.channels - usize::from(self.has_alpha()), u32::from(self.maximum));
+        let mut values = Vec::with_capacity(self.values.len());
+        for (own, others) in self.pixels().zip(other.pixels()) {
+            let apart = |i: usize| u32::from(own[i].abs_diff(others[i]));
+            let (alpha, least) = if self.has_alpha() {
+                (u32::from(own[colors]), apart(colors))
             } else {
-                (u32::from(a.abs_diff(*b)) * factor).min(u32::from(self.maximum)) as u16
+                (maximum, 0)
+            };
+            let value = |i: usize| {
+                // Rounded to the nearest level.
+                let visible = (apart(i) * alpha + maximum / 2) / maximum;
+                visible.max(least).saturating_mul(factor).min(maximum) as u16
+            };
+            values.extend((0..colors).map(value));
+            if self.has_alpha() {
+                values.push(self.maximum);
             }
-        });
-        Self::new(self.width, self.height, self.channels, self.maximum, values.collect())
+        }
+        Self::new(self.width, self.height, self.channels, self.maximum, values)
     }
 
     fn check_same_shape(&self, other: &Self) -> Result<()> {
@@ -221,6 +242,11 @@ impl Picture {
             ))
         }
     }
+}
+
+/// The level of a number in [0, 1], to which others are clamped.
+fn level(value: f64, maximum: u16) -> u16 {
+    (value.clamp(0.0, 1.0) * f64::from(maximum)).round() as u16
 }
 
 /// An error unless `what` has at least one pixel and not too many.
@@ -246,15 +272,53 @@ mod tests {
 
     #[test]
     fn coordinates_are_pixel_centers() {
-        assert_eq!(Picture::coordinates(0, 2, 1, false), [0.25, 0.5]);
-        assert_eq!(Picture::coordinates(5, 4, 2, true), [-0.25, 0.5]);
+        assert_eq!(Picture::coordinates(0, 2, 1, false), [0.25, 0.25]);
+        assert_eq!(Picture::coordinates(3, 2, 2, true), [0.5, 0.5]);
+    }
+
+    #[test]
+    fn pixels_are_square_in_pictures_of_any_shape() {
+        for (width, height) in [(512, 32), (32, 512), (7, 5), (100, 100)] {
+            for centered in [false, true] {
+                let at = |pixel| Picture::coordinates(pixel, width, height, centered);
+                let ([x, y], [right, _], [_, below]) = (at(0), at(1), at(width));
+                assert!(((right - x) - (below - y)).abs() < 1e-12, "{width}×{height}");
+                let last = at(width * height - 1);
+                let longest = usize::from(width <= height);
+                let sum = at(0)[longest] + last[longest];
+                assert!((sum - if centered { 0.0 } else { 1.0 }).abs() < 1e-12);
+                // Of 8 bits, computed from the numbers of the pixels, and of 16, in rows.
+                for maximum in [255, 65_535] {
+                    let picture = Picture::new(width, height, 1, maximum, vec![0; width * height]);
+                    let dataset = picture.expect("a picture").to_dataset(centered);
+                    let (rows, _) = dataset.expect("samples").rows(0..width * height);
+                    for (pixel, row) in rows.chunks(2).enumerate() {
+                        let place = at(pixel);
+                        for (found, expected) in row.iter().zip(place) {
+                            assert!((f64::from(*found) - expected).abs() < 1e-6);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_square_picture_has_the_places_that_it_always_had() {
+        assert_eq!(Picture::coordinates(5, 4, 4, true), [-0.25, -0.25]);
+        assert_eq!(Places::square(100, 100, true), Places::stretched(100, 100, true));
+        assert_eq!(Places::stretched(4, 2, true).at(5), [-0.25, 0.5]);
     }
 
     #[test]
     fn sheets_and_differences() {
         let a = Picture::new(1, 1, 2, 255, vec![10, 7]).expect("1×1");
         let b = Picture::new(1, 1, 2, 255, vec![90, 200]).expect("1×1");
+        // The alpha differs by 193, and of the color little can be seen.
+        assert_eq!(a.difference(&b, 1).expect("same shape").values(), [193, 255]);
         assert_eq!(a.difference(&b, 4).expect("same shape").values(), [255, 255]);
+        let hidden = |gray| Picture::new(1, 1, 2, 255, vec![gray, 0]).expect("1×1");
+        assert_eq!(hidden(0).difference(&hidden(9), 4).expect("same").values(), [0, 255]);
         assert_eq!(
             Picture::beside(&[&a, &b], 1).expect("a sheet").values(),
             [10, 7, 255, 255, 90, 200]

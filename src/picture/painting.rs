@@ -1,14 +1,15 @@
 //! Painting: what a network learns of a picture, and the picture that it paints.
 
-use super::Picture;
 use super::subject::Subject;
+use super::{Picture, level};
 use crate::activation::Activation;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Places};
 use crate::engine::{Engine, Output};
-use crate::error::{Result, invalid_shape};
+use crate::error::{Error, Result, invalid_shape};
 use crate::initialization::Initialization;
 use crate::input_encoding::InputEncoding;
 use crate::loss::Loss;
+use crate::memory;
 use crate::network::Network;
 use crate::network::builder::Builder;
 use std::ops::ControlFlow;
@@ -20,8 +21,9 @@ const BAND: usize = 1 << 16;
 const INK: f64 = 600.0;
 
 impl Picture {
-    /// Runs `network` at every pixel of a picture of that size: `[height, width, outputs]`, the
-    /// network's outputs unchanged. `watch` receives the number of finished pixels after every ten
+    /// Runs `network` at every pixel of a picture of that size ([`coordinates`](Self::coordinates)):
+    /// `[height, width, outputs]`, the network's outputs unchanged. [`Subject::sample`] runs it at the places of
+    /// a picture that was learned. `watch` receives the number of finished pixels after every ten
     /// thousand or so. If it breaks, the result is `None`. Blocks; see
     /// [`sample_async`](Self::sample_async).
     ///
@@ -59,29 +61,10 @@ impl Picture {
         network: &Network,
         (width, height): (usize, usize),
         centered: bool,
-        mut watch: impl FnMut(usize) -> ControlFlow<()>,
+        watch: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Vec<f64>>> {
-        let engine = engine.into();
-        Self::check_size(width, height)?;
-        if network.inputs() != 2 {
-            return invalid_shape(format!(
-                "a network of {} inputs paints no picture: it takes 2, x and y",
-                network.inputs()
-            ));
-        }
-        let pixels = width * height;
-        let mut outputs = Vec::with_capacity(pixels * network.outputs());
-        for first in (0..pixels).step_by(BAND) {
-            let end = pixels.min(first + BAND);
-            let inputs: Vec<f64> = (first..end)
-                .flat_map(|pixel| Self::coordinates(pixel, width, height, centered))
-                .collect();
-            outputs.extend(engine.forward(network, &inputs, Output::Activated).await?);
-            if watch(end).is_break() && end < pixels {
-                return Ok(None);
-            }
-        }
-        Ok(Some(outputs))
+        let places = Places::square(width, height, centered);
+        sample(&engine.into(), network, (width, height), places, watch).await
     }
 
     /// Whether each pixel, laid on white paper if it has an alpha channel, is ink.
@@ -108,7 +91,97 @@ impl Picture {
     }
 }
 
+/// Runs `network` at the places of all pixels, a band of them at a time, and gives the outputs of each band
+/// to `take`. Returns whether it came to the end.
+async fn sample_bands(
+    engine: &Engine,
+    network: &Network,
+    (width, height): (usize, usize),
+    places: Places,
+    mut watch: impl FnMut(usize) -> ControlFlow<()>,
+    mut take: impl FnMut(&[f64]),
+) -> Result<bool> {
+    Picture::check_size(width, height)?;
+    if network.inputs() != 2 {
+        return invalid_shape(format!(
+            "a network of {} inputs paints no picture: it takes 2, x and y",
+            network.inputs()
+        ));
+    }
+    let pixels = width * height;
+    for first in (0..pixels).step_by(BAND) {
+        let end = pixels.min(first + BAND);
+        let inputs: Vec<f64> = (first..end).flat_map(|pixel| places.at(pixel)).collect();
+        take(&engine.forward(network, &inputs, Output::Activated).await?);
+        if watch(end).is_break() && end < pixels {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The outputs at the places of all pixels, `[height, width, outputs]`.
+async fn sample(
+    engine: &Engine,
+    network: &Network,
+    size: (usize, usize),
+    places: Places,
+    watch: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<Option<Vec<f64>>> {
+    let mut outputs = Vec::new();
+    let take = |band: &[f64]| outputs.extend_from_slice(band);
+    let is_whole = sample_bands(engine, network, size, places, watch, take).await?;
+    Ok(is_whole.then_some(outputs))
+}
+
 impl Subject {
+    /// Runs `network` at the places of the picture that was learned, in any number of pixels:
+    /// `[height, width, outputs]`, the network's outputs unchanged. `watch` is that of
+    /// [`Picture::sample`]. Blocks; see [`sample_async`](Self::sample_async).
+    ///
+    /// ```
+    /// use impasto::{Activation, Backend, Encoding, Engine, Loss, Picture, Subject};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let picture = Picture::new(2, 1, 1, 255, vec![0, 255])?;
+    /// let subject = Subject::new(&picture, Encoding::Identity, false);
+    /// let loss = Loss::MeanSquaredError;
+    /// let network = subject.builder(Encoding::Identity, &[8], Activation::Relu, loss).build()?;
+    /// let engine = Engine::open(Backend::Cpu)?;
+    /// let go_on = |_| ControlFlow::Continue(());
+    /// let first_layer = network.first_layers(1)?;
+    /// let neurons = subject.sample(&engine, &first_layer, (16, 8), go_on)?;
+    /// assert_eq!(neurons.map(|neurons| neurons.len()), Some(16 * 8 * 8));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A size out of range, a network that does not take two inputs, or a device that failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn sample(
+        &self,
+        engine: impl Into<Engine>,
+        network: &Network,
+        size: (usize, usize),
+        watch: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f64>>> {
+        pollster::block_on(self.sample_async(engine, network, size, watch))
+    }
+
+    /// [`sample`](Self::sample) for callers that must not block. See [`sample`](Self::sample) for an example.
+    ///
+    /// # Errors
+    /// A size out of range, a network that does not take two inputs, or a device that failed.
+    pub async fn sample_async(
+        &self,
+        engine: impl Into<Engine>,
+        network: &Network,
+        size: (usize, usize),
+        watch: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f64>>> {
+        sample(&engine.into(), network, size, self.places(size), watch).await
+    }
+
     /// Starts a network that paints this with `hidden` layers, to be trained with `loss`. Its initial
     /// weights suit the activation: its own where it has some, those of [`Initialization::GlorotSigmoid`] in hidden layers
     /// of sigmoids, else those of [`Initialization::He`].
@@ -133,17 +206,19 @@ impl Subject {
     }
 
     /// What a network learns of `picture`: a sample for each pixel, with its place as inputs and its
-    /// channels, or its class, as targets.
+    /// channels, or its class, as targets. Where a pixel is fully transparent, the targets of its color are a
+    /// smooth continuation of the visible colors around it.
     ///
     /// # Errors
     /// None for a picture; the type is that of [`Dataset::new`].
     pub fn dataset(&self, picture: &Picture) -> Result<Dataset> {
         if !self.classify {
-            return picture.to_dataset(self.centered);
+            let places = self.places((picture.width, picture.height));
+            return picture.without_hidden_colors().to_dataset_at(places);
         }
         // One-hot: 255 means 1.
         let targets = picture.ink().flat_map(|ink| if ink { [255, 0] } else { [0, 255] });
-        Dataset::from_pixels(picture.width, picture.height, targets, 2, self.centered)
+        Dataset::from_pixels_at(self.places((picture.width, picture.height)), targets, 2)
     }
 
     /// The painting of `picture` by a network without any error: the picture itself, or its classes, ink
@@ -157,6 +232,54 @@ impl Subject {
         } else {
             Ok(picture.clone())
         }
+    }
+
+    /// Finds out whether learning, painting and comparing a picture of this size can have the memory that they
+    /// take, before anything is trained. The estimate is for the picture itself being in memory already, and
+    /// for a sheet of the picture, the painting and their difference. It does not count the network, nor the
+    /// copy of the samples on a GPU.
+    ///
+    /// ```
+    /// use impasto::{Encoding, Picture, Subject};
+    ///
+    /// let picture = Picture::new(2, 1, 3, 255, vec![255, 0, 0, 255, 255, 255])?;
+    /// Subject::new(&picture, Encoding::Identity, false).check_memory()?;
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where the machine, a control group or a limit of address space leaves less.
+    /// Where the system does not say how much there is, there is no error.
+    pub fn check_memory(&self) -> Result<()> {
+        self.check_memory_of(memory::available())
+    }
+
+    /// [`check_memory`](Self::check_memory) where so many bytes are left.
+    fn check_memory_of(&self, available: Option<u64>) -> Result<()> {
+        let needed = self.bytes_a_pixel() * self.width as u64 * self.height as u64;
+        match available {
+            Some(available) if needed > available => Err(Error::OutOfMemory {
+                what: format!(
+                    "learning, painting and comparing {}×{} pixels",
+                    self.width, self.height
+                ),
+                needed,
+                advice: format!("{available} are left, so make the picture smaller"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes for each pixel, beside the picture: its samples, and then the painting, the difference, and a
+    /// sheet of three, with its bytes for the encoder and for the file.
+    fn bytes_a_pixel(&self) -> u64 {
+        let (channels, _) = self.painted_kind();
+        let (channels, learned) = (channels as u64, self.outputs() as u64);
+        let is_deep = self.maximum != 255;
+        let samples = if is_deep && !self.classify { 4 * (2 + learned) } else { 4 };
+        let smoothed = if self.channels.is_multiple_of(2) { 2 * self.channels as u64 } else { 0 };
+        let encoded = if is_deep { 2 } else { 1 };
+        samples + smoothed.max(channels * (2 + 2 + 3 * 2 + 2 * 3 * encoded))
     }
 
     /// The channels of a painting, and its largest value: 255 or 65,535.
@@ -200,15 +323,21 @@ impl Subject {
             ));
         }
         let size = (width, height);
-        let values = Picture::sample_async(engine, network, size, self.centered, watch).await?;
-        let Some(values) = values else { return Ok(None) };
-        let picture = if self.classify {
-            let ink = values.as_chunks().0.iter().map(|[ink, paper]| ink > paper);
-            Picture::of_ink(width, height, ink)
-        } else {
-            Picture::from_unit(width, height, self.channels, self.maximum, &values)
+        let (channels, maximum) = self.painted_kind();
+        let mut values: Vec<u16> = Vec::new();
+        let take = |outputs: &[f64]| {
+            if self.classify {
+                let is_ink = outputs.as_chunks().0.iter().map(|[ink, paper]| ink > paper);
+                values.extend(is_ink.map(|ink| if ink { 0 } else { 255 }));
+            } else {
+                values.extend(outputs.iter().map(|value| level(*value, maximum)));
+            }
         };
-        picture.map(Some)
+        let (engine, places) = (engine.into(), self.places(size));
+        if !sample_bands(&engine, network, size, places, watch, take).await? {
+            return Ok(None);
+        }
+        Picture::new(width, height, channels, maximum, values).map(Some)
     }
 }
 
@@ -236,6 +365,19 @@ mod tests {
         // Too late: all is done.
         assert_eq!(sample(2 * BAND), Some(2 * BAND));
         assert_eq!(reported, [BAND, 2 * BAND, BAND, BAND, 2 * BAND]);
+    }
+
+    #[test]
+    fn memory_is_checked_by_the_pixel() {
+        let picture = Picture::new(2, 1, 3, 255, vec![0; 6]).expect("2×1");
+        let subject = Subject::new(&picture, Encoding::Identity, false);
+        let twelve_million = Subject { width: 4000, height: 3000, ..subject };
+        // Much less than the 126 bytes a pixel that it took with everything in memory at once.
+        assert_eq!(twelve_million.bytes_a_pixel(), 4 + 3 * 16);
+        assert!(twelve_million.check_memory_of(Some(700_000_000)).is_ok());
+        let error = twelve_million.check_memory_of(Some(600_000_000)).expect_err("too little");
+        assert!(matches!(error, Error::OutOfMemory { needed: 624_000_000, .. }), "{error}");
+        assert!(twelve_million.check_memory_of(None).is_ok());
     }
 
     #[test]

@@ -12,12 +12,30 @@ const SIGMA: f64 = 1.5;
 /// Peak signal-to-noise ratio in dB: `10·log₁₀(maximum² / mean (a − b)²)` over all pixels and
 /// channels. Infinite for equal pictures.
 ///
+/// In pictures with an alpha channel the mean is weighted: a color by the alpha that it has in `a`, and alpha
+/// by 1. Colors that cannot be seen do not count.
+///
 /// # Errors
 /// Pictures of different shapes.
 pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
     a.check_same_shape(b)?;
-    let square = |(a, b): (&u16, &u16)| f64::from(a.abs_diff(*b)).powi(2);
-    let mean = a.values.iter().zip(&b.values).map(square).sum::<f64>() / a.values.len() as f64;
+    let square = |a: u16, b: u16| f64::from(a.abs_diff(b)).powi(2);
+    let mean = if a.has_alpha() {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (own, others) in a.pixels().zip(b.pixels()) {
+            let ([colors @ .., alpha], [others @ .., other_alpha]) = (own, others) else {
+                continue;
+            };
+            let weight = f64::from(*alpha) / f64::from(a.maximum);
+            let squares: f64 = colors.iter().zip(others).map(|(a, b)| square(*a, *b)).sum();
+            sum += weight * squares + square(*alpha, *other_alpha);
+            weights += weight * colors.len() as f64 + 1.0;
+        }
+        sum / weights
+    } else {
+        let squares = a.values.iter().zip(&b.values).map(|(a, b)| square(*a, *b));
+        squares.sum::<f64>() / a.values.len() as f64
+    };
     Ok(10.0 * (f64::from(a.maximum).powi(2) / mean).log10())
 }
 
@@ -27,6 +45,10 @@ pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
 /// over the pixels whose window is within the picture. It is scikit-image's `structural_similarity` with
 /// `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`. In a picture smaller than the window the
 /// window shrinks to the largest odd size that fits.
+///
+/// In pictures with an alpha channel both colors are multiplied by the alpha of `a`, and the similarity of a
+/// window is weighted by the mean of that alpha in it. Colors that cannot be seen do not count. The alpha
+/// channel itself counts everywhere.
 ///
 /// # Errors
 /// Pictures of different shapes.
@@ -46,47 +68,77 @@ pub fn pixel_accuracy(a: &Picture, b: &Picture) -> Result<f64> {
     Ok(equal as f64 / (a.width * a.height) as f64)
 }
 
+/// Rows of the weighted means across, of x, y, x², y², xy, and the weight: as many as a window is high.
+type Rows = [Vec<f64>; 6];
+
+/// Keeps as many rows as a window is high, so that the size of the pictures does not matter.
 fn ssim_of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
-    let plane = |p: &Picture| -> Vec<f64> {
-        p.values.iter().skip(channel).step_by(p.channels).map(|v| f64::from(*v)).collect()
-    };
-    let (x, y) = (plane(a), plane(b));
-    let times =
-        |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
-    let blurred = |plane: &[f64]| blur(plane, a.width, a.height);
-    let (mean_x, mean_y) = (blurred(&x), blurred(&y));
-    let (xx, yy, xy) = (blurred(&times(&x, &x)), blurred(&times(&y, &y)), blurred(&times(&x, &y)));
+    let is_weighted = a.has_alpha() && channel + 1 < a.channels;
+    let (across, down) = (window(a.width), window(a.height));
+    let columns = a.width + 1 - across.len();
     let c1 = (0.01 * f64::from(a.maximum)).powi(2);
     let c2 = (0.03 * f64::from(a.maximum)).powi(2);
-    let mut sum = 0.0;
-    for i in 0..mean_x.len() {
-        let (mx, my) = (mean_x[i], mean_y[i]);
-        let (vx, vy, cov) = (xx[i] - mx * mx, yy[i] - my * my, xy[i] - mx * my);
-        sum +=
-            (2.0 * mx * my + c1) * (2.0 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2));
+    let mut kept: Vec<Rows> = Vec::with_capacity(down.len());
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for row in 0..a.height {
+        let rows = narrowed(a, b, channel, row, is_weighted, &across);
+        if kept.len() < down.len() {
+            kept.push(rows);
+        } else {
+            kept.rotate_left(1);
+            kept[down.len() - 1] = rows;
+        }
+        if kept.len() < down.len() {
+            continue;
+        }
+        for column in 0..columns {
+            let mean = |k: usize| -> f64 {
+                down.iter().zip(&kept).map(|(weight, rows)| weight * rows[k][column]).sum()
+            };
+            let (mx, my) = (mean(0), mean(1));
+            let (vx, vy, cov) = (mean(2) - mx * mx, mean(3) - my * my, mean(4) - mx * my);
+            let similarity = (2.0 * mx * my + c1) * (2.0 * cov + c2)
+                / ((mx * mx + my * my + c1) * (vx + vy + c2));
+            let weight = if is_weighted { mean(5) } else { 1.0 };
+            sum += weight * similarity;
+            weights += weight;
+        }
     }
-    sum / mean_x.len() as f64
+    // A picture of which nothing can be seen has no color that differs.
+    if weights > 0.0 { sum / weights } else { 1.0 }
 }
 
-/// The weighted mean around each pixel whose window lies within the plane.
-fn blur(plane: &[f64], width: usize, height: usize) -> Vec<f64> {
-    let (across, down) = (window(width), window(height));
-    let columns = width + 1 - across.len();
-    let rows = height + 1 - down.len();
-    let weigh = |window: &[f64], at: &dyn Fn(usize) -> f64| -> f64 {
-        window.iter().enumerate().map(|(i, weight)| weight * at(i)).sum()
+/// The weighted means across of a row, for each pixel whose window lies within it.
+fn narrowed(
+    a: &Picture,
+    b: &Picture,
+    channel: usize,
+    row: usize,
+    is_weighted: bool,
+    across: &[f64],
+) -> Rows {
+    let pixels = |picture: &Picture, channel: usize| -> Vec<f64> {
+        let stride = picture.width * picture.channels;
+        let row = &picture.values[row * stride..][..stride];
+        row.iter().skip(channel).step_by(picture.channels).map(|v| f64::from(*v)).collect()
     };
-    let mut narrowed = Vec::with_capacity(columns * height);
-    for row in plane.chunks_exact(width) {
-        narrowed.extend((0..columns).map(|column| weigh(&across, &|i| row[column + i])));
+    let times =
+        |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
+    let (mut x, mut y, mut alpha) = (pixels(a, channel), pixels(b, channel), Vec::new());
+    if is_weighted {
+        alpha = pixels(a, a.channels - 1);
+        for alpha in &mut alpha {
+            *alpha /= f64::from(a.maximum);
+        }
+        (x, y) = (times(&x, &alpha), times(&y, &alpha));
     }
-    let mut result = Vec::with_capacity(columns * rows);
-    for row in 0..rows {
-        result.extend(
-            (0..columns).map(|column| weigh(&down, &|i| narrowed[(row + i) * columns + column])),
-        );
-    }
-    result
+    let products = [times(&x, &x), times(&y, &y), times(&x, &y)];
+    let narrow = |row: &[f64]| -> Vec<f64> {
+        let mean = |window: &[f64]| across.iter().zip(window).map(|(weight, v)| weight * v).sum();
+        row.windows(across.len()).map(mean).collect()
+    };
+    let [xx, yy, xy] = products.map(|row| narrow(&row));
+    [narrow(&x), narrow(&y), xx, yy, xy, narrow(&alpha)]
 }
 
 /// Gaussian weights that sum to 1, over the largest odd window that fits into `size`.
@@ -125,6 +177,23 @@ mod tests {
         let fixture: Fixture = serde_json::from_str(text).expect("the fixture");
         assert!(fixture.cases.len() >= 4);
         for case in fixture.cases {
+            // It knows no alpha channel: each channel is a picture.
+            let channel = |values: &[u16], channel: usize| {
+                let values = values.iter().skip(channel).step_by(case.channels).copied().collect();
+                Picture::new(case.width, case.height, 1, case.maximum, values).expect("a picture")
+            };
+            let (mut noise, mut similarity) = (0.0, 0.0);
+            for i in 0..case.channels {
+                let (a, b) = (channel(&case.a, i), channel(&case.b, i));
+                noise += 10.0_f64.powf(-psnr(&a, &b).expect("same shape") / 10.0);
+                similarity += ssim(&a, &b).expect("same shape");
+            }
+            let count = case.channels as f64;
+            assert!((-10.0 * (noise / count).log10() - case.psnr_db).abs() < 1e-9);
+            assert!((similarity / count - case.ssim).abs() < 1e-9);
+            if case.channels.is_multiple_of(2) {
+                continue;
+            }
             let picture = |values| {
                 Picture::new(case.width, case.height, case.channels, case.maximum, values)
                     .expect("a picture")
@@ -133,6 +202,87 @@ mod tests {
             assert!((psnr(&a, &b).expect("same shape") - case.psnr_db).abs() < 1e-9);
             assert!((ssim(&a, &b).expect("same shape") - case.ssim).abs() < 1e-9);
         }
+    }
+
+    /// The similarity of a channel with whole planes in memory, as it was computed before.
+    fn ssim_of_planes(a: &Picture, b: &Picture, channel: usize) -> f64 {
+        let plane = |p: &Picture| -> Vec<f64> {
+            p.pixels().map(|pixel| f64::from(pixel[channel])).collect()
+        };
+        let blur = |plane: &[f64]| -> Vec<f64> {
+            let (across, down) = (window(a.width), window(a.height));
+            let (columns, rows) = (a.width + 1 - across.len(), a.height + 1 - down.len());
+            let weigh = |window: &[f64], at: &dyn Fn(usize) -> f64| -> f64 {
+                window.iter().enumerate().map(|(i, weight)| weight * at(i)).sum()
+            };
+            let mut narrowed = Vec::new();
+            for row in plane.chunks_exact(a.width) {
+                narrowed.extend((0..columns).map(|c| weigh(&across, &|i| row[c + i])));
+            }
+            let at = |row: usize, c: usize| weigh(&down, &|i| narrowed[(row + i) * columns + c]);
+            (0..rows * columns).map(|i| at(i / columns, i % columns)).collect()
+        };
+        let (x, y) = (plane(a), plane(b));
+        let times =
+            |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
+        let (mean_x, mean_y) = (blur(&x), blur(&y));
+        let (xx, yy, xy) = (blur(&times(&x, &x)), blur(&times(&y, &y)), blur(&times(&x, &y)));
+        let most = f64::from(a.maximum);
+        let (c1, c2) = ((0.01 * most).powi(2), (0.03 * most).powi(2));
+        let mut sum = 0.0;
+        for i in 0..mean_x.len() {
+            let (mx, my) = (mean_x[i], mean_y[i]);
+            let (vx, vy, cov) = (xx[i] - mx * mx, yy[i] - my * my, xy[i] - mx * my);
+            sum += (2.0 * mx * my + c1) * (2.0 * cov + c2)
+                / ((mx * mx + my * my + c1) * (vx + vy + c2));
+        }
+        sum / mean_x.len() as f64
+    }
+
+    fn noise(width: usize, height: usize, channels: usize, seed: usize) -> Picture {
+        let values = (0..width * height * channels).map(|i| ((i + seed) * 7919 % 251) as u16);
+        Picture::new(width, height, channels, 255, values.collect()).expect("a picture")
+    }
+
+    #[test]
+    fn rows_at_a_time_give_the_bits_of_whole_planes() {
+        for (width, height, channels) in [(64, 48, 3), (11, 11, 1), (5, 40, 1), (40, 3, 3)] {
+            let (a, b) = (noise(width, height, channels, 0), noise(width, height, channels, 5));
+            for channel in 0..channels {
+                let (rows, planes) =
+                    (ssim_of_channel(&a, &b, channel), ssim_of_planes(&a, &b, channel));
+                assert_eq!(rows.to_bits(), planes.to_bits(), "{width}×{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn colors_that_cannot_be_seen_do_not_count() {
+        let (width, height) = (32, 32);
+        let with_hidden = |color: &dyn Fn(usize) -> u16| {
+            // The right half is transparent.
+            let pixel = |i: usize| if i % width < 16 { [90, 255] } else { [color(i), 0] };
+            let values = (0..width * height).flat_map(pixel).collect();
+            Picture::new(width, height, 2, 255, values).expect("a picture")
+        };
+        let (noisy, smooth) = (with_hidden(&|i| (i * 89 % 256) as u16), with_hidden(&|_| 90));
+        assert_eq!(psnr(&noisy, &smooth).expect("same shape"), f64::INFINITY);
+        assert!((ssim(&noisy, &smooth).expect("same shape") - 1.0).abs() < 1e-12);
+        // Half a transparent error counts half, and alpha counts everywhere.
+        let of = |color, alpha| Picture::new(1, 1, 2, 255, vec![color, alpha]).expect("a pixel");
+        let half = psnr(&of(0, 51), &of(30, 51)).expect("same shape");
+        let mean = 0.2 * 900.0 / 1.2;
+        assert!((half - 10.0 * (255.0_f64.powi(2) / mean).log10()).abs() < 1e-9);
+        assert!(psnr(&of(0, 0), &of(0, 40)).expect("same shape").is_finite());
+        // Opaque pictures have the numbers that they have without an alpha channel.
+        let gray = |seed| noise(20, 20, 1, seed);
+        let opaque = |seed| {
+            let values = gray(seed).values().iter().flat_map(|v| [*v, 255]).collect();
+            Picture::new(20, 20, 2, 255, values).expect("a picture")
+        };
+        let found = ssim(&opaque(0), &opaque(3)).expect("same shape");
+        let expected = f64::midpoint(ssim(&gray(0), &gray(3)).expect("same shape"), 1.0);
+        assert!((found - expected).abs() < 1e-12);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Picture;
 use crate::activation::Activation;
+use crate::dataset::Places;
 use crate::error::{Result, invalid_format};
 use crate::input_encoding::InputEncoding;
 use crate::network::Network;
@@ -46,6 +47,11 @@ pub struct Subject {
     pub centered: bool,
     /// Whether the network classifies ink and paper instead of painting colors.
     pub classify: bool,
+    /// Width and height of the picture that was learned. Its pixels are square: places have one scale for
+    /// both axes, and the longer one spans the range. `None` in files from before there was this field, whose
+    /// axes both span the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<(usize, usize)>,
 }
 
 impl Subject {
@@ -58,7 +64,14 @@ impl Subject {
             maximum: picture.maximum(),
             centered: encoding.into().is_identity(),
             classify,
+            shape: Some((picture.width(), picture.height())),
         }
+    }
+
+    /// The places of a painting of this size: those of the picture that was learned, in any number of pixels.
+    pub(super) fn places(&self, (width, height): (usize, usize)) -> Places {
+        let stretched = Places::stretched(width, height, self.centered);
+        self.shape.map_or(stretched, |(width, height)| stretched.of_shape(width, height))
     }
 
     /// Outputs of the network: 2 classes, or a number for each channel.
@@ -123,6 +136,7 @@ impl Subject {
             maximum: 255,
             centered: network.encoding().is_identity(),
             classify,
+            shape: Some((width, height)),
         };
         subject.check(network)?;
         Ok(subject)
@@ -132,6 +146,9 @@ impl Subject {
     fn check(&self, network: &Network) -> Result<()> {
         let subject = self;
         Picture::check_size(subject.width, subject.height)?;
+        if let Some((width, height)) = subject.shape {
+            Picture::check_size(width, height)?;
+        }
         if !(1..=4).contains(&subject.channels) || ![255, 65_535].contains(&subject.maximum) {
             return invalid_format(format!(
                 "it is said to paint {} channels up to {}: pictures have 1 to 4, up to 255 or 65535",
@@ -162,5 +179,27 @@ mod tests {
         assert!(text.contains(r#""centered":true"#), "{text}");
         *text = text.replace("centered", "centred");
         assert_eq!(Subject::from_metadata(&network, &texts).expect("an old file"), subject);
+    }
+
+    #[test]
+    fn files_without_a_shape_keep_their_places() {
+        let network = Network::builder(2).output(1, Activation::Identity).build();
+        let network = network.expect("a network");
+        let picture = Picture::new(4, 2, 1, 255, vec![0; 8]).expect("a picture");
+        let subject = Subject::new(&picture, Encoding::Identity, false);
+        // The same places in more pixels.
+        assert_eq!(subject.places((4, 2)).at(0), [-0.75, -0.25]);
+        assert_eq!(subject.places((2, 2)).at(0), [-0.5, -0.25]);
+        let mut texts = subject.to_metadata().expect("JSON");
+        let text = texts.get_mut(KEY).expect("a subject");
+        let with_shape = text.clone();
+        *text = text.replace(r#","shape":[4,2]"#, "");
+        assert_ne!(*text, with_shape);
+        let old = Subject::from_metadata(&network, &texts).expect("an old file");
+        assert_eq!((old.shape, old.places((4, 2)).at(0)), (None, [-0.75, -0.5]));
+        let targets = |subject: &Subject| subject.dataset(&picture).expect("samples").rows(0..1).0;
+        assert_eq!((targets(&subject), targets(&old)), (vec![-0.75, -0.25], vec![-0.75, -0.5]));
+        texts.insert(KEY.into(), with_shape.replace("[4,2]", "[0,2]"));
+        assert!(Subject::from_metadata(&network, &texts).is_err());
     }
 }

@@ -91,8 +91,10 @@ fn draw(
     color: impl Fn(f64, f64) -> Vec<f64>,
 ) -> Picture {
     let values: Vec<f64> = (0..width * height)
-        .map(|pixel| Picture::coordinates(pixel, width, height, false))
-        .flat_map(|[x, y]| color(x, y))
+        .flat_map(|pixel| {
+            let place = |index: usize, size: usize| (index as f64 + 0.5) / size as f64;
+            color(place(pixel % width, width), place(pixel / width, height))
+        })
         .collect();
     Picture::from_unit(width, height, channels, maximum, &values).expect("a picture")
 }

@@ -62,6 +62,8 @@ export interface Subject {
   centered: boolean;
   /** Whether it classifies ink and paper instead of painting colors (`paint --classify`). */
   classify: boolean;
+  /** Width and height of the picture that was learned: the longer axis spans the range. Missing in old files, where both do. */
+  shape?: [number, number];
 }
 
 /** How far training is. */

@@ -81,12 +81,16 @@ export function show(canvas: HTMLCanvasElement, image: ImageData): void {
   canvas.getContext("2d")?.putImageData(image, 0, 0);
 }
 
-/** `|a − b|`, so many times as strong, channel by channel; opaque. */
+/** `|a − b|`, so many times as strong; opaque. A color counts as far as it can be seen in `a`, and alpha everywhere. */
 export function difference(a: Pixels, b: Pixels, factor: number): ImageData {
   const result = new ImageData(a.width, a.height);
   const [from, other, to] = [a.data, b.data, result.data];
-  for (let i = 0; i < to.length; i++) {
-    to[i] = i % 4 === 3 ? 255 : factor * Math.abs((from[i] ?? 0) - (other[i] ?? 0));
+  const apart = (i: number) => Math.abs((from[i] ?? 0) - (other[i] ?? 0));
+  for (let pixel = 0; pixel < to.length; pixel += 4) {
+    const visible = (from[pixel + 3] ?? 0) / 255;
+    const alpha = apart(pixel + 3);
+    for (let i = pixel; i < pixel + 3; i++) to[i] = factor * Math.max(Math.round(visible * apart(i)), alpha);
+    to[pixel + 3] = 255;
   }
   return result;
 }

@@ -351,8 +351,8 @@ impl Painter {
                 part.outputs()
             )));
         }
-        let (engine, centered) = (CpuEngine::new(None)?, self.subject.centered);
-        let sampled = Picture::sample_async(engine, &part, (size, size), centered, go_on).await?;
+        let sampled = self.subject.sample_async(CpuEngine::new(None)?, &part, (size, size), go_on);
+        let sampled = sampled.await?;
         let values = sampled.unwrap_or_default();
         let neurons = part.outputs();
         let mut images = vec![0; values.len()];

@@ -147,6 +147,7 @@ fn train_and_paint(options: &Options, resumed: Option<&Resumed>) -> Result<bool>
     };
     trainer.check(&network)?;
     let outputs = Outputs::check(options, subject, Some(&canvas.path))?;
+    subject.check_memory()?;
     if !options.quiet {
         print_line(canvas.describe());
         canvas.notes.iter().for_each(|note| print_line(format!("note: {note}")));

@@ -97,7 +97,8 @@ arguments! {
         width: u32,
         scale_x: f32,
         scale_y: f32,
-        origin: f32,
+        origin_x: f32,
+        origin_y: f32,
     }
 
     /// Of `fourier_encoding` and `fourier_encoding_gradient`.

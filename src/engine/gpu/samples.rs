@@ -184,6 +184,7 @@ impl Stored {
             Rows::Pixels { words, channels, places } => {
                 for (buffer, first, count) in words.each() {
                     let [scale_x, scale_y] = places.scale;
+                    let [origin_x, origin_y] = places.origin;
                     let arguments = GatherPixels {
                         batch: rows,
                         channels: *channels as u32,
@@ -193,7 +194,8 @@ impl Stored {
                         width: places.width as u32,
                         scale_x,
                         scale_y,
-                        origin: places.origin,
+                        origin_x,
+                        origin_y,
                     };
                     let key = KernelKey::new("gather_pixels");
                     recorder.call(key, &arguments, &[buffer, inputs, targets], grid).await?;

@@ -52,11 +52,11 @@ impl Samples {
                 ),
                 "table_targets[sample * TARGET_PITCH + OUTPUTS]",
             ),
-            Kind::Picture(Grid { width, scale: [x, y], origin }) => (
+            Kind::Picture(Grid { width, scale: [x, y], origin: [left, top] }) => (
                 format!(
                     "const PICTURE_WIDTH: u32 = {width}u;\n\
                      const PICTURE_SCALE: vec2<f32> = vec2<f32>({x:?}, {y:?});\n\
-                     const PICTURE_ORIGIN: f32 = {origin:?};\n{PIXELS}\n{}",
+                     const PICTURE_ORIGIN: vec2<f32> = vec2<f32>({left:?}, {top:?});\n{PIXELS}\n{}",
                     include_str!("../../../shaders/shared/picture.wgsl")
                 ),
                 "pixel_weights[sample]",

@@ -79,7 +79,7 @@ fn networks() -> Vec<(Network, Loss)> {
 
 /// The fused kernels of a network, training and predicting, in the first `most` shapes of each device.
 fn fused(network: &Network, loss: Loss, most: usize) -> Vec<Result<KernelKey>> {
-    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: -1.0 });
+    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] });
     let each =
         [Kind::Table, picture].map(|kind| [false, true].map(|weighted| Samples { kind, weighted }));
     let purposes = [
@@ -165,7 +165,7 @@ fn shapes(devices: &[Abilities]) -> Vec<Result<KernelKey>> {
 /// The fused kernels that store f16, with every condition of their templates, in the first `most` shapes of each
 /// device, and in every shape for layers of 100.
 pub(super) fn packed(most: usize) -> Vec<KernelKey> {
-    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: -1.0 });
+    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] });
     let each = [Samples::TABLE, Samples { kind: picture, weighted: true }];
     let wide = network(2, &[100; 3], Activation::Relu, Activation::Identity);
     let few = networks().into_iter().map(|(network, loss)| (network, loss, most));
@@ -215,7 +215,7 @@ fn updates() -> Vec<Result<KernelKey>> {
 
 /// The kernels of mixed precision, with every condition of their templates.
 pub(super) fn mixed() -> Vec<KernelKey> {
-    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: -1.0 });
+    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] });
     let each =
         [Kind::Table, picture].map(|kind| [false, true].map(|weighted| Samples { kind, weighted }));
     let waves = Network::builder(2).encoding(Encoding::Frequency { octaves: 3 });

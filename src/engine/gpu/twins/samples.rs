@@ -95,6 +95,7 @@ pub(super) fn gather_pixels_across_segments() {
         let segment = words.len().div_ceil(2);
         for (position, part) in words.chunks(segment).enumerate() {
             let [scale_x, scale_y] = pixels.grid.scale;
+            let [origin_x, origin_y] = pixels.grid.origin;
             let arguments = arguments::GatherPixels {
                 batch: batch as u32,
                 channels: channels as u32,
@@ -104,7 +105,8 @@ pub(super) fn gather_pixels_across_segments() {
                 width: width as u32,
                 scale_x,
                 scale_y,
-                origin: pixels.grid.origin,
+                origin_x,
+                origin_y,
             };
             let case = Case {
                 key: KernelKey::new("gather_pixels"),

@@ -1,0 +1,91 @@
+//! How much memory this process can still take.
+
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
+
+/// Bytes that this process can still take: the least of what the machine has, what the limits of its
+/// control groups leave, and what its limit of address space leaves. `None` where the system does not say
+/// so, which is all but Linux.
+pub(crate) fn available() -> Option<u64> {
+    let text = |path: &str| read_to_string(path).ok();
+    let machine = text("/proc/meminfo").and_then(|text| in_kilobytes(&text, "MemAvailable:"));
+    let groups = text("/proc/self/cgroup").map(|text| folders(&text)).unwrap_or_default();
+    let groups = groups.iter().filter_map(|folder| left_in(folder)).min();
+    let space = text("/proc/self/limits").and_then(|limits| {
+        let used = in_kilobytes(&text("/proc/self/status")?, "VmSize:")?;
+        Some(address_space(&limits)?.saturating_sub(used))
+    });
+    [machine, groups, space].into_iter().flatten().min()
+}
+
+/// The bytes in a line such as `MemAvailable:   24026464 kB`.
+fn in_kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The limit of address space, if there is one.
+fn address_space(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The folders of the control groups of a process and of those around them.
+fn folders(groups: &str) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for line in groups.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let root = match controllers {
+            "" => "/sys/fs/cgroup",
+            _ if controllers.split(',').any(|name| name == "memory") => "/sys/fs/cgroup/memory",
+            _ => continue,
+        };
+        let inner = Path::new(root).join(path.trim_start_matches('/'));
+        folders.extend(inner.ancestors().take_while(|f| f.starts_with(root)).map(PathBuf::from));
+    }
+    folders
+}
+
+/// What the limit of a control group leaves, if it has one.
+fn left_in(folder: &Path) -> Option<u64> {
+    let number = |name: &str| read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
+    let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
+    Some(limit.saturating_sub(used))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_the_system_are_read() {
+        let text = "MemTotal:       32000000 kB\nMemAvailable:   24026464 kB\n";
+        assert_eq!(in_kilobytes(text, "MemAvailable:"), Some(24_026_464 * 1024));
+        let limits = "Max processes             100   100   processes\n\
+                      Max address space         943718400            unlimited            bytes\n";
+        assert_eq!(address_space(limits), Some(943_718_400));
+        assert_eq!(address_space("Max address space         unlimited   unlimited   bytes"), None);
+        let found = folders("12:memory:/a\n3:cpu:/b\n0::/c/d\n");
+        let expected = ["memory/a", "memory", "c/d", "c", ""];
+        let expected = expected.map(|f| PathBuf::from(format!("/sys/fs/cgroup/{f}")));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn limits_of_groups_leave_what_is_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(left_in(folder.path()), None);
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("written");
+        };
+        write("memory.max", "max\n");
+        write("memory.current", "300\n");
+        assert_eq!(left_in(folder.path()), None);
+        write("memory.max", "1000\n");
+        assert_eq!(left_in(folder.path()), Some(700));
+        #[cfg(target_os = "linux")]
+        assert!(available().is_some_and(|bytes| bytes > 0));
+    }
+}
