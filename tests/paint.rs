@@ -6,8 +6,12 @@
 mod common;
 mod pictures;
 
+#[path = "paint/budgets.rs"]
+mod budgets;
 #[path = "paint/components.rs"]
 mod components;
+#[path = "paint/engines.rs"]
+mod engines;
 #[path = "paint/interruptions.rs"]
 mod interruptions;
 #[path = "paint/options.rs"]
@@ -18,6 +22,10 @@ mod quality;
 mod refusals;
 #[path = "paint/report.rs"]
 mod report;
+#[path = "paint/start.rs"]
+mod start;
+#[path = "paint/streams.rs"]
+mod streams;
 #[path = "paint/studio.rs"]
 mod studio;
 #[path = "paint/subjects.rs"]

@@ -4,6 +4,7 @@ use super::subject::{KEY, Subject};
 use crate::checkpoint::import::Import;
 use crate::error::{Error, Result, invalid_format};
 use crate::network::Network;
+use std::collections::HashMap;
 use std::path::Path;
 
 impl Subject {
@@ -31,15 +32,38 @@ impl Subject {
     ) -> Result<(Network, Self)> {
         let path = path.as_ref();
         let (network, texts) = Network::import(path, import)?;
-        let subject = match (texts.contains_key(KEY), size) {
-            (true, _) => Self::from_metadata(&network, &texts),
-            (false, Some((width, height))) => Self::of_network(&network, width, height),
+        let subject = in_file(path, Self::imported(&network, &texts, size))?;
+        Ok((network, subject))
+    }
+
+    /// [`import`](Self::import) from the bytes of a file. See [`Network::import`] for an example.
+    ///
+    /// # Errors
+    /// As [`import`](Self::import).
+    pub fn import_bytes(
+        bytes: &[u8],
+        import: &Import,
+        size: Option<(usize, usize)>,
+    ) -> Result<(Network, Self)> {
+        let (network, texts) = Network::import_bytes(bytes, import)?;
+        let subject = Self::imported(&network, &texts, size)?;
+        Ok((network, subject))
+    }
+
+    /// The subject in these texts, or that of a picture of this size.
+    fn imported(
+        network: &Network,
+        texts: &HashMap<String, String>,
+        size: Option<(usize, usize)>,
+    ) -> Result<Self> {
+        match (texts.contains_key(KEY), size) {
+            (true, _) => Self::from_metadata(network, texts),
+            (false, Some((width, height))) => Self::of_network(network, width, height),
             (false, None) => invalid_format(
                 "it was not saved by paint --save or by the page, so nothing says how large a picture it paints: give a \
                  size (--size of paint)",
             ),
-        };
-        Ok((network, in_file(path, subject)?))
+        }
     }
 
     /// The network and the subject in the bytes of such a file.

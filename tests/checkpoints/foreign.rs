@@ -46,3 +46,14 @@ fn what_is_missing_or_contradicts_the_file_is_named() {
     );
     refused("orig-mod.safetensors --activation tanh", &["relu by its own metadata, not tanh"]);
 }
+
+#[test]
+fn a_network_of_pytorch_is_trained_on() {
+    let studio = with_networks();
+    studio.put("picture.png", &crate::pictures::stones(24, 18));
+    let start = "picture.png --start no-metadata.safetensors";
+    studio.quick(start).failed_saying(&["no-metadata", "--activation"]);
+    studio.quick(&format!("{start} --activation relu --save net.safetensors")).succeeded();
+    studio.run("--repaint net.safetensors --backend cpu -o again.png").succeeded();
+    assert!(studio.bytes("again.png") == studio.bytes("painted.png"));
+}

@@ -115,3 +115,18 @@ fn files_without_a_run_are_refused() {
         .run("--resume library.safetensors")
         .failed_saying(&["library.safetensors", "not saved by paint"]);
 }
+
+#[test]
+fn smaller_copies_steps_and_standard_streams() {
+    let studio = Studio::with_picture();
+    let run =
+        "picture.png --backend cpu --hidden 8 --schedule constant --max-pixels 200 --batch 20";
+    studio.run(&format!("{run} --steps 50 --save-every 20steps --save a.safetensors")).succeeded();
+    studio.run(&format!("{run} --steps 25 --save-every 1h --save b.safetensors")).succeeded();
+    let fewer = studio.run("--resume b.safetensors --steps 24");
+    fewer.failed_saying(&["--steps 24", "25 steps", "raised only"]);
+    studio.run("--resume b.safetensors --steps 50").succeeded();
+    assert!(learned(&studio, "b.safetensors") == learned(&studio, "a.safetensors"));
+    let standard = studio.run(&format!("{run} --steps 9 --save-every 1h --save -"));
+    standard.failed_saying(&["--save-every", "name a file"]);
+}

@@ -23,8 +23,68 @@ fn training(studio: &Studio, arguments: &str) -> (Child, BufReader<impl Read + u
 
 /// Sends what Ctrl-C sends.
 fn interrupt(child: &Child) {
-    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    send("-INT", child);
+}
+
+/// Sends a signal.
+fn send(signal: &str, child: &Child) {
+    let status = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(status.expect("kill").success());
+}
+
+#[test]
+fn each_signal_that_asks_for_an_end_paints_saves_and_reports() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        let studio = Studio::with_picture();
+        let (child, _output) = training(&studio, "--report run.json --save net.safetensors");
+        send(signal, &child);
+        let run = finish(child, signal);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(code), ""), "{signal}");
+        assert_eq!(studio.json("run.json")["training"]["ending"], "interrupted", "{signal}");
+        studio.run("--repaint net.safetensors --backend cpu -o again.png").succeeded();
+        assert!(studio.bytes("again.png") == studio.bytes("painted.png"), "{signal}");
+    }
+}
+
+#[test]
+fn a_hangup_that_nohup_has_ignored_ends_nothing() {
+    if !cfg!(target_os = "linux") {
+        return; // it is not known elsewhere
+    }
+    let studio = Studio::with_picture();
+    let arguments = quick("picture.png --epochs 1000000000000");
+    let program = crate::common::example("paint");
+    let script = format!("trap '' HUP; exec {} {arguments}", program.display());
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(studio.path(""))
+        .env("XDG_RUNTIME_DIR", "/nowhere")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    send("-HUP", &child);
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(child.try_wait().unwrap().is_none(), "it goes on");
+    send("-TERM", &child);
+    assert_eq!(finish(child, "under nohup").code, Some(143));
+}
+
+#[test]
+fn a_run_of_hours_says_how_to_make_it_shorter() {
+    let studio = Studio::with_picture();
+    let (child, mut output) = training(&studio, "");
+    std::thread::sleep(Duration::from_secs(3));
+    interrupt(&child);
+    finish(child, "and Ctrl-C");
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert!(rest.starts_with("training takes about ") && rest.contains(" days: "), "{rest}");
+    let note = rest.lines().nth(1).unwrap();
+    for word in ["note: it is shorter with", "--time 1m", "--steps", "--max-pixels", "Ctrl-C"] {
+        assert!(note.contains(word), "{word} in {note}");
+    }
 }
 
 #[test]

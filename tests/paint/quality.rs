@@ -24,3 +24,12 @@ fn classifies_the_logo_s_ink_and_paper() {
     let accuracy = result("--classify --epochs 40", "accuracy");
     assert!(accuracy >= 0.97, "{accuracy}");
 }
+
+#[test]
+fn activations_that_need_their_own_settings_have_them_by_default() {
+    for (activation, least) in [("sigmoid", 22.0), ("tanh", 22.0), ("sine", 30.0), ("finer", 30.0)]
+    {
+        let psnr = result(&format!("--activation {activation} --steps 3000"), "psnr_db");
+        assert!(psnr >= least, "{activation}: {psnr} dB");
+    }
+}

@@ -335,6 +335,39 @@ fn repaint_without_a_trace(studio: &Studio, arguments: &str) -> Run {
 }
 
 #[test]
+fn the_advice_after_a_divergence_helps() {
+    for rate in ["10", "1e30"] {
+        let studio = Studio::with_picture();
+        let options = "--hidden 10x100 --epochs 60";
+        let run = studio.quick(&format!("picture.png {options} --learning-rate {rate}"));
+        let said = run.failed_saying(&["diverged", "try a learning rate of"]).stderr;
+        let (_, advice) = said.split_once("try a learning rate of ").unwrap();
+        let rate = advice.split(' ').next().unwrap();
+        studio.quick(&format!("picture.png {options} --learning-rate {rate}")).succeeded();
+    }
+}
+
+#[test]
+fn a_run_that_learned_nothing_says_so() {
+    let studio = Studio::with_picture();
+    let options = "--hidden 20x50 --steps 150 --activation sigmoid --learning-rate 0.002";
+    let run = studio.quick(&format!("picture.png {options}")).succeeded();
+    let note = "note: the painting is of one color, so nothing was learned: try it without \
+                --activation sigmoid, --learning-rate 0.002, the limit of 150 steps\n";
+    assert!(run.stdout.ends_with(note), "{run}");
+    let run = studio.quick(&format!("picture.png {options} --quiet")).succeeded();
+    assert_eq!(run.stdout, "");
+    // As the note advises.
+    let run = studio.run("picture.png --backend cpu --hidden 10x100").succeeded();
+    assert!(!run.stdout.contains("note: "), "{run}");
+    // A picture of one color is learned.
+    let white = impasto::Picture::new(8, 8, 3, 255, vec![255; 192]).unwrap();
+    studio.put("white.png", &white);
+    let run = studio.quick("white.png -o white-painted.png").succeeded();
+    assert!(!run.stdout.contains("note: "), "{run}");
+}
+
+#[test]
 fn a_divergence_is_reported_and_what_was_learned_is_painted() {
     let studio = Studio::with_picture();
     let outputs = "--report run.json --save net.safetensors";

@@ -6,13 +6,17 @@ use serde_json::{Value, json};
 
 /// Every key of the report: the objects' own keys, sorted.
 const KEYS: [(&str, &[&str]); 5] = [
-    ("/image", &["channels", "height", "path", "width"]),
+    ("/image", &["channels", "height", "learned", "path", "width"]),
     ("/network", &["activation", "encoding", "layers", "parameters"]),
-    ("/engine", &["adapter", "api", "backend", "device_type", "driver", "setup_seconds"]),
+    (
+        "/engine",
+        &["adapter", "api", "backend", "device_type", "driver", "setup_seconds", "threads"],
+    ),
     (
         "/training",
         &[
             "batch",
+            "ending",
             "epochs",
             "learning_rate",
             "loss",
@@ -75,7 +79,13 @@ fn a_run_is_reported_in_full() {
     studio.quick(arguments).succeeded();
     let report = studio.json("run.json");
     check_keys(&report, &[]);
-    let image = json!({ "path": "picture.png", "width": 24, "height": 18, "channels": 3 });
+    let image = json!({
+        "path": "picture.png",
+        "width": 24,
+        "height": 18,
+        "channels": 3,
+        "learned": [24, 18],
+    });
     assert_eq!(report["image"], image);
     let network = json!({
         "layers": [2, 10, 10, 10, 3],

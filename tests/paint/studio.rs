@@ -16,6 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What makes a run short; each holds unless the test says otherwise.
 const QUICK: [(&str, &str); 3] = [("--backend", "cpu"), ("--hidden", "2x8"), ("--epochs", "2")];
 
+/// Options that say otherwise with another name.
+const INSTEAD: [(&str, &str); 3] =
+    [("--epochs", "--steps"), ("--epochs", "--time"), ("--hidden", "--start")];
+
 /// A folder of its own, where the program runs.
 pub struct Studio(TempDir);
 
@@ -84,6 +88,9 @@ impl Studio {
             .args(arguments.split_whitespace())
             .current_dir(self.0.path())
             .env_remove("IMPASTO_ADAPTER")
+            .env_remove("WGPU_ADAPTER_NAME")
+            .env_remove("WGPU_BACKEND")
+            .env_remove("RAYON_NUM_THREADS")
             .env("IMPASTO_CACHE", "")
             // As on a machine without a desktop, where Mesa complains unless the program sets it.
             .env_remove("XDG_RUNTIME_DIR")
@@ -104,6 +111,17 @@ impl Studio {
         finish(started.expect("started"), arguments)
     }
 
+    /// Runs the program with these arguments, a file as standard input and its output as bytes.
+    pub fn pipe(&self, input: Option<&str>, arguments: &str) -> Piped {
+        let mut command = self.command(arguments);
+        if let Some(name) = input {
+            command.stdin(fs::File::open(self.path(name)).expect("a file"));
+        }
+        let output = command.output().expect("started");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        Piped { code: output.status.code(), stdout: output.stdout, stderr }
+    }
+
     /// [`quick`](Self::quick) on the GPU engine, on the adapter of that description.
     pub fn quick_on(&self, adapter: &str, arguments: &str) -> Run {
         let arguments = quick(&format!("{arguments} --backend gpu"));
@@ -121,7 +139,10 @@ impl Studio {
 pub fn quick(arguments: &str) -> String {
     let mut all = arguments.to_string();
     for (option, value) in QUICK {
-        if !arguments.split_whitespace().any(|argument| argument == option) {
+        let says = |name: &str| arguments.split_whitespace().any(|argument| argument == name);
+        let says_otherwise =
+            INSTEAD.iter().any(|(left_out, name)| *left_out == option && says(name));
+        if !says(option) && !says_otherwise {
             all = format!("{all} {option} {value}");
         }
     }
@@ -147,6 +168,13 @@ pub fn finish(mut child: Child, arguments: &str) -> Run {
         stdout: text(output.stdout),
         stderr: text(output.stderr),
     }
+}
+
+/// What came of a run whose output is bytes.
+pub struct Piped {
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
 }
 
 /// What came of a run.

@@ -3,7 +3,11 @@
 use super::keeping::Resumed;
 use super::options::Options;
 use super::outputs::Outputs;
-use super::progress::{Brush, counted};
+use super::progress::Brush;
+use super::smaller;
+use super::start::Start;
+use super::streams::{is_standard, load_picture};
+use super::text::counted;
 use impasto::{Dataset, Engine, Network, Picture, Result, Subject};
 use std::fmt;
 use std::path::PathBuf;
@@ -38,23 +42,27 @@ pub struct Canvas {
     pub picture: Picture,
     /// What reading it had to say.
     pub notes: Vec<String>,
+    /// The smaller copy that is learned instead, if the options ask for one.
+    smaller: Option<Picture>,
     subject: Subject,
 }
 
 impl Canvas {
     /// Reads the picture named in the options.
-    pub fn load(options: &Options) -> Result<Self> {
+    pub fn load(options: &Options, start: &Start) -> Result<Self> {
         // clap requires a path.
         let path = options.image.clone().unwrap_or_default();
-        let (picture, notes) = Picture::load_with_notes(&path)?;
-        let subject = Subject::new(&picture, options.encoding(), options.classify);
-        Ok(Self { path, picture, notes, subject })
+        let (picture, notes) = load_picture(&path)?;
+        let smaller = smaller::copy(&picture, options)?;
+        let subject = start.subject(options, &picture)?;
+        Ok(Self { path, picture, notes, smaller, subject })
     }
 
     /// The picture of a run that goes on.
     pub fn of_run(options: &Options, run: &Resumed) -> Result<Self> {
         let (picture, notes) = run.load_picture(options.image.is_some())?;
-        Ok(Self { path: run.picture.clone(), picture, notes, subject: run.subject })
+        let smaller = smaller::copy(&picture, options)?;
+        Ok(Self { path: run.picture.clone(), picture, notes, smaller, subject: run.subject })
     }
 
     /// What painting needs to know.
@@ -68,12 +76,30 @@ impl Canvas {
         let bits = if self.subject.maximum == 255 { 8 } else { 16 };
         let (width, height) = (self.subject.width, self.subject.height);
         let pixels = counted((width * height) as u64, "pixel");
-        format!("{}: {width}×{height} ({pixels}), {kind}, {bits} bits", self.path.display())
+        let name = if is_standard(&self.path) {
+            "standard input".into()
+        } else {
+            self.path.display().to_string()
+        };
+        let copy = self.smaller.as_ref().map_or(String::new(), |copy| {
+            format!(", learned from a copy of {}×{}", copy.width(), copy.height())
+        });
+        format!("{name}: {width}×{height} ({pixels}), {kind}, {bits} bits{copy}")
+    }
+
+    /// The pixels that are learned.
+    pub fn pixels(&self) -> usize {
+        self.learned().width() * self.learned().height()
+    }
+
+    /// The picture that is learned: a smaller copy or the picture itself.
+    pub fn learned(&self) -> &Picture {
+        self.smaller.as_ref().unwrap_or(&self.picture)
     }
 
     /// One sample a pixel: its place, and its color or class.
     pub fn dataset(&self) -> Result<Dataset> {
-        self.subject.dataset(&self.picture)
+        self.subject.dataset(self.learned())
     }
 
     /// Paints, compares with the picture, and writes both down; nothing of that if it was
@@ -91,7 +117,8 @@ impl Canvas {
             let expected = self.subject.expected(&self.picture)?;
             outputs.write_picture(&Picture::beside(&[&painted, &expected], GAP)?)?;
             let accuracy = Some(impasto::pixel_accuracy(&painted, &expected)?);
-            return Ok(Some(Judged { files, accuracy, psnr: None, ssim: None }));
+            let one_color = is_one_color(&painted) && !is_one_color(&expected);
+            return Ok(Some(Judged { files, accuracy, psnr: None, ssim: None, one_color }));
         }
         let difference = self.picture.difference(&painted, 4)?;
         let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;
@@ -101,6 +128,7 @@ impl Canvas {
         Ok(Some(Judged {
             files,
             accuracy: None,
+            one_color: is_one_color(&painted) && !is_one_color(&self.picture),
             psnr: Some(impasto::psnr(&self.picture, &painted)?),
             ssim: Some(impasto::ssim(&self.picture, &painted)?),
         }))
@@ -116,6 +144,21 @@ pub struct Judged {
     pub psnr: Option<f64>,
     /// 1 for an exact painting.
     pub ssim: Option<f64>,
+    /// Whether the painting is of one color, and the picture is not: nothing was learned.
+    pub one_color: bool,
+}
+
+/// Whether no channel differs by more than a hundredth of white.
+fn is_one_color(picture: &Picture) -> bool {
+    let channels = picture.channels();
+    let (mut least, mut most) = (vec![u16::MAX; channels], vec![0; channels]);
+    for pixel in picture.pixels() {
+        for (channel, value) in pixel.iter().enumerate() {
+            least[channel] = least[channel].min(*value);
+            most[channel] = most[channel].max(*value);
+        }
+    }
+    least.iter().zip(&most).all(|(least, most)| most - least <= picture.maximum() / 100)
 }
 
 impl fmt::Display for Judged {

@@ -1,6 +1,11 @@
 //! `--save-every` and `--resume`: runs in files, from which they go on.
 
+use super::budget::Budget;
+use super::canvas::Canvas;
 use super::options::Options;
+use super::streams::{is_standard, load_picture};
+use super::text;
+use super::values::{Decibels, Size, Time};
 use impasto::{
     Backend, Dataset, Device, Engine, Error, Event, Picture, Result, Subject, Summary, Training,
     TrainingState,
@@ -67,6 +72,19 @@ impl fmt::Display for Every {
     }
 }
 
+/// Names the file of a run that is saved, if the options do not.
+pub fn choose_file(options: &mut Options) -> Result<()> {
+    let beside = if is_standard(&options.output) { Path::new("painted") } else { &options.output };
+    let beside = beside.with_extension("safetensors");
+    let file = options.save.get_or_insert(beside);
+    if is_standard(file) {
+        return Err(Error::Setting(
+            "--save-every replaces its file again and again: name a file for --save".into(),
+        ));
+    }
+    Ok(())
+}
+
 /// Saves a run now and then.
 pub struct Keeper {
     path: PathBuf,
@@ -79,23 +97,28 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// For a run on `picture` that continues after `done`, if the options ask for it.
+    /// For a run on this picture that continues after `done`, if the options ask for it.
     pub fn new(
         options: &Options,
-        subject: Subject,
-        (path, picture): (&Path, &Picture),
+        canvas: &Canvas,
         engine: &Engine,
         done: Option<&Summary>,
     ) -> Result<Option<Self>> {
         let (Some(every), Some(target)) = (options.save_every, &options.save) else {
             return Ok(None);
         };
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let mut path = canvas.path.clone();
+        if !is_standard(&path) {
+            path = std::path::absolute(&path).unwrap_or(path);
+        }
+        let learned = canvas.learned();
         let device = engine.device();
         let entry = json!({
             "format": 1,
             "picture": path.to_string_lossy(),
-            "digest": digest(picture),
+            "digest": digest(&canvas.picture),
+            "learned": [learned.width(), learned.height()],
+            "until": options.until.map(|until| until.0),
             "every": every.to_string(),
             "backend": device.backend.name(),
             "device": device.description(),
@@ -103,7 +126,7 @@ impl Keeper {
             "precision": options.precision.name(),
             "tune": !options.no_tune,
         });
-        let mut texts = subject.to_metadata()?;
+        let mut texts = canvas.subject().to_metadata()?;
         texts.insert(KEY.into(), entry.to_string());
         let mut keeper = Self { path: target.clone(), every, texts, last: Instant::now(), next: 0 };
         keeper.plan(done.map_or((0, 0), |done| (done.epochs, done.steps)));
@@ -165,7 +188,7 @@ impl Resumed {
     /// Reads the run at `path`, and completes `options` by it. What the file says is used where the options say
     /// nothing.
     pub fn load(path: &Path, options: &mut Options) -> Result<Self> {
-        let (mut state, texts) = TrainingState::load_with(path)?;
+        let (state, texts) = TrainingState::load_with(path)?;
         let foreign = |reason: &str| Error::Checkpoint { path: path.into(), reason: reason.into() };
         let subject = Subject::from_metadata(state.network(), &texts)
             .map_err(|error| foreign(&error.to_string()))?;
@@ -183,14 +206,6 @@ impl Resumed {
         if entry["format"] != 1 {
             return Err(foreign("its run was saved by a later version of paint"));
         }
-        let raised = options.epochs.unwrap_or(state.trainer.epochs);
-        if raised < state.trainer.epochs {
-            return Err(Error::Setting(format!(
-                "--epochs {raised} is less than the {} that the run was begun with: it may be raised only",
-                state.trainer.epochs
-            )));
-        }
-        state.trainer.epochs = raised;
         let engine = named("backend")?;
         options.backend = match options.backend {
             Backend::Auto => engine.parse()?,
@@ -208,6 +223,14 @@ impl Resumed {
         options.precision = named("precision")?.parse()?;
         options.no_tune |= entry["tune"] == false;
         options.adopt(&state.trainer, subject.classify);
+        options.set_activation(state.network().layers()[0].activation);
+        let side = |place: usize| entry["learned"][place].as_u64().unwrap_or_default() as usize;
+        if (side(0), side(1)) != (subject.width, subject.height) {
+            options.resize = Some(Size { width: side(0).max(1), height: side(1).max(1) });
+        }
+        if options.until.is_none() {
+            options.until = entry["until"].as_f64().map(Decibels);
+        }
         if options.save_every.is_none() {
             options.save_every = Some(named("every")?.parse()?);
         }
@@ -227,9 +250,51 @@ impl Resumed {
         })
     }
 
+    /// Raises the budget where the options say so, for a picture of so many pixels.
+    pub fn extend(&mut self, options: &Options, pixels: usize) -> Result<()> {
+        let trainer = &mut self.state.trainer;
+        let each = pixels.div_ceil(trainer.batch_size.clamp(1, pixels.max(1))).max(1) as u64;
+        let steps = each.saturating_mul(trainer.epochs as u64);
+        let before = trainer.steps.map_or(steps, |most| most.min(steps));
+        let fewer = |option: String, before: String| {
+            Err(Error::Setting(format!(
+                "{option} is less than the {before} that the run was begun with: it may be raised only"
+            )))
+        };
+        if let Some(epochs) = options.epochs {
+            if each.saturating_mul(epochs as u64) < before {
+                return fewer(
+                    format!("--epochs {epochs}"),
+                    text::counted(before.div_ceil(each), "epoch"),
+                );
+            }
+            (trainer.epochs, trainer.steps) = (epochs, None);
+        }
+        if let Some(steps) = options.steps {
+            if steps < before {
+                return fewer(format!("--steps {steps}"), text::counted(before, "step"));
+            }
+            let budget = Budget::of_run(trainer).with_steps(steps, pixels);
+            (trainer.epochs, trainer.steps) = (budget.epochs, budget.steps);
+        }
+        if let Some(Time { seconds }) = options.time {
+            if let Some(limit) = trainer.time_limit.filter(|limit| seconds < *limit) {
+                return fewer(format!("--time {seconds}s"), format!("{limit} seconds"));
+            }
+            trainer.time_limit = Some(seconds);
+        }
+        Ok(())
+    }
+
     /// The picture, which must be the one that the run learns, and what reading it had to say.
     pub fn load_picture(&self, named: bool) -> Result<(Picture, Vec<String>)> {
-        let read = Picture::load_with_notes(&self.picture);
+        if !named && is_standard(&self.picture) {
+            return Err(Error::Setting(
+                "the run learns a picture that came from standard input: name it after --resume FILE, or pipe it to -"
+                    .into(),
+            ));
+        }
+        let read = load_picture(&self.picture);
         let (picture, notes) = read.map_err(|error| match error {
             Error::File { .. } if !named => Error::Setting(format!(
                 "{error}: the run learns that picture. Name it after --resume FILE if it is elsewhere"
@@ -243,11 +308,6 @@ impl Resumed {
             )));
         }
         Ok((picture, notes))
-    }
-
-    /// Goes on with the run.
-    pub fn start(&self, engine: &Engine, dataset: &Dataset) -> Result<Training> {
-        Training::resume(engine, dataset, &self.state)
     }
 
     /// The event with which the run began.
@@ -264,8 +324,8 @@ impl Resumed {
         let summary = self.state.summary();
         let mut lines = vec![format!(
             "goes on after {} ({})",
-            super::progress::counted(summary.epochs, "epoch"),
-            super::progress::counted(summary.steps, "step")
+            text::counted(summary.epochs, "epoch"),
+            text::counted(summary.steps, "step")
         )];
         let device = engine.device();
         let backend = device.backend.name();

@@ -1,47 +1,52 @@
 //! `paint`: trains a network that maps a pixel's place to its color, and repaints the picture with it.
 
+mod budget;
 mod canvas;
+mod console;
 mod keeping;
 mod options;
 mod outputs;
 mod profile;
 mod progress;
 mod report;
+mod signals;
+mod smaller;
+mod start;
+mod streams;
+mod text;
+mod training;
+mod values;
 
+use budget::Budget;
 use canvas::Canvas;
 use clap::Command;
 use clap::error::ErrorKind;
-use impasto::gpu::Precision;
-use impasto::{
-    Activation, Backend, Ending, Engine, Error, Event, Loss, Network, Optimizer, Picture, Result,
-    Schedule, Subject, Summary, Trainer, Training, TrainingState,
-};
+use console::print_line;
+use impasto::gpu::{GpuEngine, Precision};
+use impasto::{Backend, Engine, Error, Network, Picture, Result, Subject, Trainer};
 use keeping::{Keeper, Resumed};
 pub use options::Options;
 use outputs::Outputs;
 use profile::Profile;
-use progress::{Brush, Progress};
+use progress::Brush;
 use report::Report;
-use std::fmt::Display;
+use signals::Signal;
+use start::Start;
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-
-/// The exit code of a program ended by Ctrl-C.
-const INTERRUPTED: u8 = 130;
+use streams::is_standard;
+use text::{describe_network, describe_run, describe_training};
+use training::{Run, fill_time, train};
 
 /// Runs with options that were read by `command`, which reports what is wrong with them together and ends the
-/// program. The exit code is 0, 1 after an error, and 130 after Ctrl-C.
+/// program. The exit code is 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP.
 pub fn run(options: &Options, command: &mut Command) -> ExitCode {
     if let Err(reason) = options.check() {
         command.error(ErrorKind::ArgumentConflict, reason).exit();
     }
     match carry_out(options) {
-        Ok(interrupted) if interrupted => ExitCode::from(INTERRUPTED),
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // One line, whatever a file is called.
             let line = error.to_string().replace(char::is_control, "?");
@@ -51,42 +56,45 @@ pub fn run(options: &Options, command: &mut Command) -> ExitCode {
     }
 }
 
-/// Runs with these options. Returns whether Ctrl-C ended the run early.
-fn carry_out(options: &Options) -> Result<bool> {
+/// Runs with these options. Returns the exit code, which is that of a signal if one ended the run early.
+fn carry_out(options: &Options) -> Result<ExitCode> {
     if options.list_adapters {
         list_adapters();
-        return Ok(false);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outputs = [Some(&options.output), options.report.as_ref(), options.save.as_ref()];
+    if outputs.into_iter().flatten().any(|path| is_standard(path)) {
+        console::leave_standard_output();
     }
     if let Some(saved) = &options.repaint {
         let size = options.size.map(|size| (size.width, size.height));
-        let (network, subject) = Subject::import(saved, &options.import(), size)?;
-        return repaint(options, &network, subject).map(|()| false);
+        let (network, subject) = streams::load_network(saved, &options.import(), size)?;
+        return repaint(options, &network, subject).map(|()| ExitCode::SUCCESS);
     }
-    let mut options = options.clone();
+    let start = Start::load(options)?;
+    let mut options = start.options(options)?;
     let resumed = match options.resume.clone() {
         Some(path) => Some(Resumed::load(&path, &mut options)?),
         None => None,
     };
-    if options.save_every.is_some() && options.save.is_none() {
-        options.save = Some(options.output.with_extension("safetensors"));
+    if options.save_every.is_some() {
+        keeping::choose_file(&mut options)?;
     }
-    train_and_paint(&options, resumed.as_ref())
+    train_and_paint(&options, start, resumed)
 }
 
-/// `--list-adapters`: a line for each adapter.
+/// `--list-adapters`: a line for each adapter, with the number that `--adapter` takes.
 pub fn list_adapters() {
     let adapters = impasto::gpu::adapters();
-    for adapter in &adapters {
-        print_line(adapter.description());
+    for (number, adapter) in adapters.iter().enumerate() {
+        print_line(format!("{number}: {}", adapter.description()));
     }
     if adapters.is_empty() {
-        print_line(impasto::gpu::NO_ADAPTER);
+        // The error says why.
+        let reason = GpuEngine::open(None).err();
+        let reason = reason.map_or_else(|| impasto::gpu::NO_ADAPTER.into(), |e| e.to_string());
+        print_line(reason);
     }
-}
-
-/// Prints a line. A reader that went away (`| head -1`) is no reason to lose what was learned.
-fn print_line(line: impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Opens the engine that was asked for: (the engine, seconds it took).
@@ -98,7 +106,7 @@ fn open(options: &Options) -> Result<(Engine, f64)> {
         kernels: options.kernels,
         precision: options.precision,
         tune: !options.no_tune,
-        threads: None,
+        threads: options.threads,
     };
     let engine = wanted.open()?;
     if !options.quiet {
@@ -115,46 +123,56 @@ fn print_notes(options: &Options, engine: &Engine, shown: usize) {
     }
 }
 
-/// The network that a new run begins with, and its settings.
-fn begin(options: &Options, subject: Subject) -> Result<(Network, Trainer)> {
-    let loss = options.loss();
-    let activation = options.activation.unwrap_or(Activation::Relu);
-    let builder = subject.builder(options.encoding(), &options.hidden.0, activation, loss);
-    let trainer = Trainer {
-        epochs: options.epochs(),
-        batch_size: options.batch,
-        learning_rate: options.learning_rate,
+/// The network that a run begins with, its budget and its settings.
+fn begin(
+    options: &Options,
+    start: Start,
+    resumed: Option<&mut Resumed>,
+    canvas: &Canvas,
+) -> Result<(Network, Budget, Trainer)> {
+    if let Some(run) = resumed {
+        run.extend(options, canvas.pixels())?;
+        let trainer = run.state.trainer.clone();
+        return Ok((run.state.network().clone(), Budget::of_run(&trainer), trainer));
+    }
+    let budget = Budget::of(options, canvas.pixels());
+    let trainer = budget.apply(Trainer {
+        learning_rate: options.learning_rate(),
         schedule: options.schedule,
-        warm_up: options.warm_up,
-        loss,
+        warm_up: options.warm_up.unwrap_or(0),
+        loss: options.loss(),
         optimizer: options.optimizer,
         seed: options.seed,
         ..Trainer::default()
-    };
-    Ok((builder.seed(options.seed).build()?, trainer))
+    });
+    Ok((start.network(options, canvas.subject())?, budget, trainer))
 }
 
 /// The usual way: learn a picture, or go on with it, paint it, compare.
-fn train_and_paint(options: &Options, resumed: Option<&Resumed>) -> Result<bool> {
-    let canvas = match resumed {
+fn train_and_paint(
+    options: &Options,
+    start: Start,
+    mut resumed: Option<Resumed>,
+) -> Result<ExitCode> {
+    let canvas = match &resumed {
         Some(run) => Canvas::of_run(options, run)?,
-        None => Canvas::load(options)?,
+        None => Canvas::load(options, &start)?,
     };
     let subject = canvas.subject();
-    let (mut network, trainer) = match resumed {
-        Some(run) => (run.state.network().clone(), run.state.trainer.clone()),
-        None => begin(options, subject)?,
-    };
+    let (mut network, budget, mut trainer) = begin(options, start, resumed.as_mut(), &canvas)?;
     trainer.check(&network)?;
     let outputs = Outputs::check(options, subject, Some(&canvas.path))?;
     subject.check_memory()?;
+    let dataset = canvas.dataset()?;
+    if options.start.is_some() && options.warm_up.is_none() {
+        trainer.warm_up = trainer.warm_up_again(&dataset);
+    }
     if !options.quiet {
         print_line(canvas.describe());
         canvas.notes.iter().for_each(|note| print_line(format!("note: {note}")));
-        print_line(format!("network {}", describe(&network)));
+        print_line(format!("network {}", describe_network(&network)));
         print_line(format!("training {}", describe_training(&trainer)));
     }
-    let dataset = canvas.dataset()?;
     let (engine, opening) = open(options)?;
     if options.profile && engine.device().backend == Backend::Reference {
         return Err(Error::Setting(format!(
@@ -162,28 +180,28 @@ fn train_and_paint(options: &Options, resumed: Option<&Resumed>) -> Result<bool>
             engine.device()
         )));
     }
+    let signal = Signal::listen()?;
     let known = engine.notes().len();
+    if budget.fills_time {
+        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal)?;
+    }
+    let resumed = resumed.as_ref();
     if let (Some(run), false) = (resumed, options.quiet) {
         run.describe(&engine).iter().for_each(print_line);
     }
-    let picture = (&*canvas.path, &canvas.picture);
     let done = resumed.map(|run| run.state.summary());
-    let mut keeper = Keeper::new(options, subject, picture, &engine, done)?;
-    let training = match resumed {
-        Some(run) => run.start(&engine, &dataset)?,
-        None => trainer.begin(&engine, &network, &dataset)?,
-    };
-    let started = resumed.map(|run| run.started(&dataset));
-    let trained = train(options, training, started.as_ref(), &mut network, keeper.as_mut())?;
+    let mut keeper = Keeper::new(options, &canvas, &engine, done)?;
+    let run = Run { options, budget, trainer: &trainer, engine: &engine, dataset: &dataset };
+    let trained = train(run, &mut network, &signal, resumed, keeper.as_mut())?;
     print_notes(options, &engine, known);
     if !options.quiet && options.precision != Precision::Full {
         print_line(format!("trained in {} precision", engine.precision()));
     }
     let mut report = Report::new(&engine, &network, options.seed);
     report.set_image(&canvas);
-    report.set_training(&trainer, &engine, &trained.summary, opening, dataset.len());
+    report.set_training(&trainer, &engine, &trained, opening, dataset.len());
     if !options.quiet {
-        print_line(progress::describe(&trained.summary, trainer.epochs));
+        print_line(describe_run(&trained, &trainer));
     }
     let profiled = if options.profile && trained.failure.is_none() {
         let plan = trainer.plan(&dataset);
@@ -196,13 +214,14 @@ fn train_and_paint(options: &Options, resumed: Option<&Resumed>) -> Result<bool>
     };
     // What was learned is kept: neither a training that diverged nor a file that could not be
     // written costs the others.
-    let saved = match (&keeper, &trained.state, &options.save) {
-        (Some(keeper), Some(state), _) => keeper.save_state(state),
+    let save = |path| streams::save_network(path, subject, &network);
+    let saved = match (&keeper, &trained.state) {
+        (Some(keeper), Some(state)) => keeper.save_state(state),
         // After a divergence without a state, the file has what was saved before.
-        (Some(_), None, _) | (None, _, None) => Ok(()),
-        (None, _, Some(path)) => subject.save(path, &network),
+        (Some(_), None) => Ok(()),
+        (None, _) => options.save.as_deref().map_or(Ok(()), save),
     };
-    let brush = Brush::start(options, Some(&trained.interrupted));
+    let brush = Brush::start(options, Some(&signal));
     let known = engine.notes().len();
     let painted = canvas.paint(&engine, &network, &outputs, brush);
     print_notes(options, &engine, known);
@@ -213,75 +232,17 @@ fn train_and_paint(options: &Options, resumed: Option<&Resumed>) -> Result<bool>
                 print_line(judged);
                 outputs.removal().into_iter().for_each(print_line);
             }
+            if judged.one_color && !options.quiet && trained.failure.is_none() {
+                print_line(options.advice(trained.summary.steps));
+            }
         }
         Ok(None) if !options.quiet => print_line("painting interrupted: no picture was written"),
         _ => {}
     }
     let reported = report.write(options);
     saved.and(painted.map(drop)).and(reported).and(profiled)?;
-    trained.failure.map_or(Ok(trained.interrupted.load(Ordering::SeqCst)), Err)
-}
-
-/// How training ended.
-struct Trained {
-    summary: Summary,
-    /// What a file of the run has, if it is saved.
-    state: Option<TrainingState>,
-    /// That it diverged: what was learned before is still worth painting.
-    failure: Option<Error>,
-    /// Whether Ctrl-C came, then or later.
-    interrupted: Arc<AtomicBool>,
-}
-
-/// Trains with a progress bar and Ctrl-C, and puts what was learned into `network`. `keeper` saves the run now and then.
-fn train(
-    options: &Options,
-    mut training: Training,
-    started: Option<&Event>,
-    network: &mut Network,
-    mut keeper: Option<&mut Keeper>,
-) -> Result<Trained> {
-    let mut progress = Progress::start(options)?;
-    // A run that goes on does not report this itself.
-    if let Some(started) = started {
-        let _ = progress.watch(started);
-    }
-    let ended = loop {
-        let mut due = false;
-        let ended = training.run_with(|event| {
-            due = keeper.as_ref().is_some_and(|keeper| keeper.is_due(event));
-            match progress.watch(event) {
-                ControlFlow::Continue(()) if due => ControlFlow::Break(()),
-                flow => {
-                    due = false;
-                    flow
-                }
-            }
-        });
-        match (&ended, &mut keeper) {
-            (Ok(Ending::Stopped), Some(keeper)) if due => keeper.save(&mut training)?,
-            _ => break ended,
-        }
-    };
-    let interrupted = progress.finish();
-    // Whatever ended it, what was learned so far is kept, unless the device is gone.
-    let learned = training.network();
-    let failure = match ended {
-        Ok(_) => None,
-        Err(error @ Error::Diverged { .. }) => Some(error),
-        Err(error) => return Err(error),
-    };
-    *network = learned?;
-    let state = match (keeper, &failure) {
-        (None, _) => None,
-        (Some(_), None) => Some(training.state()?),
-        (Some(_), Some(_)) => training.state().ok(),
-    };
-    let summary = match &failure {
-        Some(Error::Diverged { summary, .. }) => (**summary).clone(),
-        _ => training.summary().clone(),
-    };
-    Ok(Trained { summary, state, failure, interrupted })
+    let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
+    trained.failure.map_or(Ok(code), Err)
 }
 
 /// `--repaint`: no training, any size.
@@ -292,10 +253,10 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     Picture::check_size(subject.width, subject.height)?;
     let outputs = Outputs::check(options, subject, None)?;
     if !options.quiet {
-        print_line(format!("network {}", describe(network)));
+        print_line(format!("network {}", describe_network(network)));
     }
     let (engine, opening) = open(options)?;
-    // No handler for Ctrl-C is installed here, so it ends the program, which has written nothing yet.
+    // No handler of signals is installed here, so a signal ends the program, which has written nothing yet.
     let known = engine.notes().len();
     let painted = canvas::paint(subject, &engine, network, Brush::start(options, None))?;
     print_notes(options, &engine, known);
@@ -305,52 +266,9 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     report.set_setup(opening);
     report.write(options)?;
     if !options.quiet {
-        print_line(format!(
-            "painted {} at {}×{}",
-            outputs.picture.display(),
-            subject.width,
-            subject.height
-        ));
+        let (name, Subject { width, height, .. }) = (outputs.name(), subject);
+        print_line(format!("painted {name} at {width}×{height}"));
         outputs.removal().into_iter().for_each(print_line);
     }
     Ok(())
-}
-
-/// `2 → 100 → 100 → 3, relu, 10,703 parameters`, with runs of equal layers as `10×100`.
-fn describe(network: &Network) -> String {
-    let widths = network.widths();
-    let mut parts = vec![network.inputs().to_string()];
-    if !network.encoding().is_identity() {
-        parts.push(format!("{} ({})", widths[0], network.encoding().name()));
-    }
-    for run in widths[1..].chunk_by(|a, b| a == b) {
-        parts.push(match run {
-            [width] => width.to_string(),
-            run => format!("{}×{}", run.len(), run[0]),
-        });
-    }
-    let activation = network.layers()[0].activation;
-    let activation = short(&activation, Activation::ALL, activation.name());
-    let parameters = progress::thousands(network.parameters().len() as u64);
-    format!("{}, {activation}, {parameters} parameters", parts.join(" → "))
-}
-
-/// `mean-squared-error with adam, learning rate 0.002, schedule cosine`.
-fn describe_training(trainer: &Trainer) -> String {
-    let Trainer { loss, optimizer, learning_rate, schedule, warm_up, .. } = *trainer;
-    let warm_up = match warm_up {
-        0 => String::new(),
-        steps => format!(" after {steps} steps of warm-up"),
-    };
-    format!(
-        "{} with {}, learning rate {learning_rate}, schedule {}{warm_up}",
-        short(&loss, Loss::ALL, loss.name()),
-        short(&optimizer, Optimizer::ALL, optimizer.name()),
-        short(&schedule, Schedule::ALL, schedule.name())
-    )
-}
-
-/// A component's name, with its parameters where they are not the defaults.
-fn short<T: Display + PartialEq>(component: &T, all: &[T], name: &str) -> String {
-    if all.contains(component) { name.into() } else { component.to_string() }
 }

@@ -3,14 +3,14 @@
 //! The names are an interface that scripts rely on.
 
 use super::keeping::Every;
+use super::values::{Decibels, Hidden, Size, Time};
 use clap::Parser;
 use impasto::activation::Backward;
 use impasto::gpu::{Kernels, Precision};
 use impasto::input_encoding::InputEncoding;
-use impasto::{Activation, Backend, Encoding, Error, Import, Loss, Optimizer, Schedule, Trainer};
+use impasto::{Activation, Backend, Encoding, Import, Loss, Optimizer, Schedule, Trainer};
 use std::fmt::Display;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// How a component is written: `huber:delta=0.5`.
 const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
@@ -19,12 +19,13 @@ const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
 ///
 /// Writes the painting, and beside it a sheet with the original, the painting and their
 /// difference times 4; with --classify or --repaint the painting alone, and an older sheet of that
-/// name is removed. Ctrl-C stops training and paints what was learned so far.
+/// name is removed. Ctrl-C, SIGTERM and SIGHUP stop training, and what was learned so far is painted.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "paint", version, override_usage = Options::usage("paint"))]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Options {
-    /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; gray or color, alpha, 8 or 16 bits
+    /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; gray or color, alpha, 8 or 16 bits; - is standard
+    /// input
     #[arg(required_unless_present_any = ["repaint", "resume", "list_adapters"])]
     pub image: Option<PathBuf>,
 
@@ -32,7 +33,8 @@ pub struct Options {
     #[arg(long, default_value = "auto", value_name = "ENGINE")]
     pub backend: Backend,
 
-    /// The GPU adapter whose line in --list-adapters contains this text [env: IMPASTO_ADAPTER]
+    /// The GPU adapter whose line in --list-adapters has this number or contains this text [env: IMPASTO_ADAPTER,
+    /// else WGPU_ADAPTER_NAME]
     #[arg(long, value_name = "TEXT")]
     pub adapter: Option<String>,
 
@@ -70,15 +72,39 @@ pub struct Options {
     #[arg(long, value_name = COMPONENT)]
     #[arg(help = format!("{} {ACTIVATION_DEFAULT}", names(ACTIVATION, activations().map(Activation::name))))]
     #[arg(long_help = format!("{}\n\n{ACTIVATION_DEFAULT}", listed(ACTIVATION, activations())))]
-    pub activation: Option<Activation>,
+    activation: Option<Activation>,
 
-    /// How often training goes through all pixels [default: 80]
+    /// How many training steps there are [default: 4000, for pictures of more than 10,000 pixels up to 20000]
     #[arg(long, allow_negative_numbers = true)]
+    pub steps: Option<u64>,
+
+    /// How often training goes through all pixels, instead of a number of steps
+    #[arg(long, allow_negative_numbers = true, conflicts_with = "steps")]
     pub epochs: Option<usize>,
 
-    /// Pixels in a training step
-    #[arg(long, default_value_t = 200, allow_negative_numbers = true)]
-    pub batch: usize,
+    /// How long training may take: 10s, 5m, 2h; without --steps and --epochs it takes that long
+    #[arg(long)]
+    pub time: Option<Time>,
+
+    /// Stop training at this quality, such as 40dB; measured now and then, on at most 65,536 pixels
+    #[arg(long, value_name = "PSNR")]
+    pub until: Option<Decibels>,
+
+    /// Pixels in a training step [default: 200, for pictures of more than 10,000 pixels up to 1000]
+    #[arg(long, allow_negative_numbers = true)]
+    pub batch: Option<usize>,
+
+    /// Learn from a smaller copy if the picture has more pixels; the painting keeps the picture's size
+    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
+    pub max_pixels: Option<usize>,
+
+    /// Learn from a smaller copy of this size; the painting keeps the picture's size
+    #[arg(long, value_name = "WIDTHxHEIGHT", conflicts_with = "max_pixels")]
+    pub resize: Option<Size>,
+
+    /// Threads of the CPU engine [default: one for each core that the process may use] [env: RAYON_NUM_THREADS]
+    #[arg(long, allow_negative_numbers = true)]
+    pub threads: Option<usize>,
 
     /// The loss that training minimizes
     #[arg(long, value_name = COMPONENT)]
@@ -92,9 +118,9 @@ pub struct Options {
     #[arg(long_help = listed(OPTIMIZER, Optimizer::ALL))]
     pub optimizer: Optimizer,
 
-    /// Learning rate of the optimizer, before the schedule
-    #[arg(long, default_value_t = 2e-3, value_name = "RATE", allow_negative_numbers = true)]
-    pub learning_rate: f64,
+    /// Learning rate of the optimizer, before the schedule [default: 0.002, with sine and finer 0.0001]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
 
     /// How the learning rate changes
     #[arg(long, default_value = "cosine", value_name = COMPONENT)]
@@ -103,18 +129,21 @@ pub struct Options {
     pub schedule: Schedule,
 
     /// Steps in which the learning rate first rises from almost 0 to that of the schedule
-    #[arg(long, default_value_t = 0, value_name = "STEPS", allow_negative_numbers = true)]
-    pub warm_up: u64,
+    ///
+    /// [default: 0, with --start a fifth of the steps, at most 2000]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    pub warm_up: Option<u64>,
 
     /// Seed of the first parameters and of the order of pixels: the same seed, the same painting
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
 
-    /// Where the painting goes; the comparison sheet goes beside it, as painted-comparison.png
+    /// Where the painting goes; the comparison sheet goes beside it, as painted-comparison.png; - is standard output,
+    /// as PNG, without a sheet
     #[arg(long, short, default_value = "painted.png", value_name = "FILE")]
     pub output: PathBuf,
 
-    /// Also write a report of the run as JSON
+    /// Also write a report of the run as JSON; - is standard output
     #[arg(long, value_name = "FILE.json")]
     pub report: Option<PathBuf>,
 
@@ -128,7 +157,7 @@ pub struct Options {
     #[arg(long_help = format!("{}\n\n{ENCODING_DEFAULT}", listed(ENCODING, encodings())))]
     encoding: Option<InputEncoding>,
 
-    /// Also save the network, with PyTorch's names and orientation
+    /// Also save the network, with PyTorch's names and orientation; - is standard output
     #[arg(long, value_name = "FILE.safetensors")]
     pub save: Option<PathBuf>,
 
@@ -138,25 +167,36 @@ pub struct Options {
     pub save_every: Option<Every>,
 
     /// Go on with a run that --save-every saved, as if it had never stopped. The file says what it learns and how;
-    /// --epochs may be raised
+    /// --epochs, --steps and --time may be raised
     #[arg(
         long,
         value_name = "FILE.safetensors",
-        conflicts_with_all = ["hidden", "activation", "batch", "loss", "optimizer", "learning_rate", "schedule",
-                              "warm_up", "seed", "encoding", "classify", "kernels", "precision", "repaint"]
+        conflicts_with_all = ["hidden", "activation", "batch", "max_pixels", "resize", "loss", "optimizer",
+                              "learning_rate", "schedule", "warm_up", "seed", "encoding", "classify", "kernels",
+                              "precision", "repaint", "start"]
     )]
     pub resume: Option<PathBuf>,
 
-    /// Paint from a saved network, without training. One that another program saved takes --activation, --encoding,
-    /// --classify and --size
+    /// Paint from a saved network, without training; - is standard input. One that another program saved takes
+    /// --activation, --encoding, --classify and --size
     #[arg(
         long,
         value_name = "FILE.safetensors",
-        conflicts_with_all = ["image", "hidden", "epochs", "batch", "loss",
+        conflicts_with_all = ["image", "hidden", "epochs", "steps",
+                              "time", "until", "batch", "max_pixels", "resize", "loss",
                               "optimizer", "learning_rate", "schedule", "warm_up", "save", "save_every", "profile",
                               "precision"]
     )]
     pub repaint: Option<PathBuf>,
+
+    /// Train on from a saved network, with its layers and its encoding; - is standard input. One that another program
+    /// saved takes --activation, --encoding and --classify
+    #[arg(
+        long,
+        value_name = "FILE.safetensors",
+        conflicts_with_all = ["repaint", "hidden"]
+    )]
+    pub start: Option<PathBuf>,
 
     /// With --repaint: the size to paint at [default: that of the picture it learned]
     #[arg(long, value_name = "WIDTHxHEIGHT")]
@@ -189,10 +229,31 @@ impl Options {
         })
     }
 
+    /// The learning rate. Waves take smaller steps.
+    pub fn learning_rate(&self) -> f64 {
+        let waves = matches!(self.activation(), Activation::Sine { .. } | Activation::Finer { .. });
+        self.learning_rate.unwrap_or(if waves { 1e-4 } else { 2e-3 })
+    }
+
     /// The inputs of the network, computed from a place. Random waves have the seed of the run, unless
     /// the user chose another.
     pub fn encoding(&self) -> InputEncoding {
         self.encoding.clone().unwrap_or(Encoding::Identity.into()).seeded(self.seed)
+    }
+
+    /// Takes the encoding of a saved network.
+    pub fn set_encoding(&mut self, encoding: InputEncoding) {
+        self.encoding = Some(encoding);
+    }
+
+    /// The activation of the hidden layers.
+    pub fn activation(&self) -> Activation {
+        self.activation.unwrap_or(Activation::Relu)
+    }
+
+    /// Takes the activation of a saved network.
+    pub fn set_activation(&mut self, activation: Activation) {
+        self.activation = Some(activation);
     }
 
     /// What a file that another program saved does not say of its network.
@@ -206,17 +267,42 @@ impl Options {
         }
     }
 
-    /// Takes over what a saved run says.
+    /// Takes what a saved run says.
     pub fn adopt(&mut self, trainer: &Trainer, classify: bool) {
-        self.loss = Some(trainer.loss);
-        self.epochs = Some(trainer.epochs);
-        self.seed = trainer.seed;
-        self.classify = classify;
+        (self.loss, self.optimizer) = (Some(trainer.loss), trainer.optimizer);
+        (self.seed, self.classify) = (trainer.seed, classify);
     }
 
-    /// The passes over the samples.
-    pub fn epochs(&self) -> usize {
-        self.epochs.unwrap_or(80)
+    /// Takes this loss, unless the user chose one.
+    pub fn set_default_loss(&mut self, loss: Loss) {
+        self.loss.get_or_insert(loss);
+    }
+
+    /// What to try where a run of so many steps learned nothing: the default settings, which paint, in place of those
+    /// that were chosen.
+    pub fn advice(&self, steps: u64) -> String {
+        let mut chosen = Vec::new();
+        if self.activation() != Activation::Relu {
+            chosen.push(format!("--activation {}", self.activation()));
+        }
+        if self.loss() != Loss::MeanSquaredError && !self.classify {
+            chosen.push(format!("--loss {}", self.loss()));
+        }
+        if self.optimizer != Optimizer::ADAM {
+            chosen.push(format!("--optimizer {}", self.optimizer));
+        }
+        if self.learning_rate.is_some() {
+            chosen.push(format!("--learning-rate {}", self.learning_rate()));
+        }
+        if steps < FEW_STEPS {
+            chosen.push(format!("the limit of {steps} steps"));
+        }
+        let advice = if chosen.is_empty() {
+            "try more --steps, or fewer layers such as --hidden 4x64".to_string()
+        } else {
+            format!("try it without {}", chosen.join(", "))
+        };
+        format!("note: the painting is of one color, so nothing was learned: {advice}")
     }
 
     /// What clap cannot check by itself.
@@ -226,6 +312,9 @@ impl Options {
                 "--size is for --repaint: while learning, the painting has the picture's size"
                     .into(),
             );
+        }
+        if self.until.is_some() && self.classify {
+            return Err("--until is the PSNR of colors: it cannot be used with --classify".into());
         }
         if self.profile && self.backend == Backend::Reference {
             return Err(
@@ -245,8 +334,11 @@ impl Options {
     }
 }
 
+/// So few steps may be too few for any settings.
+const FEW_STEPS: u64 = 1_000;
+
 const ACTIVATION: &str = "Activation of the hidden layers";
-/// A file may say another with --repaint.
+/// A saved network says another.
 const ACTIVATION_DEFAULT: &str = "[default: relu]";
 const LOSS: &str = "The loss that training minimizes";
 /// It depends on another option.
@@ -256,7 +348,7 @@ const SCHEDULE: &str = "How the learning rate changes during training";
 const ENCODING: &str = "The inputs computed from a place (waves and grids sharpen fine detail; random waves use --seed; + puts \
      several next to each other)";
 
-/// A file may say another with --repaint.
+/// A saved network says another.
 const ENCODING_DEFAULT: &str = "[default: identity]";
 
 /// The activations that a hidden layer may have.
@@ -294,61 +386,4 @@ fn names(what: &str, names: impl Iterator<Item = &'static str>) -> String {
 fn listed(what: &str, all: impl IntoIterator<Item = impl Display>) -> String {
     let lines: Vec<String> = all.into_iter().map(|component| format!("\n  {component}")).collect();
     format!("{what}, with the defaults of parameters that are left out:{}", lines.concat())
-}
-
-/// The widths of the hidden layers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hidden(pub Vec<usize>);
-
-/// The most hidden layers that can be asked for.
-const MOST_LAYERS: usize = 1000;
-
-impl FromStr for Hidden {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let number = |text: &str| {
-            text.trim().parse::<usize>().map_err(|_| {
-                Error::Setting(format!("'{text}' is no number of neurons: write 10x100, or 64,32"))
-            })
-        };
-        let mut widths = Vec::new();
-        for part in text.split(',') {
-            let (times, width) = match part.split_once(['x', 'X', '×']) {
-                Some((times, width)) => (number(times)?, number(width)?),
-                None => (1, number(part)?),
-            };
-            if times == 0 || width == 0 {
-                return Err(Error::Setting(format!(
-                    "'{part}' is no hidden layer: it needs at least 1 layer of at least 1 neuron"
-                )));
-            }
-            if times > MOST_LAYERS - widths.len().min(MOST_LAYERS) {
-                return Err(Error::Setting(format!("more than {MOST_LAYERS} hidden layers")));
-            }
-            widths.extend(std::iter::repeat_n(width, times));
-        }
-        Ok(Self(widths))
-    }
-}
-
-/// A size in pixels.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Size {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-}
-
-impl FromStr for Size {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let parsed = text.split_once(['x', 'X', '×']).and_then(|(width, height)| {
-            Some(Self { width: width.trim().parse().ok()?, height: height.trim().parse().ok()? })
-        });
-        if parsed.is_some_and(|size: Self| size.width == 0 || size.height == 0) {
-            return Err(Error::Setting(format!("'{text}' has no pixel: write 640x480")));
-        }
-        parsed.ok_or_else(|| Error::Setting(format!("'{text}' is no size: write 640x480")))
-    }
 }

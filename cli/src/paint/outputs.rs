@@ -2,6 +2,7 @@
 
 use super::canvas::sheet_size;
 use super::options::Options;
+use super::streams::{self, is_standard};
 use impasto::{Error, Picture, Result, Subject, files};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -22,19 +23,34 @@ impl Outputs {
     pub fn check(options: &Options, subject: Subject, input: Option<&PathBuf>) -> Result<Self> {
         let picture = options.output.clone();
         let beside = sheet_beside(&picture);
-        let sheet = (options.repaint.is_none() && !subject.classify).then(|| beside.clone());
+        let has_sheet = options.repaint.is_none() && !subject.classify && !is_standard(&picture);
+        let sheet = has_sheet.then(|| beside.clone());
+        let outputs = [Some(&picture), options.report.as_ref(), options.save.as_ref()];
+        let standard = outputs.iter().flatten().filter(|path| is_standard(path)).count();
+        if standard > 1 {
+            return Err(Error::Setting(
+                "two outputs would go to standard output: name a file for all but one".into(),
+            ));
+        }
+        if is_standard(&picture) || options.save.as_ref().is_some_and(|path| is_standard(path)) {
+            streams::check_redirected()?;
+        }
         let (channels, maximum) = subject.painted_kind();
         let size = if subject.classify && options.repaint.is_none() {
             sheet_size(subject, 2)
         } else {
             (subject.width, subject.height)
         };
-        Picture::check_saving(&picture, size, channels, maximum)?;
+        if !is_standard(&picture) {
+            Picture::check_saving(&picture, size, channels, maximum)?;
+        }
         if let Some(path) = &sheet {
             Picture::check_saving(path, sheet_size(subject, 3), channels, maximum)?;
         }
         for path in [&options.report, &options.save].into_iter().flatten() {
-            files::check_writable(path)?;
+            if !is_standard(path) {
+                files::check_writable(path)?;
+            }
         }
         let files = [
             ("the input", input.or(options.image.as_ref()).or(options.repaint.as_ref())),
@@ -46,7 +62,7 @@ impl Outputs {
         let mut taken: Vec<(&str, PathBuf)> = Vec::new();
         for (role, path) in files {
             let Some(path) = path else { continue };
-            if files::is_stream(path) {
+            if is_standard(path) || files::is_stream(path) {
                 continue;
             }
             let place = files::place(path).unwrap_or_else(|_| path.clone());
@@ -60,6 +76,7 @@ impl Outputs {
             taken.push((role, place));
         }
         let is_older_sheet = sheet.is_none()
+            && !is_standard(&picture)
             && fs::metadata(&beside).is_ok_and(|found| found.is_file())
             && files::place(&beside).is_ok_and(|place| taken.iter().all(|(_, p)| *p != place));
         Ok(Self { picture, sheet, outdated: is_older_sheet.then_some(beside) })
@@ -67,7 +84,7 @@ impl Outputs {
 
     /// Writes the painting. Where it gets no sheet, an older one is removed.
     pub fn write_picture(&self, picture: &Picture) -> Result<()> {
-        picture.save(&self.picture)?;
+        streams::save_picture(&self.picture, picture)?;
         let Some(path) = &self.outdated else { return Ok(()) };
         match fs::remove_file(path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -92,7 +109,16 @@ impl Outputs {
     pub fn names(&self) -> String {
         match &self.sheet {
             Some(sheet) => format!("{} and {}", self.picture.display(), sheet.display()),
-            None => self.picture.display().to_string(),
+            None => self.name(),
+        }
+    }
+
+    /// The name of the painting, for people.
+    pub fn name(&self) -> String {
+        if is_standard(&self.picture) {
+            "to standard output".into()
+        } else {
+            self.picture.display().to_string()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How long each kernel of a training step takes, or each phase of one on the CPU engine, and what the search for
 //! the kernels' shapes measured.
 
-use super::print_line;
+use super::console::print_line;
 use impasto::{Backend, CandidateTime, Dataset, Engine, KernelTime, Network, Plan, Result};
 
 /// The times of the kernels or phases of a step, and the candidates of the search in this run.

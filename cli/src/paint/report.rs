@@ -4,7 +4,9 @@
 use super::canvas::{Canvas, Judged};
 use super::options::Options;
 use super::profile::Profile;
-use impasto::{Engine, Error, Network, Result, Summary, Trainer};
+use super::streams::save_text;
+use super::training::Trained;
+use impasto::{Engine, Error, Network, Result, Trainer};
 use serde_json::{Value, json};
 
 /// The report, completed during the run.
@@ -31,6 +33,7 @@ impl Report {
                 "device_type": device.device_type.name(),
                 "driver": known(&device.driver),
                 "api": device.api.map(impasto::Api::name),
+                "threads": device.threads,
                 "setup_seconds": null,
             },
             "training": null,
@@ -50,6 +53,7 @@ impl Report {
             "width": canvas.picture.width(),
             "height": canvas.picture.height(),
             "channels": canvas.picture.channels(),
+            "learned": [canvas.learned().width(), canvas.learned().height()],
         });
     }
 
@@ -64,10 +68,11 @@ impl Report {
         &mut self,
         trainer: &Trainer,
         engine: &Engine,
-        summary: &Summary,
+        trained: &Trained,
         opening: f64,
         samples: usize,
     ) {
+        let summary = &trained.summary;
         self.set_setup(opening + summary.setup_seconds);
         self.0["training"] = json!({
             "loss": trainer.loss.to_string(),
@@ -76,6 +81,7 @@ impl Report {
             "learning_rate": trainer.learning_rate,
             "schedule": trainer.schedule.to_string(),
             "warm_up": trainer.warm_up,
+            "ending": trained.ending(),
             "epochs": summary.epochs,
             "steps": summary.steps,
             "batch": trainer.batch_size.min(samples),
@@ -113,6 +119,6 @@ impl Report {
         let mut text =
             serde_json::to_string_pretty(&self.0).map_err(|e| Error::Format(e.to_string()))?;
         text.push('\n');
-        impasto::files::write(path, text.as_bytes())
+        save_text(path, &text)
     }
 }

@@ -1,0 +1,91 @@
+//! `-`: standard input and standard output, wherever a file can be named.
+
+use impasto::{Error, Import, Network, Picture, Result, Subject, files};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+
+/// Whether this is not a file but standard input or standard output. A file of that name is `./-`.
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// A picture from a file or from standard input.
+pub fn load_picture(path: &Path) -> Result<(Picture, Vec<String>)> {
+    if !is_standard(path) {
+        return Picture::load_with_notes(path);
+    }
+    let mut file = tempfile::NamedTempFile::new().map_err(unreadable)?;
+    file.write_all(&read()?).map_err(unreadable)?;
+    Picture::load_with_notes(file.path()).map_err(|error| match error {
+        Error::Picture { reason, .. } => Error::Picture { path: "standard input".into(), reason },
+        other => other,
+    })
+}
+
+/// A network from a file or from standard input.
+///
+/// `import` and `size` are what a file of another program does not say.
+pub fn load_network(
+    path: &Path,
+    import: &Import,
+    size: Option<(usize, usize)>,
+) -> Result<(Network, Subject)> {
+    if !is_standard(path) {
+        return Subject::import(path, import, size);
+    }
+    Subject::import_bytes(&read()?, import, size).map_err(|error| match error {
+        Error::Format(reason) => Error::Checkpoint { path: "standard input".into(), reason },
+        other => other,
+    })
+}
+
+/// Writes a picture to a file, in the format of its name, or to standard output as PNG.
+pub fn save_picture(path: &Path, picture: &Picture) -> Result<()> {
+    if !is_standard(path) {
+        return picture.save(path);
+    }
+    let folder = tempfile::tempdir().map_err(unwritable)?;
+    let png = folder.path().join("painted.png");
+    picture.save(&png)?;
+    write(&std::fs::read(&png).map_err(unwritable)?)
+}
+
+/// Writes a network to a file or to standard output.
+pub fn save_network(path: &Path, subject: Subject, network: &Network) -> Result<()> {
+    if is_standard(path) { write(&subject.encode(network)?) } else { subject.save(path, network) }
+}
+
+/// Writes text to a file or to standard output.
+pub fn save_text(path: &Path, text: &str) -> Result<()> {
+    if is_standard(path) { write(text.as_bytes()) } else { files::write(path, text.as_bytes()) }
+}
+
+/// An error if bytes would go to a terminal.
+pub fn check_redirected() -> Result<()> {
+    if io::stdout().is_terminal() {
+        return Err(Error::Setting(
+            "standard output is a terminal: add '> FILE' or '| PROGRAM' to the command".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Everything on standard input.
+fn read() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn write(bytes: &[u8]) -> Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(bytes).and_then(|()| output.flush()).map_err(unwritable)
+}
+
+fn unreadable(source: io::Error) -> Error {
+    Error::File { action: "read", path: "standard input".into(), source }
+}
+
+fn unwritable(source: io::Error) -> Error {
+    Error::File { action: "write", path: "standard output".into(), source }
+}

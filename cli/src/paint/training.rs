@@ -1,0 +1,175 @@
+//! Training with a budget, a progress bar, signals, and a quality that ends it.
+
+use super::budget::Budget;
+use super::keeping::{Keeper, Resumed};
+use super::options::Options;
+use super::progress::Progress;
+use super::signals::Signal;
+use super::text;
+use impasto::{
+    Dataset, Ending, Engine, Error, Event, Metric, Network, Result, Summary, Trainer, Training,
+    TrainingState,
+};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// Pixels that a quality is measured on, at most.
+const MEASURED: usize = 1 << 16;
+
+/// The least time between two measurements.
+const BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(500);
+
+/// How much longer training is than the measurements in it.
+const WORTH: u32 = 20;
+
+/// The longest trial run for the pace, in seconds.
+const TRIAL: f64 = 1.0;
+
+/// How training ended.
+pub struct Trained {
+    pub summary: Summary,
+    /// That it diverged: what was learned before is still worth painting.
+    pub failure: Option<Error>,
+    /// The PSNR that ended it, in dB.
+    pub reached: Option<f64>,
+    /// What the file of the run has, if it is saved.
+    pub state: Option<TrainingState>,
+}
+
+impl Trained {
+    /// Why it ended: `finished`, `converged`, `target loss`, `time limit`, `quality`, `diverged` or `interrupted`.
+    pub fn ending(&self) -> &'static str {
+        if self.reached.is_some() { "quality" } else { text::ending(self.summary.ending) }
+    }
+}
+
+/// The trainer with as many steps as fit into the time, measured in a trial run whose network is thrown away.
+pub fn fill_time(
+    budget: Budget,
+    trainer: Trainer,
+    engine: &Engine,
+    network: &Network,
+    dataset: &Dataset,
+    signal: &Signal,
+) -> Result<Trainer> {
+    let most = budget.seconds.map_or(TRIAL, |seconds| (seconds / 10.0).min(TRIAL));
+    let endless =
+        Trainer { steps: None, epochs: usize::MAX, time_limit: Some(most), ..trainer.clone() };
+    let mut training = endless.begin(engine, network, dataset)?;
+    let watch = |_: &Event| {
+        if signal.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    match training.run_with(watch) {
+        // The run itself says so.
+        Ok(_) | Err(Error::Diverged { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let Summary { steps, seconds, .. } = *training.summary();
+    let pace = steps as f64 / seconds.max(1e-9);
+    Ok(budget.filling(pace, dataset.len()).apply(trainer))
+}
+
+/// What a run is made of, beside its network.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    pub options: &'a Options,
+    pub budget: Budget,
+    pub trainer: &'a Trainer,
+    pub engine: &'a Engine,
+    pub dataset: &'a Dataset,
+}
+
+/// Trains with a progress bar, until a signal comes. A run from a file goes on, and `keeper` saves the run now and then.
+pub fn train(
+    run: Run<'_>,
+    network: &mut Network,
+    signal: &Signal,
+    resumed: Option<&Resumed>,
+    mut keeper: Option<&mut Keeper>,
+) -> Result<Trained> {
+    let Run { options, budget, trainer, engine, dataset } = run;
+    let mut progress = Progress::start(options, budget, signal)?;
+    let mut training = match resumed {
+        Some(run) => Training::resume(engine, dataset, &run.state)?,
+        None => trainer.begin(engine, &*network, dataset)?,
+    };
+    if let Some(run) = resumed {
+        // It does not report this itself.
+        let _ = progress.watch(&run.started(dataset));
+    }
+    let mut goal =
+        options.until.map(|until| Goal::new(until.0, dataset, options.seed)).transpose()?;
+    let mut reached = None;
+    let ended = loop {
+        let (mut measures, mut saves) = (false, false);
+        let ended = training.run_with(|event| {
+            progress.watch(event)?;
+            measures = goal.as_ref().is_some_and(|goal| goal.is_due(event));
+            saves = keeper.as_ref().is_some_and(|keeper| keeper.is_due(event));
+            if measures || saves { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if !matches!(ended, Ok(Ending::Stopped)) || signal.came() {
+            break ended;
+        }
+        if let (Some(keeper), true) = (&mut keeper, saves) {
+            keeper.save(&mut training)?;
+        }
+        let (Some(goal), true) = (&mut goal, measures) else { continue };
+        let psnr = goal.measure(&mut training)?;
+        progress.show_psnr(psnr);
+        if psnr >= goal.psnr {
+            reached = Some(psnr);
+            break ended;
+        }
+    };
+    progress.finish();
+    // Whatever ended it, what was learned so far is kept, unless the device is gone.
+    let learned = training.network();
+    if let Ok(learned) = &learned {
+        network.clone_from(learned);
+    }
+    let (summary, failure) = match ended {
+        Ok(_) => (training.summary().clone(), None),
+        Err(Error::Diverged { ref summary, .. }) => ((**summary).clone(), ended.err()),
+        Err(error) => return Err(error),
+    };
+    learned?;
+    let state = match (keeper, &failure) {
+        (None, _) => None,
+        (Some(_), None) => Some(training.state()?),
+        (Some(_), Some(_)) => training.state().ok(),
+    };
+    Ok(Trained { summary, failure, reached, state })
+}
+
+/// A quality that ends a run.
+struct Goal {
+    /// In dB.
+    psnr: f64,
+    /// Pixels all over the picture.
+    pixels: Dataset,
+    last: Instant,
+    wait: Duration,
+}
+
+impl Goal {
+    fn new(psnr: f64, dataset: &Dataset, seed: u64) -> Result<Self> {
+        let share = MEASURED as f64 / dataset.len() as f64;
+        let pixels = if share < 1.0 { dataset.split(share, seed)?.1 } else { dataset.clone() };
+        Ok(Self { psnr, pixels, last: Instant::now(), wait: BETWEEN_MEASUREMENTS })
+    }
+
+    /// Whether it is time to measure.
+    fn is_due(&self, event: &Event) -> bool {
+        matches!(event, Event::Progress { .. }) && self.last.elapsed() >= self.wait
+    }
+
+    /// The PSNR of the network as it is now, in dB.
+    fn measure(&mut self, training: &mut Training) -> Result<f64> {
+        let clock = Instant::now();
+        let metrics = training.metrics(&self.pixels, &[Metric::Psnr])?;
+        self.last = Instant::now();
+        self.wait = BETWEEN_MEASUREMENTS.max(clock.elapsed() * WORTH);
+        Ok(metrics.get(Metric::Psnr).unwrap_or(f64::NEG_INFINITY))
+    }
+}
