@@ -41,6 +41,13 @@ impl Gradients {
 }
 
 /// Which gradients a backward pass computes.
+///
+/// ```
+/// use impasto::Wanted;
+///
+/// assert!(Wanted::Parameters.parameters() && !Wanted::Parameters.inputs());
+/// assert!(Wanted::Both.parameters() && Wanted::Both.inputs());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// The gradients of the parameters.
