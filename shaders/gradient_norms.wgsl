@@ -34,7 +34,11 @@ fn main(
 @if clips_norm
         g *= factor;
 @end
+@if scattered
+        if i < SCATTERED { g += this_step.l2 * parameters[i]; }
+@else
         g += this_step.l2 * parameters[i];
+@end
 @end
         sum += g * g;
     }

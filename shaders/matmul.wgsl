@@ -1,6 +1,6 @@
 // Matrix product: c[i, j] = Σₚ a[i, p]·b[p, j].      Twin: reference::matmul
-// a is [m, k], b is [k, n] from b_offset on, c is [m, n]. Forward: samples times weights.
-struct Shape { m: u32, k: u32, n: u32, b_offset: u32 }
+// a is [m, k] from a_offset on, b is [k, n] from b_offset on, c is [m, n]. Forward: samples times weights.
+struct Shape { m: u32, k: u32, n: u32, a_offset: u32, b_offset: u32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
@@ -12,7 +12,7 @@ const A_BY_TERM: bool = true;
 const B_BY_TERM: bool = false;
 
 fn load_a(row: u32, p: u32) -> f32 {
-    return a[row * shape.k + p];
+    return a[shape.a_offset + row * shape.k + p];
 }
 
 fn load_b(p: u32, column: u32) -> f32 {

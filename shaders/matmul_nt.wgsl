@@ -1,8 +1,8 @@
 // Matrix product with the second operand transposed: c[i, j] = Σₚ a[i, p]·b[j, p].
 // Twin: reference::matmul_nt
-// a is [m, k], b is [n, k] from b_offset on, c is [m, n]. Backward: deltas times weights
+// a is [m, k] from a_offset on, b is [n, k] from b_offset on, c is [m, n]. Backward: deltas times weights
 // transposed, the gradient of a layer's inputs.
-struct Shape { m: u32, k: u32, n: u32, b_offset: u32 }
+struct Shape { m: u32, k: u32, n: u32, a_offset: u32, b_offset: u32 }
 
 @group(0) @binding(0) var<storage, read> shape: Shape;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
@@ -14,7 +14,7 @@ const A_BY_TERM: bool = true;
 const B_BY_TERM: bool = true;
 
 fn load_a(row: u32, p: u32) -> f32 {
-    return a[row * shape.k + p];
+    return a[shape.a_offset + row * shape.k + p];
 }
 
 fn load_b(p: u32, column: u32) -> f32 {

@@ -91,7 +91,30 @@ fn main(
         g *= factor;
 @end
         let old = parameters[i];
+@if scattered
+        if i >= SCATTERED && g == 0.0 {
+            // What no sample of the batch touched keeps its value and its states, but follows what surrounds the
+            // optimizer.
+            previous[i] = old;
+@if averages
+            let average = states[AVERAGE * shape.count + i];
+            states[AVERAGE * shape.count + i] = average + this_step.share * (old - average);
+@end
+@if follows
+            if this_step.alpha > 0.0 {
+                let slow = states[SLOW * shape.count + i];
+                let w = slow + this_step.alpha * (old - slow);
+                states[SLOW * shape.count + i] = w;
+                parameters[i] = w;
+            }
+@end
+            continue;
+        }
+        // They have no penalty.
+        if i < SCATTERED { g += l2 * old; }
+@else
         g += l2 * old;
+@end
         var state: array<f32, STATES>;
         for (var s = 0u; s < STATES; s++) { state[s] = states[s * shape.count + i]; }
 @if square

@@ -49,6 +49,10 @@ pub trait Formula: Copy {
     const DEFAULT: Self;
     /// Formula, source and parameters.
     const ABOUT: About;
+    /// The same as [`encode`](Self::encode) and [`input_gradient`](Self::input_gradient) in WGSL, one number at a time:
+    /// `encoded(column)`, its derivative `encoded_slope(column, input)`, and `columns_of(input)`, the first column that
+    /// depends on an input and the end of those. Empty for waves and grids.
+    const WGSL: &'static str = "";
 
     /// How many numbers it computes of `inputs` inputs.
     fn outputs(self, inputs: usize) -> usize;

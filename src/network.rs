@@ -6,6 +6,8 @@ use crate::activation::Backward;
 use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
 use crate::input_encoding::{InputEncoding, Leaves};
 use crate::layer::Layer;
+#[cfg(feature = "gpu")]
+use crate::segment::SegmentKind;
 use crate::segment::{Segment, SegmentTable};
 use std::ops::Range;
 
@@ -62,6 +64,14 @@ impl Network {
     /// The encodings without the tree in which they are, with the places of their parameters.
     pub(crate) fn leaves(&self) -> Leaves {
         self.encoding.leaves(self.inputs)
+    }
+
+    /// Where the tables of the encoding are among the [`parameters`](Self::parameters). They come first.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn tables(&self) -> impl Iterator<Item = Range<usize>> {
+        let segments = self.segments.all().iter();
+        let tables = segments.take_while(|segment| segment.kind == SegmentKind::Scattered);
+        tables.map(|segment| segment.range.clone())
     }
 
     /// How many of the [`parameters`](Self::parameters) are the encoding's. They come first.

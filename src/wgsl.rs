@@ -1,9 +1,10 @@
-//! The WGSL of activations, losses and optimizers, with their parameters in it.
+//! The WGSL of activations, losses, encodings and optimizers, with their parameters in it.
 
 pub(crate) mod custom;
 pub(crate) mod names;
 
 use crate::activation::{self, Activation, Backward};
+use crate::encoding::{self, Encoding};
 use crate::error::Result;
 use crate::family;
 use crate::loss::{self, Loss};
@@ -71,6 +72,20 @@ impl Loss {
         impl loss::Visitor for Snippet {
             type Output = &'static str;
             fn visit<F: loss::Formula>(self, _: F) -> &'static str {
+                F::WGSL
+            }
+        }
+        filled(self.name(), self.visit(Snippet), &self)
+    }
+}
+
+impl Encoding {
+    /// The WGSL that defines `encoded`, `encoded_slope` and `columns_of`; see [`encoding::Formula::WGSL`].
+    pub(crate) fn wgsl(self) -> Result<String> {
+        struct Snippet;
+        impl encoding::Visitor for Snippet {
+            type Output = &'static str;
+            fn visit<F: encoding::Formula>(self, _: F) -> &'static str {
                 F::WGSL
             }
         }

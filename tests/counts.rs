@@ -6,6 +6,7 @@
 mod common;
 
 use impasto::gpu::{Counts, GpuEngine, Kernels};
+use impasto::input_encoding::InputEncoding;
 use impasto::{
     Activation, Backend, Compute, Dataset, Encoding, Engine, Network, Optimizer, Plan, Resources,
     Step, Trainer, Wanted,
@@ -98,6 +99,39 @@ fn an_epoch_is_one_submission_of_three_dispatches_a_step() {
                     assert_eq!(counts, of_an_epoch, "batch {batch} on {}", engine.device());
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn encodings_with_kernels_of_their_own_take_no_submission_more() {
+    const COMBINED: &str = r#"{"composite":{"reduction":"product","parts":[
+        {"encoding":{"grid":{"kind":"hash","levels":2,"features":2,"log2_size":6,"base_resolution":4,
+            "level_scale":2.0,"interpolation":"linear"}}},
+        {"encoding":{"triangle-wave":{"octaves":2}}}]}}"#;
+    let dataset = picture(30, 20);
+    // One that encodes, and before the update of a grid: the product that takes the deltas to it, the largest of them,
+    // the sums of whole numbers, and what makes a gradient of these. Combining takes one forward and one back.
+    let (encode, grid) = (1, 4);
+    for (encoding, dispatches) in [
+        ("one-blob:bins=5", FUSED + encode),
+        ("grid:levels=3,log2_size=8", FUSED + encode + grid),
+        ("identity+grid:levels=3,log2_size=8", FUSED + encode + grid),
+        (COMBINED, FUSED + encode + grid + 2),
+    ] {
+        let encoding = encoding.parse::<InputEncoding>().unwrap();
+        let network = Network::builder(2).encoding(encoding.clone()).hidden(&[9], Activation::Relu);
+        let network = network.output(3, Activation::Identity).build().unwrap();
+        let forward = if encoding.to_string().starts_with('{') { 3 } else { 2 };
+        for adapter in common::adapters() {
+            let engine = common::open(&adapter).with_kernels(Kernels::Fused);
+            let counts = asked_for_an_epoch(&engine, &network, &plan(&dataset, 200), &dataset);
+            let dispatches = 3 * dispatches;
+            let expected = Counts { dispatches, submissions: 1, uploads: 1, readbacks: 1 };
+            assert_eq!(counts, expected, "{encoding} on {}", engine.device());
+            let handle = Engine::from(&engine);
+            let predict = || drop(handle.predict(&network, &[0.5; 20]).unwrap());
+            assert_eq!(asked(&engine, predict).dispatches, forward, "{encoding}");
         }
     }
 }

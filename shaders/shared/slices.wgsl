@@ -16,8 +16,16 @@ fn batch_gradient_at(i: u32) -> f32 {
     var at = gradients_of(layer) + row * pitch_of(layer + 1u) + place.column;
     var g = 0.0;
 @else
+@if scattered
+    // Behind all slices of the others.
+    if i >= SCATTERED { return gradient[shape.slices * SCATTERED + (i - SCATTERED)]; }
+@end
 @if sliced
+@if scattered
+    let count = SCATTERED;
+@else
     let count = shape.count;
+@end
     var g = 0.0;
     var at = i;
 @end

@@ -7,6 +7,10 @@ var<private> first_row: u32;
 fn first_value(row: u32, column: u32) -> f32 {
     let width = depth_of(0u) - ones_of(0u);
     if column >= width { return select(0.0, f32(ones_of(0u)), column == width); }
+@if given
+    // Other kernels have computed it, with the first numbers of all rows first.
+    return frequencies[column * CAPACITY + min(first_row + row, batch_count() - 1u)];
+@else
 @if encoded
     var turns = 0.0;
     for (var j = 0u; j < INPUTS; j++) {
@@ -16,6 +20,7 @@ fn first_value(row: u32, column: u32) -> f32 {
     return sin_turns(turns - round(turns) + 0.25);
 @else
     return input_of(${memory}chosen[row], column);
+@end
 @end
 }
 

@@ -12,6 +12,8 @@ impl Formula for Identity {
     const ABOUT: About =
         About { formula: "x", source: "No encoding", pytorch: "", parameters: &[] };
 
+    const WGSL: &'static str = include_str!("../../shaders/encodings/identity.wgsl");
+
     fn outputs(self, inputs: usize) -> usize {
         inputs
     }

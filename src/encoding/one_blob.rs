@@ -62,6 +62,7 @@ impl Formula for OneBlob {
             range: Range::Positive,
         }],
     };
+    const WGSL: &'static str = include_str!("../../shaders/encodings/one-blob.wgsl");
 
     fn outputs(self, inputs: usize) -> usize {
         inputs.saturating_mul(self.bins)

@@ -24,6 +24,7 @@ impl Formula for Scaled {
             Parameter { name: "offset", meaning: "what is added", range: Range::Finite },
         ],
     };
+    const WGSL: &'static str = include_str!("../../shaders/encodings/scaled.wgsl");
 
     fn outputs(self, inputs: usize) -> usize {
         inputs

@@ -88,6 +88,7 @@ impl Formula for SphericalHarmonics {
             range: Range::Positive,
         }],
     };
+    const WGSL: &'static str = include_str!("../../shaders/encodings/spherical-harmonics.wgsl");
 
     fn outputs(self, _: usize) -> usize {
         self.degree.saturating_mul(self.degree)

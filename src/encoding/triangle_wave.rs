@@ -36,6 +36,7 @@ impl Formula for TriangleWave {
             range: Range::Positive,
         }],
     };
+    const WGSL: &'static str = include_str!("../../shaders/encodings/triangle-wave.wgsl");
 
     fn outputs(self, inputs: usize) -> usize {
         inputs.saturating_mul(self.octaves)

@@ -17,9 +17,11 @@ mod choice;
 mod compile;
 mod custom;
 mod device;
+mod encodings;
 mod evaluation;
 #[cfg(test)]
 mod faults;
+mod first_level;
 mod fused;
 mod kernels;
 mod layerwise;
@@ -88,7 +90,7 @@ use super::{
     handles,
 };
 use crate::dataset::Dataset;
-use crate::error::{Result, unsupported};
+use crate::error::Result;
 use crate::gradients::{Gradients, Wanted};
 use crate::network::Network;
 use crate::real::Real;
@@ -309,7 +311,6 @@ impl GpuEngine {
         dataset: &Dataset,
     ) -> Result<GpuSession> {
         plan.check(network, dataset)?;
-        check_encoding(network)?;
         let Self { gpu, choice, .. } = self;
         let choice = packed::settled(gpu, *choice, network, plan, dataset);
         let choice = check::settled(gpu, choice, network, plan, dataset).await?;
@@ -325,7 +326,6 @@ impl GpuEngine {
         output: Output,
     ) -> Result<Vec<R>> {
         self.gpu.check()?;
-        check_encoding(network)?;
         let samples = network.samples_in(inputs)?;
         if samples == 0 {
             return Ok(Vec::new());
@@ -334,20 +334,6 @@ impl GpuEngine {
         let task = PredictionTask { gpu, network, samples, output, parameters: None };
         lowering::build(&task, self.choice.kernels).await?.run(gpu, inputs).await
     }
-}
-
-/// Whether the kernels can compute a network's encoding.
-///
-/// # Errors
-/// They cannot.
-fn check_encoding(network: &Network) -> Result<()> {
-    if network.encoding().is_general() {
-        return unsupported(format!(
-            "the GPU engine has no kernels for the encoding {}: use the CPU engine (--backend cpu)",
-            network.encoding().name()
-        ));
-    }
-    Ok(())
 }
 
 handles!(GpuEngine);
@@ -419,7 +405,6 @@ impl Compute for GpuEngine {
         wanted: Wanted,
     ) -> Pending<'a, Option<Gradients>> {
         Box::pin(async move {
-            check_encoding(network)?;
             let Self { gpu, choice, kept } = self;
             let task = Call { gpu, kernels: choice.kernels, network, wanted };
             kept.gradients(&task, inputs, output_gradient).await.map(Some)
@@ -428,7 +413,6 @@ impl Compute for GpuEngine {
 
     fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {
         Box::pin(async move {
-            check_encoding(network)?;
             let predictor = Predictor::new(&self.gpu, network, self.choice.kernels).await?;
             Ok(Some(Box::new(predictor) as Box<dyn Prepared>))
         })

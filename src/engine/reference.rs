@@ -45,6 +45,8 @@ pub use encoding::{
     gather_weights, grid_encoding, grid_encoding_gradient, grid_input_gradient,
 };
 pub use first_level::encode;
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) use first_level::{encode_columns, encode_gradient};
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{gradient_norms, initial_states, update};

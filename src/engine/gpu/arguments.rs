@@ -104,8 +104,20 @@ arguments! {
     /// Of `fourier_encoding` and `fourier_encoding_gradient`.
     FourierEncoding { batch: u32, inputs: u32, features: u32 }
 
+    /// Of `encode`, `combine`, `combine_gradient` and `encoding_gradient`.
+    Encode { rows: u32, capacity: u32, tables: u32 }
+
+    /// Of `largest_delta`.
+    LargestDelta { count: u32 }
+
+    /// Of `grid_gradient`.
+    GridGradient { rows: u32, capacity: u32, headroom: u32 }
+
+    /// Of `scattered_gradient`.
+    ScatteredGradient { count: u32, first: u32, accumulate: u32, headroom: u32 }
+
     /// Of `matmul` and `matmul_nt`.
-    Matmul { m: u32, k: u32, n: u32, b_offset: u32 }
+    Matmul { m: u32, k: u32, n: u32, a_offset: u32, b_offset: u32 }
 
     /// Of `matmul_tn`.
     MatmulTn {

@@ -2,19 +2,23 @@
 
 pub(super) mod gradients;
 
+use super::arguments::Matmul;
 use super::device::Gpu;
+use super::encodings::Inputs;
 use super::evaluation::Sinks;
+use super::first_level::{self, Backward, FirstLevel, TableGradient};
 use super::kernels::KernelKey;
 use super::layout::Layout;
 use super::pass_buffers::{PassBuffers, Sizes};
 use super::prediction::{self, Prediction};
-use super::recorder::{Grid, Pass, Recorder, Work};
+use super::recorder::{Grid, Pass, Recorder, Work, layer_product};
 use super::samples::{Rows, Segments, Stored, Weights};
 use super::shape::{Abilities, Shape, Shapes};
 use super::specialize::{self, Kind, Purpose, Samples};
 use crate::dataset::{self, Dataset};
 use crate::engine::Output;
 use crate::error::{Error, Result, unsupported};
+use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
 use std::fmt::Display;
@@ -82,8 +86,9 @@ pub(super) fn check(gpu: &Gpu, network: &Network, rows: usize) -> Result<()> {
         let layout = Layout::new(network, rows.next_multiple_of(tile));
         let gradients = layout.parameters() * layout.rows.div_ceil(shapes.slice as usize);
         let largest = (layout.all_values() + layout.slack())
-            .max(layout.parameters() + layout.slack())
-            .max(gradients);
+            .max(layout.all_parameters() + layout.slack())
+            .max(2 * layout.tables())
+            .max(gradients + layout.tables());
         4 * largest as u64 <= gpu.largest_buffer()
             && layout.rows / tile <= most
             && layout.all_blocks(shapes.gradients) < most
@@ -97,7 +102,7 @@ pub(super) async fn upload_parameters(
     network: &Network,
     layout: &Layout,
 ) -> Result<wgpu::Buffer> {
-    let mut parameters = vec![0.0; layout.parameters() + layout.slack()];
+    let mut parameters = vec![0.0; layout.all_parameters() + layout.slack()];
     for (place, parameter) in layout.places(network).into_iter().zip(network.parameters()) {
         parameters[place] = *parameter as f32;
     }
@@ -294,6 +299,11 @@ pub(super) struct Fused {
     keys: Keys,
     source: Source,
     pub(super) buffers: PassBuffers,
+    /// What computes level 0, if the pass does not.
+    first: Option<FirstLevel>,
+    /// The gradient with respect to level 0, `[rows, fan_in]`, if the encoding is trained.
+    first_deltas: Option<wgpu::Buffer>,
+    first_layer: Layer,
 }
 
 impl Fused {
@@ -330,10 +340,23 @@ impl Fused {
         let layout = padded_layout(network, rows, shapes.step);
         let sizes = Sizes::new(&layout, shapes, keys.computes_loss, keys.gradients.is_some());
         let buffers = PassBuffers::new(gpu, network, sizes).await?;
-        Ok(Self::with(network, rows, shapes, source, keys, buffers))
+        let mut fused = Self::with(network, rows, shapes, source, keys, buffers);
+        if layout.is_given {
+            let tables = fused.keys.gradients.is_some() && layout.tables() > 0;
+            let inputs = Inputs::Ordered(fused.source.samples);
+            let sizes = [layout.rows, layout.rows, layout.parameters()];
+            let backward = Backward { tables, inputs: false };
+            fused.first = Some(FirstLevel::new(gpu, network, inputs, sizes, backward).await?);
+            if tables {
+                let numbers = layout.rows * layout.widths[0];
+                fused.first_deltas = Some(gpu.storage("deltas of the first level", numbers).await?);
+            }
+        }
+        Ok(fused)
     }
 
-    /// A pass with buffers that are there, at least of the sizes that it needs.
+    /// A pass with buffers that are there, at least of the sizes that it needs. Where other kernels compute level 0,
+    /// they are left out.
     pub(super) fn with(
         network: &Network,
         rows: usize,
@@ -343,7 +366,8 @@ impl Fused {
         buffers: PassBuffers,
     ) -> Self {
         let layout = padded_layout(network, rows, shapes.step);
-        Self { layout, shapes, keys, source, buffers }
+        let (first, first_deltas, first_layer) = (None, None, network.layers()[0]);
+        Self { layout, shapes, keys, source, buffers, first, first_deltas, first_layer }
     }
 
     /// In how many parts, one behind the other, the gradient comes.
@@ -361,6 +385,42 @@ impl Fused {
         self.record_pass(recorder, parameters, count, None).await
     }
 
+    /// The buffers of what computes level 0.
+    fn first_buffers<'a>(&'a self, parameters: &'a wgpu::Buffer) -> first_level::Buffers<'a> {
+        let samples = self.source.buffers.iter().collect();
+        first_level::Buffers { samples, first: &self.buffers.frequencies, parameters }
+    }
+
+    /// Records the gradient of the encoding, behind the slices of the others.
+    async fn record_first_gradient(
+        &self,
+        recorder: &mut Recorder<'_>,
+        parameters: &wgpu::Buffer,
+        count: usize,
+    ) -> Result<()> {
+        let (Some(first), Some(deltas)) = (&self.first, &self.first_deltas) else { return Ok(()) };
+        let (layout, tile) = (&self.layout, recorder.tile());
+        let width = layout.widths[0];
+        // What fills a row of deltas and of parameters is 0.
+        let arguments = Matmul {
+            m: count as u32,
+            k: layout.pitches[1] as u32,
+            n: width as u32,
+            a_offset: layout.values[1] as u32,
+            b_offset: layout.weights[0] as u32,
+        };
+        let work = layer_product(&self.first_layer, count, tile.workgroups(count, width), 1);
+        let operands = [&self.buffers.results, parameters, deltas];
+        recorder.call(KernelKey::product("matmul_nt", tile), &arguments, &operands, work).await?;
+        let gradient = TableGradient {
+            gradient: &self.buffers.gradient,
+            first: self.slices() * layout.parameters(),
+            accumulate: false,
+        };
+        let to = (Some(gradient), None);
+        first.record_back(recorder, &self.first_buffers(parameters), deltas, to, count).await
+    }
+
     /// Records a pass, which notes in `status` what leaves f16 if it stores it.
     async fn record_pass(
         &self,
@@ -369,6 +429,9 @@ impl Fused {
         count: usize,
         status: Option<&wgpu::Buffer>,
     ) -> Result<()> {
+        if let Some(first) = &self.first {
+            first.record(recorder, &self.first_buffers(parameters), count).await?;
+        }
         let [inputs, targets] = &self.source.buffers;
         let PassBuffers { frequencies, values, results, losses, .. } = &self.buffers;
         let mut buffers = vec![parameters, inputs, targets, frequencies, values, results];
@@ -405,6 +468,7 @@ impl Fused {
         let PassBuffers { values, results, losses, gradient, .. } = &self.buffers;
         let buffers = [values, results, losses, gradient, sums, status];
         let work = gradients_work(&self.layout, self.shapes, count);
-        recorder.call(key, &(), &buffers, work).await
+        recorder.call(key, &(), &buffers, work).await?;
+        self.record_first_gradient(recorder, parameters, count).await
     }
 }

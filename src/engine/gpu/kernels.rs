@@ -36,6 +36,8 @@ pub(super) enum Needs {
     Optimizer,
     /// `shared/sine.wgsl` too.
     Sine,
+    /// `shared/fixed_point.wgsl` too.
+    FixedPoint,
     /// What calls the kernel's function for each row.
     SoftmaxRows,
     SoftmaxGradientRows,
@@ -80,6 +82,13 @@ pub(super) static SOURCES: &[Source] = sources! {
     "gather_pixels": Pixels, arguments::GatherPixels, [Read, Write, Write];
     "fourier_encoding": Sine, arguments::FourierEncoding, [Read, Read, Write];
     "fourier_encoding_gradient": Index, arguments::FourierEncoding, [Read, Read, Read, Write];
+    "encode": Specialization, arguments::Encode, [Read, Read, Read, Read, Write, Write];
+    "combine": Specialization, arguments::Encode, [Read, Write];
+    "combine_gradient": Specialization, arguments::Encode, [Read, Read, Write];
+    "encoding_gradient": Specialization, arguments::Encode, [Read, Read, Read, Read, Read, Write];
+    "largest_delta": Index, arguments::LargestDelta, [Read, Write];
+    "grid_gradient": Specialization, arguments::GridGradient, [Read, Read, Read, Read, Write];
+    "scattered_gradient": FixedPoint, arguments::ScatteredGradient, [Write, Read, Write];
     "matmul": Tile, arguments::Matmul, [Read, Read, Write];
     "matmul_nt": Tile, arguments::Matmul, [Read, Read, Write];
     "matmul_tn": Tile, arguments::MatmulTn, [Read, Read, Write];
@@ -160,6 +169,18 @@ pub(super) const DROPOUT: &str = include_str!("../../../shaders/shared/dropout.w
 
 /// The sine of a number of turns.
 pub(super) const SINE: &str = include_str!("../../../shaders/shared/sine.wgsl");
+
+/// A grid as a leaf of the encodings of a network, a template.
+pub(super) const GRID: &str = include_str!("../../../shaders/shared/grid.wgsl");
+
+/// Waves as a leaf of the encodings of a network, a template.
+pub(super) const WAVES: &str = include_str!("../../../shaders/shared/waves.wgsl");
+
+/// The sample of an invocation of the kernels of encodings.
+pub(super) const PLACE: &str = include_str!("../../../shaders/shared/place.wgsl");
+
+/// How sums of whole numbers are scaled.
+pub(super) const FIXED_POINT: &str = include_str!("../../../shaders/shared/fixed_point.wgsl");
 
 /// The shared files that a formula may name in a line `#import NAME`.
 const IMPORTS: [(&str, &str); 4] = [
@@ -375,6 +396,7 @@ impl Source {
             Needs::Pixels => vec![index, STEP, PERMUTATION, PIXELS],
             Needs::Dropout => vec![index, STEP, DROPOUT],
             Needs::Sine => vec![index, SINE],
+            Needs::FixedPoint => vec![index, FIXED_POINT],
             Needs::SoftmaxRows => {
                 vec![index, include_str!("../../../shaders/shared/softmax_rows.wgsl")]
             }

@@ -2,30 +2,33 @@
 //!
 //! Works for any width and depth.
 
+mod elementwise;
 pub(super) mod gradients;
+pub(super) mod order;
 pub(super) mod scored;
 #[cfg(test)]
 mod tests;
 
-use super::arguments::{
-    self, BiasAdd, BiasGradient, FourierEncoding, LossSum, Matmul, MatmulTn, Softmax,
-};
+use self::elementwise::{record_activation, record_gradient, record_losses};
+use self::order::{first_scattered, offsets, upload_parameters};
+use super::arguments::{self, BiasAdd, BiasGradient, FourierEncoding, LossSum, Matmul, MatmulTn};
 use super::device::Gpu;
+use super::encodings::Inputs;
+use super::first_level::{self, FirstLevel, TableGradient};
 use super::kernels::KernelKey;
 use super::prediction::{self, Prediction};
 use super::product_tile::ProductTile;
-use super::recorder::{Grid, Pass, Recorder, Work};
+use super::recorder::{Grid, Pass, Recorder, layer_product};
 use super::run_buffers::RunBuffers;
 use super::samples::{Part, Stored, Weights};
 use super::turns;
-use crate::activation::Activation;
 use crate::dropout;
 use crate::engine::Output;
 use crate::error::{Error, Result, unsupported};
+use crate::gradients::Wanted;
 use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::segment::Segment;
 use std::ops::Range;
 
 /// The most bytes of one layer's values for a part of a batch: beyond that a larger part computes
@@ -37,7 +40,8 @@ const PART_ROWS: u64 = 1 << 20;
 
 /// How many samples of a batch go through the network at once; at most `batch`.
 pub(super) fn part_rows(gpu: &Gpu, network: &Network, batch: usize) -> Result<usize> {
-    let widths = network.widths().into_iter().chain([network.inputs()]);
+    let columns = network.encoding().is_general().then(|| network.leaves().columns);
+    let widths = network.widths().into_iter().chain([network.inputs()]).chain(columns);
     let widest = 4 * widths.max().unwrap_or(1) as u64;
     let limit = gpu.largest_buffer();
     let summed = turns::rows(gpu.abilities.most_turns) as u64;
@@ -57,6 +61,17 @@ pub(super) fn part_rows(gpu: &Gpu, network: &Network, batch: usize) -> Result<us
 /// Whether the loops over a layer's neurons turn no more often than the device lets them.
 fn check_turns(gpu: &Gpu, network: &Network) -> Result<()> {
     let most = gpu.abilities.most_turns;
+    if network.encoding().is_general() {
+        let turns = turns::of_encodings(&network.leaves());
+        if turns > most {
+            return unsupported(format!(
+                "{} ends the loops of a kernel after {most} turns, and the encoding {} takes {turns}: use \
+                 the CPU engine",
+                gpu.info.adapter,
+                network.encoding().name()
+            ));
+        }
+    }
     let hidden = network.widths().into_iter().chain([network.inputs()]).map(|width| (width, false));
     for (width, is_output) in hidden.chain([(network.outputs(), true)]) {
         let turns = turns::of_layer(width, is_output);
@@ -75,16 +90,12 @@ fn check_turns(gpu: &Gpu, network: &Network) -> Result<()> {
 fn slices(gpu: &Gpu, network: &Network, rows: usize) -> Slices {
     let largest = network.layers().iter().map(|layer| [layer.fan_in, layer.fan_out]);
     let largest = largest.max_by_key(|[fan_in, fan_out]| fan_in * fan_out).unwrap_or([1, 1]);
-    let room = (gpu.largest_buffer() / 4) as usize / network.count().max(1);
+    let dense = network.count() - network.encoding_parameters();
+    let room = (gpu.largest_buffer() / 4) as usize;
+    let room = room.saturating_sub(network.encoding_parameters()) / dense.max(1);
     let tile = ProductTile::of(gpu.abilities.software);
-    let count = tile.slices(rows, largest, network.count()).min(room.max(1));
+    let count = tile.slices(rows, largest, dense).min(room.max(1));
     Slices { count, samples: rows.div_ceil(count) }
-}
-
-/// The parameters as one buffer.
-pub(super) async fn upload_parameters(gpu: &Gpu, network: &Network) -> Result<wgpu::Buffer> {
-    let parameters: Vec<f32> = network.parameters().iter().map(|p| *p as f32).collect();
-    gpu.upload("parameters", &parameters).await
 }
 
 /// A training step of any network: the batch gathered, forward, loss and back, in as many parts as the
@@ -113,12 +124,12 @@ impl<'a> Layerwise<'a> {
             loss,
             rows,
             samples,
-            forward: Forward::new(gpu, network, rows, true).await?,
+            forward: Forward::new(gpu, network, rows, Some(Wanted::Parameters)).await?,
             backward: Backward::new(gpu, network, samples, rows).await?,
         })
     }
 
-    /// Gradient of every parameter, in the network's flat order, and in how many slices it comes.
+    /// Gradient of every parameter, and in how many slices it comes. Behind them is that of the encoding.
     pub(super) fn gradient(&self) -> (&wgpu::Buffer, usize) {
         (&self.backward.gradient, self.backward.slices.count)
     }
@@ -148,7 +159,7 @@ impl<'a> Layerwise<'a> {
     }
 }
 
-/// A prediction of `samples` samples, by `parameters` in the network's flat order or else by the
+/// A prediction of `samples` samples, by `parameters` in the order of [`upload_parameters`] or else by the
 /// network's.
 pub(super) async fn predict(
     gpu: &Gpu,
@@ -162,7 +173,7 @@ pub(super) async fn predict(
         Some(parameters) => parameters.clone(),
         None => upload_parameters(gpu, network).await?,
     };
-    let forward = Forward::new(gpu, network, rows, false).await?;
+    let forward = Forward::new(gpu, network, rows, None).await?;
     let mut passes = Vec::new();
     for count in prediction::counts(samples, rows) {
         let mut recorder = Recorder::new(gpu);
@@ -180,6 +191,8 @@ pub(super) struct Forward {
     inputs: wgpu::Buffer,
     /// `[features, inputs]`, where there is an encoding.
     frequencies: Option<wgpu::Buffer>,
+    /// What computes `values[0]`, if that is more than one set of waves.
+    encoder: Option<FirstLevel>,
     /// `values[0]`, `[rows, fan_in]`, is what the first layer is given, `values[l + 1]`,
     /// `[rows, fan_out]`, what layer `l` puts out.
     values: Vec<wgpu::Buffer>,
@@ -192,14 +205,17 @@ impl Forward {
         gpu: &Gpu,
         network: &Network,
         rows: usize,
-        training: bool,
+        backward: Option<Wanted>,
     ) -> Result<Self> {
+        let training = backward.is_some();
         let inputs = gpu.storage("inputs of a batch", rows * network.inputs()).await?;
+        let is_general = network.encoding().is_general();
+        let width = network.encoding().outputs(network.inputs());
         let (frequencies, first) = match network.encoding().frequencies(network.inputs()) {
+            None if is_general => (None, gpu.storage("encoded inputs", rows * width).await?),
             None => (None, inputs.clone()),
             Some(matrix) => {
                 let frequencies = gpu.upload("frequencies of the encoding", &matrix).await?;
-                let width = network.encoding().outputs(network.inputs());
                 (Some(frequencies), gpu.storage("encoded inputs", rows * width).await?)
             }
         };
@@ -214,7 +230,22 @@ impl Forward {
                 None
             });
         }
-        Ok(Self { inputs, frequencies, values, slopes })
+        let encoder = if is_general {
+            let backward = first_level::Backward {
+                tables: backward.is_some_and(Wanted::parameters),
+                inputs: backward.is_some_and(Wanted::inputs),
+            };
+            let sizes = [rows, 0, first_scattered(network)];
+            Some(FirstLevel::new(gpu, network, Inputs::Gathered, sizes, backward).await?)
+        } else {
+            None
+        };
+        Ok(Self { inputs, frequencies, encoder, values, slopes })
+    }
+
+    /// The buffers of what computes the first level.
+    fn first_buffers<'a>(&'a self, parameters: &'a wgpu::Buffer) -> first_level::Buffers<'a> {
+        first_level::Buffers { samples: vec![&self.inputs], first: &self.values[0], parameters }
     }
 
     /// What the last layer puts out, `[rows, outputs]`.
@@ -254,6 +285,9 @@ impl Forward {
                 )
                 .await?;
         }
+        if let Some(encoder) = &self.encoder {
+            encoder.record(recorder, &self.first_buffers(parameters), rows).await?;
+        }
         for (l, layer) in network.layers().iter().enumerate() {
             let Layer { fan_in, fan_out, activation, .. } = *layer;
             let (weights, biases) = offsets(network, l);
@@ -265,10 +299,11 @@ impl Forward {
                         m: rows as u32,
                         k: fan_in as u32,
                         n: fan_out as u32,
+                        a_offset: 0,
                         b_offset: weights,
                     },
                     &[&self.values[l], parameters, &self.values[l + 1]],
-                    product(layer, rows, tile.workgroups(rows, fan_out), 1),
+                    layer_product(layer, rows, tile.workgroups(rows, fan_out), 1),
                 )
                 .await?;
             if let Some(biases) = biases {
@@ -315,8 +350,11 @@ pub(super) struct Backward {
     /// Gradients with respect to the weighted sums of a layer and of the one below it, by turns,
     /// `[rows, widest]`.
     deltas: [wgpu::Buffer; 2],
-    /// Gradient of every parameter, in the network's flat order, `[slices, parameters]`.
+    /// Gradient of every parameter of a layer, in the network's flat order, `[slices, parameters]`, and behind it that
+    /// of the encoding.
     gradient: wgpu::Buffer,
+    /// The gradient with respect to what the first layer is given, `[rows, fan_in]`, if the encoding is trained.
+    first: Option<wgpu::Buffer>,
     slices: Slices,
 }
 
@@ -329,6 +367,7 @@ impl Backward {
     ) -> Result<Self> {
         let slices = slices(gpu, network, rows);
         let widest = network.layers().iter().map(|layer| layer.fan_out).max().unwrap_or(1);
+        let (dense, tables) = (first_scattered(network), network.encoding_parameters());
         Ok(Self {
             targets: gpu.storage("targets of a batch", rows * network.outputs()).await?,
             weights: batch_weights(gpu, samples, rows).await?,
@@ -337,7 +376,13 @@ impl Backward {
                 gpu.storage("deltas (even layers)", rows * widest).await?,
                 gpu.storage("deltas (odd layers)", rows * widest).await?,
             ],
-            gradient: gpu.storage("gradient", slices.count * network.count()).await?,
+            gradient: gpu.storage("gradient", slices.count * dense + tables).await?,
+            first: if tables > 0 {
+                let numbers = rows * network.layers()[0].fan_in;
+                Some(gpu.storage("deltas of the first level", numbers).await?)
+            } else {
+                None
+            },
             slices,
         })
     }
@@ -368,8 +413,9 @@ impl Backward {
         let deltas = [&self.deltas[0], &self.deltas[1]];
         let gradient = Some(&self.gradient);
         let slices = self.slices;
-        let down = Down { network, forward, parameters, deltas, gradient, slices, first: None };
-        down.record(recorder, rows, part.rows.start > 0).await
+        let first = self.first.as_ref();
+        let down = Down { network, forward, parameters, deltas, gradient, slices, first };
+        down.record(recorder, rows, part.rows.start > 0, None).await
     }
 
     /// Records the loss of each row and the gradient with respect to the last weighted sums.
@@ -418,20 +464,22 @@ struct Down<'a> {
     gradient: Option<&'a wgpu::Buffer>,
     /// How the gradients of the parameters are summed.
     slices: Slices,
-    /// Receives the gradient of the first layer's inputs, `[rows, fan_in]`, if it is wanted.
+    /// Receives the gradient of the first layer's inputs, `[rows, fan_in]`, if it or that of the encoding is wanted.
     first: Option<&'a wgpu::Buffer>,
 }
 
 impl Down<'_> {
     /// Records the pass of `rows` samples, as far down as it is needed. The gradients of the parameters
-    /// replace those in the buffer, or are added to them if `accumulate`.
+    /// replace those in the buffer, or are added to them if `accumulate`. The gradient of the inputs of encodings goes
+    /// to `inputs`.
     async fn record(
         &self,
         recorder: &mut Recorder<'_>,
         rows: usize,
         accumulate: bool,
+        inputs: Option<&wgpu::Buffer>,
     ) -> Result<()> {
-        let Self { network, forward, parameters, deltas, gradient, first, .. } = *self;
+        let Self { network, forward, parameters, deltas, gradient, first, slices } = *self;
         let layers = network.layers();
         let trained = layers.iter().position(|layer| gradient.is_some() && !layer.frozen);
         let lowest = if first.is_some() { 0 } else { trained.unwrap_or(layers.len()) };
@@ -452,10 +500,11 @@ impl Down<'_> {
                         m: rows as u32,
                         k: fan_out as u32,
                         n: fan_in as u32,
+                        a_offset: 0,
                         b_offset: offsets(network, l).0,
                     },
                     &[delta, parameters, below],
-                    product(layer, rows, tile.workgroups(rows, fan_in), 1),
+                    layer_product(layer, rows, tile.workgroups(rows, fan_in), 1),
                 )
                 .await?;
             if let Some(l) = l.checked_sub(1) {
@@ -463,7 +512,14 @@ impl Down<'_> {
                 std::mem::swap(&mut delta, &mut delta_below);
             }
         }
-        Ok(())
+        let (Some(encoder), Some(first)) = (&forward.encoder, first) else { return Ok(()) };
+        let tables = gradient.map(|gradient| TableGradient {
+            gradient,
+            first: slices.count * first_scattered(network),
+            accumulate,
+        });
+        let buffers = forward.first_buffers(parameters);
+        encoder.record_back(recorder, &buffers, first, (tables, inputs), rows).await
     }
 
     /// Records the gradients of a layer's weights and biases.
@@ -481,14 +537,14 @@ impl Down<'_> {
         let (batch, accumulate) = (rows as u32, accumulate as u32);
         let (m, n) = (fan_in as u32, fan_out as u32);
         let Slices { count: slices, samples } = self.slices;
-        let (slice, stride) = (samples as u32, self.network.count() as u32);
+        let (slice, stride) = (samples as u32, first_scattered(self.network) as u32);
         let tile = recorder.tile();
         recorder
             .call(
                 KernelKey::product("matmul_tn", tile),
                 &MatmulTn { batch, m, n, c_offset: weights, accumulate, slice, stride },
                 &[&self.forward.values[l], delta, gradient],
-                product(&layer, rows, tile.workgroups(fan_in, fan_out), slices),
+                layer_product(&layer, rows, tile.workgroups(fan_in, fan_out), slices),
             )
             .await?;
         let Some(offset) = biases else { return Ok(()) };
@@ -496,62 +552,6 @@ impl Down<'_> {
         let key = KernelKey::new("bias_gradient");
         recorder.call(key, &arguments, &[delta, gradient], Grid::Slices(fan_out, slices)).await
     }
-}
-
-/// Records an activation in place, which stores its slopes where there is a buffer for them; nothing
-/// for the identity without slopes.
-async fn record_activation(
-    recorder: &mut Recorder<'_>,
-    activation: Activation,
-    rows: usize,
-    width: usize,
-    z: &wgpu::Buffer,
-    slopes: Option<&wgpu::Buffer>,
-) -> Result<()> {
-    let count = rows * width;
-    if activation.is_identity() && slopes.is_none() {
-        return Ok(());
-    }
-    if activation.is_row() {
-        let arguments = Softmax { batch: rows as u32, outputs: width as u32 };
-        return recorder
-            .call(KernelKey::new("softmax"), &arguments, &[z], Grid::Elements(rows))
-            .await;
-    }
-    let (key, buffers) = match slopes {
-        None => (KernelKey::activation("activation", activation)?, vec![z]),
-        Some(slopes) => (KernelKey::with_slopes(activation)?, vec![z, slopes]),
-    };
-    let arguments = arguments::Activation { count: count as u32 };
-    recorder.call(key, &arguments, &buffers, Grid::Elements(count)).await
-}
-
-/// Records what takes a gradient from the outputs of a layer to its weighted sums, in place; `needed`
-/// are the outputs, or the slopes where the layer stores them.
-async fn record_gradient(
-    recorder: &mut Recorder<'_>,
-    layer: Layer,
-    rows: usize,
-    needed: &wgpu::Buffer,
-    delta: &wgpu::Buffer,
-) -> Result<()> {
-    let Layer { fan_out: width, activation, .. } = layer;
-    let count = rows * width;
-    if activation.is_identity() && !layer.stores_slope() {
-        return Ok(());
-    }
-    if activation.is_row() {
-        let key = KernelKey::new("softmax_gradient");
-        let arguments = Softmax { batch: rows as u32, outputs: width as u32 };
-        return recorder.call(key, &arguments, &[needed, delta], Grid::Elements(rows)).await;
-    }
-    let key = if layer.stores_slope() {
-        KernelKey::stored_slopes()
-    } else {
-        KernelKey::gradient(activation)?
-    };
-    let arguments = arguments::Activation { count: count as u32 };
-    recorder.call(key, &arguments, &[needed, delta], Grid::Elements(count)).await
 }
 
 /// Which outputs a loss reads.
@@ -567,33 +567,4 @@ async fn batch_weights(gpu: &Gpu, samples: &Stored, rows: usize) -> Result<Optio
             Some(gpu.storage("weights of a batch", rows).await?)
         }
     })
-}
-
-/// Records the loss of each row and its gradient. `operands` are outputs, targets, losses and deltas, and
-/// the weights if the samples have weights.
-async fn record_losses(
-    recorder: &mut Recorder<'_>,
-    loss: Loss,
-    [rows, outputs]: [usize; 2],
-    scale: f64,
-    operands: &[&wgpu::Buffer],
-) -> Result<()> {
-    let key = KernelKey::loss(loss, operands.len() > 4)?;
-    let (batch, outputs, scale) = (rows as u32, outputs as u32, scale as f32);
-    let arguments = arguments::Loss { batch, outputs, scale };
-    recorder.call(key, &arguments, operands, Grid::Elements(rows)).await
-}
-
-/// One of a layer's three products, in so many workgroups for each slice.
-fn product(layer: &Layer, rows: usize, [x, y]: [usize; 2], slices: usize) -> Work {
-    let Layer { fan_in, fan_out, .. } = *layer;
-    let numbers = rows * fan_in + slices * fan_in * fan_out + rows * fan_out;
-    let grid = Grid::Workgroups([x, y, slices]);
-    Work::new(grid, 2.0 * (rows * fan_in * fan_out) as f64, numbers as f64)
-}
-
-/// Where the weights of a layer and its biases, if it has any, start in the flat vector.
-fn offsets(network: &Network, layer: usize) -> (u32, Option<u32>) {
-    let start = |segment: &Segment| segment.range.start as u32;
-    (start(network.weight_segment(layer)), network.bias_segment(layer).map(start))
 }

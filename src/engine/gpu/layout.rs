@@ -32,6 +32,10 @@ pub(super) struct Layout {
     packed: bool,
     /// Inputs of each wave of an encoding; 0 without one.
     pub(super) encoded_inputs: usize,
+    /// Whether other kernels compute level 0, which has the rows of this layout, column by column.
+    pub(super) is_given: bool,
+    /// The parameters of the encoding, behind those of the layers.
+    tables: Vec<Range<usize>>,
 }
 
 impl Layout {
@@ -69,10 +73,26 @@ impl Layout {
             slopes.push(if stored { end } else { 0 });
             end += if stored { rows * pitch } else { 0 };
         }
-        let encoded = !network.encoding().is_identity();
+        let is_given = network.encoding().is_general();
+        let encoded = !is_given && !network.encoding().is_identity();
         let encoded_inputs = if encoded { network.inputs() } else { 0 };
+        let first = weights[widths.len() - 1];
+        let tables = network.tables().map(|table| first + table.start..first + table.end).collect();
         let biases = network.layers().iter().map(|layer| layer.bias).collect();
-        Self { rows, widths, pitches, weights, biases, values, slopes, end, packed, encoded_inputs }
+        Self {
+            rows,
+            widths,
+            pitches,
+            weights,
+            biases,
+            values,
+            slopes,
+            end,
+            packed,
+            encoded_inputs,
+            is_given,
+            tables,
+        }
     }
 
     /// From one row of a level to the next in the buffers of values and deltas.
@@ -87,6 +107,21 @@ impl Layout {
     /// Numbers in the parameters of all layers.
     pub(super) fn parameters(&self) -> usize {
         self.weights[self.layers()]
+    }
+
+    /// The same with those of the encoding.
+    pub(super) fn all_parameters(&self) -> usize {
+        self.tables.last().map_or(self.parameters(), |table| table.end)
+    }
+
+    /// Numbers in the parameters of the encoding.
+    pub(super) fn tables(&self) -> usize {
+        self.all_parameters() - self.parameters()
+    }
+
+    /// Where the parameters of the encoding begin, if it has any.
+    pub(super) fn scattered(&self) -> Option<usize> {
+        self.tables.first().map(|table| table.start)
     }
 
     /// Words in the values and slopes of all levels.
@@ -113,6 +148,8 @@ impl Layout {
     /// The place of every parameter of `network`, whose layout this is, in its flat order.
     pub(super) fn places(&self, network: &Network) -> Vec<usize> {
         let mut places = vec![0; network.count()];
+        let tables = self.tables.iter().cloned().flatten();
+        places.iter_mut().zip(tables).for_each(|(place, table)| *place = table);
         for layer in 0..self.layers() {
             let (first, pitch, width) =
                 (self.weights[layer], self.pitches[layer + 1], self.widths[layer + 1]);
@@ -134,15 +171,15 @@ impl Layout {
         self.widths[layer] + usize::from(self.biases[layer])
     }
 
-    /// The parameters that belong together: the weights of the first layer, its biases, and so on. The
-    /// zeros behind the biases are among them.
+    /// The parameters that belong together: the weights of the first layer, its biases, and so on, then the tables of
+    /// the encoding. The zeros behind the biases are among them.
     pub(super) fn segments(&self) -> Vec<Range<usize>> {
         let of_layer = |layer: usize| {
             let (first, end) = (self.weights[layer], self.weights[layer + 1]);
             let biases = first + self.widths[layer] * self.pitches[layer + 1];
             [first..biases, biases..end]
         };
-        (0..self.layers()).flat_map(of_layer).collect()
+        (0..self.layers()).flat_map(of_layer).chain(self.tables.iter().cloned()).collect()
     }
 
     /// The parameters of frozen layers.

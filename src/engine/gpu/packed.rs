@@ -69,6 +69,11 @@ fn check(
     if choice.kernels == Kernels::Layerwise {
         return unsupported("the layerwise kernels store no values in f16");
     }
+    if network.encoding().is_general() {
+        return unsupported(
+            "storage in f16 takes networks without an encoding or with one set of waves",
+        );
+    }
     if network.layers().len() < 2 {
         return unsupported("storage in f16 takes networks with a hidden layer");
     }

@@ -13,6 +13,8 @@ pub(super) struct Sizes {
     results: usize,
     losses: usize,
     gradient: usize,
+    /// Level 0 where other kernels compute it.
+    first: usize,
 }
 
 impl Sizes {
@@ -27,7 +29,8 @@ impl Sizes {
             values,
             results: if computes_loss { values } else { outputs },
             losses: if computes_loss { losses } else { 1 },
-            gradient: if trains { slices * layout.parameters() } else { 1 },
+            gradient: if trains { slices * layout.parameters() + layout.tables() } else { 1 },
+            first: if layout.is_given { layout.rows * layout.widths[0] } else { 0 },
         }
     }
 
@@ -38,6 +41,7 @@ impl Sizes {
             results: self.results.max(other.results),
             losses: self.losses.max(other.losses),
             gradient: self.gradient.max(other.gradient),
+            first: self.first.max(other.first),
         }
     }
 }
@@ -45,13 +49,14 @@ impl Sizes {
 /// The buffers of a pass, on the device. A clone shares them.
 #[derive(Clone)]
 pub(super) struct PassBuffers {
+    /// The frequencies of an encoding of waves, or level 0 where other kernels compute it.
     pub(super) frequencies: wgpu::Buffer,
     /// The values and slopes of all levels.
     pub(super) values: wgpu::Buffer,
     /// Deltas, or what a prediction puts out.
     pub(super) results: wgpu::Buffer,
     pub(super) losses: wgpu::Buffer,
-    /// One gradient a slice.
+    /// One gradient a slice, and behind them that of the encoding.
     pub(super) gradient: wgpu::Buffer,
 }
 
@@ -59,7 +64,11 @@ impl PassBuffers {
     pub(super) async fn new(gpu: &Gpu, network: &Network, sizes: Sizes) -> Result<Self> {
         let frequencies = network.encoding().frequencies(network.inputs()).unwrap_or_default();
         Ok(Self {
-            frequencies: gpu.upload("frequencies of the encoding", &frequencies).await?,
+            frequencies: if sizes.first > 0 {
+                gpu.storage("first level", sizes.first).await?
+            } else {
+                gpu.upload("frequencies of the encoding", &frequencies).await?
+            },
             values: gpu.storage("values of all layers", sizes.values).await?,
             results: gpu.storage("deltas of all layers", sizes.results).await?,
             losses: gpu.storage("losses of a batch", sizes.losses).await?,

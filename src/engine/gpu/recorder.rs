@@ -5,6 +5,7 @@ use super::device::{Gpu, STEP_STRIDE};
 use super::kernels::{Kernel, KernelKey};
 use super::product_tile::ProductTile;
 use crate::error::{Error, Result, internal};
+use crate::layer::Layer;
 use std::sync::Arc;
 
 /// Bytes of arguments that a kernel is given: none has more. They are in a storage buffer, not a
@@ -241,6 +242,14 @@ impl<'a> Recorder<'a> {
         };
         self.gpu.guarded(&format!("binding the buffers of the {label}"), bind).await
     }
+}
+
+/// One of a layer's three products, in so many workgroups for each slice.
+pub(super) fn layer_product(layer: &Layer, rows: usize, [x, y]: [usize; 2], slices: usize) -> Work {
+    let Layer { fan_in, fan_out, .. } = *layer;
+    let numbers = rows * fan_in + slices * fan_in * fan_out + rows * fan_out;
+    let grid = Grid::Workgroups([x, y, slices]);
+    Work::new(grid, 2.0 * (rows * fan_in * fan_out) as f64, numbers as f64)
 }
 
 /// Plays the dispatches of several steps in one pass; step `i` finds its data in slice `i` of the

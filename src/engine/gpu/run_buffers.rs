@@ -34,6 +34,8 @@ pub(super) struct RunBuffers {
     pub(super) norms: Option<(wgpu::Buffer, usize)>,
     /// The places of parameters that stay as they are.
     frozen: Vec<Range<usize>>,
+    /// The place from which on parameters are scattered, if any are.
+    scattered: Option<usize>,
     /// Parameters with their padding.
     pub(super) count: usize,
     /// The loss of each step of a submission.
@@ -45,7 +47,8 @@ pub(super) struct RunBuffers {
 }
 
 impl RunBuffers {
-    /// For `parameters` in these segments that change by `update`, but for its frozen ones, and `slots` steps in a submission.
+    /// For `parameters` in these segments that change by `update`, but for its frozen ones, and `slots` steps in a
+    /// submission.
     pub(super) async fn new(
         gpu: &Gpu,
         parameters: wgpu::Buffer,
@@ -67,6 +70,7 @@ impl RunBuffers {
         }
         Ok(Self {
             frozen: update.frozen.to_vec(),
+            scattered: update.scattered,
             norms: update::upload_pieces(gpu, update, segments).await?,
             parameters,
             previous: gpu.storage("parameters before the last step", count).await?,
@@ -100,7 +104,7 @@ impl RunBuffers {
     ) -> Result<()> {
         let Self { parameters, states, previous, status, norms, count, .. } = self;
         let norms = norms.as_ref();
-        let update = Update { frozen: &self.frozen, ..update };
+        let update = Update { frozen: &self.frozen, scattered: self.scattered, ..update };
         let count = *count;
         let copies = update.f16.places().map(|_| copies);
         let operands = Operands {

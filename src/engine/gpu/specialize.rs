@@ -159,7 +159,8 @@ pub(super) fn step(
         ("slopes_shared", slopes_shared),
         ("subgroup", shape.broadcast > 0),
         ("crowded", is_crowded(shape)),
-        ("encoded", !network.encoding().is_identity()),
+        ("encoded", !layout.is_given && !network.encoding().is_identity()),
+        ("given", layout.is_given),
         ("packed", shape.packed),
     ];
     let key = if shape.split {

@@ -4,6 +4,7 @@
 use super::arguments::{Arguments, Field};
 use super::candidates::{self, candidates};
 use super::custom::tests as custom;
+use super::encodings::{self, Inputs, SCATTERING};
 use super::fused::{self, WIDEST};
 use super::kernels::{self, Access, KernelKey, Source};
 use super::layout::Layout;
@@ -14,12 +15,14 @@ use super::mixed::{
 use super::shape::{Abilities, Shapes, desktop_limits};
 use super::specialize::{self, Kind, Purpose, Samples};
 use super::step::StepData;
+use super::twins::encodings::{ENCODINGS, network as encodings_network};
 use super::update::{F16, Norms, Update};
 use crate::activation::Activation;
 use crate::dataset::Grid;
 use crate::encoding::Encoding;
 use crate::engine::Output;
 use crate::error::Result;
+use crate::input_encoding::InputEncoding;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
@@ -69,6 +72,10 @@ fn networks() -> Vec<(Network, Loss)> {
     let own = own.output(3, custom::activation(3.5)).build().expect("a network");
     all.push((own, custom::loss(1.5)));
     let waves = Encoding::ALL.iter().copied().filter(|encoding| encoding.frequencies(2).is_some());
+    let grid = "identity+grid:levels=3,log2_size=6".parse::<InputEncoding>().expect("an encoding");
+    let grid = Network::builder(2).encoding(grid).hidden(&[8], Activation::Relu);
+    let grid = grid.output(3, Activation::Identity).build().expect("a network");
+    all.push((grid, Loss::MeanSquaredError));
     all.extend(waves.map(|encoding| {
         let builder = Network::builder(2).encoding(encoding).layer(16, Activation::Tanh, false);
         let network = builder.layer(1, Activation::Identity, true).build().expect("a network");
@@ -201,15 +208,44 @@ fn updates() -> Vec<Result<KernelKey>> {
             let is_in = |(place, _): &(usize, &Wrapper)| set & (1 << place) != 0;
             let some = Wrapper::ALL.iter().enumerate().filter(is_in).map(|(_, wrapper)| *wrapper);
             let wrappers = Wrappers::new(some).expect("all different");
-            let update = Update { optimizer, wrappers, frozen: &[0..7, 20..21], f16: F16::None };
+            let update =
+                Update { optimizer, wrappers, frozen: &[0..7, 20..21], ..Update::plain(optimizer) };
             let slices = 1 + set % 2;
-            keys.push(update.key(slices));
-            keys.extend(update.norms().map(|norms| update.norms_key(norms, slices)));
+            for scattered in [None, Some(100)] {
+                let update = Update { scattered, ..update };
+                keys.push(update.key(slices));
+                keys.extend(update.norms().map(|norms| update.norms_key(norms, slices)));
+            }
         }
     }
     let clipped = Wrappers::new(["clip-norm".parse().expect("a wrapper")]).expect("one");
     let update = Update { wrappers: clipped, ..Update::plain(Optimizer::SGD) };
     keys.extend([Norms::Whole, Norms::Given].map(|norms| update.norms_key(norms, 2)));
+    keys
+}
+
+/// The kernels of encodings, of each in every form.
+fn encoding_kernels() -> Vec<Result<KernelKey>> {
+    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0; 2] });
+    let mut keys = Vec::new();
+    for (inputs, encoding) in ENCODINGS {
+        let network = encodings_network(inputs, encoding);
+        let mut sources = vec![Inputs::Gathered, Inputs::Ordered(Samples::TABLE)];
+        if inputs == 2 {
+            sources.push(Inputs::Ordered(Samples { kind: picture, weighted: true }));
+        }
+        let tables = network.encoding_parameters() > 0;
+        for source in sources {
+            keys.push(encodings::encode(&network, source, false));
+            if tables {
+                keys.push(encodings::encode(&network, source, true));
+                keys.push(encodings::grid_gradient(&network, source, SCATTERING));
+            }
+        }
+        keys.push(encodings::encoding_gradient(&network));
+        let combined = [encodings::combine(&network), encodings::combine_gradient(&network)];
+        keys.extend(combined.into_iter().filter_map(Result::transpose));
+    }
     keys
 }
 
@@ -257,7 +293,7 @@ pub(super) fn for_default_limits() -> Vec<KernelKey> {
 /// shapes of each device.
 fn all(most: usize) -> impl Iterator<Item = KernelKey> {
     let fused = networks().into_iter().flat_map(move |(network, loss)| fused(&network, loss, most));
-    let all = kernels::general().chain(updates()).chain(fused);
+    let all = kernels::general().chain(updates()).chain(encoding_kernels()).chain(fused);
     all.map(|key| key.expect("a template without mistakes"))
 }
 
@@ -387,6 +423,9 @@ fn check_bindings(key: &KernelKey, source: &Source, module: &Module) {
         "gradient_norms" => &[4],
         "update" => &[6, 7],
         "fused_step" => &[7, 8],
+        "encode" => &[1, 3, 4, 6],
+        "grid_gradient" => &[3],
+        "encoding_gradient" => &[1, 3, 4],
         _ => &[],
     };
     let is_there = |binding: &usize| !may_miss.contains(binding);

@@ -7,7 +7,9 @@ use super::layout::Layout;
 use super::shape::Shapes;
 use super::specialize;
 use super::split::Split;
+use crate::encoding::Computation;
 use crate::engine::Device;
+use crate::input_encoding::{Leaf, Leaves};
 
 /// The most turns that an invocation's loops may take on llvmpipe.
 const LLVMPIPE: usize = 65_535;
@@ -76,6 +78,29 @@ fn losses(layout: &Layout, shapes: &Shapes) -> usize {
 pub(super) fn of_layer(width: usize, is_output: bool) -> usize {
     FINDING + if is_output { LAYERWISE_OUTPUT_LOOPS * width } else { width }
 }
+
+/// Turns of the longest loop of the kernels of some encodings: of each sample one that finds it, and of its gradient the
+/// columns, each with what computes it.
+pub(super) fn of_encodings(leaves: &Leaves) -> usize {
+    let of_leaf = |leaf: &Leaf| {
+        let (inputs, columns) = (leaf.inputs.len(), leaf.columns.len());
+        match leaf.encoding.computation() {
+            Computation::Identity => 2,
+            Computation::Waves => columns * (1 + inputs),
+            Computation::Direct => columns + columns.min(64) * HARMONICS,
+            Computation::Grid(grid) => grid.levels * (1 + (1 << inputs)),
+        }
+    };
+    let gradients = leaves.all.iter().map(|leaf| of_leaf(leaf) + 1).sum::<usize>();
+    // Units and rows are taken in turns where there are too many workgroups for a dispatch.
+    FINDING + gradients + TURNS_OF_DISPATCH
+}
+
+/// Turns of the loops of one column of an encoding by its formula, of which spherical harmonics have the most.
+const HARMONICS: usize = 32;
+
+/// Turns of the loops over rows and units of an invocation, and of a reduction in a workgroup.
+const TURNS_OF_DISPATCH: usize = 512;
 
 /// The most samples that the layerwise kernels can add up at a time, in blocks of many, where loops may
 /// take `most` turns.

@@ -5,6 +5,7 @@
 //! times the sum of their sizes. The twin computes that sum of sizes with the value. Formulas are granted
 //! [`FEW`] ε of their result, and what their operands change when they are rounded.
 
+pub(super) mod encodings;
 mod formulas;
 mod fused;
 mod inaccurate;
@@ -210,6 +211,7 @@ fn check_product(
                     m: m as u32,
                     k: k as u32,
                     n: n as u32,
+                    a_offset: 0,
                     b_offset: offset as u32,
                 },
                 buffers: vec![&a, &b, &c],
@@ -430,6 +432,17 @@ macro_rules! twins {
 }
 
 twins! {
+    encode: encodings::encode plays ["encode"];
+    combine: encodings::combine_and_its_gradient plays ["combine", "combine_gradient"];
+    grid_gradient: encodings::gradients_of_grids plays
+        ["largest_delta", "grid_gradient", "scattered_gradient"];
+    grid_sums: encodings::sums_of_grids_depend_on_no_order plays
+        ["largest_delta", "grid_gradient", "scattered_gradient"];
+    infinite_grids: encodings::gradients_of_grids_that_are_not_finite plays
+        ["grid_gradient", "scattered_gradient"];
+    encoding_gradient: encodings::gradients_of_inputs plays ["encoding_gradient"];
+    scattered_updates: optimizers::scattered_parameters_that_nothing_touched_stay plays
+        ["gradient_norms", "update"];
     matmul: matmul plays ["matmul"];
     matmul_nt: matmul_nt plays ["matmul_nt"];
     matmul_tn: matmul_tn_adds_or_overwrites plays ["matmul_tn"];

@@ -33,6 +33,8 @@ pub(super) struct Update<'a> {
     pub(super) wrappers: Wrappers,
     /// The places of parameters that stay as they are.
     pub(super) frozen: &'a [Range<usize>],
+    /// The place from which on parameters are scattered, if any are.
+    pub(super) scattered: Option<usize>,
     pub(super) f16: F16<'a>,
 }
 
@@ -67,12 +69,13 @@ pub(super) enum Norms {
 
 impl Update<'_> {
     pub(super) fn of(plan: &Plan) -> Self {
-        Self { optimizer: plan.optimizer, wrappers: plan.wrappers, frozen: &[], f16: F16::None }
+        Self { wrappers: plan.wrappers, ..Self::plain(plan.optimizer) }
     }
 
     /// An optimizer that nothing surrounds.
     pub(super) fn plain(optimizer: Optimizer) -> Self {
-        Self { optimizer, wrappers: Wrappers::default(), frozen: &[], f16: F16::None }
+        let wrappers = Wrappers::default();
+        Self { optimizer, wrappers, frozen: &[], scattered: None, f16: F16::None }
     }
 
     /// Numbers of state for each parameter.
@@ -88,7 +91,7 @@ impl Update<'_> {
 
     /// The templates, each with its name, filled in and put one behind the other.
     fn fill(self, texts: &[(&str, &str)], slices: usize, norms: Option<Norms>) -> Result<String> {
-        let Self { optimizer, wrappers, frozen, f16 } = self;
+        let Self { optimizer, wrappers, frozen, scattered, f16 } = self;
         let mixed = f16.places().is_some();
         let square = optimizer.square().is_some();
         let values = Values {
@@ -102,6 +105,7 @@ impl Update<'_> {
                 ("follows", wrappers.lookahead.is_some()),
                 ("averages", wrappers.ema.is_some()),
                 ("frozen", !frozen.is_empty()),
+                ("scattered", scattered.is_some()),
                 ("sliced", slices > 1 || mixed),
                 ("mixed", mixed),
                 ("skips", !matches!(f16, F16::None)),
@@ -130,6 +134,11 @@ impl Update<'_> {
         format!("fn is_frozen(i: u32) -> bool {{ return {}; }}\n", ranges.join(" || "))
     }
 
+    /// A constant with the place of the first scattered parameter; nothing without any.
+    fn first_scattered(self) -> String {
+        self.scattered.map_or(String::new(), |first| format!("const SCATTERED: u32 = {first}u;\n"))
+    }
+
     /// The kernel that updates the parameters by a gradient in so many slices.
     pub(super) fn key(self, slices: usize) -> Result<KernelKey> {
         let Self { optimizer, wrappers, .. } = self;
@@ -146,6 +155,7 @@ impl Update<'_> {
             self.place("AVERAGE", vectors.average),
             self.place("GATHERED", vectors.gathered),
             self.is_frozen(),
+            self.first_scattered(),
         ];
         let text = self.fill(
             &[
@@ -165,6 +175,7 @@ impl Update<'_> {
     pub(super) fn norms_key(self, norms: Norms, slices: usize) -> Result<KernelKey> {
         let file = "gradient_norms";
         let gathered = self.place("GATHERED", self.wrappers.vectors().gathered);
+        let gathered = gathered + &self.first_scattered();
         let texts = [
             ("wrappers", gathered.as_str()),
             ("shared/slices", SLICES),

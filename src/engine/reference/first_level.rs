@@ -25,7 +25,7 @@ fn some_columns(leaf: &Leaf, columns: &[f64], all: usize) -> Vec<f64> {
 }
 
 /// The columns of all encodings of a network, `[batch, columns]`, of inputs `[batch, network.inputs()]`.
-fn encode_columns(network: &Network, leaves: &Leaves, inputs: &[f64]) -> Vec<f64> {
+pub(crate) fn encode_columns(network: &Network, leaves: &Leaves, inputs: &[f64]) -> Vec<f64> {
     let batch = inputs.len() / network.inputs();
     let mut columns = vec![0.0; batch * leaves.columns];
     for leaf in &leaves.all {
@@ -67,7 +67,7 @@ pub fn encode(network: &Network, inputs: &[f64]) -> Vec<f64> {
 
 /// The gradients with respect to the encoding's parameters, which is added to `parameters`, and with respect to
 /// the inputs, `[batch, network.inputs()]`, from that with respect to what [`encode`] returns.
-pub(super) fn encode_gradient(
+pub(crate) fn encode_gradient(
     network: &Network,
     inputs: &[f64],
     delta: Vec<f64>,

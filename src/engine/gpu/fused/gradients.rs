@@ -22,14 +22,17 @@ fn rows(samples: usize) -> usize {
     samples.min(PREDICTED)
 }
 
-/// Whether the fused kernels can compute these gradients of a network. They compute none of the inputs.
+/// Whether the fused kernels can compute these gradients of a network. They compute none of the inputs, and of
+/// encodings that have kernels of their own they are only given what the first layer takes.
 pub(in crate::engine::gpu) fn fits(
     gpu: &Gpu,
     network: &Network,
     samples: usize,
     wanted: Wanted,
 ) -> bool {
-    wanted == Wanted::Parameters && check(gpu, network, rows(samples)).is_ok()
+    wanted == Wanted::Parameters
+        && !network.encoding().is_general()
+        && check(gpu, network, rows(samples)).is_ok()
 }
 
 /// The passes of `samples` samples, at least 1, through a network without dropout and frozen layers. They

@@ -1,6 +1,8 @@
 //! A layerwise forward and backward pass with a gradient of the caller's.
 
-use super::{Down, Forward, Slices, part_rows, record_gradient};
+use super::elementwise::record_gradient;
+use super::order::places;
+use super::{Down, Forward, Slices, part_rows};
 use crate::engine::Output;
 use crate::engine::gpu::arguments::FourierEncoding;
 use crate::engine::gpu::backpropagation::{self, Backpropagation, Buffers, Part};
@@ -12,7 +14,7 @@ use crate::gradients::Wanted;
 use crate::network::Network;
 
 /// The passes of `samples` samples, at least 1, through a network without dropout and frozen layers. They
-/// read `parameters`, in the network's flat order, or a buffer of their own.
+/// read `parameters`, in the order of the layerwise kernels, or a buffer of their own.
 pub(in crate::engine::gpu) async fn gradients(
     gpu: &Gpu,
     network: &Network,
@@ -28,7 +30,7 @@ pub(in crate::engine::gpu) async fn gradients(
     let [wide_in, wide_out] = [network.inputs(), network.outputs()];
     let encoded = network.encoding().outputs(wide_in);
     let widest = network.layers().iter().map(|layer| layer.fan_out).max().unwrap_or(1);
-    let forward = Forward::new(gpu, network, rows, true).await?;
+    let forward = Forward::new(gpu, network, rows, Some(wanted)).await?;
     let deltas = [
         gpu.storage("deltas (even layers)", rows * widest).await?,
         gpu.storage("deltas (odd layers)", rows * widest).await?,
@@ -37,12 +39,17 @@ pub(in crate::engine::gpu) async fn gradients(
     if wanted.parameters() {
         gradient = Some(gpu.storage("gradient", count).await?);
     }
-    if wanted.inputs() {
+    let trains_encoding = wanted.parameters() && network.encoding_parameters() > 0;
+    if wanted.inputs() || trains_encoding {
         let below = gpu.storage("gradient of the first layer's inputs", rows * encoded).await?;
-        input_gradient = Some(match forward.frequencies {
-            Some(_) => gpu.storage("gradient of the inputs", rows * wide_in).await?,
-            None => below.clone(),
-        });
+        if wanted.inputs() {
+            let is_encoded = forward.frequencies.is_some() || forward.encoder.is_some();
+            input_gradient = Some(if is_encoded {
+                gpu.storage("gradient of the inputs", rows * wide_in).await?
+            } else {
+                below.clone()
+            });
+        }
         first = Some(below);
     }
     let down = Down {
@@ -64,7 +71,8 @@ pub(in crate::engine::gpu) async fn gradients(
     let [output_gradient, _] = deltas;
     let inputs = forward.inputs;
     let buffers = Buffers { parameters, inputs, output_gradient, gradient, input_gradient };
-    Ok(Backpropagation::new(buffers, [wide_in, wide_out], count, None, parts))
+    let places = places(network);
+    Ok(Backpropagation::new(buffers, [wide_in, wide_out], count, places, parts))
 }
 
 /// Records a forward and a backward pass of `rows` samples.
@@ -79,7 +87,7 @@ async fn record(
     forward.record(recorder, network, parameters, 0..rows, Output::Activated).await?;
     let needed = forward.needed(network.layers().len() - 1);
     record_gradient(recorder, network.output_layer(), rows, needed, deltas[0]).await?;
-    down.record(recorder, rows, adds).await?;
+    down.record(recorder, rows, adds, input_gradient).await?;
     let (Some(first), Some(frequencies)) = (first, &forward.frequencies) else { return Ok(()) };
     let Some(input_gradient) = input_gradient else { return Ok(()) };
     let inputs = network.inputs();

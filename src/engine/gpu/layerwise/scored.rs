@@ -1,6 +1,7 @@
 //! A layerwise forward pass with a loss and no backward pass.
 
-use super::{Forward, batch_weights, read_by, record_losses};
+use super::elementwise::record_losses;
+use super::{Forward, batch_weights, read_by};
 use crate::engine::gpu::device::Gpu;
 use crate::engine::gpu::evaluation::Sinks;
 use crate::engine::gpu::recorder::Recorder;
@@ -38,7 +39,7 @@ impl<'a> Scored<'a> {
             network,
             loss,
             samples,
-            forward: Forward::new(gpu, network, rows, false).await?,
+            forward: Forward::new(gpu, network, rows, None).await?,
             targets: gpu.storage("targets of a batch", outputs).await?,
             weights: batch_weights(gpu, samples, rows).await?,
             losses: gpu.storage("losses of a batch", rows).await?,

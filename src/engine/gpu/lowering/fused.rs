@@ -63,7 +63,7 @@ pub(super) async fn train(task: &TrainingTask<'_>, precision: Precision) -> Resu
     let layout = Layout::new(network, batch);
     let parameters = fused::upload_parameters(gpu, network, &layout).await?;
     let frozen = layout.frozen(network);
-    let update = Update { frozen: &frozen, ..update };
+    let update = Update { frozen: &frozen, scattered: layout.scattered(), ..update };
     let segments = layout.segments();
     let state = RunBuffers::new(gpu, parameters, &segments, update, slots, status).await?;
     let samples = Stored::upload(gpu, dataset, true).await?;

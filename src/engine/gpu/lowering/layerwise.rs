@@ -3,6 +3,7 @@
 use crate::engine::Pending;
 use crate::engine::choice::{Kernels, Precision};
 use crate::engine::gpu::evaluation::{self, Evaluation, Sinks};
+use crate::engine::gpu::layerwise::order;
 use crate::engine::gpu::layerwise::scored::Scored;
 use crate::engine::gpu::layerwise::{self, Layerwise};
 use crate::engine::gpu::prediction::{self, Prediction};
@@ -57,10 +58,13 @@ impl Lowering for LayerwiseKernels {
 async fn train(task: &TrainingTask<'_>) -> Result<Training> {
     let TrainingTask { gpu, network, plan, dataset, slots, counts, .. } = *task;
     let update = Update::of(plan);
-    let parameters = layerwise::upload_parameters(gpu, network).await?;
-    let segments: Vec<_> = network.segments().iter().map(|s| s.range.clone()).collect();
-    let frozen: Vec<_> = network.frozen().collect();
-    let update = Update { frozen: &frozen, ..update };
+    let parameters = order::upload_parameters(gpu, network).await?;
+    let segments = order::segments(network);
+    let tables = network.encoding_parameters();
+    let frozen = network.frozen().map(|range| range.start - tables..range.end - tables);
+    let frozen: Vec<_> = frozen.collect();
+    let scattered = (tables > 0).then(|| order::first_scattered(network));
+    let update = Update { frozen: &frozen, scattered, ..update };
     let state = RunBuffers::new(gpu, parameters, &segments, update, slots, &STATUS).await?;
     let samples = Stored::upload(gpu, dataset, false).await?;
     let layerwise = Layerwise::new(gpu, network, plan.loss, &samples, counts[0]).await?;
@@ -76,7 +80,7 @@ async fn train(task: &TrainingTask<'_>) -> Result<Training> {
         lowering: &LAYERWISE,
         precision: Precision::Full,
         state,
-        places: None,
+        places: order::places(network),
         samples,
         before: Vec::new(),
         passes,

@@ -46,6 +46,11 @@ pub(in crate::engine::gpu) fn check(
     rows: usize,
 ) -> Result<()> {
     let layers = network.layers();
+    if network.encoding().is_general() {
+        return unsupported(
+            "mixed precision takes networks without an encoding or with one set of waves",
+        );
+    }
     if layers.len() < 2 {
         return unsupported("mixed precision takes networks with a hidden layer");
     }

@@ -100,6 +100,7 @@ pub(in crate::engine::gpu) fn step(
     let mut values = Values {
         conditions: vec![
             ("encoded", !network.encoding().is_identity()),
+            ("given", false),
             ("computes_loss", true),
             ("unrolled", tile.unrolled),
         ],

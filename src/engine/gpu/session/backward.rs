@@ -1,6 +1,7 @@
 //! Gradients as values, with the parameters of a run.
 
 use super::GpuSession;
+use crate::engine::choice::Kernels;
 use crate::engine::gpu::backpropagation::Results;
 use crate::engine::gpu::run_buffers::divergence;
 use crate::engine::gpu::{fused, layerwise};
@@ -20,7 +21,7 @@ impl GpuSession {
         if samples == 0 {
             return Gradients::of_no_sample(self.parameters, wanted);
         }
-        let is_fused = self.places.is_some();
+        let is_fused = self.lowering.kernels() == Kernels::Fused;
         // Kernels that store the parameters in another order than the run receive a copy of them.
         let shares = !is_fused || fused::gradients::fits(&self.gpu, &self.network, samples, wanted);
         let known = self.learned.gradients.take();

@@ -306,3 +306,84 @@ pub(super) fn optimizers_on_inaccurate_drivers() {
 pub(super) fn wrappers_on_inaccurate_drivers() {
     on_inaccurate_drivers(what_surrounds_an_optimizer_does_as_its_twin);
 }
+
+/// The parameters of the second segment are scattered: those with a gradient of 0 keep their value and states, but
+/// follow what surrounds the optimizer, and none has a penalty.
+pub(super) fn scattered_parameters_that_nothing_touched_stay() {
+    const COUNT: usize = 300;
+    const FIRST: usize = 100;
+    const SLICES: usize = 3;
+    let (rate, l2) = (0.125, 0.25);
+    let segments = [0..FIRST, FIRST..COUNT];
+    let kinds = [SegmentKind::Dense, SegmentKind::Scattered];
+    let kinds: Vec<_> = segments.iter().cloned().zip(kinds).collect();
+    let adam = "adam:beta1=0.875,beta2=0.984375,epsilon=0.015625".parse().expect("Adam");
+    let surroundings = wrappers().into_iter().map(|wrappers| (adam, wrappers));
+    let alone = optimizers().into_iter().map(|optimizer| (optimizer, Wrappers::default()));
+    let all: Vec<(Optimizer, Wrappers)> = surroundings.chain(alone).collect();
+    for gpu in adapters() {
+        for (optimizer, wrappers) in all.iter().copied() {
+            let kernels = Update { wrappers, scattered: Some(FIRST), ..Update::plain(optimizer) };
+            let parameters = random(1, COUNT);
+            // The slices of the first, then the second as they are, of which two thirds are 0.
+            let sliced = random(2, SLICES * FIRST);
+            let scattered = random(3, COUNT - FIRST).into_iter().zip(0..);
+            let scattered: Vec<f32> =
+                scattered.map(|(g, i)| if i % 3 == 0 { g } else { 0.0 }).collect();
+            let gradient = [sliced.clone(), scattered.clone()].concat();
+            let dense =
+                (0..FIRST).map(|i| (0..SLICES).map(|s| f64::from(sliced[s * FIRST + i])).sum());
+            let g: Vec<f64> = dense.chain(double(&scattered)).collect();
+            let states = vec![0.25; kernels.states() * COUNT];
+            let number = 30;
+            let numbers = wrappers.at(number);
+            let update = Surrounded {
+                optimizer,
+                constants: optimizer.constants(rate, number),
+                l2,
+                numbers,
+                vectors: wrappers.vectors(),
+            };
+            let (mut w, mut after) = (double(&parameters), double(&states));
+            update.apply(&kinds, &mut w, g, &mut after);
+            let step = surrounded(&numbers, update_step(number as u32, optimizer, rate, l2));
+            let mut norms: Vec<f32> =
+                pieces(&segments, &[]).concat().into_iter().map(f32::from_bits).collect();
+            let (slices, pieces) = (SLICES as u32, 2);
+            let arguments = arguments::Update { count: COUNT as u32, slices, pieces };
+            for of in kernels.norms() {
+                let mut buffers: Vec<&[f32]> = vec![&gradient, &parameters, &norms];
+                buffers.extend(wrappers.accumulate.map(|_| states.as_slice()));
+                let key = kernels.norms_key(of, SLICES).expect("a template");
+                let grid = Grid::Workgroups([2, 1, 1]);
+                norms =
+                    run(&gpu, Case { key, arguments, buffers, grid, step: Some(step) })[2].clone();
+            }
+            let status = [f32::from_bits(u32::MAX); 2];
+            let previous = vec![f32::NAN; COUNT];
+            let mut buffers: Vec<&[f32]> =
+                vec![&gradient, &parameters, &states, &previous, &status];
+            if kernels.norms().next().is_some() {
+                buffers.push(&norms);
+            }
+            let key = kernels.key(SLICES).expect("a template");
+            let grid = Grid::Elements(COUNT);
+            let got = run(&gpu, Case { key, arguments, buffers, grid, step: Some(step) });
+            let what = format!("{optimizer} in {wrappers:?}");
+            // A sign decides in Lion, where no gradient here is near 0.
+            assert_near(&what, &got[1], &w, &[LEAST; COUNT], 4.0 * FEW);
+            assert_near(&what, &got[2], &after, &vec![LEAST; after.len()], 4.0 * FEW);
+            if numbers.gather.updates {
+                assert_eq!(got[3], parameters, "what they were, {what}");
+            }
+            let untouched = (FIRST..COUNT).filter(|i| scattered[i - FIRST] == 0.0);
+            let moves = wrappers.accumulate.is_some() || wrappers.lookahead.is_some();
+            for i in untouched.filter(|_| !moves) {
+                assert_eq!(got[1][i], parameters[i], "{what}, parameter {i}");
+                for state in 0..optimizer.states() {
+                    assert_eq!(got[2][state * COUNT + i], 0.25, "{what}, parameter {i}");
+                }
+            }
+        }
+    }
+}
