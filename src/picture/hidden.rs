@@ -89,7 +89,7 @@ impl Picture {
             return Cow::Borrowed(self);
         }
         // A cell is one pixel, or a square of them in large pictures.
-        let side = (1..usize::MAX)
+        let side = (1..=self.width.max(self.height))
             .find(|side| self.width.div_ceil(*side) * self.height.div_ceil(*side) <= MOST_CELLS);
         let side = side.unwrap_or(1);
         let (width, height) = (self.width.div_ceil(side), self.height.div_ceil(side));

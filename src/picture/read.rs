@@ -57,7 +57,7 @@ impl Picture {
         if found.len() == 0 {
             return Err(unfit("the file is empty"));
         }
-        // Some formats can be told by their names alone.
+        // Some formats are known by their names alone.
         let named = ImageFormat::from_path(path).ok();
         read(&mut BufReader::new(file), named).map_err(|failure| failure.at(path))
     }
@@ -71,8 +71,8 @@ impl Picture {
     /// ```
     ///
     /// # Errors
-    /// No picture, a broken one, one of more than 67 million pixels, or one of a format that can be
-    /// told by the file's name alone (TGA).
+    /// No picture, a broken one, one of more than 67 million pixels, or one of a format that is
+    /// known by the file's name alone (TGA).
     pub fn decode(bytes: &[u8]) -> Result<(Self, Vec<String>)> {
         if bytes.is_empty() {
             return Failure::from("the file is empty").into_err();
@@ -147,7 +147,7 @@ fn check(width: usize, height: usize) -> std::result::Result<(), Failure> {
 
 type Outcome = std::result::Result<(Picture, Vec<String>), Failure>;
 
-/// Reads a picture. `named` is the format of the file's name, for content that does not tell.
+/// Reads a picture. `named` is the format of the file's name, for content of no known format.
 fn read(reader: &mut (impl BufRead + Seek), named: Option<ImageFormat>) -> Outcome {
     let mut head = Vec::new();
     reader.by_ref().take(64).read_to_end(&mut head)?;
@@ -228,6 +228,9 @@ fn read_jpeg(bytes: Vec<u8>) -> Outcome {
         completed
     };
     let (picture, mut notes) = read_as(Cursor::new(bytes), ImageFormat::Jpeg, None)?;
+    if survey.components == 4 && notes.is_empty() {
+        notes.push("it has no profile for its inks (CMYK): the colors are a guess".into());
+    }
     if !is_whole {
         notes.insert(0, "the JPEG file lacks its end marker, but no pixels".into());
     }

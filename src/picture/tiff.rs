@@ -247,7 +247,7 @@ impl Header {
     }
 }
 
-/// The colors that numbers stand for.
+/// The colors of the numbers of a palette.
 fn colors(numbers: &Numbers, palette: &[u16]) -> Result<Numbers, String> {
     let count = palette.len() / 3;
     let is_wide = palette.iter().any(|v| v % 257 != 0);
