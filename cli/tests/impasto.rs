@@ -49,7 +49,7 @@ fn usage_names_the_subcommand() {
     let line = "Usage: impasto paint [OPTIONS] <IMAGE>\n";
     assert!(text(&impasto(folder.path(), "paint --help").stdout).contains(line));
     // By clap, and by what clap cannot check.
-    for mistake in ["paint", "paint --tint blue", "paint picture.png --size 3x3"] {
+    for mistake in ["paint", "paint --tint blue", "paint picture.png --until 40dB --classify"] {
         let output = impasto(folder.path(), mistake);
         assert_eq!(output.status.code(), Some(2), "{mistake}");
         assert!(text(&output.stderr).contains(line), "{mistake}: {}", text(&output.stderr));

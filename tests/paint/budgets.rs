@@ -137,6 +137,18 @@ fn a_smaller_copy_is_learned_and_the_whole_picture_painted() {
 }
 
 #[test]
+fn the_painting_has_another_size_where_asked_for() {
+    let studio = Studio::with_picture();
+    let run = studio.quick("picture.png --size 60x50 --save net.safetensors").succeeded();
+    let painted = studio.picture("painted.png");
+    assert_eq!((painted.width(), painted.height()), (60, 50), "{run}");
+    assert_eq!(studio.picture("painted-comparison.png").width(), 80);
+    studio.run("--repaint net.safetensors --size 60x50 --backend cpu -o again.png").succeeded();
+    assert!(studio.bytes("again.png") == studio.bytes("painted.png"));
+    studio.quick("picture.png --size 100000x100000").failed_saying(&["100000×100000"]);
+}
+
+#[test]
 fn a_copy_paints_nearly_as_well_as_the_picture() {
     // A smooth picture, of which a quarter of the pixels says all.
     let studio = Studio::new();

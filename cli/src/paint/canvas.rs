@@ -8,6 +8,7 @@ use super::smaller;
 use super::start::Start;
 use super::streams::{is_standard, load_picture};
 use super::text::counted;
+use super::values::Size;
 use impasto::{Dataset, Engine, Network, Picture, Result, Subject};
 use std::fmt;
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub struct Canvas {
     /// The smaller copy that is learned instead, if the options ask for one.
     smaller: Option<Picture>,
     subject: Subject,
+    /// The size of the painting, if it is another than the picture's.
+    size: Option<Size>,
 }
 
 impl Canvas {
@@ -55,14 +58,15 @@ impl Canvas {
         let (picture, notes) = load_picture(&path)?;
         let smaller = smaller::copy(&picture, options)?;
         let subject = start.subject(options, &picture)?;
-        Ok(Self { path, picture, notes, smaller, subject })
+        Ok(Self { path, picture, notes, smaller, subject, size: options.size })
     }
 
     /// The picture of a run that goes on.
     pub fn of_run(options: &Options, run: &Resumed) -> Result<Self> {
         let (picture, notes) = run.load_picture(options.image.is_some())?;
         let smaller = smaller::copy(&picture, options)?;
-        Ok(Self { path: run.picture.clone(), picture, notes, smaller, subject: run.subject })
+        let (path, subject, size) = (run.picture.clone(), run.subject, options.size);
+        Ok(Self { path, picture, notes, smaller, subject, size })
     }
 
     /// What painting needs to know.
@@ -120,10 +124,19 @@ impl Canvas {
             let one_color = is_one_color(&painted) && !is_one_color(&expected);
             return Ok(Some(Judged { files, accuracy, psnr: None, ssim: None, one_color }));
         }
+        let resized = match self.size {
+            Some(Size { width, height })
+                if (width, height) != (painted.width(), painted.height()) =>
+            {
+                let go_on = |_| std::ops::ControlFlow::Continue(());
+                self.subject.paint(engine, network, (width, height), go_on)?
+            }
+            _ => None,
+        };
         let difference = self.picture.difference(&painted, 4)?;
         let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;
         // Both are tried, even if the first fails.
-        let written = outputs.write_picture(&painted);
+        let written = outputs.write_picture(resized.as_ref().unwrap_or(&painted));
         outputs.write_sheet(&sheet).and(written)?;
         Ok(Some(Judged {
             files,

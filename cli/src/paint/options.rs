@@ -198,7 +198,7 @@ pub struct Options {
     )]
     pub start: Option<PathBuf>,
 
-    /// With --repaint: the size to paint at [default: that of the picture it learned]
+    /// The size to paint at [default: that of the picture]; the comparison sheet keeps the picture's size
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     pub size: Option<Size>,
 
@@ -307,11 +307,10 @@ impl Options {
 
     /// What clap cannot check by itself.
     pub fn check(&self) -> Result<(), String> {
-        if self.size.is_some() && self.repaint.is_none() && !self.list_adapters {
-            return Err(
-                "--size is for --repaint: while learning, the painting has the picture's size"
-                    .into(),
-            );
+        if self.size.is_some() && self.classify {
+            return Err("--size is for colors, since classes are painted beside the expected ones: it cannot be \
+                        used with --classify"
+                .into());
         }
         if self.until.is_some() && self.classify {
             return Err("--until is the PSNR of colors: it cannot be used with --classify".into());

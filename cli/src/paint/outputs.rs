@@ -39,8 +39,9 @@ impl Outputs {
         let size = if subject.classify && options.repaint.is_none() {
             sheet_size(subject, 2)
         } else {
-            (subject.width, subject.height)
+            options.size.map_or((subject.width, subject.height), |size| (size.width, size.height))
         };
+        Picture::check_size(size.0, size.1)?;
         if !is_standard(&picture) {
             Picture::check_saving(&picture, size, channels, maximum)?;
         }
