@@ -31,6 +31,29 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file with `fill`, whole or not at all: not at all if `fill` fails or returns false, which this
+/// returns too. A stream is written to directly.
+///
+/// # Errors
+/// The folder is missing or closed, the disk is full, or an error of `fill`.
+#[cfg(feature = "pictures")]
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut fs::File) -> Result<bool>) -> Result<bool> {
+    let error = |source| Error::File { action: "write", path: path.into(), source };
+    if is_stream(path) {
+        let mut stream = fs::OpenOptions::new().append(true).open(path).map_err(error)?;
+        return fill(&mut stream);
+    }
+    let target = place(path).map_err(error)?;
+    let mut file = temporary_beside(&target).map_err(error)?;
+    let opened = file.as_file_mut();
+    if !fill(opened)? {
+        return Ok(false);
+    }
+    opened.sync_all().map_err(error)?;
+    file.persist(&target).map_err(|e| error(e.error))?;
+    Ok(true)
+}
+
 /// Finds out, before any work is done, whether [`write()`] to `path` can succeed.
 ///
 /// # Errors

@@ -145,6 +145,8 @@ pub use opening::Options;
 #[doc(inline)]
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub use picture::stream::Region;
 #[cfg(feature = "pictures")]
 pub use picture::{
     Picture,

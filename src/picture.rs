@@ -13,6 +13,8 @@ mod range;
 mod read;
 #[cfg(feature = "safetensors")]
 mod saved;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod stream;
 pub(crate) mod subject;
 mod tiff;
 

@@ -15,7 +15,7 @@ use crate::network::builder::Builder;
 use std::ops::ControlFlow;
 
 /// Pixels that are painted at once: enough for every core or GPU, little memory.
-const BAND: usize = 1 << 16;
+pub(super) const BAND: usize = 1 << 16;
 
 /// The largest r + g + b, of 765, that counts as ink.
 const INK: f64 = 600.0;
@@ -282,6 +282,29 @@ impl Subject {
         samples + smoothed.max(channels * (2 + 2 + 3 * 2 + 2 * 3 * encoded))
     }
 
+    /// An error unless `network` paints this.
+    pub(super) fn check_network(&self, network: &Network) -> Result<()> {
+        if network.inputs() == 2 && network.outputs() == self.outputs() {
+            return Ok(());
+        }
+        invalid_shape(format!(
+            "a network of {} inputs and {} outputs cannot paint what takes 2 and {}",
+            network.inputs(),
+            network.outputs(),
+            self.outputs()
+        ))
+    }
+
+    /// Levels of a painting from outputs of the network.
+    pub(super) fn levels<'a>(&self, outputs: &'a [f64]) -> Box<dyn Iterator<Item = u16> + 'a> {
+        if self.classify {
+            let is_ink = outputs.as_chunks().0.iter().map(|[ink, paper]| ink > paper);
+            return Box::new(is_ink.map(|ink| if ink { 0 } else { 255 }));
+        }
+        let maximum = self.maximum;
+        Box::new(outputs.iter().map(move |value| level(*value, maximum)))
+    }
+
     /// The channels of a painting, and its largest value: 255 or 65,535.
     pub fn painted_kind(&self) -> (usize, u16) {
         if self.classify { (1, 255) } else { (self.channels, self.maximum) }
@@ -315,24 +338,11 @@ impl Subject {
         (width, height): (usize, usize),
         watch: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Picture>> {
-        if network.outputs() != self.outputs() {
-            return invalid_shape(format!(
-                "a network of {} outputs cannot paint what takes {}",
-                network.outputs(),
-                self.outputs()
-            ));
-        }
+        self.check_network(network)?;
         let size = (width, height);
         let (channels, maximum) = self.painted_kind();
         let mut values: Vec<u16> = Vec::new();
-        let take = |outputs: &[f64]| {
-            if self.classify {
-                let is_ink = outputs.as_chunks().0.iter().map(|[ink, paper]| ink > paper);
-                values.extend(is_ink.map(|ink| if ink { 0 } else { 255 }));
-            } else {
-                values.extend(outputs.iter().map(|value| level(*value, maximum)));
-            }
-        };
+        let take = |outputs: &[f64]| values.extend(self.levels(outputs));
         let (engine, places) = (engine.into(), self.places(size));
         if !sample_bands(&engine, network, size, places, watch, take).await? {
             return Ok(None);

@@ -1,0 +1,324 @@
+//! Painting straight into a file, a band of rows at a time, so that a painting may be larger than memory.
+
+use super::painting::BAND;
+use super::subject::Subject;
+use crate::engine::{Engine, Output};
+use crate::error::{Error, Result, invalid_setting, invalid_shape};
+use crate::files;
+use crate::network::Network;
+use ::tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
+use ::tiff::encoder::{TiffEncoder, TiffValue};
+use image::ImageFormat;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+
+/// The longest side of a painting, which PNG can hold.
+const LONGEST: usize = (1 << 31) - 1;
+
+/// A rectangle of the pixels of a painting.
+///
+/// ```
+/// // The right half of a painting of 200×100 pixels.
+/// let half = impasto::Region { x: 100, y: 0, width: 100, height: 100 };
+/// assert_eq!(half.width * half.height, 10_000);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Pixels to the left of it.
+    pub x: usize,
+    /// Rows above it.
+    pub y: usize,
+    /// Pixels in a row of it.
+    pub width: usize,
+    /// Its rows.
+    pub height: usize,
+}
+
+impl Subject {
+    /// The size of a painting of the picture that was learned, `scale` times as large, at least 1×1.
+    ///
+    /// ```
+    /// use impasto::{Encoding, Picture, Subject};
+    ///
+    /// let picture = Picture::new(4, 2, 1, 255, vec![0; 8])?;
+    /// let subject = Subject::new(&picture, Encoding::Identity, false);
+    /// assert_eq!(subject.scaled(2.5)?, (10, 5));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A scale that is not above 0, or sides of more than 2³¹ − 1 pixels.
+    pub fn scaled(&self, scale: f64) -> Result<(usize, usize)> {
+        if !(scale.is_finite() && scale > 0.0) {
+            return invalid_setting(format!("a scale of {scale}: it must be above 0"));
+        }
+        let [width, height] =
+            [self.width, self.height].map(|size| (size as f64 * scale).round().max(1.0));
+        if width.max(height) > LONGEST as f64 {
+            return invalid_setting(format!(
+                "{scale} times as large is {width}×{height} pixels: a side has at most 2³¹ − 1"
+            ));
+        }
+        Ok((width as usize, height as usize))
+    }
+
+    /// Paints with `network` into a file, whole or not at all. Of the painting of size `(width, height)` it
+    /// paints `region`, or all of it. Rows are computed, encoded and written a band at a time, so the memory
+    /// does not depend on the number of rows. The file is PNG or TIFF by its name's ending. `watch` receives
+    /// the number of finished pixels; if it breaks, there is no file, and the result is `false`.
+    ///
+    /// ```
+    /// use impasto::{Activation, Backend, Encoding, Engine, Loss, Picture, Region, Subject};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let picture = Picture::new(2, 1, 1, 255, vec![0, 255])?;
+    /// let subject = Subject::new(&picture, Encoding::Identity, false);
+    /// let loss = Loss::MeanSquaredError;
+    /// let network = subject.builder(Encoding::Identity, &[8], Activation::Relu, loss).build()?;
+    /// let engine = Engine::open(Backend::Cpu)?;
+    /// let go_on = |_| ControlFlow::Continue(());
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("corner.png");
+    /// // A corner of a painting of 2 billion pixels.
+    /// let corner = Region { x: 0, y: 0, width: 30, height: 20 };
+    /// let size = (65_536, 32_768);
+    /// assert!(subject.paint_file(&engine, &network, size, Some(corner), &path, go_on)?);
+    /// assert_eq!(Picture::load(&path)?.width(), 30);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No pixel, a side of more than 2³¹ − 1 pixels, a region that is not within the painting, a network that
+    /// does not paint this, a device that failed, another ending of the name, a format that cannot hold the
+    /// channels, or a file that cannot be written.
+    pub fn paint_file(
+        &self,
+        engine: impl Into<Engine>,
+        network: &Network,
+        (width, height): (usize, usize),
+        region: Option<Region>,
+        path: impl AsRef<Path>,
+        mut watch: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        let (engine, path) = (engine.into(), path.as_ref());
+        self.check_network(network)?;
+        let region = region.unwrap_or(Region { x: 0, y: 0, width, height });
+        let is_within = |start: usize, length: usize, size: usize| {
+            length > 0 && start.checked_add(length).is_some_and(|end| end <= size)
+        };
+        if width.max(height) > LONGEST {
+            return invalid_shape(format!(
+                "a painting of {width}×{height} pixels: a side has at most 2³¹ − 1"
+            ));
+        }
+        if !is_within(region.x, region.width, width) || !is_within(region.y, region.height, height)
+        {
+            let Region { x, y, width: wide, height: high } = region;
+            return invalid_shape(format!(
+                "a region of {wide}×{high} pixels at {x},{y} is not within {width}×{height}"
+            ));
+        }
+        let places = self.places((width, height));
+        // Levels of some rows of the region.
+        let paint = |rows: Range<usize>| -> Result<Vec<u16>> {
+            let inputs: Vec<f64> = rows
+                .flat_map(|row| {
+                    let first = (region.y + row) * width + region.x;
+                    (first..first + region.width).flat_map(|pixel| places.at(pixel))
+                })
+                .collect();
+            let outputs = engine.forward(network, &inputs, Output::Activated);
+            Ok(self.levels(&pollster::block_on(outputs)?).collect())
+        };
+        let rows = (BAND / region.width).max(1);
+        let mut next = 0;
+        let bands = || -> Result<Option<Vec<u16>>> {
+            let end = region.height.min(next + rows);
+            let band = paint(next..end)?;
+            next = end;
+            let is_stopped = watch(end * region.width).is_break() && end < region.height;
+            Ok((!is_stopped).then_some(band))
+        };
+        let size = (region.width as u32, region.height as u32);
+        let kind = self.painted_kind();
+        let format = ImageFormat::from_path(path).ok();
+        files::write_with(path, |file| match (format, kind) {
+            (Some(ImageFormat::Png), _) => write_png(file, path, size, kind, bands),
+            (Some(ImageFormat::Tiff), (1, 255)) => {
+                write_tiff::<Gray8>(file, path, size, rows, bands, |v| v as u8)
+            }
+            (Some(ImageFormat::Tiff), (3, 255)) => {
+                write_tiff::<RGB8>(file, path, size, rows, bands, |v| v as u8)
+            }
+            (Some(ImageFormat::Tiff), (4, 255)) => {
+                write_tiff::<RGBA8>(file, path, size, rows, bands, |v| v as u8)
+            }
+            (Some(ImageFormat::Tiff), (1, _)) => {
+                write_tiff::<Gray16>(file, path, size, rows, bands, |v| v)
+            }
+            (Some(ImageFormat::Tiff), (3, _)) => {
+                write_tiff::<RGB16>(file, path, size, rows, bands, |v| v)
+            }
+            (Some(ImageFormat::Tiff), (4, _)) => {
+                write_tiff::<RGBA16>(file, path, size, rows, bands, |v| v)
+            }
+            _ => {
+                let reason = "rows are painted into PNG files, and into TIFF files without alpha in gray: \
+                              end the name in .png";
+                Err(Error::Picture { path: path.into(), reason: reason.into() })
+            }
+        })
+    }
+}
+
+/// The error of an encoder.
+fn failed(path: &Path, error: &impl std::fmt::Display) -> Error {
+    Error::Picture { path: path.into(), reason: format!("cannot be written ({error})") }
+}
+
+/// Writes the bands until there is none. Returns whether they came to the end.
+fn write_png(
+    file: &mut File,
+    path: &Path,
+    (width, height): (u32, u32),
+    (channels, maximum): (usize, u16),
+    mut bands: impl FnMut() -> Result<Option<Vec<u16>>>,
+) -> Result<bool> {
+    let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
+    encoder.set_color(match channels {
+        1 => png::ColorType::Grayscale,
+        2 => png::ColorType::GrayscaleAlpha,
+        3 => png::ColorType::Rgb,
+        _ => png::ColorType::Rgba,
+    });
+    let is_deep = maximum != 255;
+    encoder.set_depth(if is_deep { png::BitDepth::Sixteen } else { png::BitDepth::Eight });
+    let mut writer = encoder.write_header().map_err(|e| failed(path, &e))?;
+    let mut stream = writer.stream_writer().map_err(|e| failed(path, &e))?;
+    let mut left = u64::from(width) * u64::from(height) * channels as u64;
+    while left > 0 {
+        let Some(band) = bands()? else { return Ok(false) };
+        left -= band.len() as u64;
+        let bytes: Vec<u8> = if is_deep {
+            band.into_iter().flat_map(u16::to_be_bytes).collect()
+        } else {
+            band.into_iter().map(|v| v as u8).collect()
+        };
+        stream.write_all(&bytes).map_err(|e| failed(path, &e))?;
+    }
+    stream.finish().map_err(|e| failed(path, &e))?;
+    writer.finish().map_err(|e| failed(path, &e))?;
+    Ok(true)
+}
+
+/// Writes the bands, each of which is a strip of `rows`. Returns whether they came to the end.
+fn write_tiff<C: ColorType>(
+    file: &mut File,
+    path: &Path,
+    (width, height): (u32, u32),
+    rows: usize,
+    mut bands: impl FnMut() -> Result<Option<Vec<u16>>>,
+    number: impl Fn(u16) -> C::Inner,
+) -> Result<bool>
+where
+    [C::Inner]: TiffValue,
+{
+    let mut encoder = TiffEncoder::new(BufWriter::new(file)).map_err(|e| failed(path, &e))?;
+    let mut image = encoder.new_image::<C>(width, height).map_err(|e| failed(path, &e))?;
+    let rows = rows.min(height as usize) as u32;
+    image.rows_per_strip(rows).map_err(|e| failed(path, &e))?;
+    for _ in 0..height.div_ceil(rows) {
+        let Some(band) = bands()? else { return Ok(false) };
+        let strip: Vec<C::Inner> = band.into_iter().map(&number).collect();
+        image.write_strip(&strip).map_err(|e| failed(path, &e))?;
+    }
+    image.finish().map_err(|e| failed(path, &e))?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Activation;
+    use crate::cpu::CpuEngine;
+    use crate::encoding::Encoding;
+    use crate::loss::Loss;
+    use crate::picture::Picture;
+
+    fn go_on(_: usize) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    #[test]
+    fn files_have_the_pixels_of_the_painting() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let engine = CpuEngine::new(Some(1)).expect("a thread");
+        for (name, channels, maximum) in [
+            ("a.png", 3, 255),
+            ("b.png", 2, 65_535),
+            ("c.tiff", 3, 255),
+            ("d.tif", 1, 65_535),
+            ("e.tiff", 4, 65_535),
+        ] {
+            let values = vec![0; 6 * channels];
+            let picture = Picture::new(3, 2, channels, maximum, values).expect("3×2");
+            let subject = Subject::new(&picture, Encoding::Identity, false);
+            let (hidden, loss) = ([8], Loss::MeanSquaredError);
+            let builder = subject.builder(Encoding::Identity, &hidden, Activation::Tanh, loss);
+            let network = builder.build().expect("a network");
+            // More than a band of rows.
+            let size = (700, 200);
+            let painted = subject.paint(&engine, &network, size, go_on).expect("paints");
+            let painted = painted.expect("was not stopped");
+            let path = folder.path().join(name);
+            let file = |region, watch: &mut dyn FnMut(usize) -> ControlFlow<()>| {
+                subject.paint_file(&engine, &network, size, region, &path, watch)
+            };
+            let mut done = Vec::new();
+            let whole = file(None, &mut |pixels| {
+                done.push(pixels);
+                ControlFlow::Continue(())
+            });
+            assert!(whole.expect("paints"));
+            assert!(done.len() > 2 && done.last() == Some(&140_000), "{done:?}");
+            assert!(Picture::load(&path).expect("a picture") == painted, "{name}");
+            let region = Region { x: 600, y: 150, width: 100, height: 7 };
+            assert!(file(Some(region), &mut go_on).expect("paints"));
+            let part = Picture::load(&path).expect("a picture");
+            assert_eq!((part.width(), part.height()), (100, 7));
+            let row = |picture: &Picture, first: usize| -> Vec<u16> {
+                picture.values()[first * channels..][..100 * channels].to_vec()
+            };
+            assert_eq!(row(&part, 600), row(&painted, 156 * 700 + 600), "{name}");
+            // What is stopped leaves the file that was there.
+            let stopped = file(None, &mut |_| ControlFlow::Break(()));
+            assert!(!stopped.expect("stops"));
+            assert!(Picture::load(&path).expect("a picture") == part);
+            for region in [
+                Region { x: 601, ..region },
+                Region { y: 194, ..region },
+                Region { width: 0, ..region },
+                Region { x: usize::MAX, ..region },
+            ] {
+                assert!(file(Some(region), &mut go_on).is_err(), "{region:?}");
+            }
+            let jpeg = folder.path().join("a.jpg");
+            let refused = subject.paint_file(&engine, &network, size, None, &jpeg, go_on);
+            assert!(refused.expect_err("refused").to_string().contains(".png"));
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 5);
+    }
+
+    #[test]
+    fn sizes_are_scaled() {
+        let picture = Picture::new(100, 50, 1, 255, vec![0; 5000]).expect("100×50");
+        let subject = Subject::new(&picture, Encoding::Identity, false);
+        assert_eq!(subject.scaled(0.001).expect("a size"), (1, 1));
+        assert_eq!(subject.scaled(400.0).expect("a size"), (40_000, 20_000));
+        for scale in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e30] {
+            assert!(subject.scaled(scale).is_err(), "{scale}");
+        }
+    }
+}
