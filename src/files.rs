@@ -37,7 +37,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// The folder is missing or closed, the disk is full, or an error of `fill`.
 #[cfg(feature = "pictures")]
-pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut fs::File) -> Result<bool>) -> Result<bool> {
+pub(crate) fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut fs::File) -> Result<bool>,
+) -> Result<bool> {
     let error = |source| Error::File { action: "write", path: path.into(), source };
     if is_stream(path) {
         let mut stream = fs::OpenOptions::new().append(true).open(path).map_err(error)?;
