@@ -58,6 +58,7 @@ mod backpropagation;
 mod checkpoint;
 #[cfg(any(feature = "gpu", feature = "safetensors"))]
 mod checksum;
+pub mod config;
 mod custom_formula;
 mod dataset;
 mod device;
@@ -121,6 +122,7 @@ pub use activation::Activation;
 pub use activation_fn::ActivationFn;
 #[cfg(feature = "safetensors")]
 pub use checkpoint::import::Import;
+pub use config::Configuration;
 pub use custom_formula::CustomFormula;
 pub use dataset::{Dataset, Storage};
 pub use device::{Api, Backend, Device, DeviceType};

@@ -1,7 +1,7 @@
-//! Tests that `docs/reference.md` agrees with the tables of components.
+//! Tests that `docs/reference.md`, `docs/config.md` and `docs/config.schema.json` agree with the tables of components.
 //!
-//! `cargo xtask reference` runs this test with `IMPASTO_WRITE_REFERENCE=1`, which writes the page
-//! instead of comparing it.
+//! `cargo xtask reference` runs these tests with `IMPASTO_WRITE_REFERENCE=1`, which writes the files
+//! instead of comparing them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
@@ -215,19 +215,82 @@ fn page() -> String {
     page
 }
 
-#[test]
-fn the_reference_page_is_what_the_tables_say() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+/// Asserts that a file is `text`, or writes it.
+fn assert_current(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var("IMPASTO_WRITE_REFERENCE").is_ok_and(|value| value == "1") {
-        fs::write(&path, page()).expect("the page can be written");
+        fs::write(&path, text).expect("the file can be written");
     }
     let there = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
-    let (page, mut number) = (page(), 0);
+    let mut number = 0;
     let stale =
-        there.lines().chain(std::iter::repeat("")).zip(page.lines()).find(|(there, new)| {
+        there.lines().chain(std::iter::repeat("")).zip(text.lines()).find(|(there, new)| {
             number += 1;
             there != new
         });
-    assert_eq!(stale, None, "{PAGE}, line {number}, is stale: run `cargo xtask reference`");
-    assert_eq!(there.len(), page.len(), "{PAGE} is stale: run `cargo xtask reference`");
+    assert_eq!(stale, None, "{name}, line {number}, is stale: run `cargo xtask reference`");
+    assert_eq!(there.len(), text.len(), "{name} is stale: run `cargo xtask reference`");
+}
+
+#[test]
+fn the_reference_page_is_what_the_tables_say() {
+    assert_current(PAGE, &page());
+}
+
+/// The schema of configurations.
+const SCHEMA: &str = "docs/config.schema.json";
+
+/// The page about configurations, which has a table between two comments.
+const CONFIGURATIONS: [&str; 3] =
+    ["docs/config.md", "<!-- Written by `cargo xtask reference`. -->\n\n", "\n<!-- End. -->"];
+
+/// The names of tiny-cuda-nn and their options, as a table.
+fn vocabulary(schema: &Value) -> String {
+    let mut table = String::from("| kind | otype | here | options |\n|---|---|---|---|\n");
+    for kind in ["network", "encoding", "loss", "optimizer"] {
+        let shapes = &schema["definitions"][format!("tiny-cuda-nn {kind}")]["anyOf"];
+        for shape in shapes.as_array().expect("a list") {
+            let quoted = |names: &Value| {
+                let names = names.as_array().expect("names").iter();
+                names
+                    .map(|name| format!("`{}`", name.as_str().unwrap()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            let ours = shape["description"].as_str().unwrap();
+            let properties = shape["properties"].as_object().unwrap();
+            let is_own = |key: &&String| !key.contains("dims_to_encode") && *key != "otype";
+            let options: Vec<String> = properties
+                .keys()
+                .filter(is_own)
+                .map(|key| {
+                    let shape = &properties[key];
+                    let only = shape.get("const").or(shape["enum"]
+                        .get(0)
+                        .filter(|_| shape["enum"].as_array().is_some_and(|all| all.len() == 1)));
+                    match (only, shape.get("default")) {
+                        (Some(only), _) => format!("`{key}` (only {only})").replace('"', ""),
+                        (None, Some(default)) => format!("`{key}` ({default})").replace('"', ""),
+                        (None, None) => format!("`{key}`"),
+                    }
+                })
+                .collect();
+            let otype = quoted(&properties["otype"]["enum"]);
+            writeln!(table, "| {kind} | {otype} | {ours} | {} |", options.join(", ")).unwrap();
+        }
+    }
+    table
+}
+
+#[test]
+fn the_schema_and_the_table_of_configurations_are_current() {
+    let schema = impasto::config::schema::schema();
+    let text = serde_json::to_string_pretty(&schema).expect("JSON");
+    assert_current(SCHEMA, &format!("{text}\n"));
+    let [name, start, end] = CONFIGURATIONS;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let page = fs::read_to_string(path).expect("the page").replace("\r\n", "\n");
+    let (before, rest) = page.split_once(start).expect("where the table starts");
+    let (_, after) = rest.split_once(end).expect("where the table ends");
+    assert_current(name, &format!("{before}{start}{}{end}{after}", vocabulary(&schema)));
 }

@@ -1,6 +1,6 @@
-//! `cargo xtask reference`: writes `docs/reference.md`.
+//! `cargo xtask reference`: writes `docs/reference.md`, `docs/config.schema.json` and the table in `docs/config.md`.
 //!
-//! The page is written and checked by a test of the library, so that this program does not depend
+//! They are written and checked by tests of the library, so that this program does not depend
 //! on the library.
 
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Cargo;
 
-/// Writes the page, or with `check` fails where it differs from the library's tables.
+/// Writes the files, or with `check` fails where they differ from the library's tables.
 ///
 /// # Errors
 ///

@@ -1,0 +1,179 @@
+//! Configurations for pictures, by name.
+
+use super::{Configuration, Length};
+use crate::activation::Activation;
+use crate::encoding::Encoding;
+use crate::error::{Result, invalid_setting};
+use crate::grid::{GridKind, Interpolation};
+use crate::optimizer::Optimizer;
+
+/// A configuration for pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Preset {
+    /// The defaults of `paint`: ten layers of 100, the place as input. For drawings.
+    Plain,
+    /// Random waves of the place, three layers of 256. For text and sharp edges. Tancik et al. 2020.
+    Fourier,
+    /// Five layers of 256 sines. For photographs. Sitzmann et al. 2020.
+    Siren,
+    /// The same with sines of variable frequency. Liu et al. 2024.
+    Finer,
+    /// A grid of learned features, two layers of 64. For photographs. Müller et al. 2022.
+    Hash,
+}
+
+/// Samples that the hash grid is trained on, at least.
+const HASH_SAMPLES: usize = 4_000_000;
+
+impl Preset {
+    /// All of them.
+    ///
+    /// ```
+    /// use impasto::config::presets::Preset;
+    ///
+    /// for preset in Preset::ALL {
+    ///     let configuration = preset.configuration((512, 512))?;
+    ///     println!("{}: {} hidden layers", preset.name(), configuration.hidden.len());
+    /// }
+    /// assert_eq!(Preset::from_name("hash")?, Preset::Hash);
+    /// assert!(Preset::Hash.depends_on_size() && !Preset::Plain.depends_on_size());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub const ALL: &'static [Self] =
+        &[Self::Plain, Self::Fourier, Self::Siren, Self::Finer, Self::Hash];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Fourier => "fourier",
+            Self::Siren => "siren",
+            Self::Finer => "finer",
+            Self::Hash => "hash",
+        }
+    }
+
+    /// The one with this name.
+    ///
+    /// # Errors
+    /// There is none; the message lists all.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let found = Self::ALL.iter().copied().find(|preset| preset.name() == name);
+        match found {
+            Some(preset) => Ok(preset),
+            None => {
+                let names: Vec<&str> = Self::ALL.iter().map(|preset| preset.name()).collect();
+                invalid_setting(format!(
+                    "there is no preset '{name}': choose one of {}",
+                    names.join(", ")
+                ))
+            }
+        }
+    }
+
+    /// Whether the configuration depends on the size of the picture.
+    pub fn depends_on_size(self) -> bool {
+        self == Self::Hash
+    }
+
+    /// The configuration for a picture of that width and height.
+    ///
+    /// # Errors
+    /// A picture without pixels.
+    pub fn configuration(self, (width, height): (usize, usize)) -> Result<Configuration> {
+        let pixels = width.saturating_mul(height);
+        if pixels == 0 {
+            return invalid_setting(format!("a picture of {width}×{height} pixels has none"));
+        }
+        let plain = Configuration::default();
+        Ok(match self {
+            Self::Plain => plain,
+            Self::Fourier => Configuration {
+                hidden: vec![256; 3],
+                encoding: Encoding::Fourier { features: 256, scale: 10.0, seed: 1 }.into(),
+                learning_rate: 1e-3,
+                ..plain
+            },
+            Self::Siren => Configuration {
+                hidden: vec![256; 5],
+                activation: Activation::SINE,
+                learning_rate: 1e-4,
+                ..plain
+            },
+            Self::Finer => Configuration {
+                hidden: vec![256; 5],
+                activation: Activation::FINER,
+                learning_rate: 1e-4,
+                ..plain
+            },
+            Self::Hash => Configuration {
+                hidden: vec![64; 2],
+                encoding: grid(width.max(height), pixels).into(),
+                optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-15 },
+                learning_rate: 1e-2,
+                batch_size: (pixels / 16).clamp(256, 8192),
+                length: Length::Epochs(HASH_SAMPLES.div_ceil(pixels).max(10)),
+                ..plain
+            },
+        })
+    }
+}
+
+impl std::str::FromStr for Preset {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::from_name(text)
+    }
+}
+
+/// A grid of 16 levels whose resolutions grow from 16 to the longest side, with an eighth of the pixels as entries.
+fn grid(longest: usize, pixels: usize) -> Encoding {
+    const LEVELS: usize = 16;
+    const BASE: usize = 16;
+    let growth = longest.clamp(BASE, 1 << 16) as f64 / BASE as f64;
+    let log2_pixels = pixels.next_power_of_two().trailing_zeros() as usize;
+    Encoding::Grid {
+        kind: GridKind::Hash,
+        levels: LEVELS,
+        features: 2,
+        log2_size: log2_pixels.saturating_sub(3).clamp(8, 19),
+        base_resolution: BASE,
+        level_scale: libm::pow(growth, 1.0 / (LEVELS - 1) as f64),
+        interpolation: Interpolation::Linear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_make_networks_for_pictures_of_every_size() {
+        for preset in Preset::ALL {
+            assert_eq!(Preset::from_name(preset.name()).ok(), Some(*preset));
+            for size in [(1, 1), (3, 100), (512, 512), (8192, 8192), (1 << 26, 1)] {
+                let configuration = preset.configuration(size).expect("a configuration");
+                let network = configuration.network(2, 3).expect("a network");
+                configuration.trainer(size.0 * size.1).check(&network).expect("trains");
+            }
+            assert!(preset.configuration((0, 5)).is_err());
+        }
+        let error = Preset::from_name("nerf").expect_err("none").to_string();
+        assert!(error.ends_with("plain, fourier, siren, finer, hash"), "{error}");
+    }
+
+    #[test]
+    fn the_last_level_of_the_grid_has_the_resolution_of_the_picture() {
+        for longest in [16, 100, 512, 4096] {
+            let Encoding::Grid { level_scale, log2_size, .. } = grid(longest, longest * longest)
+            else {
+                panic!("a grid");
+            };
+            let last = 16.0 * level_scale.powi(15);
+            assert!((last - longest as f64).abs() < 1e-6 * longest as f64, "{last}");
+            assert!(log2_size <= 19);
+        }
+    }
+}
