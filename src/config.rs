@@ -87,10 +87,11 @@ pub struct Configuration {
     pub warm_up: u64,
     /// L2 penalty of weights and biases; 0 by default.
     pub l2: f64,
-    /// Samples in a step; 200 by default.
-    pub batch_size: usize,
-    /// How long to train; 80 epochs by default.
-    pub length: Length,
+    /// Samples in a step. `None`, the default, is 200; `paint` takes up to 1,000 for large pictures.
+    pub batch_size: Option<usize>,
+    /// How long to train. `None`, the default, is 80 epochs; `paint` takes a number of steps that depends on the
+    /// picture.
+    pub length: Option<Length>,
     /// Seed of the initial parameters and of the order of samples; 0 by default.
     pub seed: u64,
     /// Whether a picture's two classes, ink and paper, are learned instead of its colors; false by default.
@@ -114,8 +115,8 @@ impl Default for Configuration {
             schedule: Schedule::Cosine,
             warm_up: 0,
             l2: 0.0,
-            batch_size: 200,
-            length: Length::Epochs(80),
+            batch_size: None,
+            length: None,
             seed: 0,
             classify: false,
         }
@@ -220,11 +221,13 @@ impl Configuration {
 
     /// The settings of training on so many samples. See [`Configuration`] for an example.
     pub fn trainer(&self, samples: usize) -> Trainer {
-        let (epochs, steps) = self.length.limits(samples, self.batch_size);
+        let batch_size = self.batch_size.unwrap_or(200);
+        let length = self.length.unwrap_or(Length::Epochs(80));
+        let (epochs, steps) = length.limits(samples, batch_size);
         Trainer {
             epochs,
             steps,
-            batch_size: self.batch_size,
+            batch_size,
             learning_rate: self.learning_rate,
             schedule: self.schedule,
             warm_up: self.warm_up,

@@ -10,6 +10,8 @@ mod pictures;
 mod budgets;
 #[path = "paint/components.rs"]
 mod components;
+#[path = "paint/configurations.rs"]
+mod configurations;
 #[path = "paint/engines.rs"]
 mod engines;
 #[path = "paint/interruptions.rs"]

@@ -112,8 +112,8 @@ impl Preset {
                 encoding: grid(width.max(height), pixels).into(),
                 optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-15 },
                 learning_rate: 1e-2,
-                batch_size: (pixels / 16).clamp(256, 8192),
-                length: Length::Epochs(HASH_SAMPLES.div_ceil(pixels).max(10)),
+                batch_size: Some((pixels / 16).clamp(256, 8192)),
+                length: Some(Length::Epochs(HASH_SAMPLES.div_ceil(pixels).max(10))),
                 ..plain
             },
         })

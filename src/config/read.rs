@@ -168,23 +168,27 @@ impl Configuration {
         if let Some(classify) = section.switch("classify")? {
             self.classify = classify;
         }
-        let at_least_one = |key: &str, count: Option<u64>| match count {
-            Some(0) => section.wrong(key, &Value::from(0), "a whole number of at least 1"),
-            count => Ok(count),
+        let at_least_one = |key: &str| match section.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => match section.count(key)? {
+                Some(0) => section.wrong(key, &Value::from(0), "a whole number of at least 1"),
+                count => Ok(count),
+            },
         };
-        if let Some(size) = at_least_one("batch_size", section.count("batch_size")?)? {
-            self.batch_size = usize::try_from(size).unwrap_or(usize::MAX);
+        if let Some(size) = at_least_one("batch_size")? {
+            self.batch_size = Some(usize::try_from(size).unwrap_or(usize::MAX));
         }
-        let epochs = at_least_one("epochs", section.count("epochs")?)?;
-        let steps = at_least_one("steps", section.count("steps")?)?;
+        let epochs = at_least_one("epochs")?;
+        let steps = at_least_one("steps")?;
         match (epochs, steps) {
             (Some(_), Some(_)) => {
                 return invalid_setting("steps: epochs are there, too: leave one out");
             }
             (Some(epochs), None) => {
-                self.length = Length::Epochs(usize::try_from(epochs).unwrap_or(usize::MAX));
+                let epochs = usize::try_from(epochs).unwrap_or(usize::MAX);
+                self.length = Some(Length::Epochs(epochs));
             }
-            (None, Some(steps)) => self.length = Length::Steps(steps),
+            (None, Some(steps)) => self.length = Some(Length::Steps(steps)),
             (None, None) => {}
         }
         if self.learning_rate <= 0.0 {

@@ -20,13 +20,17 @@ use serde_json::{Map, Value, json};
 ///
 /// ```
 /// let schema = impasto::config::schema::schema();
-/// assert_eq!(schema["properties"]["epochs"]["default"], 80);
+/// assert_eq!(schema["properties"]["seed"]["default"], 0);
 /// ```
 pub fn schema() -> Value {
     let default = Configuration::default();
     let definition = |name: &str| json!({ "$ref": format!("#/definitions/{name}") });
     let either = |its: &str, own: &str| json!({ "anyOf": [definition(own), definition(its)] });
     let whole = |least: u64, meaning: &str, default: u64| json!({ "type": "integer", "minimum": least, "default": default, "description": meaning });
+    let or_null = |meaning: &str| {
+        let count = json!({ "type": "integer", "minimum": 1 });
+        json!({ "anyOf": [count, { "type": "null" }], "description": meaning })
+    };
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A configuration of impasto",
@@ -58,9 +62,9 @@ pub fn schema() -> Value {
                 "default": 0.0,
                 "description": "L2 penalty of weights and biases",
             },
-            "batch_size": whole(1, "samples in a step", default.batch_size as u64),
-            "epochs": whole(1, "passes over the samples", default.trainer(1).epochs as u64),
-            "steps": { "type": "integer", "minimum": 1, "description": "instead of epochs" },
+            "batch_size": or_null("samples in a step; null: paint's default for the picture"),
+            "epochs": or_null("passes over the samples; null: paint's default for the picture"),
+            "steps": or_null("instead of epochs"),
             "seed": whole(0, "of the initial parameters and of the order of samples", 0),
             "classify": {
                 "type": "boolean",

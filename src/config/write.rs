@@ -108,8 +108,9 @@ impl Configuration {
             ("first_layer_scale", self.first_layer_scale.into()),
         ]);
         let (length, count) = match self.length {
-            Length::Epochs(epochs) => ("epochs", Tree::from(epochs)),
-            Length::Steps(steps) => ("steps", Tree::from(steps)),
+            None => ("epochs", Tree::Leaf(Value::Null)),
+            Some(Length::Epochs(epochs)) => ("epochs", Tree::from(epochs)),
+            Some(Length::Steps(steps)) => ("steps", Tree::from(steps)),
         };
         let tree = Tree::Map(map([
             ("network", Tree::Map(network)),
@@ -121,7 +122,7 @@ impl Configuration {
             ("schedule", component(self.schedule)?),
             ("warm_up", self.warm_up.into()),
             ("l2", self.l2.into()),
-            ("batch_size", self.batch_size.into()),
+            ("batch_size", self.batch_size.map_or(Tree::Leaf(Value::Null), Tree::from)),
             (length, count),
             ("seed", self.seed.into()),
             ("classify", self.classify.into()),

@@ -78,7 +78,7 @@ fn the_hash_grid_learns() {
     // With a smaller table, since the reference is slow.
     let configuration =
         read(&HASH.replace("\"log2_hashmap_size\": 15", "\"log2_hashmap_size\": 6"));
-    let mut losses = losses(&Configuration { batch_size: 10, ..configuration }, 12);
+    let mut losses = losses(&Configuration { batch_size: Some(10), ..configuration }, 12);
     // The relative error of the first steps, with outputs near 0, is large and falls at once.
     losses.remove(0);
     assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
@@ -94,7 +94,7 @@ fn the_one_blob_encoding() {
     assert_eq!(network.widths(), [128, 128, 128, 128, 128, 128, 3]);
     assert_eq!(network.parameters().len(), 5 * 128 * 128 + 128 * 3);
     let small = ONE_BLOB.replace("\"n_neurons\": 128", "\"n_neurons\": 16");
-    assert_learns(&losses(&Configuration { batch_size: 10, ..read(&small) }, 10));
+    assert_learns(&losses(&Configuration { batch_size: Some(10), ..read(&small) }, 10));
 }
 
 #[test]

@@ -50,8 +50,8 @@ fn every_component_of_this_crate() {
         c.learning_rate = 0.1 + 0.2;
         c.warm_up = 7;
         c.l2 = 1e-300;
-        c.batch_size = 1;
-        c.length = Length::Steps(u64::MAX);
+        c.batch_size = Some(1);
+        c.length = Some(Length::Steps(u64::MAX));
         c.seed = u64::MAX;
         c.classify = true;
     });
@@ -85,7 +85,7 @@ fn every_default_is_written_and_only_known_keys_are_there() {
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["optimizer"]["epsilon"], 1e-8);
     assert_eq!(value["network"]["hidden"], "10x100");
-    assert_eq!((&value["epochs"], &value["steps"]), (&Value::from(80), &Value::Null));
+    assert_eq!((&value["epochs"], &value["batch_size"]), (&Value::Null, &Value::Null));
     assert!(text.contains("\"name\": \"adam\",\n    \"beta1\": 0.9"), "{text}");
 }
 

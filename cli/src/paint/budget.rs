@@ -1,7 +1,8 @@
 //! How much is trained: steps, and pixels in each.
 
 use super::options::Options;
-use impasto::Trainer;
+use impasto::config::Length;
+use impasto::{Configuration, Trainer};
 
 /// Pixels up to which a picture has the least budget: those of `logo.jpg`.
 const SMALL: f64 = 10_000.0;
@@ -35,15 +36,18 @@ impl Budget {
     /// come from.
     pub fn of(options: &Options, pixels: usize) -> Self {
         let size = pixels as f64 / SMALL;
-        let batch = options.batch.unwrap_or(within(BATCH, size.powf(0.25)) as usize);
+        let batch = options.batch().unwrap_or(within(BATCH, size.powf(0.25)) as usize);
         let seconds = options.time.map(|time| time.seconds);
-        let Some(epochs) = options.epochs else {
-            let steps = options.steps.unwrap_or(within(STEPS, size.sqrt()) as u64);
-            let fills_time = options.steps.is_none() && seconds.is_some();
-            return Self { epochs: 1, steps: None, batch, seconds, fills_time }
-                .with_steps(steps, pixels);
+        let given = match options.length() {
+            Some(Length::Epochs(epochs)) => {
+                return Self { epochs, steps: None, batch, seconds, fills_time: false };
+            }
+            Some(Length::Steps(steps)) => Some(steps),
+            _ => None,
         };
-        Self { epochs, steps: None, batch, seconds, fills_time: false }
+        let steps = given.unwrap_or(within(STEPS, size.sqrt()) as u64);
+        let fills_time = given.is_none() && seconds.is_some();
+        Self { epochs: 1, steps: None, batch, seconds, fills_time }.with_steps(steps, pixels)
     }
 
     /// The budget of a run that goes on.
@@ -63,6 +67,12 @@ impl Budget {
     pub fn filling(self, pace: f64, pixels: usize) -> Self {
         let steps = self.seconds.unwrap_or_default() * pace * PLANNED;
         self.with_steps((steps as u64).max(1), pixels)
+    }
+
+    /// `configuration` with the length and the batch of this budget.
+    pub fn complete(self, configuration: Configuration) -> Configuration {
+        let length = self.steps.map_or(Length::Epochs(self.epochs), Length::Steps);
+        Configuration { batch_size: Some(self.batch), length: Some(length), ..configuration }
     }
 
     /// `trainer` with this budget.

@@ -96,6 +96,11 @@ impl Canvas {
         self.learned().width() * self.learned().height()
     }
 
+    /// Width and height of what is learned.
+    pub fn size(&self) -> (usize, usize) {
+        (self.learned().width(), self.learned().height())
+    }
+
     /// The picture that is learned: a smaller copy or the picture itself.
     pub fn learned(&self) -> &Picture {
         self.smaller.as_ref().unwrap_or(&self.picture)

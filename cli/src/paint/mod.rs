@@ -1,5 +1,6 @@
 //! `paint`: trains a network that maps a pixel's place to its color, and repaints the picture with it.
 
+mod advice;
 mod budget;
 mod canvas;
 mod console;
@@ -77,10 +78,33 @@ fn carry_out(options: &Options) -> Result<ExitCode> {
         Some(path) => Some(Resumed::load(&path, &mut options)?),
         None => None,
     };
+    // The numbers that depend on the picture come when it is read.
+    options.settle((1, 1))?;
+    if options.print_config {
+        return print_configuration(options, &start).map(|()| ExitCode::SUCCESS);
+    }
     if options.save_every.is_some() {
         keeping::choose_file(&mut options)?;
     }
-    train_and_paint(&options, start, resumed)
+    train_and_paint(options, start, resumed)
+}
+
+/// `--print-config`: the configuration, for the picture if one is named.
+fn print_configuration(mut options: Options, start: &Start) -> Result<()> {
+    let mut configuration = options.configuration();
+    if options.image.is_some() {
+        let canvas = Canvas::load(&options, start)?;
+        options.settle(canvas.size())?;
+        let budget = Budget::of(&options, canvas.pixels());
+        configuration = budget.complete(options.configuration());
+    } else if let Some(preset) = options.needs_size() {
+        return Err(Error::Setting(format!(
+            "--preset {} depends on the size of the picture: name one",
+            preset.name()
+        )));
+    }
+    print_line(configuration.to_json()?);
+    Ok(())
 }
 
 /// `--list-adapters`: a line for each adapter, with the number that `--adapter` takes.
@@ -136,28 +160,22 @@ fn begin(
         return Ok((run.state.network().clone(), Budget::of_run(&trainer), trainer));
     }
     let budget = Budget::of(options, canvas.pixels());
-    let trainer = budget.apply(Trainer {
-        learning_rate: options.learning_rate(),
-        schedule: options.schedule,
-        warm_up: options.warm_up.unwrap_or(0),
-        loss: options.loss(),
-        optimizer: options.optimizer,
-        seed: options.seed,
-        ..Trainer::default()
-    });
+    let trainer = budget.apply(options.configuration().trainer(canvas.pixels()));
     Ok((start.network(options, canvas.subject())?, budget, trainer))
 }
 
 /// The usual way: learn a picture, or go on with it, paint it, compare.
 fn train_and_paint(
-    options: &Options,
+    mut options: Options,
     start: Start,
     mut resumed: Option<Resumed>,
 ) -> Result<ExitCode> {
     let canvas = match &resumed {
-        Some(run) => Canvas::of_run(options, run)?,
-        None => Canvas::load(options, &start)?,
+        Some(run) => Canvas::of_run(&options, run)?,
+        None => Canvas::load(&options, &start)?,
     };
+    options.settle(canvas.size())?;
+    let options = &options;
     let subject = canvas.subject();
     let (mut network, budget, mut trainer) = begin(options, start, resumed.as_mut(), &canvas)?;
     trainer.check(&network)?;
@@ -172,6 +190,8 @@ fn train_and_paint(
         canvas.notes.iter().for_each(|note| print_line(format!("note: {note}")));
         print_line(format!("network {}", describe_network(&network)));
         print_line(format!("training {}", describe_training(&trainer)));
+        let advice = advice::preset(&canvas.picture);
+        advice.iter().filter(|_| resumed.is_none() && !options.has_choice()).for_each(print_line);
     }
     let (engine, opening) = open(options)?;
     if options.profile && engine.device().backend == Backend::Reference {
@@ -197,7 +217,7 @@ fn train_and_paint(
     if !options.quiet && options.precision != Precision::Full {
         print_line(format!("trained in {} precision", engine.precision()));
     }
-    let mut report = Report::new(&engine, &network, options.seed);
+    let mut report = Report::new(&engine, &network, options.seed());
     report.set_image(&canvas);
     report.set_training(&trainer, &engine, &trained, opening, dataset.len());
     if !options.quiet {
@@ -262,7 +282,7 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     print_notes(options, &engine, known);
     let Some(picture) = painted else { return Ok(()) };
     outputs.write_picture(&picture)?;
-    let mut report = Report::new(&engine, network, options.seed);
+    let mut report = Report::new(&engine, network, options.seed());
     report.set_setup(opening);
     report.write(options)?;
     if !options.quiet {

@@ -6,9 +6,13 @@ use super::keeping::Every;
 use super::values::{Decibels, Hidden, Size, Time};
 use clap::Parser;
 use impasto::activation::Backward;
+use impasto::config::Length;
+use impasto::config::presets::Preset;
 use impasto::gpu::{Kernels, Precision};
 use impasto::input_encoding::InputEncoding;
-use impasto::{Activation, Backend, Encoding, Import, Loss, Optimizer, Schedule, Trainer};
+use impasto::{
+    Activation, Backend, Configuration, Encoding, Error, Import, Loss, Optimizer, Schedule, Trainer,
+};
 use std::fmt::Display;
 use std::path::PathBuf;
 
@@ -26,7 +30,7 @@ const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
 pub struct Options {
     /// The picture to learn: PNG, JPEG, GIF, WebP, TIFF, BMP, …; gray or color, alpha, 8 or 16 bits; - is standard
     /// input
-    #[arg(required_unless_present_any = ["repaint", "resume", "list_adapters"])]
+    #[arg(required_unless_present_any = ["repaint", "resume", "list_adapters", "print_config"])]
     pub image: Option<PathBuf>,
 
     /// Where to compute: auto (a GPU if there is one, else the CPU), gpu, cpu, or reference (f64, slow)
@@ -64,9 +68,26 @@ pub struct Options {
     #[arg(long)]
     pub profile: bool,
 
-    /// Hidden layers: 10x100 is ten layers of 100 neurons, 64,32 one of 64 and one of 32
-    #[arg(long, default_value = "10x100", value_name = "LAYERS")]
-    pub hidden: Hidden,
+    /// Begin with a configuration for pictures, which other options change: plain (drawings), fourier (text), siren,
+    /// finer or hash (photographs)
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    preset: Option<Preset>,
+
+    /// Begin with the configuration in this file, which other options change: JSON, also that of tiny-cuda-nn
+    #[arg(long, value_name = "FILE.json")]
+    pub config: Option<PathBuf>,
+
+    /// Print the configuration that --preset or --config and the other options make, with every default, and end
+    #[arg(long)]
+    pub print_config: bool,
+
+    /// What --preset or --config says.
+    #[arg(skip)]
+    base: Option<Box<Configuration>>,
+
+    /// Hidden layers: 10x100 is ten layers of 100 neurons, 64,32 one of 64 and one of 32 [default: 10x100]
+    #[arg(long, value_name = "LAYERS")]
+    hidden: Option<Hidden>,
 
     /// Activation of the hidden layers
     #[arg(long, value_name = COMPONENT)]
@@ -92,7 +113,7 @@ pub struct Options {
 
     /// Pixels in a training step [default: 200, for pictures of more than 10,000 pixels up to 1000]
     #[arg(long, allow_negative_numbers = true)]
-    pub batch: Option<usize>,
+    batch: Option<usize>,
 
     /// Learn from a smaller copy if the picture has more pixels; the painting keeps the picture's size
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
@@ -113,20 +134,20 @@ pub struct Options {
     loss: Option<Loss>,
 
     /// How a gradient becomes an update
-    #[arg(long, default_value = "adam", value_name = COMPONENT)]
-    #[arg(help = names(OPTIMIZER, Optimizer::ALL.iter().map(|o| o.name())))]
-    #[arg(long_help = listed(OPTIMIZER, Optimizer::ALL))]
-    pub optimizer: Optimizer,
+    #[arg(long, value_name = COMPONENT)]
+    #[arg(help = format!("{} {OPTIMIZER_DEFAULT}", names(OPTIMIZER, Optimizer::ALL.iter().map(|o| o.name()))))]
+    #[arg(long_help = format!("{}\n\n{OPTIMIZER_DEFAULT}", listed(OPTIMIZER, Optimizer::ALL)))]
+    optimizer: Option<Optimizer>,
 
     /// Learning rate of the optimizer, before the schedule [default: 0.002, with sine and finer 0.0001]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
 
     /// How the learning rate changes
-    #[arg(long, default_value = "cosine", value_name = COMPONENT)]
-    #[arg(help = names(SCHEDULE, Schedule::ALL.iter().map(|s| s.name())))]
-    #[arg(long_help = listed(SCHEDULE, Schedule::ALL))]
-    pub schedule: Schedule,
+    #[arg(long, value_name = COMPONENT)]
+    #[arg(help = format!("{} {SCHEDULE_DEFAULT}", names(SCHEDULE, Schedule::ALL.iter().map(|s| s.name()))))]
+    #[arg(long_help = format!("{}\n\n{SCHEDULE_DEFAULT}", listed(SCHEDULE, Schedule::ALL)))]
+    schedule: Option<Schedule>,
 
     /// Steps in which the learning rate first rises from almost 0 to that of the schedule
     ///
@@ -134,9 +155,9 @@ pub struct Options {
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
     pub warm_up: Option<u64>,
 
-    /// Seed of the first parameters and of the order of pixels: the same seed, the same painting
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    pub seed: u64,
+    /// Seed of the first parameters and of the order of pixels: the same seed, the same painting [default: 0]
+    #[arg(long, allow_negative_numbers = true)]
+    seed: Option<u64>,
 
     /// Where the painting goes; the comparison sheet goes beside it, as painted-comparison.png; - is standard output,
     /// as PNG, without a sheet
@@ -173,7 +194,7 @@ pub struct Options {
         value_name = "FILE.safetensors",
         conflicts_with_all = ["hidden", "activation", "batch", "max_pixels", "resize", "loss", "optimizer",
                               "learning_rate", "schedule", "warm_up", "seed", "encoding", "classify", "kernels",
-                              "precision", "repaint", "start"]
+                              "precision", "repaint", "start", "preset", "config", "print_config"]
     )]
     pub resume: Option<PathBuf>,
 
@@ -185,7 +206,7 @@ pub struct Options {
         conflicts_with_all = ["image", "hidden", "epochs", "steps",
                               "time", "until", "batch", "max_pixels", "resize", "loss",
                               "optimizer", "learning_rate", "schedule", "warm_up", "save", "save_every", "profile",
-                              "precision"]
+                              "precision", "preset", "config", "print_config"]
     )]
     pub repaint: Option<PathBuf>,
 
@@ -194,7 +215,7 @@ pub struct Options {
     #[arg(
         long,
         value_name = "FILE.safetensors",
-        conflicts_with_all = ["repaint", "hidden"]
+        conflicts_with_all = ["repaint", "hidden", "preset", "config", "print_config"]
     )]
     pub start: Option<PathBuf>,
 
@@ -216,29 +237,113 @@ impl Options {
             "{program} [OPTIONS] <IMAGE>
        {program} [OPTIONS] --repaint <FILE.safetensors>
        {program} [OPTIONS] --resume <FILE.safetensors> [IMAGE]
+       {program} [OPTIONS] --print-config [IMAGE]
        {program} --list-adapters"
         )
     }
 
     /// The loss that training minimizes.
     pub fn loss(&self) -> Loss {
-        self.loss.unwrap_or(if self.classify {
+        let of_file = self.base.as_ref().and_then(|base| base.loss);
+        self.loss.or(of_file).unwrap_or(if self.classify {
             Loss::SoftmaxCrossEntropy
         } else {
             Loss::MeanSquaredError
         })
     }
 
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(self.base.as_ref().map_or(0, |base| base.seed))
+    }
+
+    /// Pixels in a step, if the user or a file says it.
+    pub fn batch(&self) -> Option<usize> {
+        self.batch.or(self.base.as_ref()?.batch_size)
+    }
+
+    /// How long to train, if the user or a file says it; `--time` replaces what the file says.
+    pub fn length(&self) -> Option<Length> {
+        match (self.epochs, self.steps) {
+            (Some(epochs), _) => Some(Length::Epochs(epochs)),
+            (None, Some(steps)) => Some(Length::Steps(steps)),
+            (None, None) if self.time.is_some() => None,
+            (None, None) => self.base.as_ref()?.length,
+        }
+    }
+
+    /// Whether the user chose what a picture is learned by.
+    pub fn has_choice(&self) -> bool {
+        let chosen = self.preset.is_some() || self.config.is_some() || self.start.is_some();
+        chosen || self.classify || self.encoding.is_some() || self.activation.is_some()
+    }
+
+    /// Whether the configuration needs the size of the picture.
+    pub fn needs_size(&self) -> Option<Preset> {
+        self.preset.filter(|preset| preset.depends_on_size())
+    }
+
+    /// Takes what `--preset`, for a picture of this size, or `--config` says.
+    pub fn settle(&mut self, size: (usize, usize)) -> impasto::Result<()> {
+        let base = match (self.preset, &self.config) {
+            // Nothing is the same as the defaults.
+            (Some(Preset::Plain), _) | (None, None) => return Ok(()),
+            (Some(preset), _) => preset.configuration(size)?,
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+                    action: "read",
+                    path: path.clone(),
+                    source,
+                })?;
+                // A place has two numbers.
+                Configuration::from_json(&text, 2)
+                    .map_err(|error| Error::Setting(format!("{}: {error}", path.display())))?
+            }
+        };
+        self.classify |= base.classify;
+        self.base = Some(Box::new(base));
+        self.check().map_err(Error::Setting)
+    }
+
+    /// The configuration that all options make.
+    pub fn configuration(&self) -> Configuration {
+        let base = self.base.as_deref().cloned().unwrap_or_default();
+        // What a file scales is for its own activation.
+        let own_scale = self.activation.map_or(base.first_layer_scale, |_| 1.0);
+        Configuration {
+            hidden: self.hidden.as_ref().map_or(base.hidden, |hidden| hidden.0.clone()),
+            activation: self.activation(),
+            first_layer_scale: own_scale,
+            encoding: self.unseeded_encoding(),
+            loss: self.loss.or(base.loss),
+            optimizer: self.optimizer.unwrap_or(base.optimizer),
+            learning_rate: self.learning_rate(),
+            schedule: self.schedule.unwrap_or(base.schedule),
+            warm_up: self.warm_up.unwrap_or(base.warm_up),
+            batch_size: self.batch(),
+            length: self.length(),
+            seed: self.seed(),
+            classify: self.classify,
+            ..base
+        }
+    }
+
+    fn unseeded_encoding(&self) -> InputEncoding {
+        let of_file = || self.base.as_ref().map(|base| base.encoding.clone());
+        self.encoding.clone().or_else(of_file).unwrap_or(Encoding::Identity.into())
+    }
+
     /// The learning rate. Waves take smaller steps.
     pub fn learning_rate(&self) -> f64 {
         let waves = matches!(self.activation(), Activation::Sine { .. } | Activation::Finer { .. });
-        self.learning_rate.unwrap_or(if waves { 1e-4 } else { 2e-3 })
+        let default = if waves { 1e-4 } else { 2e-3 };
+        self.learning_rate.unwrap_or(self.base.as_ref().map_or(default, |base| base.learning_rate))
     }
 
     /// The inputs of the network, computed from a place. Random waves have the seed of the run, unless
     /// the user chose another.
     pub fn encoding(&self) -> InputEncoding {
-        self.encoding.clone().unwrap_or(Encoding::Identity.into()).seeded(self.seed)
+        self.unseeded_encoding().seeded(self.seed())
     }
 
     /// Takes the encoding of a saved network.
@@ -248,7 +353,8 @@ impl Options {
 
     /// The activation of the hidden layers.
     pub fn activation(&self) -> Activation {
-        self.activation.unwrap_or(Activation::Relu)
+        let of_file = self.base.as_ref().map(|base| base.activation);
+        self.activation.or(of_file).unwrap_or(Activation::Relu)
     }
 
     /// Takes the activation of a saved network.
@@ -269,8 +375,8 @@ impl Options {
 
     /// Takes what a saved run says.
     pub fn adopt(&mut self, trainer: &Trainer, classify: bool) {
-        (self.loss, self.optimizer) = (Some(trainer.loss), trainer.optimizer);
-        (self.seed, self.classify) = (trainer.seed, classify);
+        (self.loss, self.optimizer) = (Some(trainer.loss), Some(trainer.optimizer));
+        (self.seed, self.classify) = (Some(trainer.seed), classify);
     }
 
     /// Takes this loss, unless the user chose one.
@@ -288,8 +394,8 @@ impl Options {
         if self.loss() != Loss::MeanSquaredError && !self.classify {
             chosen.push(format!("--loss {}", self.loss()));
         }
-        if self.optimizer != Optimizer::ADAM {
-            chosen.push(format!("--optimizer {}", self.optimizer));
+        if let Some(optimizer) = self.optimizer.filter(|optimizer| *optimizer != Optimizer::ADAM) {
+            chosen.push(format!("--optimizer {optimizer}"));
         }
         if self.learning_rate.is_some() {
             chosen.push(format!("--learning-rate {}", self.learning_rate()));
@@ -322,6 +428,10 @@ impl Options {
                     .into(),
             );
         }
+        // A file may say what is learned.
+        if self.config.is_some() && self.base.is_none() {
+            return Ok(());
+        }
         let loss = self.loss();
         if !self.classify && loss.folded_activation().is_some_and(is_row) {
             return Err(format!(
@@ -343,7 +453,9 @@ const LOSS: &str = "The loss that training minimizes";
 /// It depends on another option.
 const LOSS_DEFAULT: &str = "[default: mean-squared-error, with --classify softmax-cross-entropy]";
 const OPTIMIZER: &str = "How a gradient becomes an update";
+const OPTIMIZER_DEFAULT: &str = "[default: adam]";
 const SCHEDULE: &str = "How the learning rate changes during training";
+const SCHEDULE_DEFAULT: &str = "[default: cosine]";
 const ENCODING: &str = "The inputs computed from a place (waves and grids sharpen fine detail; random waves use --seed; + puts \
      several next to each other)";
 

@@ -60,8 +60,6 @@ impl Start {
         if let Some((_, network, _)) = self.0 {
             return Ok(network);
         }
-        let (hidden, activation) = (&options.hidden.0, options.activation());
-        let builder = subject.builder(options.encoding(), hidden, activation, options.loss());
-        builder.seed(options.seed).build()
+        options.configuration().network(2, subject.outputs())
     }
 }

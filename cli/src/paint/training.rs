@@ -98,7 +98,7 @@ pub fn train(
         let _ = progress.watch(&run.started(dataset));
     }
     let mut goal =
-        options.until.map(|until| Goal::new(until.0, dataset, options.seed)).transpose()?;
+        options.until.map(|until| Goal::new(until.0, dataset, options.seed())).transpose()?;
     let mut reached = None;
     let ended = loop {
         let (mut measures, mut saves) = (false, false);

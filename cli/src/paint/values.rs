@@ -1,40 +1,22 @@
 //! Values of options that are no plain numbers: layers, sizes, times and decibels.
 
 use impasto::Error;
+use impasto::config::widths;
 use std::str::FromStr;
 
 /// The widths of the hidden layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hidden(pub Vec<usize>);
 
-/// The most hidden layers that can be asked for.
-const MOST_LAYERS: usize = 1000;
-
 impl FromStr for Hidden {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {
-        let number = |text: &str| {
-            text.trim().parse::<usize>().map_err(|_| {
-                Error::Setting(format!("'{text}' is no number of neurons: write 10x100, or 64,32"))
-            })
-        };
-        let mut widths = Vec::new();
-        for part in text.split(',') {
-            let (times, width) = match part.split_once(['x', 'X', '×']) {
-                Some((times, width)) => (number(times)?, number(width)?),
-                None => (1, number(part)?),
-            };
-            if times == 0 || width == 0 {
-                return Err(Error::Setting(format!(
-                    "'{part}' is no hidden layer: it needs at least 1 layer of at least 1 neuron"
-                )));
-            }
-            if times > MOST_LAYERS - widths.len().min(MOST_LAYERS) {
-                return Err(Error::Setting(format!("more than {MOST_LAYERS} hidden layers")));
-            }
-            widths.extend(std::iter::repeat_n(width, times));
+        if text.trim().is_empty() {
+            return Err(Error::Setting(format!(
+                "'{text}' is no number of neurons: write 10x100, or 64,32"
+            )));
         }
-        Ok(Self(widths))
+        widths(text).map(Self)
     }
 }
 

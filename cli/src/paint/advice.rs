@@ -1,0 +1,45 @@
+//! Whether a picture looks like a photograph, which another preset learns better.
+
+use impasto::Picture;
+use std::collections::HashSet;
+
+/// Pictures of at most so many pixels are learned well enough by any preset: 256².
+const SMALL: usize = 1 << 16;
+
+/// A drawing has fewer colors, or large areas without texture.
+const COLORS: usize = 100;
+
+/// The share of pixels in the texture of a photograph.
+const TEXTURE: f64 = 0.25;
+
+/// The least bend of the colors in a row, of 255, that is texture. Rounding bends those of a gradient by up to 2.
+const BEND: u32 = 3;
+
+/// The line for a picture that another preset than the default learns better.
+pub fn preset(picture: &Picture) -> Option<&'static str> {
+    let is_large = picture.width() * picture.height() > SMALL;
+    (is_large && has_many_colors(picture) && has_texture(picture)).then_some(
+        "note: this looks like a photograph, which --preset hash learns better and --preset siren with fewer parameters",
+    )
+}
+
+fn has_many_colors(picture: &Picture) -> bool {
+    let mut colors = HashSet::new();
+    picture.pixels().any(|pixel| colors.insert(pixel) && colors.len() > COLORS)
+}
+
+/// Whether a large share of the pixels is not on a line between those to the left and the right.
+fn has_texture(picture: &Picture) -> bool {
+    let (channels, scale) = (picture.channels(), u32::from(picture.maximum()) / 255);
+    let row = picture.width() * channels;
+    let (mut bent, mut counted) = (0_usize, 0_usize);
+    for row in picture.values().chunks_exact(row) {
+        for place in channels..row.len().saturating_sub(channels) {
+            let [left, here, right] =
+                [place - channels, place, place + channels].map(|i| u32::from(row[i]));
+            bent += usize::from((left + right).abs_diff(2 * here) >= BEND * scale);
+            counted += 1;
+        }
+    }
+    bent as f64 > TEXTURE * counted as f64
+}
