@@ -60,16 +60,11 @@ impl Preset {
     /// There is none; the message lists all.
     pub fn from_name(name: &str) -> Result<Self> {
         let found = Self::ALL.iter().copied().find(|preset| preset.name() == name);
-        match found {
-            Some(preset) => Ok(preset),
-            None => {
-                let names: Vec<&str> = Self::ALL.iter().map(|preset| preset.name()).collect();
-                invalid_setting(format!(
-                    "there is no preset '{name}': choose one of {}",
-                    names.join(", ")
-                ))
-            }
+        if let Some(preset) = found {
+            return Ok(preset);
         }
+        let names: Vec<&str> = Self::ALL.iter().map(|preset| preset.name()).collect();
+        invalid_setting(format!("there is no preset '{name}': choose one of {}", names.join(", ")))
     }
 
     /// Whether the configuration depends on the size of the picture.
