@@ -35,6 +35,7 @@ fn every_option_is_tried_by_some_test() {
     let tests = [
         include_str!("budgets.rs"),
         include_str!("components.rs"),
+        include_str!("configurations.rs"),
         include_str!("engines.rs"),
         include_str!("interruptions.rs"),
         include_str!("options.rs"),

@@ -259,7 +259,7 @@ impl Options {
 
     /// Pixels in a step, if the user or a file says it.
     pub fn batch(&self) -> Option<usize> {
-        self.batch.or(self.base.as_ref()?.batch_size)
+        self.batch.or_else(|| self.base.as_ref().and_then(|base| base.batch_size))
     }
 
     /// How long to train, if the user or a file says it; `--time` replaces what the file says.
