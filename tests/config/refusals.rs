@@ -5,6 +5,7 @@ use impasto::Configuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn each_with_its_sentence() {
     for (text, words) in [

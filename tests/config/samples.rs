@@ -24,7 +24,7 @@ fn samples() -> Dataset {
 fn losses(configuration: &Configuration, epochs: usize) -> Vec<f64> {
     let mut network = configuration.network(2, 3).unwrap();
     let trainer = Trainer { epochs, ..configuration.trainer(30) };
-    let summary = trainer.fit(&ReferenceEngine::new(), &mut network, &samples()).unwrap();
+    let summary = trainer.fit(ReferenceEngine::new(), &mut network, samples()).unwrap();
     summary.history.iter().map(|epoch| epoch.loss).collect()
 }
 

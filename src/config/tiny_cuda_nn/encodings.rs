@@ -1,6 +1,6 @@
 //! The encodings of tiny-cuda-nn.
 
-use crate::config::keys::{Expected, Key, Kind, Path, Section, kind_of};
+use crate::config::keys::{Expected, Key, Kind, Path, Section, is_same, kind_of};
 use crate::encoding::Encoding;
 use crate::error::{Result, invalid_setting};
 use crate::grid::{GridKind, Interpolation};
@@ -181,13 +181,13 @@ fn grid(section: &Section<'_>, kind: &Kind) -> Result<Encoding> {
             ));
         }
     };
-    let is = |name| {
-        crate::config::keys::is_same(section.text("otype").ok().flatten().unwrap_or(""), name)
-    };
-    let by_name = match () {
-        () if is("TiledGrid") => "Tiled",
-        () if is("DenseGrid") => "Dense",
-        () => "Hash",
+    let named = section.text("otype")?.unwrap_or_default();
+    let by_name = if is_same(named, "TiledGrid") {
+        "Tiled"
+    } else if is_same(named, "DenseGrid") {
+        "Dense"
+    } else {
+        "Hash"
     };
     let kind_of_grid = match section.choice("type", GRIDS)?.unwrap_or(by_name) {
         "Tiled" => GridKind::Tiled,
