@@ -8,6 +8,18 @@ use crate::grid::{GridKind, Interpolation};
 use crate::optimizer::Optimizer;
 
 /// A configuration for pictures.
+///
+/// ```
+/// use impasto::config::presets::Preset;
+///
+/// for preset in Preset::ALL {
+///     let configuration = preset.configuration((512, 512))?;
+///     println!("{}: {} hidden layers", preset.name(), configuration.hidden.len());
+/// }
+/// assert_eq!(Preset::from_name("hash")?, Preset::Hash);
+/// assert!(Preset::Hash.depends_on_size() && !Preset::Plain.depends_on_size());
+/// # Ok::<(), impasto::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preset {
@@ -28,18 +40,6 @@ const HASH_SAMPLES: usize = 4_000_000;
 
 impl Preset {
     /// All of them.
-    ///
-    /// ```
-    /// use impasto::config::presets::Preset;
-    ///
-    /// for preset in Preset::ALL {
-    ///     let configuration = preset.configuration((512, 512))?;
-    ///     println!("{}: {} hidden layers", preset.name(), configuration.hidden.len());
-    /// }
-    /// assert_eq!(Preset::from_name("hash")?, Preset::Hash);
-    /// assert!(Preset::Hash.depends_on_size() && !Preset::Plain.depends_on_size());
-    /// # Ok::<(), impasto::Error>(())
-    /// ```
     pub const ALL: &'static [Self] =
         &[Self::Plain, Self::Fourier, Self::Siren, Self::Finer, Self::Hash];
 
