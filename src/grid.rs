@@ -126,6 +126,16 @@ impl Level {
 
 impl Grid {
     /// The levels over so many inputs, 1 to 4.
+    ///
+    /// ```
+    /// use impasto::encoding::Formula;
+    /// use impasto::grid::Grid;
+    ///
+    /// let grid = Grid { levels: 3, log2_size: 10, ..Grid::DEFAULT };
+    /// let entries: Vec<u32> = grid.levels(2).iter().map(|level| level.entries).collect();
+    /// assert_eq!(entries, [16 * 16, 1024, 1024]);
+    /// assert_eq!(grid.entries(2), 256 + 1024 + 1024);
+    /// ```
     pub fn levels(self, inputs: usize) -> Vec<Level> {
         let mut first = 0_u64;
         let level = |l: usize| {
@@ -162,7 +172,7 @@ impl Grid {
         (0..self.levels).map(level).collect()
     }
 
-    /// The entries of all levels.
+    /// The entries of all levels. See [`levels`](Self::levels) for an example.
     pub fn entries(self, inputs: usize) -> u64 {
         self.levels(inputs).iter().map(|level| u64::from(level.entries)).sum()
     }
