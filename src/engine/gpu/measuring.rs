@@ -85,10 +85,17 @@ impl<'a> Stage<'a> {
         let step = StepData { number: 1, constants, loss_factor, ..StepData::in_order(batch) };
         let steps = gpu.upload("steps", &[step]).await?;
         let status = if packed { &SCALED_STATUS[..] } else { &STATUS[..] };
+        let buffers = PassBuffers::new(gpu, network, sizes).await?;
+        if layout.is_given {
+            // What computes level 0 is the same for all shapes and is left out. Any numbers will do, but the same in
+            // every layout.
+            let count = (buffers.frequencies.size() / 4) as usize;
+            gpu.write(&buffers.frequencies, bytemuck::cast_slice(&vec![0.5_f32; count]));
+        }
         Ok(Self {
             gpu,
             trial,
-            buffers: PassBuffers::new(gpu, network, sizes).await?,
+            buffers,
             parameters: fused::upload_parameters(gpu, network, &layout).await?,
             sums: gpu.storage("losses of the steps", 1).await?,
             status: gpu.upload("first steps that diverged", status).await?,

@@ -110,7 +110,8 @@ pub(super) async fn shapes(
         gpu.candidates(&layout)
     };
     fused::usual(&candidates)?;
-    let products = batch as f64 * network.parameters().len() as f64;
+    let dense = network.parameters().len().saturating_sub(network.encoding_parameters());
+    let products = batch as f64 * dense as f64;
     if !search || products < WORTHWHILE {
         return compiled(gpu, &candidates, trial).await;
     }

@@ -17,6 +17,7 @@ use crate::gpu::samples::Stored;
 use crate::gpu::session::GpuSession;
 use crate::gpu::twins::{adapters, random};
 use crate::gpu::{Choice, Kernels};
+use crate::input_encoding::InputEncoding;
 use crate::trainer::Trainer;
 
 /// Samples enough for several numbers of slices.
@@ -36,6 +37,37 @@ fn few_candidates(gpu: &Gpu, network: &Network) -> Vec<Shapes> {
         one(&|shapes| shapes.gradients != first.gradients),
         one(&|shapes| shapes.slice != first.slice),
     ]
+}
+
+/// An encoding that kernels of its own compute.
+fn grid() -> InputEncoding {
+    "identity+grid:levels=3,log2_size=8".parse().expect("an encoding")
+}
+
+#[test]
+fn a_network_with_a_grid_is_searched_as_others() {
+    let (_, plan, dataset) = task(&[7], SAMPLES);
+    let network = Network::builder(2).encoding(grid()).hidden(&[20], Activation::Relu);
+    let network = network.output(dataset.target_width(), Activation::Identity);
+    let network = network.build().expect("a network");
+    for gpu in adapters() {
+        let all = few_candidates(&gpu, &network);
+        let best = pollster::block_on(async {
+            let samples = Stored::upload(&gpu, &dataset, true).await?;
+            let source = Source::of(&gpu, &samples).await?;
+            let trial = Trial {
+                network: &network,
+                loss: plan.loss,
+                batch: SAMPLES,
+                source: &source,
+                packed: false,
+            };
+            in_turns(&gpu, &all, &trial, LONG).await
+        });
+        assert!(is_possible(&best.expect("shapes"), &all), "{}", gpu.info);
+        assert!(gpu.notes().is_empty(), "{:?}", gpu.notes());
+        assert_eq!(gpu.candidate_times().len(), all.len());
+    }
 }
 
 /// Time enough for a search on a slow machine.
@@ -245,6 +277,8 @@ fn split_sums_train_as_others_do() {
     let waves = Network::builder(2).encoding(Encoding::Frequency { octaves: 6 });
     let waves = waves.hidden(&[50, 50], Activation::Relu).dropout(0.5);
     let waves = waves.output(3, Activation::Sigmoid).build().expect("a network");
+    let grid = Network::builder(2).encoding(grid()).hidden(&[50, 50], Activation::Tanh);
+    let grid = grid.output(3, Activation::Sigmoid).build().expect("a network");
     let mut frozen = Network::builder(2).hidden(&[33, 64, 20], Activation::Silu);
     frozen = frozen.output(3, Activation::Silu);
     let mut frozen = frozen.build().expect("a network");
@@ -257,6 +291,7 @@ fn split_sums_train_as_others_do() {
         (&dropping, Loss::SoftmaxCrossEntropy, weighted.clone()),
         (&dropping, Loss::MeanSquaredError, weighted),
         (&waves, Loss::MeanSquaredError, picture()),
+        (&grid, Loss::MeanSquaredError, picture()),
         (&frozen, Loss::L1, pixel_weights),
         (&own, custom::loss(0.5), table(3, 4)),
         (&wide, Loss::MeanSquaredError, table(150, 100)),
