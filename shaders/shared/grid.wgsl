@@ -19,12 +19,61 @@ ${levels}}
 
 fn cell_of(level: Level) -> Cell {
     var cell: Cell;
-    @each i: let place_${i} = x_of(${i}u) * level.scale + 0.5;
-    @each i: let before_${i} = floor(place_${i});
-    @each i: cell.before[${i}] = bitcast<u32>(i32(before_${i}));
-    @each i: cell.weights[${i}] = weight_of(place_${i} - before_${i});
-    @each i: cell.slopes[${i}] = level.scale * slope_of(place_${i} - before_${i});
+    @each i: let place_${i} = place_between(x_of(${i}u), level.scale);
+    @each i: cell.before[${i}] = bitcast<u32>(place_${i}.before);
+    @each i: cell.weights[${i}] = weight_of(place_${i}.w);
+    @each i: cell.slopes[${i}] = level.scale * slope_of(place_${i}.w);
     return cell;
+}
+
+// A place between two corners of an input: the corner before it, and how far it is from there, from 0 to 1.
+struct Place { before: i32, w: f32 }
+
+// The place x·scale + 1/2. In f32 the finest grids would have no digit of w left, and samples near a corner would be in
+// other cells than in the other engines. So the product is one of whole numbers: of the mantissas, in two words.
+fn place_between(x: f32, scale: f32) -> Place {
+    let bits_x = bitcast<u32>(x);
+    let bits_s = bitcast<u32>(scale);
+    let exponent_x = (bits_x >> 23u) & 0xffu;
+    let exponent_s = (bits_s >> 23u) & 0xffu;
+    // The bits of the product that are behind the point.
+    let behind = 300 - i32(exponent_x) - i32(exponent_s);
+    if behind < 17 || behind > 63 || exponent_s == 0u {
+        // Far outside of the grid, or almost 0.
+        let place = x * scale + 0.5;
+        return Place(i32(floor(place)), place - floor(place));
+    }
+    let m = (bits_x & 0x7fffffu) | 0x800000u;
+    let n = (bits_s & 0x7fffffu) | 0x800000u;
+    let middle = (m >> 12u) * (n & 0xfffu) + (m & 0xfffu) * (n >> 12u);
+    let first = (m >> 12u) * (n >> 12u);
+    let summand = middle << 12u;
+    let other = first << 24u;
+    var low = (m & 0xfffu) * (n & 0xfffu) + summand;
+    var high = (middle >> 20u) + (first >> 8u) + select(0u, 1u, low < summand);
+    low += other;
+    high += select(0u, 1u, low < other);
+    if (bits_x >> 31u) == 1u {
+        low = ~low + 1u;
+        high = ~high + select(0u, 1u, low == 0u);
+    }
+    let k = u32(behind);
+    if k < 32u {
+        let half = 1u << (k - 1u);
+        low += half;
+        high += select(0u, 1u, low < half);
+        let before = bitcast<i32>((high << (32u - k)) | (low >> k));
+        return Place(before, f32(low & ((1u << k) - 1u)) * bitcast<f32>((127u - k) << 23u));
+    }
+    if k == 32u {
+        low += 0x80000000u;
+        high += select(0u, 1u, low < 0x80000000u);
+    } else {
+        high += 1u << (k - 33u);
+    }
+    let above = high & ((1u << (k - 32u)) - 1u);
+    let w = f32(above) * 4294967296.0 + f32(low);
+    return Place(bitcast<i32>(high) >> (k - 32u), w * bitcast<f32>((127u - k) << 23u));
 }
 
 // The weight of the next corner at the place w, in [0, 1], between two, and its derivative.

@@ -14,7 +14,7 @@ use crate::network::Network;
 use std::sync::Arc;
 
 /// Encodings of so many inputs, in every form.
-pub(in crate::engine::gpu) const ENCODINGS: [(usize, &str); 15] = [
+pub(in crate::engine::gpu) const ENCODINGS: [(usize, &str); 16] = [
     (3, "scaled:scale=-1.5,offset=0.25"),
     (2, "triangle-wave:octaves=5"),
     (1, "triangle-wave:octaves=24"),
@@ -27,6 +27,7 @@ pub(in crate::engine::gpu) const ENCODINGS: [(usize, &str); 15] = [
     (3, "grid:levels=2,base_resolution=2,interpolation=smoothstep,kind=dense,features=1"),
     (3, "grid:levels=2,base_resolution=3,interpolation=nearest,log2_size=3"),
     (4, "grid:levels=2,base_resolution=2,kind=tiled,features=8"),
+    (2, "grid:levels=20,base_resolution=2,log2_size=6,level_scale=2"),
     (2, "identity+frequency:octaves=2+grid:levels=1,base_resolution=4+fourier:features=3,scale=2"),
     (3, PRODUCT),
     (2, NESTED),
@@ -69,12 +70,16 @@ fn grids(leaves: &Leaves) -> impl Iterator<Item = (FeatureGrid, &Leaf)> {
     leaves.all.iter().filter_map(|leaf| Some((leaf.grid()?, leaf)))
 }
 
-/// The largest place in a grid's cells, of inputs in [-1, 2]; what turns, of the waves.
+/// How much faster than an input waves turn. The weights of a grid are exact to a unit, however fine it is.
 fn steepness(leaves: &Leaves) -> f64 {
-    let grids = grids(leaves).flat_map(|(grid, leaf)| grid.levels(leaf.inputs.len()));
-    let waves = encodings::frequencies(leaves).1.into_iter().map(|turns| 16.0 * turns.abs());
-    let all = grids.map(|level| 2.0 * level.scale + 1.0).chain(waves).map(f64::from);
-    all.fold(1.0, f64::max)
+    let waves = encodings::frequencies(leaves).1.into_iter();
+    waves.map(|turns| 16.0 * f64::from(turns.abs())).fold(1.0, f64::max)
+}
+
+/// The largest number that the inputs of a grid are multiplied by.
+fn finest(leaves: &Leaves) -> f64 {
+    let levels = grids(leaves).flat_map(|(grid, leaf)| grid.levels(leaf.inputs.len()));
+    levels.map(|level| f64::from(level.scale)).fold(1.0, f64::max)
 }
 
 /// Inputs in [-1, 2], at which no number of a sample is near where something leaps: a corner of a grid, the edge of a bin
@@ -84,8 +89,9 @@ fn inputs(network: &Network, samples: usize, seed: u64) -> Vec<f32> {
     let scales = grids(&leaves).flat_map(|(grid, leaf)| grid.levels(leaf.inputs.len()));
     let scales: Vec<f32> = scales.map(|level| level.scale).collect();
     let far = |x: f32| {
-        let off = |place: f32| (place - place.round()).abs() > 1e-3;
-        scales.iter().all(|scale| off(x * scale + 0.5)) && off(20.0 * x)
+        let off = |place: f64| (place - place.round()).abs() > 1e-3;
+        let x = f64::from(x);
+        scales.iter().all(|scale| off(x * f64::from(*scale) + 0.5)) && off(20.0 * x)
     };
     let mut all = Vec::new();
     for round in 0.. {
@@ -405,7 +411,7 @@ pub(super) fn gradients_of_inputs() {
             "triangle-wave" => ((leaves.columns / network.inputs() + 1) as f64).exp2(),
             "spherical-harmonics" => 1e4,
             "one-blob" => 64.0,
-            _ => 64.0 * steepness(&leaves).powi(2),
+            _ => 64.0 * steepness(&leaves).powi(2) * finest(&leaves),
         };
         let columns = leaves.columns as f64;
         let sizes: Vec<f64> = expected.iter().map(|e| e.abs() + columns * steep).collect();
