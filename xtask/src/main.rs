@@ -89,6 +89,8 @@ enum Chore {
     Miri,
     /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
     Peers(peers::Options),
+    /// Measure how well networks learn pictures, and write docs/benchmarks/quality.md and BENCHMARKS.md
+    Quality(peers::QualityOptions),
     /// Write docs/reference.md, which lists every activation, loss, optimizer, schedule and encoding
     Reference {
         /// Write nothing; fail if the page is stale
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
         Chore::Sanitize => nightly::sanitize().map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
+        Chore::Quality(options) => peers::run_quality(&options).map(|()| ExitCode::SUCCESS),
         Chore::Reference { check } => reference::run(check),
         Chore::Web(options) => web::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Scaling(options) => peers::run_scaling(&options).map(|()| ExitCode::SUCCESS),

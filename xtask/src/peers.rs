@@ -1,7 +1,7 @@
 //! `cargo xtask peers`: how fast Impasto trains in comparison with other libraries.
 //!
 //! The command writes `BENCHMARKS.md`, and under `docs/benchmarks` the plots and all figures as JSON.
-//! `cargo xtask scaling` ([`scaling`]) adds to both. With `--kit` it measures nothing, and adds what a kit of
+//! `cargo xtask scaling` ([`scaling`]) and `cargo xtask quality` ([`quality`]) add to both. With `--kit` it measures nothing, and adds what a kit of
 //! `cargo xtask kit` measured on a machine with a GPU ([`gpu`]).
 //!
 //! # Protocol of `peers`
@@ -46,6 +46,7 @@ mod plots;
 mod points;
 mod protocol;
 mod python;
+mod quality;
 mod results;
 mod roster;
 mod scaling;
@@ -56,6 +57,7 @@ mod vectors;
 mod work;
 
 pub use machine::Setting;
+pub use quality::{Options as QualityOptions, run as run_quality};
 pub use scaling::{Options as ScalingOptions, run as run_scaling};
 
 use std::collections::BTreeMap;
@@ -269,6 +271,10 @@ fn write(results: &Results, output: &Path) -> Result<()> {
     for (name, svg) in plots::draw(results)? {
         results::write_whole(&output.join("docs/benchmarks").join(name), &svg)?;
     }
+    results::write_whole(
+        &output.join(quality::page::FILE),
+        &quality::page::render(&results.quality),
+    )?;
     results::write_whole(&output.join("BENCHMARKS.md"), &page::render(results))
 }
 

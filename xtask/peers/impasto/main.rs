@@ -1,19 +1,23 @@
-//! Impasto as a contestant of `cargo xtask peers`, and the worker of `cargo xtask scaling`.
+//! Impasto as a contestant of `cargo xtask peers`, and the worker of `cargo xtask scaling` and `cargo xtask quality`.
 //!
-//! Usage: `peer-impasto impasto-cpu | impasto-gpu | scaling`. The program is an example of the package
-//! `xtask`, so that only these two commands build the library, with the same features as any other
+//! Usage: `peer-impasto impasto-cpu | impasto-gpu | scaling | quality`. The program is an example of the package
+//! `xtask`, so that only these commands build the library, with the same features as any other
 //! build of it.
 
+mod quality;
 mod scaling;
 #[path = "../serve.rs"]
 mod serve;
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use impasto::{
     Activation, Backend, Dataset, Engine, Initialization, Network, Options, Summary, Trainer,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serve::{Contestant, Job, Outcome};
 
 struct Impasto {
@@ -136,12 +140,32 @@ fn impasto_version() -> &'static str {
         .map_or("", |version| version.trim_matches('"'))
 }
 
+/// Reads a line of JSON from standard input and prints what `measure` makes of it.
+fn answer<J: DeserializeOwned, A: Serialize>(measure: impl Fn(&J) -> Outcome<A>) -> ExitCode {
+    let measured = io::read_to_string(io::stdin())
+        .map_err(Into::into)
+        .and_then(|line| Ok(serde_json::from_str(&line)?))
+        .and_then(|job| measure(&job))
+        .and_then(|answer| Ok(serde_json::to_string(&answer)?));
+    match measured {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
-        Some("scaling") => scaling::run(),
+        Some("scaling") => answer(scaling::measure),
+        Some("quality") => answer(quality::measure),
         Some(name @ ("impasto-cpu" | "impasto-gpu")) => serve::run::<Impasto>(name),
         _ => {
-            eprintln!("which: impasto-cpu, impasto-gpu or scaling?");
+            eprintln!("which: impasto-cpu, impasto-gpu, scaling or quality?");
             ExitCode::FAILURE
         }
     }

@@ -3,8 +3,6 @@
 #[path = "../../src/peers/points.rs"]
 mod points;
 
-use std::io;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use impasto::{Backend, Dataset, Engine, Event, Network, Picture, Trainer};
@@ -13,26 +11,8 @@ use std::ops::ControlFlow;
 
 use crate::serve::Outcome;
 
-/// Reads a size from standard input and prints what it costs.
-pub fn run() -> ExitCode {
-    let measured = io::read_to_string(io::stdin())
-        .map_err(Into::into)
-        .and_then(|line| Ok(serde_json::from_str(&line)?))
-        .and_then(|size| measure(&size))
-        .and_then(|cost| Ok(serde_json::to_string(&cost)?));
-    match measured {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn measure(size: &Size) -> Outcome<Cost> {
+/// Trains one size and returns what it costs.
+pub fn measure(size: &Size) -> Outcome<Cost> {
     let dataset = resized(&Picture::load(&size.picture)?, size.side)?.to_dataset(true)?;
     let options = crate::gpu_options(size.adapter.as_deref());
     let engine = crate::open_backend(size.gpu, size.threads, &options)?;

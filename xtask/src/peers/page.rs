@@ -4,6 +4,7 @@ use super::format::{count, figure, table};
 use super::gpu_page;
 use super::machine::Setting;
 use super::plots;
+use super::quality;
 use super::results::{Entry, LeftOut, Peers, Point, Results, Scaling, first_words};
 use super::scaling::BATCH;
 use super::small_page;
@@ -18,9 +19,9 @@ pub const OURS: [&str; 2] = ["impasto-cpu", "impasto-gpu"];
 pub fn render(results: &Results) -> String {
     let mut page = String::from(
         "# Benchmarks\n\n\
-         How fast Impasto trains: beside other libraries on the same work, and as the work grows.\n\
-         This page and [its figures](docs/benchmarks/benchmarks.json) are written by\n\
-         `cargo xtask peers` and `cargo xtask scaling`. There is a section for each class of machine: the\n\
+         How fast Impasto trains: beside other libraries on the same work, and as the work grows. How well\n\
+         networks learn pictures. This page and [its figures](docs/benchmarks/benchmarks.json) are written by\n\
+         `cargo xtask peers`, `cargo xtask scaling` and `cargo xtask quality`. There is a section for each class of machine: the\n\
          vector instructions of a processor, or an adapter. A run replaces the section of its class.\n",
     );
     if results.peers.is_empty() {
@@ -38,6 +39,7 @@ pub fn render(results: &Results) -> String {
     for run in &results.gpus {
         page += &gpu_page::part(run);
     }
+    page += &quality::page::section(&results.quality);
     match &results.scaling {
         Some(scaling) => page += &scaling_part(scaling),
         None => page += "\n## As the work grows\n\nNot measured yet: `cargo xtask scaling`.\n",

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::gpu::GpuRun;
 use super::machine::Setting;
 use super::points::{Cost, Size};
+use super::quality::figures::Quality;
 use super::statistics::median;
 
 /// All kinds of measurement, the last of each class of machine.
@@ -26,6 +27,9 @@ pub struct Results {
     pub gpus: Vec<GpuRun>,
     /// `cargo xtask scaling`
     pub scaling: Option<Scaling>,
+    /// `cargo xtask quality`
+    #[serde(default)]
+    pub quality: Quality,
 }
 
 impl Results {
