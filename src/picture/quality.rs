@@ -68,20 +68,62 @@ pub fn pixel_accuracy(a: &Picture, b: &Picture) -> Result<f64> {
     Ok(equal as f64 / (a.width * a.height) as f64)
 }
 
+/// A row of two pictures: x, y, and the weight of each pixel, or nothing where all count alike.
+pub(super) type Row = [Vec<f64>; 3];
+
+/// The similarity of two channels.
+pub(super) struct Similarity {
+    /// Luminance, contrast and structure: SSIM.
+    pub(super) whole: f64,
+    /// Contrast and structure alone.
+    pub(super) contrast: f64,
+}
+
+fn ssim_of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
+    similarity(a.width, a.height, a.maximum, |row| row_of(a, b, channel, row)).whole
+}
+
+/// A row of a channel of both pictures, colors multiplied by the alpha of `a`.
+pub(super) fn row_of(a: &Picture, b: &Picture, channel: usize, row: usize) -> Row {
+    let pixels = |picture: &Picture, channel: usize| -> Vec<f64> {
+        let stride = picture.width * picture.channels;
+        let row = &picture.values[row * stride..][..stride];
+        row.iter().skip(channel).step_by(picture.channels).map(|v| f64::from(*v)).collect()
+    };
+    let (x, y) = (pixels(a, channel), pixels(b, channel));
+    if !a.has_alpha() || channel + 1 == a.channels {
+        return [x, y, Vec::new()];
+    }
+    let mut alpha = pixels(a, a.channels - 1);
+    for alpha in &mut alpha {
+        *alpha /= f64::from(a.maximum);
+    }
+    [times(&x, &alpha), times(&y, &alpha), alpha]
+}
+
+fn times(x: &[f64], y: &[f64]) -> Vec<f64> {
+    x.iter().zip(y).map(|(x, y)| x * y).collect()
+}
+
 /// Rows of the weighted means across, of x, y, x², y², xy, and the weight: as many as a window is high.
 type Rows = [Vec<f64>; 6];
 
-/// Keeps as many rows as a window is high, so that the size of the pictures does not matter.
-fn ssim_of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
-    let is_weighted = a.has_alpha() && channel + 1 < a.channels;
-    let (across, down) = (window(a.width), window(a.height));
-    let columns = a.width + 1 - across.len();
-    let c1 = (0.01 * f64::from(a.maximum)).powi(2);
-    let c2 = (0.03 * f64::from(a.maximum)).powi(2);
+/// The similarity of two channels, averaged over the windows. Keeps as many rows as a window is high, so that
+/// the size of the pictures does not matter.
+pub(super) fn similarity(
+    width: usize,
+    height: usize,
+    maximum: u16,
+    mut row: impl FnMut(usize) -> Row,
+) -> Similarity {
+    let (across, down) = (window(width), window(height));
+    let columns = width + 1 - across.len();
+    let c1 = (0.01 * f64::from(maximum)).powi(2);
+    let c2 = (0.03 * f64::from(maximum)).powi(2);
     let mut kept: Vec<Rows> = Vec::with_capacity(down.len());
-    let (mut sum, mut weights) = (0.0, 0.0);
-    for row in 0..a.height {
-        let rows = narrowed(a, b, channel, row, is_weighted, &across);
+    let (mut sum, mut contrasts, mut weights) = (0.0, 0.0, 0.0);
+    for number in 0..height {
+        let rows = narrowed(&row(number), &across);
         if kept.len() < down.len() {
             kept.push(rows);
         } else {
@@ -91,6 +133,7 @@ fn ssim_of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
         if kept.len() < down.len() {
             continue;
         }
+        let is_weighted = !kept[0][5].is_empty();
         for column in 0..columns {
             let mean = |k: usize| -> f64 {
                 down.iter().zip(&kept).map(|(weight, rows)| weight * rows[k][column]).sum()
@@ -101,44 +144,26 @@ fn ssim_of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
                 / ((mx * mx + my * my + c1) * (vx + vy + c2));
             let weight = if is_weighted { mean(5) } else { 1.0 };
             sum += weight * similarity;
+            contrasts += weight * (2.0 * cov + c2) / (vx + vy + c2);
             weights += weight;
         }
     }
-    // A picture of which nothing can be seen has no color that differs.
-    if weights > 0.0 { sum / weights } else { 1.0 }
+    if weights > 0.0 {
+        Similarity { whole: sum / weights, contrast: contrasts / weights }
+    } else {
+        // A picture of which nothing can be seen has no color that differs.
+        Similarity { whole: 1.0, contrast: 1.0 }
+    }
 }
 
 /// The weighted means across of a row, for each pixel whose window lies within it.
-fn narrowed(
-    a: &Picture,
-    b: &Picture,
-    channel: usize,
-    row: usize,
-    is_weighted: bool,
-    across: &[f64],
-) -> Rows {
-    let pixels = |picture: &Picture, channel: usize| -> Vec<f64> {
-        let stride = picture.width * picture.channels;
-        let row = &picture.values[row * stride..][..stride];
-        row.iter().skip(channel).step_by(picture.channels).map(|v| f64::from(*v)).collect()
-    };
-    let times =
-        |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
-    let (mut x, mut y, mut alpha) = (pixels(a, channel), pixels(b, channel), Vec::new());
-    if is_weighted {
-        alpha = pixels(a, a.channels - 1);
-        for alpha in &mut alpha {
-            *alpha /= f64::from(a.maximum);
-        }
-        (x, y) = (times(&x, &alpha), times(&y, &alpha));
-    }
-    let products = [times(&x, &x), times(&y, &y), times(&x, &y)];
+fn narrowed([x, y, weight]: &Row, across: &[f64]) -> Rows {
     let narrow = |row: &[f64]| -> Vec<f64> {
         let mean = |window: &[f64]| across.iter().zip(window).map(|(weight, v)| weight * v).sum();
         row.windows(across.len()).map(mean).collect()
     };
-    let [xx, yy, xy] = products.map(|row| narrow(&row));
-    [narrow(&x), narrow(&y), xx, yy, xy, narrow(&alpha)]
+    let [xx, yy, xy] = [times(x, x), times(y, y), times(x, y)].map(|row| narrow(&row));
+    [narrow(x), narrow(y), xx, yy, xy, narrow(weight)]
 }
 
 /// Gaussian weights that sum to 1, over the largest odd window that fits into `size`.
