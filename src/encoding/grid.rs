@@ -33,7 +33,11 @@ impl Formula for Grid {
                 meaning: "which entry of its table a corner has",
                 range: Range::Choice(&["hash", "dense", "tiled"]),
             },
-            Parameter { name: "levels", meaning: "resolutions, at most 32", range: Range::Positive },
+            Parameter {
+                name: "levels",
+                meaning: "resolutions, at most 32",
+                range: Range::Positive,
+            },
             Parameter {
                 name: "features",
                 meaning: "features of an entry: 1, 2, 4 or 8",
