@@ -308,7 +308,7 @@ fn every_template_can_be_filled() {
     assert!(kernels::SOURCES.iter().all(|source| names.contains(source.name)), "{names:?}");
 }
 
-/// The fused kernels of a small network, beside the files in `texts/`. If they are meant to change, run
+/// The fused kernels of a small network, and those of a grid, beside the files in `texts/`. If they are meant to change, run
 /// the test with `IMPASTO_WRITE_GOLDEN=1`, which writes the files, and review their difference.
 #[test]
 fn the_fused_kernels_are_those_that_were_reviewed() {
@@ -328,7 +328,11 @@ fn the_fused_kernels_are_those_that_were_reviewed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/gpu/texts");
     let plain = [pass, split, gradients].map(|key| (key, ""));
     let packed = [packed_pass, packed_gradients].map(|key| (key, "_packed"));
-    for (key, ending) in plain.into_iter().chain(packed) {
+    let grid = encodings_network(2, "grid:levels=3,base_resolution=3,log2_size=4,level_scale=1.7");
+    let inputs = Inputs::Ordered(Samples::TABLE);
+    let scattered = encodings::grid_gradient(&grid, inputs, SCATTERING);
+    let encoded = [encodings::encode(&grid, inputs, true), scattered].map(|key| (key, "_grid"));
+    for (key, ending) in plain.into_iter().chain(packed).chain(encoded) {
         let key = key.expect("a template without mistakes");
         let path = folder.join(format!("{}{ending}.wgsl", key.name));
         let text = key.into_text();
