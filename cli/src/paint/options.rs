@@ -413,7 +413,7 @@ impl Options {
 
     /// What clap cannot check by itself.
     pub fn check(&self) -> Result<(), String> {
-        if self.size.is_some() && self.classify {
+        if self.size.is_some() && self.classify && self.repaint.is_none() {
             return Err("--size is for colors, since classes are painted beside the expected ones: it cannot be \
                         used with --classify"
                 .into());
