@@ -431,8 +431,10 @@ fn tensor<'a, 'b>(
 
 /// An error if these are the bytes of a file that PyTorch wrote with Python's pickle.
 fn refuse_pickles(bytes: &[u8]) -> std::result::Result<(), String> {
-    // A ZIP archive, or the older format: a pickle of protocol 2 alone.
-    if [&b"PK\x03\x04"[..], b"\x80\x02"].iter().any(|start| bytes.starts_with(start)) {
+    // A ZIP archive, or the older format: a pickle of protocol 2 alone. In a file of safetensors, these bytes are the
+    // length of the header, whose upper half is 0.
+    let is_length = bytes.get(4..8) == Some(&[0; 4]);
+    if !is_length && [&b"PK\x03\x04"[..], b"\x80\x02"].iter().any(|s| bytes.starts_with(s)) {
         return Err("it is a file of torch.save, which is not read: convert it in Python with \
              safetensors.torch.save_file(torch.load('network.pt', weights_only=True), \
              'network.safetensors')"

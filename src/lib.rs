@@ -135,6 +135,7 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use gradients::{Gradients, Wanted};
 pub use initialization::Initialization;
+pub use input_encoding::InputEncoding;
 pub use layer::Layer;
 #[doc(inline)]
 pub use loss::Loss;
