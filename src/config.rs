@@ -203,6 +203,9 @@ impl Configuration {
         let builder = if self.biases { builder } else { builder.without_biases() };
         let builder = match self.weights {
             Weights::Default if self.activation.initialization(inputs, true).is_some() => builder,
+            Weights::Default if self.activation == Activation::Sigmoid => {
+                builder.hidden_weights(Initialization::GlorotSigmoid)
+            }
             Weights::Default | Weights::He => builder.weights(Initialization::He),
             Weights::Glorot => builder.weights(Initialization::Glorot),
         };

@@ -32,6 +32,9 @@ const MOST_DEPTH: usize = 16;
 /// let network = Network::builder(3).encoding(encoding).hidden(&[16], Activation::Relu);
 /// let network = network.output(3, Activation::Identity).build()?;
 /// assert_eq!(network.widths(), [4 * 2 + 3 * 2, 16, 3]);
+/// assert_eq!(network.encoding().plain(), None);
+/// let InputEncoding::Composite { composite } = network.encoding() else { unreachable!() };
+/// assert!(composite.parts[0].encoding.parameters(2) > 0);
 ///
 /// // In text, `+` puts encodings of all inputs next to each other.
 /// let encoding: InputEncoding = "identity+frequency:octaves=2".parse()?;
@@ -259,7 +262,7 @@ impl InputEncoding {
         }
     }
 
-    /// How many parameters it has for `inputs` inputs.
+    /// How many parameters it has for `inputs` inputs. See [`InputEncoding`] for an example.
     pub fn parameters(&self, inputs: usize) -> usize {
         match self {
             Self::Plain(encoding) => encoding.parameters(inputs),
@@ -272,7 +275,7 @@ impl InputEncoding {
         }
     }
 
-    /// The one encoding of all inputs; `None` for a composite.
+    /// The one encoding of all inputs; `None` for a composite. See [`InputEncoding`] for an example.
     pub fn plain(&self) -> Option<Encoding> {
         match self {
             Self::Plain(encoding) => Some(*encoding),

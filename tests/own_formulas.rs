@@ -35,7 +35,9 @@ fn networks() -> Vec<Network> {
     let mut all: Vec<_> =
         hidden.map(|hidden| network(hidden, Activation::Identity, plain)).collect();
     all.extend(trainable.map(|output| network(Activation::Tanh, output, plain)));
-    let encodings = Encoding::ALL.iter().copied();
+    // Central differences need a smooth function at their scale; tests/encodings.rs has the others.
+    let rough = |e: &Encoding| ["grid", "triangle-wave"].contains(&e.name());
+    let encodings = Encoding::ALL.iter().copied().filter(|e| !rough(e));
     all.extend(encodings.map(|e| network(Activation::Tanh, Activation::Sigmoid, e)));
     all
 }

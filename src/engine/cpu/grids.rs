@@ -99,15 +99,17 @@ impl Corners {
         let mut cells = [[0_u32; TOGETHER]; N];
         let mut next = [[0.0_f32; TOGETHER]; N];
         for i in 0..N {
-            let mut places = [0.0_f32; TOGETHER];
+            // In f64: in f32, a place in a fine grid would have few digits left.
+            let mut places = [0.0_f64; TOGETHER];
             for r in 0..count {
-                places[r] = x.values[(first + r) * x.stride + i];
+                places[r] = f64::from(x.values[(first + r) * x.stride + i]);
             }
+            let scale = f64::from(level.scale);
             for r in 0..TOGETHER {
-                let place = places[r] * level.scale + 0.5;
+                let place = places[r] * scale + 0.5;
                 let before = place.floor();
                 cells[i][r] = (before as i32).cast_unsigned();
-                next[i][r] = place - before;
+                next[i][r] = (place - before) as f32;
             }
             match interpolation {
                 Interpolation::Nearest => next[i] = [0.0; TOGETHER],
@@ -284,10 +286,10 @@ pub(super) fn grid_input_gradient(
     let (mut cell, mut next, mut slopes) =
         ([0_u32; MOST_INPUTS], [0.0; MOST_INPUTS], [0.0; MOST_INPUTS]);
     for (i, x) in x.iter().enumerate() {
-        let place = x * level.scale + 0.5;
+        let place = f64::from(*x) * f64::from(level.scale) + 0.5;
         let before = place.floor();
         cell[i] = (before as i32).cast_unsigned();
-        let w = f64::from(place - before);
+        let w = place - before;
         next[i] = grid.interpolation.weight(w) as f32;
         slopes[i] = level.scale * grid.interpolation.slope(w) as f32;
     }
