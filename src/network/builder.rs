@@ -163,7 +163,6 @@ impl Builder {
     }
 
     /// The distribution of the initial weights of all layers but the last, where none is chosen for all.
-    #[cfg(feature = "pictures")]
     pub(crate) fn hidden_weights(mut self, initialization: Initialization) -> Self {
         self.hidden_weights = Some(initialization);
         self
