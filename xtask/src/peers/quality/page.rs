@@ -65,6 +65,10 @@ pub fn section(quality: &Quality) -> String {
     }
     if let Some(grid) = grid {
         part += &["\n", &grid_table(grid)].concat();
+        if is_busy(grid) {
+            part +=
+                "\n**The machine was busy**, so rates are too low, and PyTorch's are left out.\n";
+        }
     }
     if let Some(fourier) = fourier {
         part += &["\n", &fourier_means(fourier)].concat();
@@ -108,11 +112,18 @@ fn cell(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| DASH.into(), format)
 }
 
+/// Whether other programs ran beside it, so that rates of PyTorch and ratios are not shown: threads that wait for each
+/// other lose far more than others.
+fn is_busy<T>(measured: &Table<T>) -> bool {
+    measured.load.is_some_and(|load| load > QUIET)
+}
+
 /// The machine, how busy it was, and the command.
 fn where_and_when<T>(measured: &Table<T>) -> String {
     let load = match measured.load {
         Some(load) if load > QUIET => format!(
-            " **The machine was busy**: its load was {load:.1} before, so times and rates are too slow.\n"
+            " **The machine was busy**: its load was {load:.1} before. Measure times and rates again before\n\
+             you quote them. The grid's ratios, which would be too favorable, are left out.\n"
         ),
         Some(load) => format!(" Its load was {load:.1} before.\n"),
         None => "\n".into(),
@@ -147,7 +158,10 @@ fn grid_table(measured: &Table<Raced>) -> String {
         cell(samples, |millions| format!("{millions:.0}"))
     ));
     let row = |row: &Raced| {
-        let [ours, theirs] = row.times();
+        let [ours, mut theirs] = row.times();
+        if is_busy(measured) {
+            theirs.clear();
+        }
         let rate = |times: &[f64]| cell(median(times), |seconds| count(1.0 / seconds));
         vec![
             format!("{}, 2^{} entries", escaped(&row.picture), row.log2_size),
@@ -355,7 +369,7 @@ mod tests {
             "| camera, 768×512 | SIREN | 1,000 | 30.0 | 30.00 | 0.9500 | 1.50 → 29.50 | – |",
             "| SIREN | 30.0 | 31.00 | 0.9500 | 1.50 → 30.50 | – → – |",
             "| gaussian | 25.57 ± 4.19 | 30.47 ± 2.11 |",
-            "**The machine was busy**: its load was 3.2 before",
+            "**The machine was busy**: its load was 3.2 before.",
             "Its load was 0.5 before.",
             "cargo xtask quality photos",
         ] {
@@ -374,6 +388,16 @@ mod tests {
                 && part.contains("| SIREN | 30.0 | 31.00")
         );
         assert!(part.contains("**5.00×**") && !part.contains("camera"), "{part}");
+    }
+
+    #[test]
+    fn a_busy_machine_has_no_ratio() {
+        let mut quality = quality();
+        quality.grid.as_mut().unwrap().load = Some(6.0);
+        for page in [render(&quality), section(&quality)] {
+            assert!(page.contains("| 640 | – | – | 41.23 (30.0 s) |"), "{page}");
+            assert!(page.contains("**The machine was busy**") && !page.contains("5.00×"), "{page}");
+        }
     }
 
     #[test]
