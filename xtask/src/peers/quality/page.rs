@@ -122,8 +122,8 @@ fn is_busy<T>(measured: &Table<T>) -> bool {
 fn where_and_when<T>(measured: &Table<T>) -> String {
     let load = match measured.load {
         Some(load) if load > QUIET => format!(
-            " **The machine was busy**: its load was {load:.1} before. Measure times and rates again before\n\
-             you quote them. The grid's ratios, which would be too favorable, are left out.\n"
+            "\n**The machine was busy**: its load was {load:.1} before. Measure times and rates again before you \
+             quote them.\n"
         ),
         Some(load) => format!(" Its load was {load:.1} before.\n"),
         None => "\n".into(),
@@ -143,6 +143,9 @@ pub fn grid(measured: &Table<Raced>) -> String {
         part += &escaped(&theirs.version);
         part += " computes the grid with tensor operations, and updates with its fused Adam. The programs take turns\n\
                  of four seconds. A ratio is the median of the rounds', with the least and the most.\n";
+        if is_busy(measured) {
+            part += "Its rates on a busy machine are left out, and so are ratios, which would be too favorable.\n";
+        }
     }
     part + &where_and_when(measured)
 }
