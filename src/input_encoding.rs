@@ -304,7 +304,7 @@ impl InputEncoding {
     }
 
     /// The matrix of frequencies of one set of waves over all inputs; see [`Encoding::frequencies`]. `None` for
-    /// everything else.
+    /// everything else. See [`Encoding`] for an example.
     pub fn frequencies(&self, inputs: usize) -> Option<Vec<f32>> {
         self.plain()?.frequencies(inputs)
     }

@@ -108,7 +108,9 @@ fn ctrl_c_paints_what_was_learned_so_far() {
     assert_eq!(studio.picture("painted-comparison.png").width(), 80);
     let report = studio.json("run.json");
     let epochs = report["training"]["epochs"].as_u64().unwrap();
-    assert_eq!(report["history"].as_array().unwrap().len() as u64, epochs);
+    // A history of more than 10,000 epochs has every second one, or fewer.
+    let known = report["history"].as_array().unwrap().len() as u64;
+    assert!(known == epochs || (epochs > 10_000 && (5_000..=10_000).contains(&known)), "{known}");
     // Steps of 200 of 432 pixels: three an epoch, the last epoch perhaps unfinished.
     let steps = report["training"]["steps"].as_u64().unwrap();
     assert!((3 * epochs..3 * epochs + 3).contains(&steps), "{steps} steps, {epochs} epochs");
