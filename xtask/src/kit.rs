@@ -18,8 +18,17 @@ use serde_json::{Value, json};
 use crate::workspace::{Cargo, root};
 
 /// Test programs that check files and no device.
-const FILES: [&str; 7] =
-    ["documents", "files", "guide", "hostile", "public_functions", "reference_page", "structure"];
+const FILES: [&str; 9] = [
+    "config",
+    "documents",
+    "files",
+    "guide",
+    "hostile",
+    "public_functions",
+    "reading",
+    "reference_page",
+    "structure",
+];
 
 /// The examples that the tests start.
 const EXAMPLES: [&str; 2] = ["paint", "neuron"];
