@@ -10,6 +10,9 @@ use super::{Loop, Loops};
 /// Fewer multiplications and additions than this are no loop of a tile.
 const FEWEST: usize = 4;
 
+/// A loop with more instructions a product does other work too, such as finding the corners of a grid.
+const MOST: usize = 20;
+
 /// A kind of vector instructions.
 pub struct Wasm {
     /// Whether products multiply and add in one instruction.
@@ -85,8 +88,8 @@ impl Wasm {
                 _ => {}
             }
         }
-        let is_product = self.relaxed || sums == one.products;
-        (is_product && one.products >= FEWEST).then_some(one)
+        let is_product = (self.relaxed || sums == one.products) && one.products >= FEWEST;
+        (is_product && one.instructions <= MOST * one.products).then_some(one)
     }
 }
 
