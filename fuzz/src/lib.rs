@@ -108,7 +108,8 @@ pub fn configuration(bytes: &[u8]) -> bool {
         network.iter().for_each(predict);
     }
     if let Ok(encoding) = text.parse::<Encoding>()
-        && encoding.outputs(2) <= MOST_PARAMETERS
+        && encoding.takes(2)
+        && encoding.outputs(2).max(encoding.parameters(2)) <= MOST_PARAMETERS
     {
         let network = Network::builder(2).encoding(encoding).output(1, Activation::Identity);
         predict(&network.build().expect("a network"));
