@@ -13,13 +13,18 @@
 //!   and MS-SSIM are of 8 bits a color. Then the parameters are rounded to 16 and to 8 bits.
 //! - *Grid* (`--grid`): samples a second of a hash grid, in turns with the same network in PyTorch, and the PSNR after
 //!   some seconds and after some samples.
+//! - *Presets* (`--presets`): each preset of `paint`, for as long as it takes by default, on the pictures and on a sheet
+//!   of them with 4,000 pixels along each side.
 //!
 //! A run replaces the tables that it measures.
 
+mod cells;
 pub mod figures;
 pub mod job;
 pub mod page;
 mod photos;
+mod presets;
+mod presets_page;
 mod tasks;
 mod worker;
 
@@ -42,6 +47,7 @@ use worker::Worker;
 
 /// Options of `cargo xtask quality`.
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Options {
     /// A folder of pictures [default: logo.jpg, a drawn picture, and with --python the photographs of its
     /// scikit-image]
@@ -55,6 +61,12 @@ pub struct Options {
     /// The table of the hash grid
     #[arg(long)]
     grid: bool,
+    /// The table of the presets of `paint`
+    #[arg(long)]
+    presets: bool,
+    /// Pixels along each side of the sheet that the presets learn; 0, no sheet
+    #[arg(long, default_value_t = 4_000, value_name = "PIXELS")]
+    sheet: usize,
     /// A Python with PyTorch, which trains the same networks
     #[arg(long)]
     python: Option<PathBuf>,
@@ -123,7 +135,7 @@ pub fn run(options: &Options) -> Result<()> {
         threads,
     };
     let setting = || Setting::here(&root, command_line(), threads);
-    let all = !(options.fourier || options.fitting || options.grid);
+    let all = !(options.fourier || options.fitting || options.grid || options.presets);
     let mut printed = Vec::new();
     if all || options.grid {
         let photo = photos.first().context("there is no picture")?;
@@ -156,6 +168,20 @@ pub fn run(options: &Options) -> Result<()> {
         }
         let table = results.quality.fitting.insert(Table { setting: setting(), load, rows });
         printed.push(page::fitting(table));
+        write(&results, &output)?;
+    }
+    if all || options.presets {
+        let program = presets::build(&Cargo::new())?;
+        let (load, mut rows) = (load(), Vec::new());
+        let mut pictures = photos.clone();
+        if options.sheet > 0 {
+            pictures.push(presets::sheet(&photos, options.sheet)?);
+        }
+        for photo in &pictures {
+            rows.extend(presets::measure(&program, folder.path(), photo, threads)?);
+        }
+        let table = results.quality.presets.insert(Table { setting: setting(), load, rows });
+        printed.push(presets_page::whole(table));
         write(&results, &output)?;
     }
     println!("\n{}", printed.join("\n"));

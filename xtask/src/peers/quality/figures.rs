@@ -15,6 +15,8 @@ pub struct Quality {
     pub fitting: Option<Table<Fitted>>,
     /// The hash grid beside PyTorch.
     pub grid: Option<Table<Raced>>,
+    /// The presets of `paint`.
+    pub presets: Option<Table<Painted>>,
 }
 
 /// A table with where it was measured.
@@ -71,6 +73,29 @@ pub struct Raced {
     pub seconds: f64,
     /// Impasto's run of so many samples.
     pub counted: Option<Answer>,
+}
+
+/// A picture with one preset of `paint`.
+#[derive(Clone, Default, Deserialize, Serialize)]
+pub struct Painted {
+    /// The picture.
+    pub picture: String,
+    /// Its width and height.
+    pub size: [usize; 2],
+    /// `plain`, `fourier`, `siren`, `finer` or `hash`.
+    pub preset: String,
+    /// Parameters of the network.
+    pub parameters: u64,
+    /// Steps of training.
+    pub steps: u64,
+    /// Pixels of a step.
+    pub batch: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// In dB; `None` for an exact painting.
+    pub psnr: Option<f64>,
+    /// 1 for an exact painting.
+    pub ssim: f64,
 }
 
 impl Raced {

@@ -1,16 +1,15 @@
 //! The tables of `cargo xtask quality` in Markdown.
 
+use super::cells::{cell, decibels, distinct, header, is_busy, mean, strings, where_and_when};
 use super::figures::{Fitted, Mapped, Quality, Raced, Table};
 use super::job::{Answer, Rounded};
+use super::presets_page;
 use crate::peers::format::{count, escaped, figure, table};
-use crate::peers::page::{DASH, repeat, times};
+use crate::peers::page::{DASH, times};
 use crate::peers::statistics::{median, ratio};
 
 /// The page with every picture, from the folder that is written into.
 pub const FILE: &str = "docs/benchmarks/quality.md";
-
-/// A load above this may have slowed a program down.
-const QUIET: f64 = 1.5;
 
 /// Tancik et al. 2020, table 3: a mapping, of natural pictures, of text.
 const TANCIK: [[&str; 3]; 3] = [
@@ -41,6 +40,10 @@ pub fn render(quality: &Quality) -> String {
          How well networks learn pictures, and how fast. Written by `cargo xtask quality`. Training is on the CPU engine.\n\
          PSNR is in dB.\n",
     );
+    page += &quality
+        .presets
+        .as_ref()
+        .map_or_else(|| missing(presets_page::TITLE, "--presets"), presets_page::whole);
     page += &quality.grid.as_ref().map_or_else(|| missing("The hash grid", "--grid"), grid);
     page +=
         &quality.fourier.as_ref().map_or_else(|| missing("Fourier features", "--fourier"), fourier);
@@ -59,9 +62,12 @@ pub fn section(quality: &Quality) -> String {
         "\n## Quality\n\n\
          How well networks learn pictures. [Each picture]({FILE}), and how it was measured.\n"
     );
-    let Quality { fourier, fitting, grid } = quality;
-    if fourier.is_none() && fitting.is_none() && grid.is_none() {
+    let Quality { fourier, fitting, grid, presets } = quality;
+    if fourier.is_none() && fitting.is_none() && grid.is_none() && presets.is_none() {
         return part + "\nNot measured yet: `cargo xtask quality`.\n";
+    }
+    if let Some(presets) = presets {
+        part += &["\n", &presets_page::by_preset(presets)].concat();
     }
     if let Some(grid) = grid {
         part += &["\n", &grid_table(grid)].concat();
@@ -77,58 +83,6 @@ pub fn section(quality: &Quality) -> String {
         part += &["\n", &fitting_means(fitting)].concat();
     }
     part
-}
-
-/// A figure of PSNR.
-fn decibels(psnr: f64) -> String {
-    if psnr.is_finite() { format!("{psnr:.2}") } else { "∞".into() }
-}
-
-fn header(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).into()).collect()
-}
-
-fn strings<const N: usize>(rows: &[[&str; N]]) -> Vec<Vec<String>> {
-    rows.iter().map(|row| header(row)).collect()
-}
-
-/// The values in the order in which they come first.
-fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut found: Vec<&str> = Vec::new();
-    for value in values {
-        if !found.contains(&value) {
-            found.push(value);
-        }
-    }
-    found
-}
-
-/// The mean of nothing is `None`.
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-fn cell(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
-    value.map_or_else(|| DASH.into(), format)
-}
-
-/// Whether other programs ran beside it, so that rates of PyTorch and ratios are not shown: threads that wait for each
-/// other lose far more than others.
-fn is_busy<T>(measured: &Table<T>) -> bool {
-    measured.load.is_some_and(|load| load > QUIET)
-}
-
-/// The machine, how busy it was, and the command.
-fn where_and_when<T>(measured: &Table<T>) -> String {
-    let load = match measured.load {
-        Some(load) if load > QUIET => format!(
-            "\n**The machine was busy**: its load was {load:.1} before. Measure times and rates again before you \
-             quote them.\n"
-        ),
-        Some(load) => format!(" Its load was {load:.1} before.\n"),
-        None => "\n".into(),
-    };
-    format!("\nOn {}.{load}{}", measured.setting.describe(), repeat(&measured.setting))
 }
 
 /// The grid beside PyTorch.
@@ -309,6 +263,7 @@ fn fitting_means(measured: &Table<Fitted>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::figures::Painted;
     use super::super::worker::tests::answer;
     use super::*;
     use crate::peers::machine::Setting;
@@ -351,11 +306,23 @@ mod tests {
             mapped("camera", "gaussian", 25.5, Some(25.25)),
             mapped("text", "gaussian", 30.5, Some(31.25)),
         ];
+        let preset = Painted {
+            picture: "c_d".into(),
+            size: [8, 5],
+            preset: "hash".into(),
+            parameters: 50_643,
+            steps: 1_000,
+            batch: 256,
+            seconds: 2.05,
+            psnr: Some(45.678),
+            ssim: 0.98765,
+        };
         let pictures = vec![fitted("camera", "SIREN", 30.0), fitted("text", "SIREN", 32.0)];
         Quality {
             fourier: Some(table(&setting, 0.5, pixels)),
             fitting: Some(table(&setting, 3.25, pictures)),
             grid: Some(table(&setting, 0.5, vec![raced])),
+            presets: Some(table(&setting, 0.5, vec![preset])),
         }
     }
 
@@ -363,6 +330,7 @@ mod tests {
     fn the_page_has_each_picture_and_how_to_repeat_it() {
         let page = render(&quality());
         for expected in [
+            "| c\\_d, 8×5 | hash | 50,643 | 1,000 of 256 | 2.05 | 45.68 | 0.9877 |",
             "| a\\_b, 2^14 entries | 1,000 | 640 | 107 | **5.00×** (5.00–6.00) | 41.23 (30.0 s) | – |",
             "| PSNR after 30.0 s | after – million samples |",
             "| camera | none | 20.00 | – | – | 0.200 | – |",
@@ -406,7 +374,7 @@ mod tests {
     #[test]
     fn tables_that_were_not_measured_say_so() {
         let page = render(&Quality::default());
-        for option in ["--grid", "--fourier", "--fitting"] {
+        for option in ["--grid", "--fourier", "--fitting", "--presets"] {
             assert!(
                 page.contains(&format!("Not measured yet: `cargo xtask quality {option}`")),
                 "{page}"

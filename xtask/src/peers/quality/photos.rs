@@ -91,6 +91,16 @@ impl Photo {
         if self.width == side && self.height == side {
             return self.clone();
         }
+        let picture = self.picture();
+        let (width, height) = (picture.width(), picture.height());
+        let least = width.min(height);
+        let middle = picture.crop_imm((width - least) / 2, (height - least) / 2, least, least);
+        let side = side as u32;
+        Self::new(self.name.clone(), &middle.resize_exact(side, side, FilterType::Lanczos3))
+    }
+
+    /// With 8 bits a color.
+    fn picture(&self) -> DynamicImage {
         let bytes = self.values.iter().map(|value| (255.0 * value).round() as u8).collect();
         let (width, height) = (self.width as u32, self.height as u32);
         let picture = if self.colors == 3 {
@@ -98,11 +108,16 @@ impl Photo {
         } else {
             image::GrayImage::from_raw(width, height, bytes).map(DynamicImage::from)
         };
-        let picture = picture.unwrap_or_default();
-        let least = width.min(height);
-        let middle = picture.crop_imm((width - least) / 2, (height - least) / 2, least, least);
-        let side = side as u32;
-        Self::new(self.name.clone(), &middle.resize_exact(side, side, FilterType::Lanczos3))
+        picture.unwrap_or_default()
+    }
+
+    /// Writes the picture as a file whose ending says its format.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, file: &Path) -> Result<()> {
+        self.picture().save(file).with_context(|| format!("cannot write {}", file.display()))
     }
 
     /// Pixels.
