@@ -35,8 +35,11 @@ pub enum Preset {
     Hash,
 }
 
-/// Samples that the hash grid is trained on, at least.
-const HASH_SAMPLES: usize = 4_000_000;
+/// Samples that the hash grid is trained on: at least, and at most.
+const HASH_SAMPLES: [usize; 2] = [7_000_000, 200_000_000];
+
+/// Passes over the pixels of a large picture, unless those are too many samples.
+const HASH_EPOCHS: usize = 10;
 
 impl Preset {
     /// All of them.
@@ -107,8 +110,8 @@ impl Preset {
                 encoding: grid(width.max(height), pixels).into(),
                 optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-15 },
                 learning_rate: 1e-2,
-                batch_size: Some((pixels / 16).clamp(256, 8192)),
-                length: Some(Length::Epochs(HASH_SAMPLES.div_ceil(pixels).max(10))),
+                batch_size: Some(hash_batch(pixels)),
+                length: Some(hash_length(pixels)),
                 ..plain
             },
         })
@@ -123,9 +126,24 @@ impl std::str::FromStr for Preset {
     }
 }
 
-/// A grid of 16 levels whose resolutions grow from 16 to the longest side, with an eighth of the pixels as entries.
+/// Pixels in a step with the hash grid. Larger steps are a little faster, and learn less of the same pixels.
+fn hash_batch(pixels: usize) -> usize {
+    (pixels / 16).clamp(256, 2_048)
+}
+
+/// How long the hash grid is trained.
+fn hash_length(pixels: usize) -> Length {
+    let [least, most] = HASH_SAMPLES;
+    if pixels.saturating_mul(HASH_EPOCHS) > most {
+        return Length::Steps(most.div_ceil(hash_batch(pixels)) as u64);
+    }
+    Length::Epochs(least.div_ceil(pixels).max(HASH_EPOCHS))
+}
+
+/// A grid of eight levels whose resolutions grow from 16 to the longest side, with half as many entries in a level as
+/// there are pixels.
 fn grid(longest: usize, pixels: usize) -> Encoding {
-    const LEVELS: usize = 16;
+    const LEVELS: usize = 8;
     const BASE: usize = 16;
     let growth = longest.clamp(BASE, 1 << 16) as f64 / BASE as f64;
     let log2_pixels = pixels.next_power_of_two().trailing_zeros() as usize;
@@ -133,7 +151,7 @@ fn grid(longest: usize, pixels: usize) -> Encoding {
         kind: GridKind::Hash,
         levels: LEVELS,
         features: 2,
-        log2_size: log2_pixels.saturating_sub(3).clamp(8, 19),
+        log2_size: log2_pixels.saturating_sub(1).clamp(8, 21),
         base_resolution: BASE,
         level_scale: libm::pow(growth, 1.0 / (LEVELS - 1) as f64),
         interpolation: Interpolation::Linear,
@@ -166,9 +184,16 @@ mod tests {
             else {
                 panic!("a grid");
             };
-            let last = 16.0 * level_scale.powi(15);
+            let last = 16.0 * level_scale.powi(7);
             assert!((last - longest as f64).abs() < 1e-6 * longest as f64, "{last}");
-            assert!(log2_size <= 19);
+            assert!(log2_size <= 21);
         }
+    }
+
+    #[test]
+    fn small_pictures_are_seen_often_and_huge_ones_less_than_ten_times() {
+        assert_eq!((hash_batch(10_000), hash_length(10_000)), (625, Length::Epochs(700)));
+        assert_eq!((hash_batch(12_000_000), hash_length(12_000_000)), (2_048, Length::Epochs(10)));
+        assert_eq!(hash_length(100_000_000), Length::Steps(97_657));
     }
 }
