@@ -33,7 +33,7 @@
 //! | feature | what it adds | dependencies | without it |
 //! |---|---|---|---|
 //! | `gpu` | the GPU engine | `wgpu`, `naga`, `futures-intrusive`, `dirs`, `tempfile` | [`Backend::Auto`] opens the CPU engine, and [`Backend::Gpu`] is an error |
-//! | `pictures` | [`Picture`], [`Subject`] and painting, [`psnr`], [`ssim`] and [`ms_ssim`] | `image`, `moxcms`, `png`, `tiff`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
+//! | `pictures` | [`Picture`], [`Subject`], [`Video`] and painting, [`psnr`], [`ssim`] and [`ms_ssim`] | `image`, `moxcms`, `png`, `tiff`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
 //! | `safetensors` | [`Network::save`], [`load`](Network::load), [`encode`](Network::encode) and [`decode`](Network::decode), [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
 //! | `threads` | training and prediction on all cores, and training beside the caller | `rayon`, `futures-intrusive` | the CPU engine works on the calling thread |
 //! | `ndarray` (off) | `Dataset::from_arrays` | `ndarray` | slices and vectors |
@@ -156,6 +156,7 @@ pub use picture::{
     multiscale::ms_ssim,
     quality::{pixel_accuracy, psnr, ssim},
     subject::Subject,
+    video::Video,
 };
 pub use resources::Resources;
 #[doc(inline)]

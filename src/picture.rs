@@ -18,9 +18,11 @@ mod saved;
 pub(crate) mod stream;
 pub(crate) mod subject;
 mod tiff;
+pub(crate) mod video;
 
 use crate::dataset::{Dataset, Places};
 use crate::error::{Error, Result, invalid_shape};
+use color::Meaning;
 
 /// The most pixels a picture may have: 8,192 × 8,192.
 const MOST_PIXELS: u64 = 1 << 26;
@@ -166,6 +168,23 @@ impl Picture {
     ) -> Result<Self> {
         let values = values.iter().map(|value| level(*value, maximum)).collect();
         Self::new(width, height, channels, maximum, values)
+    }
+
+    /// The same picture in sRGB, if its values are those of this ICC profile, and what there is to say about it. For
+    /// pictures that another library decoded; [`load`](Self::load) converts by itself.
+    ///
+    /// ```
+    /// let gray = impasto::Picture::new(1, 1, 1, 255, vec![128])?;
+    /// let (same, note) = gray.clone().converted_to_srgb(b"no profile");
+    /// assert_eq!(same, gray);
+    /// assert!(note.is_some_and(|note| note.contains("unconverted")));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    #[must_use]
+    pub fn converted_to_srgb(mut self, profile: &[u8]) -> (Self, Option<String>) {
+        let meaning = Meaning::of_profile(profile);
+        let note = meaning.to_srgb(&mut self.values, self.channels, self.maximum);
+        (self, note)
     }
 
     /// Pictures of the same height, channels and bits side by side, with a white gap of

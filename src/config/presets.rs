@@ -79,8 +79,20 @@ impl Preset {
     ///
     /// # Errors
     /// A picture without pixels.
-    pub fn configuration(self, (width, height): (usize, usize)) -> Result<Configuration> {
-        let pixels = width.saturating_mul(height);
+    pub fn configuration(self, size: (usize, usize)) -> Result<Configuration> {
+        self.configuration_of_video(size, 1)
+    }
+
+    /// The configuration for a video of so many frames of that width and height. See [`Preset`] for an example.
+    ///
+    /// # Errors
+    /// A video without pixels.
+    pub fn configuration_of_video(
+        self,
+        (width, height): (usize, usize),
+        frames: usize,
+    ) -> Result<Configuration> {
+        let pixels = width.saturating_mul(height).saturating_mul(frames);
         if pixels == 0 {
             return invalid_setting(format!("a picture of {width}×{height} pixels has none"));
         }

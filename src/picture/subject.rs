@@ -144,6 +144,15 @@ impl Subject {
 
     /// An error unless `network` can paint this.
     fn check(&self, network: &Network) -> Result<()> {
+        self.check_kind()?;
+        if network.inputs() != 2 || network.outputs() != self.outputs() {
+            return invalid_format("the network does not fit the picture it is said to paint");
+        }
+        Ok(())
+    }
+
+    /// An error unless this is a picture.
+    pub(super) fn check_kind(&self) -> Result<()> {
         let subject = self;
         Picture::check_size(subject.width, subject.height)?;
         if let Some((width, height)) = subject.shape {
@@ -154,9 +163,6 @@ impl Subject {
                 "it is said to paint {} channels up to {}: pictures have 1 to 4, up to 255 or 65535",
                 subject.channels, subject.maximum
             ));
-        }
-        if network.inputs() != 2 || network.outputs() != subject.outputs() {
-            return invalid_format("the network does not fit the picture it is said to paint");
         }
         Ok(())
     }
