@@ -7,7 +7,7 @@ use crate::error::{Result, invalid_setting};
 use crate::grid::{GridKind, Interpolation};
 use crate::optimizer::Optimizer;
 
-/// A configuration for pictures.
+/// A configuration for pictures. `docs/notebook/presets.md` has the measurements that they come from.
 ///
 /// ```
 /// use impasto::config::presets::Preset;
@@ -27,7 +27,7 @@ pub enum Preset {
     Plain,
     /// Random waves of the place, three layers of 256. For text and sharp edges. Tancik et al. 2020.
     Fourier,
-    /// Five layers of 256 sines. For photographs. Sitzmann et al. 2020.
+    /// Three layers of 256 sines. For photographs. Sitzmann et al. 2020.
     Siren,
     /// The same with sines of variable frequency. Liu et al. 2024.
     Finer,
@@ -101,20 +101,20 @@ impl Preset {
             Self::Plain => plain,
             Self::Fourier => Configuration {
                 hidden: vec![256; 3],
-                encoding: Encoding::Fourier { features: 256, scale: 10.0, seed: 1 }.into(),
+                encoding: Encoding::Fourier { features: 256, scale: 14.0, seed: 1 }.into(),
                 learning_rate: 1e-3,
                 ..plain
             },
             Self::Siren => Configuration {
-                hidden: vec![256; 5],
+                hidden: vec![256; 3],
                 activation: Activation::SINE,
-                learning_rate: 1e-4,
+                learning_rate: 3e-4,
                 ..plain
             },
             Self::Finer => Configuration {
-                hidden: vec![256; 5],
+                hidden: vec![256; 3],
                 activation: Activation::FINER,
-                learning_rate: 1e-4,
+                learning_rate: 2e-4,
                 ..plain
             },
             Self::Hash => Configuration {
