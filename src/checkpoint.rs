@@ -1,9 +1,11 @@
 //! Networks in files: safetensors, with PyTorch's names and orientation, so that
 //! `torch.nn.Linear` loads them. `layers.0.weight` is `[fan_out, fan_in]`, `layers.0.bias` is
-//! `[fan_out]`, both f32; a layer without biases has no such tensor. The metadata contains the rest of
+//! `[fan_out]`, both f32 unless fewer bits are asked for ([`ParameterBits`]); a layer without biases has no such tensor. The metadata contains the rest of
 //! the network as JSON under `impasto`.
 
+pub(crate) mod bits;
 mod checksum;
+mod compact;
 mod description;
 pub(crate) mod import;
 mod names;
@@ -14,7 +16,8 @@ use crate::error::{Error, Result};
 use crate::initialization::Initialization;
 use crate::network::Network;
 use crate::segment;
-use description::Description;
+use bits::{ParameterBits, numbers_of_bytes};
+use description::{Description, Ranges};
 use import::{Import, NO_ACTIVATION};
 use names::Names;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
@@ -188,9 +191,7 @@ impl Network {
         &self,
         texts: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<Vec<u8>> {
-        own_texts(texts)
-            .and_then(|texts| to_bytes(self, &texts, &[]))
-            .map_err(|reason| Error::Format(format!("the network cannot be saved: {reason}")))
+        self.encode_compact(ParameterBits::ThirtyTwo, texts)
     }
 
     /// [`decode`](Self::decode) with the texts that were saved with the network.
@@ -244,7 +245,24 @@ fn to_bytes(
     network: &Network,
     extra: &HashMap<String, String>,
     more: &[Tensor],
+    size: ParameterBits,
 ) -> std::result::Result<Vec<u8>, String> {
+    if let Some(place) =
+        network.parameters().iter().position(|parameter| !(*parameter as f32).is_finite())
+    {
+        return Err(format!(
+            "parameter {place} is {:e}, outside the range of f32",
+            network.parameters()[place]
+        ));
+    }
+    let (parameters, ranges) = match size {
+        ParameterBits::Sixteen => (bits::halves(network), Ranges::new()),
+        ParameterBits::Eight => bits::bytes(network),
+        ParameterBits::ThirtyTwo => {
+            let all = tensors_of(network.segments(), network.parameters(), "", Dtype::F32);
+            (all, Ranges::new())
+        }
+    };
     let description = Description {
         format: 1,
         inputs: network.inputs(),
@@ -261,19 +279,11 @@ fn to_bytes(
             Vec::new()
         },
         epochs: network.epochs_trained(),
+        ranges,
     };
     let mut metadata = extra.clone();
     metadata.insert(checksum::KEY.into(), checksum::ZEROS.into());
     metadata.insert(KEY.into(), serde_json::to_string(&description).map_err(|e| e.to_string())?);
-    if let Some(place) =
-        network.parameters().iter().position(|parameter| !(*parameter as f32).is_finite())
-    {
-        return Err(format!(
-            "parameter {place} is {:e}, outside the range of f32",
-            network.parameters()[place]
-        ));
-    }
-    let parameters = tensors_of(network.segments(), network.parameters(), "", Dtype::F32);
     let mut views = Vec::new();
     for Tensor { name, shape, dtype, bytes } in parameters.iter().chain(more) {
         let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|e| e.to_string())?;
@@ -396,7 +406,8 @@ fn from_bytes(
     for segment in network.segments() {
         let (name, tensor) = tensor(&tensors, &names, &segment.name)?;
         let numbers = &mut parameters[segment.range.clone()];
-        let read = numbers_of(name, &tensor)?;
+        let read = numbers_of_bytes(name, &segment.name, &tensor, &description)?;
+        let read = read.map_or_else(|| numbers_of(name, &tensor), Ok)?;
         check_range(name, &read)?;
         places_in_file(segment).zip(read).for_each(|(at, value)| numbers[at] = value);
     }
@@ -463,7 +474,8 @@ mod tests {
         let read = |epochs| {
             let mut network = network();
             network.set_epochs_trained(epochs);
-            let bytes = to_bytes(&network, &HashMap::new(), &[]).expect("written");
+            let bytes = to_bytes(&network, &HashMap::new(), &[], ParameterBits::ThirtyTwo)
+                .expect("written");
             from_bytes(&bytes, None).map(|(network, _)| network.epochs_trained())
         };
         assert_eq!(read(MOST_EPOCHS), Ok(MOST_EPOCHS));
@@ -475,11 +487,14 @@ mod tests {
     fn a_network_comes_back_as_it_was_to_single_precision() {
         let network = network();
         let extra = HashMap::from([("picture".to_string(), "of a duck".to_string())]);
-        let bytes = to_bytes(&network, &extra, &[]).expect("written");
+        let bytes = to_bytes(&network, &extra, &[], ParameterBits::ThirtyTwo).expect("written");
         let (back, metadata) = from_bytes(&bytes, None).expect("read");
         assert_eq!(metadata, extra);
         for _ in 0..8 {
-            assert_eq!(to_bytes(&network, &extra, &[]).expect("written"), bytes);
+            assert_eq!(
+                to_bytes(&network, &extra, &[], ParameterBits::ThirtyTwo).expect("written"),
+                bytes
+            );
         }
         assert_eq!((back.layers(), back.encoding()), (network.layers(), network.encoding()));
         let rounded: Vec<f64> = network.parameters().iter().map(|p| f64::from(*p as f32)).collect();
@@ -551,7 +566,8 @@ mod tests {
 
     #[test]
     fn foreign_broken_and_hostile_files_are_refused() {
-        let bytes = to_bytes(&network(), &HashMap::new(), &[]).expect("written");
+        let bytes =
+            to_bytes(&network(), &HashMap::new(), &[], ParameterBits::ThirtyTwo).expect("written");
         for length in [0, 7, 8, 40, bytes.len() - 1] {
             assert!(from_bytes(&bytes[..length], None).is_err(), "{length} bytes");
         }

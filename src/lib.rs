@@ -121,6 +121,8 @@ mod wrappers;
 pub use activation::Activation;
 pub use activation_fn::ActivationFn;
 #[cfg(feature = "safetensors")]
+pub use checkpoint::bits::ParameterBits;
+#[cfg(feature = "safetensors")]
 pub use checkpoint::import::Import;
 pub use config::Configuration;
 pub use custom_formula::CustomFormula;

@@ -12,8 +12,8 @@ mod targets;
 
 use impasto::reference::ReferenceEngine;
 use impasto::{
-    Activation, Dataset, EarlyStopping, Encoding, Loss, Metric, Network, Picture, Schedule,
-    Subject, Trainer, Wrappers,
+    Activation, Dataset, EarlyStopping, Encoding, Loss, Metric, Network, ParameterBits, Picture,
+    Schedule, Subject, Trainer, Wrappers,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -158,6 +158,10 @@ fn saved_networks() {
         let texts = subject.to_metadata().expect("texts");
         let bytes = painting.encode_with(&texts).expect("a small network");
         put("network", "painting.safetensors", &unchecked(bytes));
+        for (name, bits) in [("eight", ParameterBits::Eight), ("sixteen", ParameterBits::Sixteen)] {
+            let bytes = encoded.encode_compact(bits, &texts).expect("a small network");
+            put("network", &format!("{name}.safetensors"), &unchecked(bytes));
+        }
     });
 }
 

@@ -3,9 +3,13 @@
 use crate::activation::Activation;
 use crate::input_encoding::InputEncoding;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The key of the metadata that the description of a saved run is under.
 pub(super) const RUN_KEY: &str = "impasto-training";
+
+/// The least and the greatest number of each tensor of 8 bits, by its name.
+pub(super) type Ranges = BTreeMap<String, [f32; 2]>;
 
 /// The metadata's value, beside what the caller adds.
 #[derive(Serialize, Deserialize)]
@@ -23,6 +27,9 @@ pub(super) struct Description {
     /// Epochs that the network was trained for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) epochs: u64,
+    /// Empty where parameters take more than 8 bits.
+    #[serde(default, skip_serializing_if = "Ranges::is_empty")]
+    pub(super) ranges: Ranges,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]

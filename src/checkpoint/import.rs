@@ -1,6 +1,6 @@
 //! Networks that another program saved: [`Import`].
 
-use super::description::Description;
+use super::description::{Description, Ranges};
 use super::names::Names;
 use crate::activation::Activation;
 use crate::encoding::Encoding;
@@ -74,6 +74,7 @@ impl Import {
             dropout: Vec::new(),
             frozen: Vec::new(),
             epochs: 0,
+            ranges: Ranges::new(),
         })
     }
 

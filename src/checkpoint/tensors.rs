@@ -77,7 +77,7 @@ pub(super) fn check_range(name: &str, numbers: &[f64]) -> Result<(), String> {
 }
 
 /// The number that is stored in the bits of an f16.
-fn from_f16(bits: u16) -> f64 {
+pub(super) fn from_f16(bits: u16) -> f64 {
     let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
     sign * match exponent {

@@ -12,6 +12,7 @@
 //! A tensor is F32 if that represents its numbers exactly, else F64. The metadata contains the rest as JSON
 //! under `impasto-training`.
 
+use super::bits::ParameterBits;
 use super::description::RUN_KEY as KEY;
 use super::tensors::{Tensor, numbers_of, places_in_file, shape_in_file, tensors_of};
 use super::{MOST_BYTES, from_bytes, own_texts, to_bytes};
@@ -232,7 +233,7 @@ fn run_to_bytes(
         more.extend(exact(network, vector, &vector_prefix(place)));
     }
     texts.insert(KEY.into(), text);
-    to_bytes(network, &texts, &more)
+    to_bytes(network, &texts, &more, ParameterBits::ThirtyTwo)
 }
 
 /// Whether f32 represents all numbers exactly.

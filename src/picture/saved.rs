@@ -1,6 +1,7 @@
 //! Networks that are saved with the subject that they paint.
 
 use super::subject::{KEY, Subject};
+use crate::checkpoint::bits::ParameterBits;
 use crate::checkpoint::import::Import;
 use crate::error::{Error, Result, invalid_format};
 use crate::network::Network;
@@ -104,6 +105,14 @@ impl Subject {
     /// The network is too large for the format.
     pub fn encode(&self, network: &Network) -> Result<Vec<u8>> {
         network.encode_with(&self.to_metadata()?)
+    }
+
+    /// [`encode`](Self::encode) with so many bits for each parameter. See [`Network::encode_compact`] for an example.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_compact(&self, network: &Network, bits: ParameterBits) -> Result<Vec<u8>> {
+        network.encode_compact(bits, &self.to_metadata()?)
     }
 }
 
