@@ -155,6 +155,7 @@ pub use picture::stream::Region;
 #[cfg(feature = "pictures")]
 pub use picture::{
     Picture,
+    mask::Mask,
     multiscale::ms_ssim,
     quality::{pixel_accuracy, psnr, ssim},
     subject::Subject,

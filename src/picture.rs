@@ -6,6 +6,7 @@ mod decoded;
 mod files;
 mod hidden;
 mod jpeg;
+pub(crate) mod mask;
 pub(crate) mod multiscale;
 mod painting;
 mod png_end;

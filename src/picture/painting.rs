@@ -1,5 +1,6 @@
 //! Painting: what a network learns of a picture, and the picture that it paints.
 
+use super::mask::Mask;
 use super::subject::Subject;
 use super::{Picture, level};
 use crate::activation::Activation;
@@ -219,6 +220,16 @@ impl Subject {
         // One-hot: 255 means 1.
         let targets = picture.ink().flat_map(|ink| if ink { [255, 0] } else { [0, 255] });
         Dataset::from_pixels_at(self.places((picture.width, picture.height)), targets, 2)
+    }
+
+    /// [`dataset`](Self::dataset) with the numbers of a mask as the [weights](Dataset::with_weights) of the pixels. See
+    /// [`Mask`] for an example.
+    ///
+    /// # Errors
+    /// A mask of another size.
+    pub fn masked_dataset(&self, picture: &Picture, mask: &Mask) -> Result<Dataset> {
+        mask.check(picture)?;
+        self.dataset(picture)?.with_weights(&mask.weights())
     }
 
     /// The painting of `picture` by a network without any error: the picture itself, or its classes, ink

@@ -19,24 +19,39 @@ const SIGMA: f64 = 1.5;
 /// Pictures of different shapes.
 pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
     a.check_same_shape(b)?;
-    let square = |a: u16, b: u16| f64::from(a.abs_diff(b)).powi(2);
     let mean = if a.has_alpha() {
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for (own, others) in a.pixels().zip(b.pixels()) {
-            let ([colors @ .., alpha], [others @ .., other_alpha]) = (own, others) else {
-                continue;
-            };
-            let weight = f64::from(*alpha) / f64::from(a.maximum);
-            let squares: f64 = colors.iter().zip(others).map(|(a, b)| square(*a, *b)).sum();
-            sum += weight * squares + square(*alpha, *other_alpha);
-            weights += weight * colors.len() as f64 + 1.0;
-        }
-        sum / weights
+        weighted_square(a, b, |_| 1.0)
     } else {
         let squares = a.values.iter().zip(&b.values).map(|(a, b)| square(*a, *b));
         squares.sum::<f64>() / a.values.len() as f64
     };
-    Ok(10.0 * (f64::from(a.maximum).powi(2) / mean).log10())
+    Ok(decibels(a.maximum, mean))
+}
+
+fn square(a: u16, b: u16) -> f64 {
+    f64::from(a.abs_diff(b)).powi(2)
+}
+
+/// The PSNR of a mean squared difference.
+pub(super) fn decibels(maximum: u16, mean: f64) -> f64 {
+    10.0 * (f64::from(maximum).powi(2) / mean).log10()
+}
+
+/// The mean squared difference of all pixels and channels: each pixel by its weight, and a color also by the alpha
+/// that it has in `a`.
+pub(super) fn weighted_square(a: &Picture, b: &Picture, weight: impl Fn(usize) -> f64) -> f64 {
+    let colors = a.channels - usize::from(a.has_alpha());
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (pixel, (own, others)) in a.pixels().zip(b.pixels()).enumerate() {
+        let squares = |range: std::ops::Range<usize>| -> f64 {
+            own[range.clone()].iter().zip(&others[range]).map(|(a, b)| square(*a, *b)).sum()
+        };
+        let (weight, has_alpha) = (weight(pixel), own.len() > colors);
+        let alpha = if has_alpha { f64::from(own[colors]) / f64::from(a.maximum) } else { 1.0 };
+        sum += weight * (alpha * squares(0..colors) + squares(colors..own.len()));
+        weights += weight * (alpha * colors as f64 + f64::from(u8::from(has_alpha)));
+    }
+    sum / weights
 }
 
 /// Structural similarity (SSIM), 1 for equal pictures. Wang et al. 2004, eq. 13.
