@@ -268,7 +268,7 @@ impl Training {
         self.run_until(u64::MAX, watch).await
     }
 
-    /// The same up to the step of that number.
+    /// [`run_with_async`](Self::run_with_async) up to the step of that number.
     async fn run_until(
         &mut self,
         until: u64,

@@ -57,6 +57,35 @@ fn steps_and_epochs_make_the_same_run() {
 }
 
 #[test]
+fn a_run_that_pauses_at_some_steps_is_the_same_run_with_the_same_events() {
+    for engine in engines() {
+        for trainer in trainers() {
+            let what = format!("{:?} on {}", trainer.early_stopping, engine.device());
+            let (whole, expected) = fit(&trainer, &engine);
+            let mut training = begin(&trainer, &engine);
+            let mut epochs = Vec::new();
+            let mut watch = |event: &Event| {
+                if let Event::Epoch(epoch) = event {
+                    epochs.push(epoch.number);
+                }
+                ControlFlow::Continue(())
+            };
+            for step in [1, 2, 7, 8, expected.steps - 1] {
+                let ending = training.run_to(step, &mut watch).unwrap();
+                assert_eq!((ending, training.summary().steps), (Ending::Stopped, step), "{what}");
+                // A step that was passed trains nothing.
+                let ending = training.run_to(step - 1, &mut watch).unwrap();
+                assert_eq!((ending, training.summary().steps), (Ending::Stopped, step), "{what}");
+            }
+            assert_eq!(training.run_to(u64::MAX, &mut watch).unwrap(), Ending::Finished, "{what}");
+            assert_eq!(training.run_to(1, &mut watch).unwrap(), Ending::Finished, "{what}");
+            assert_eq!(epochs, (1..=expected.epochs).collect::<Vec<_>>(), "{what}");
+            assert_eq!(training.parameters().unwrap(), whole.parameters(), "{what}");
+        }
+    }
+}
+
+#[test]
 fn exact_steps_follow_a_pause_with_more_under_way() {
     for engine in engines() {
         let trainer = Trainer { optimizer: Optimizer::ADAM, ..trainer(200) };

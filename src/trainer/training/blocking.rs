@@ -64,6 +64,37 @@ impl Training {
         block_on(self.run_with_async(watch))
     }
 
+    /// Blocking form of [`run_to_async`](Self::run_to_async).
+    ///
+    /// ```
+    /// use impasto::reference::ReferenceEngine;
+    /// use impasto::{Activation, Dataset, Ending, Network, Trainer};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let trainer = Trainer { epochs: 20, ..Trainer::default() };
+    /// let mut training = trainer.begin(ReferenceEngine::new(), &network, &samples)?;
+    /// // What the network predicts early, where it changes most.
+    /// for step in [1, 2, 4, 8] {
+    ///     let ending = training.run_to(step, |_| ControlFlow::Continue(()))?;
+    ///     assert_eq!((ending, training.summary().steps), (Ending::Stopped, step));
+    ///     println!("{step}: {:?}", training.predict(&[0.5])?);
+    /// }
+    /// assert_eq!(training.run()?, Ending::Finished);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run_async`](Self::run_async).
+    pub fn run_to(
+        &mut self,
+        step: u64,
+        watch: impl FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<Ending> {
+        block_on(self.run_to_async(step, watch))
+    }
+
     /// Blocking form of [`step_async`](Self::step_async).
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::metric::measure::Measure;
 use crate::metric::{Metric, Metrics};
-use crate::summary::Epoch;
+use crate::summary::{Ending, Epoch};
 use crate::trainer::Event;
 use crate::trainer::stop::StopHandle;
 use std::ops::ControlFlow;
@@ -41,6 +41,23 @@ impl Training {
         let before = self.summary.steps;
         self.run_until(before.saturating_add(count), |_| ControlFlow::Continue(())).await?;
         Ok((self.summary.steps > before).then_some(self.last_loss))
+    }
+
+    /// [`run_with_async`](Self::run_with_async) that pauses after the step of this number, from 1, if nothing ends
+    /// the run before: the result is [`Ending::Stopped`] unless that step is the last. A number that the run has
+    /// passed trains nothing. See [`run_to`](Self::run_to) for an example.
+    ///
+    /// # Errors
+    /// As [`run_async`](Self::run_async).
+    pub async fn run_to_async(
+        &mut self,
+        step: u64,
+        watch: impl FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<Ending> {
+        if step <= self.summary.steps && self.summary.steps < self.timetable.steps {
+            return Ok(Ending::Stopped);
+        }
+        self.run_until(step, watch).await
     }
 
     /// Trains to the end of the current epoch, without events. Returns that epoch; `None` if no step was
