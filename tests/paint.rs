@@ -14,10 +14,16 @@ mod components;
 mod configurations;
 #[path = "paint/engines.rs"]
 mod engines;
+#[path = "paint/frames.rs"]
+mod frames;
 #[path = "paint/interruptions.rs"]
 mod interruptions;
+#[path = "paint/metrics.rs"]
+mod metrics;
 #[path = "paint/options.rs"]
 mod options;
+#[path = "paint/preview.rs"]
+mod preview;
 #[path = "paint/quality.rs"]
 mod quality;
 #[path = "paint/refusals.rs"]

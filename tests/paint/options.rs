@@ -22,6 +22,7 @@ fn help_names_every_option_with_its_default() {
         ("--seed", "0"),
         ("--output", "painted.png"),
         ("--encoding", "identity"),
+        ("--frame-count", "60"),
     ] {
         let (_, rest) = help.split_once(&format!("{option} <")).expect(option);
         let paragraph = rest.split("\n  -").next().unwrap();
@@ -37,8 +38,11 @@ fn every_option_is_tried_by_some_test() {
         include_str!("components.rs"),
         include_str!("configurations.rs"),
         include_str!("engines.rs"),
+        include_str!("frames.rs"),
         include_str!("interruptions.rs"),
+        include_str!("metrics.rs"),
         include_str!("options.rs"),
+        include_str!("preview.rs"),
         include_str!("quality.rs"),
         include_str!("refusals.rs"),
         include_str!("report.rs"),

@@ -2,7 +2,9 @@
 
 use super::budget::Budget;
 use super::canvas::Canvas;
+use super::console::warn;
 use super::options::Options;
+use super::pace::Pace;
 use super::streams::{is_standard, load_picture};
 use super::text;
 use super::values::{Decibels, Size, Time};
@@ -13,7 +15,6 @@ use impasto::{
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -158,8 +159,7 @@ impl Keeper {
     pub fn save(&mut self, training: &mut Training) -> Result<()> {
         let state = training.state()?;
         if let Err(error) = self.save_state(&state) {
-            let line = error.to_string().replace(char::is_control, "?");
-            let _ = writeln!(io::stderr(), "warning: {line}: training goes on");
+            warn(&error);
         }
         let summary = training.summary();
         self.plan((summary.epochs, summary.steps));
@@ -312,10 +312,7 @@ impl Resumed {
 
     /// The event with which the run began.
     pub fn started(&self, dataset: &Dataset) -> Event {
-        let trainer = &self.state.trainer;
-        let steps_per_epoch = dataset.len().div_ceil(trainer.batch_size) as u64;
-        let steps = steps_per_epoch.saturating_mul(trainer.epochs as u64);
-        let steps = trainer.steps.map_or(steps, |most| most.min(steps));
+        let Pace { steps_per_epoch, steps, .. } = Pace::of(&self.state.trainer, dataset);
         Event::Started { steps_per_epoch, steps }
     }
 

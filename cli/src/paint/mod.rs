@@ -1,12 +1,20 @@
 //! `paint`: trains a network that maps a pixel's place to its color, and repaints the picture with it.
 
 mod advice;
+mod animation;
 mod budget;
 mod canvas;
 mod console;
+mod curve;
+mod film;
 mod keeping;
+mod measure;
+mod metrics;
 mod options;
 mod outputs;
+mod pace;
+mod plot;
+mod preview;
 mod profile;
 mod progress;
 mod report;
@@ -17,6 +25,8 @@ mod streams;
 mod text;
 mod training;
 mod values;
+mod watcher;
+mod watching;
 
 use budget::Budget;
 use canvas::Canvas;
@@ -38,7 +48,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use streams::is_standard;
 use text::{describe_network, describe_run, describe_training};
-use training::{Run, fill_time, train};
+use training::{Run, Trained, fill_time, train};
 
 /// Runs with options that were read by `command`, which reports what is wrong with them together and ends the
 /// program. The exit code is 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP.
@@ -63,7 +73,8 @@ fn carry_out(options: &Options) -> Result<ExitCode> {
         list_adapters();
         return Ok(ExitCode::SUCCESS);
     }
-    let outputs = [Some(&options.output), options.report.as_ref(), options.save.as_ref()];
+    let metrics = options.watching.metrics.as_ref();
+    let outputs = [Some(&options.output), options.report.as_ref(), options.save.as_ref(), metrics];
     if outputs.into_iter().flatten().any(|path| is_standard(path)) {
         console::leave_standard_output();
     }
@@ -211,8 +222,9 @@ fn train_and_paint(
     }
     let done = resumed.map(|run| run.state.summary());
     let mut keeper = Keeper::new(options, &canvas, &engine, done)?;
-    let run = Run { options, budget, trainer: &trainer, engine: &engine, dataset: &dataset };
-    let trained = train(run, &mut network, &signal, resumed, keeper.as_mut())?;
+    let run =
+        Run { options, budget, trainer: &trainer, engine: &engine, dataset: &dataset, subject };
+    let mut trained = train(run, &mut network, &signal, resumed, keeper.as_mut())?;
     print_notes(options, &engine, known);
     if !options.quiet && options.precision != Precision::Full {
         print_line(format!("trained in {} precision", engine.precision()));
@@ -223,6 +235,10 @@ fn train_and_paint(
     if !options.quiet {
         print_line(describe_run(&trained, &trainer));
     }
+    let watched = std::mem::replace(&mut trained.watched, Ok(Vec::new()));
+    let watched = watched.map(|lines| {
+        lines.iter().filter(|_| !options.quiet).for_each(print_line);
+    });
     let profiled = if options.profile && trained.failure.is_none() {
         let plan = trainer.plan(&dataset);
         Profile::take(&engine, &network, &plan, &dataset).map(|profile| {
@@ -234,13 +250,7 @@ fn train_and_paint(
     };
     // What was learned is kept: neither a training that diverged nor a file that could not be
     // written costs the others.
-    let save = |path| streams::save_network(path, subject, &network);
-    let saved = match (&keeper, &trained.state) {
-        (Some(keeper), Some(state)) => keeper.save_state(state),
-        // After a divergence without a state, the file has what was saved before.
-        (Some(_), None) => Ok(()),
-        (None, _) => options.save.as_deref().map_or(Ok(()), save),
-    };
+    let saved = save(options, subject, &network, keeper.as_ref(), &trained);
     let brush = Brush::start(options, Some(&signal));
     let known = engine.notes().len();
     let painted = canvas.paint(&engine, &network, &outputs, brush);
@@ -260,9 +270,26 @@ fn train_and_paint(
         _ => {}
     }
     let reported = report.write(options);
-    saved.and(painted.map(drop)).and(reported).and(profiled)?;
+    saved.and(painted.map(drop)).and(reported).and(profiled).and(watched)?;
     let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
     trained.failure.map_or(Ok(code), Err)
+}
+
+/// Saves what was learned, or the run.
+fn save(
+    options: &Options,
+    subject: Subject,
+    network: &Network,
+    keeper: Option<&Keeper>,
+    trained: &Trained,
+) -> Result<()> {
+    let write = |path| streams::save_network(path, subject, network);
+    match (keeper, &trained.state) {
+        (Some(keeper), Some(state)) => keeper.save_state(state),
+        // After a divergence without a state, the file has what was saved before.
+        (Some(_), None) => Ok(()),
+        (None, _) => options.save.as_deref().map_or(Ok(()), write),
+    }
 }
 
 /// `--repaint`: no training, any size.

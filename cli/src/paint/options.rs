@@ -4,6 +4,7 @@
 
 use super::keeping::Every;
 use super::values::{Decibels, Hidden, Size, Time};
+use super::watching::Watching;
 use clap::Parser;
 use impasto::activation::Backward;
 use impasto::config::Length;
@@ -227,6 +228,9 @@ pub struct Options {
     /// of each pixel beside the expected one
     #[arg(long)]
     pub classify: bool,
+
+    #[command(flatten)]
+    pub watching: Watching,
 }
 
 impl Options {
@@ -413,6 +417,7 @@ impl Options {
 
     /// What clap cannot check by itself.
     pub fn check(&self) -> Result<(), String> {
+        self.watching.check()?;
         if self.size.is_some() && self.classify && self.repaint.is_none() {
             return Err("--size is for colors, since classes are painted beside the expected ones: it cannot be \
                         used with --classify"

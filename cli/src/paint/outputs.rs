@@ -1,6 +1,7 @@
 //! The files a run writes, checked before any work is done.
 
 use super::canvas::sheet_size;
+use super::film;
 use super::options::Options;
 use super::streams::{self, is_standard};
 use impasto::{Error, Picture, Result, Subject, files};
@@ -25,8 +26,10 @@ impl Outputs {
         let beside = sheet_beside(&picture);
         let has_sheet = options.repaint.is_none() && !subject.classify && !is_standard(&picture);
         let sheet = has_sheet.then(|| beside.clone());
+        let watching = options.watching.files();
         let outputs = [Some(&picture), options.report.as_ref(), options.save.as_ref()];
-        let standard = outputs.iter().flatten().filter(|path| is_standard(path)).count();
+        let outputs = outputs.into_iter().chain(watching.map(|(_, path)| path));
+        let standard = outputs.flatten().filter(|path| is_standard(path)).count();
         if standard > 1 {
             return Err(Error::Setting(
                 "two outputs would go to standard output: name a file for all but one".into(),
@@ -48,11 +51,13 @@ impl Outputs {
         if let Some(path) = &sheet {
             Picture::check_saving(path, sheet_size(subject, 3), channels, maximum)?;
         }
-        for path in [&options.report, &options.save].into_iter().flatten() {
+        let more = [options.report.as_ref(), options.save.as_ref()];
+        for path in more.into_iter().chain(watching.map(|(_, path)| path)).flatten() {
             if !is_standard(path) {
                 files::check_writable(path)?;
             }
         }
+        options.watching.frames.as_deref().map_or(Ok(()), film::check_folder)?;
         let files = [
             ("the input", input.or(options.image.as_ref()).or(options.repaint.as_ref())),
             ("the configuration", options.config.as_ref()),
@@ -62,7 +67,7 @@ impl Outputs {
             ("the saved network", options.save.as_ref()),
         ];
         let mut taken: Vec<(&str, PathBuf)> = Vec::new();
-        for (role, path) in files {
+        for (role, path) in files.into_iter().chain(watching) {
             let Some(path) = path else { continue };
             if is_standard(path) || files::is_stream(path) {
                 continue;

@@ -2,11 +2,14 @@
 
 use super::budget::Budget;
 use super::console::{can_draw, print_line};
+use super::measure::Source;
 use super::options::Options;
 use super::signals::Signal;
+use super::streams::is_standard;
 use super::text::{counted, lasting, short, thousands};
-use impasto::{Error, Event, Loss, Result};
+use impasto::{Error, Event, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -47,7 +50,10 @@ enum View {
 
 impl View {
     fn new(options: &Options) -> Self {
-        match (options.quiet, can_draw()) {
+        // Lines of metrics on a terminal would be drawn over.
+        let metrics = options.watching.metrics.as_ref();
+        let is_taken = metrics.is_some_and(|path| is_standard(path) && io::stdout().is_terminal());
+        match (options.quiet || is_taken, can_draw()) {
             (true, _) => Self::Nothing,
             (false, true) => Self::Bar,
             (false, false) => Self::Lines,
@@ -60,8 +66,8 @@ pub struct Progress {
     bar: ProgressBar,
     signal: Signal,
     view: View,
-    /// Whether the loss is the mean squared error, which the PSNR follows from.
-    has_psnr: bool,
+    /// What the PSNR follows from.
+    source: Source,
     /// The PSNR that was measured last, if some is.
     measured: Option<f64>,
     budget: Budget,
@@ -77,7 +83,12 @@ pub struct Progress {
 
 impl Progress {
     /// Shows a bar if there is a terminal to show it on.
-    pub fn start(options: &Options, budget: Budget, signal: &Signal) -> Result<Self> {
+    pub fn start(
+        options: &Options,
+        budget: Budget,
+        source: Source,
+        signal: &Signal,
+    ) -> Result<Self> {
         let view = View::new(options);
         let target = match view {
             View::Bar => ProgressDrawTarget::stderr(),
@@ -99,7 +110,7 @@ impl Progress {
             bar,
             signal: signal.clone(),
             view,
-            has_psnr: !options.classify && options.loss() == Loss::MeanSquaredError,
+            source,
             measured: None,
             budget,
             is_announced: false,
@@ -157,7 +168,7 @@ impl Progress {
             self.announce(self.seconds_in_all(steps), speed);
         }
         let epoch = (steps / self.steps_per_epoch + 1).min(self.epochs);
-        let psnr = self.measured.or(self.has_psnr.then(|| -10.0 * loss.log10()));
+        let psnr = self.measured.or(self.source.of_loss(loss));
         let quality = psnr.map_or(String::new(), |psnr| format!("  PSNR {psnr:.1} dB"));
         let epochs = self.epochs;
         let state =
@@ -208,6 +219,11 @@ impl Progress {
             );
         }
         self.bar.suspend(|| lines.iter().for_each(print_line));
+    }
+
+    /// Calls `draw` while no bar is on the screen.
+    pub fn suspend(&self, draw: impl FnOnce()) {
+        self.bar.suspend(draw);
     }
 
     /// Takes the bar away.

@@ -2,19 +2,18 @@
 
 use super::budget::Budget;
 use super::keeping::{Keeper, Resumed};
+use super::measure::{Sample, Source};
 use super::options::Options;
 use super::progress::Progress;
 use super::signals::Signal;
 use super::text;
+use super::watcher::Watcher;
 use impasto::{
-    Dataset, Ending, Engine, Error, Event, Metric, Network, Result, Summary, Trainer, Training,
+    Dataset, Ending, Engine, Error, Event, Network, Result, Subject, Summary, Trainer, Training,
     TrainingState,
 };
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-
-/// Pixels that a quality is measured on, at most.
-const MEASURED: usize = 1 << 16;
 
 /// The least time between two measurements.
 const BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(500);
@@ -34,6 +33,8 @@ pub struct Trained {
     pub reached: Option<f64>,
     /// What the file of the run has, if it is saved.
     pub state: Option<TrainingState>,
+    /// What to print of the files that show how it went, or why one could not be written.
+    pub watched: Result<Vec<String>>,
 }
 
 impl Trained {
@@ -77,6 +78,7 @@ pub struct Run<'a> {
     pub trainer: &'a Trainer,
     pub engine: &'a Engine,
     pub dataset: &'a Dataset,
+    pub subject: Subject,
 }
 
 /// Trains with a progress bar, until a signal comes. A run from a file goes on, and `keeper` saves the run now and then.
@@ -87,8 +89,11 @@ pub fn train(
     resumed: Option<&Resumed>,
     mut keeper: Option<&mut Keeper>,
 ) -> Result<Trained> {
-    let Run { options, budget, trainer, engine, dataset } = run;
-    let mut progress = Progress::start(options, budget, signal)?;
+    let Run { options, budget, trainer, engine, dataset, subject } = run;
+    let source = Source::new(options, dataset);
+    let done = resumed.map(|run| run.state.summary());
+    let mut watcher = Watcher::start(options, subject, trainer, engine, dataset, done, signal)?;
+    let mut progress = Progress::start(options, budget, source, signal)?;
     let mut training = match resumed {
         Some(run) => Training::resume(engine, dataset, &run.state)?,
         None => trainer.begin(engine, &*network, dataset)?,
@@ -101,12 +106,18 @@ pub fn train(
         options.until.map(|until| Goal::new(until.0, dataset, options.seed())).transpose()?;
     let mut reached = None;
     let ended = loop {
+        watcher.look(&mut training, &progress)?;
         let (mut measures, mut saves) = (false, false);
-        let ended = training.run_with(|event| {
+        let ended = training.run_to(watcher.pause(), |event| {
             progress.watch(event)?;
+            let looks = watcher.watch(event);
             measures = goal.as_ref().is_some_and(|goal| goal.is_due(event));
             saves = keeper.as_ref().is_some_and(|keeper| keeper.is_due(event));
-            if measures || saves { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if measures || saves || looks {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
         if !matches!(ended, Ok(Ending::Stopped)) || signal.came() {
             break ended;
@@ -134,28 +145,27 @@ pub fn train(
         Err(error) => return Err(error),
     };
     learned?;
+    let watched = watcher.finish(&mut training, network);
     let state = match (keeper, &failure) {
         (None, _) => None,
         (Some(_), None) => Some(training.state()?),
         (Some(_), Some(_)) => training.state().ok(),
     };
-    Ok(Trained { summary, failure, reached, state })
+    Ok(Trained { summary, failure, reached, state, watched })
 }
 
 /// A quality that ends a run.
 struct Goal {
     /// In dB.
     psnr: f64,
-    /// Pixels all over the picture.
-    pixels: Dataset,
+    pixels: Sample,
     last: Instant,
     wait: Duration,
 }
 
 impl Goal {
     fn new(psnr: f64, dataset: &Dataset, seed: u64) -> Result<Self> {
-        let share = MEASURED as f64 / dataset.len() as f64;
-        let pixels = if share < 1.0 { dataset.split(share, seed)?.1 } else { dataset.clone() };
+        let pixels = Sample::new(dataset, seed)?;
         Ok(Self { psnr, pixels, last: Instant::now(), wait: BETWEEN_MEASUREMENTS })
     }
 
@@ -167,9 +177,9 @@ impl Goal {
     /// The PSNR of the network as it is now, in dB.
     fn measure(&mut self, training: &mut Training) -> Result<f64> {
         let clock = Instant::now();
-        let metrics = training.metrics(&self.pixels, &[Metric::Psnr])?;
+        let psnr = self.pixels.psnr(training)?;
         self.last = Instant::now();
         self.wait = BETWEEN_MEASUREMENTS.max(clock.elapsed() * WORTH);
-        Ok(metrics.get(Metric::Psnr).unwrap_or(f64::NEG_INFINITY))
+        Ok(psnr)
     }
 }

@@ -1,7 +1,9 @@
-//! Values of options that are no plain numbers: layers, sizes, times and decibels.
+//! Values of options that are no plain numbers: layers, sizes, times and decibels; and the endings of names.
 
 use impasto::Error;
 use impasto::config::widths;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::str::FromStr;
 
 /// The widths of the hidden layers.
@@ -79,4 +81,9 @@ impl FromStr for Decibels {
             _ => Err(Error::Setting(format!("'{text}' is no PSNR above 0: write 40dB"))),
         }
     }
+}
+
+/// The ending of a name, in lower case.
+pub fn ending(path: &Path) -> String {
+    path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase()
 }
