@@ -6,6 +6,8 @@
 mod common;
 mod pictures;
 
+#[path = "paint/bits.rs"]
+mod bits;
 #[path = "paint/budgets.rs"]
 mod budgets;
 #[path = "paint/components.rs"]
@@ -18,6 +20,8 @@ mod engines;
 mod frames;
 #[path = "paint/interruptions.rs"]
 mod interruptions;
+#[path = "paint/masks.rs"]
+mod masks;
 #[path = "paint/metrics.rs"]
 mod metrics;
 #[path = "paint/options.rs"]

@@ -35,11 +35,13 @@ fn help_names_every_option_with_its_default() {
 fn every_option_is_tried_by_some_test() {
     let tests = [
         include_str!("budgets.rs"),
+        include_str!("bits.rs"),
         include_str!("components.rs"),
         include_str!("configurations.rs"),
         include_str!("engines.rs"),
         include_str!("frames.rs"),
         include_str!("interruptions.rs"),
+        include_str!("masks.rs"),
         include_str!("metrics.rs"),
         include_str!("options.rs"),
         include_str!("preview.rs"),

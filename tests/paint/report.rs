@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Every key of the report: the objects' own keys, sorted.
 const KEYS: [(&str, &[&str]); 5] = [
-    ("/image", &["channels", "height", "learned", "path", "width"]),
+    ("/image", &["channels", "height", "learned", "mask", "path", "width"]),
     ("/network", &["activation", "encoding", "layers", "parameters"]),
     (
         "/engine",
@@ -29,7 +29,7 @@ const KEYS: [(&str, &[&str]); 5] = [
             "warm_up",
         ],
     ),
-    ("/result", &["accuracy", "loss", "psnr_db", "ssim"]),
+    ("/result", &["accuracy", "file", "loss", "psnr_db", "ssim"]),
 ];
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -85,6 +85,7 @@ fn a_run_is_reported_in_full() {
         "height": 18,
         "channels": 3,
         "learned": [24, 18],
+        "mask": null,
     });
     assert_eq!(report["image"], image);
     let network = json!({

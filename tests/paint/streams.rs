@@ -38,7 +38,8 @@ fn each_output_can_be_standard_output_and_lines_go_elsewhere() {
     let network = output(&studio, None, &quick("picture.png -o a.png --save -"));
     assert!(network == studio.bytes("net.safetensors"));
 
-    let report = output(&studio, None, &quick("picture.png -o a.png --report -"));
+    let report =
+        output(&studio, None, &quick("picture.png -o a.png --save b.safetensors --report -"));
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["result"], studio.json("run.json")["result"]);
 

@@ -1,9 +1,11 @@
 //! What a network learns and paints: the picture's colors, or its two classes.
 
 use super::keeping::Resumed;
+use super::mask::Masks;
 use super::options::Options;
 use super::outputs::Outputs;
 use super::progress::Brush;
+use super::rounding::SavedFile;
 use super::smaller;
 use super::start::Start;
 use super::streams::{is_standard, load_picture};
@@ -45,6 +47,8 @@ pub struct Canvas {
     pub notes: Vec<String>,
     /// The smaller copy that is learned instead, if the options ask for one.
     smaller: Option<Picture>,
+    /// How much each pixel counts, if the options say so.
+    pub masks: Option<Masks>,
     subject: Subject,
     /// The size of the painting, if it is another than the picture's.
     size: Option<Size>,
@@ -57,16 +61,19 @@ impl Canvas {
         let path = options.image.clone().unwrap_or_default();
         let (picture, notes) = load_picture(&path)?;
         let smaller = smaller::copy(&picture, options)?;
+        let masks = Masks::load(options, &picture)?;
         let subject = start.subject(options, &picture)?;
-        Ok(Self { path, picture, notes, smaller, subject, size: options.size })
+        Ok(Self { path, picture, notes, smaller, masks, subject, size: options.size })
     }
 
     /// The picture of a run that goes on.
     pub fn of_run(options: &Options, run: &Resumed) -> Result<Self> {
         let (picture, notes) = run.load_picture(options.image.is_some())?;
         let smaller = smaller::copy(&picture, options)?;
+        let masks = Masks::load(options, &picture)?;
+        run.check_mask(masks.as_ref())?;
         let (path, subject, size) = (run.picture.clone(), run.subject, options.size);
-        Ok(Self { path, picture, notes, smaller, subject, size })
+        Ok(Self { path, picture, notes, smaller, masks, subject, size })
     }
 
     /// What painting needs to know.
@@ -88,7 +95,9 @@ impl Canvas {
         let copy = self.smaller.as_ref().map_or(String::new(), |copy| {
             format!(", learned from a copy of {}×{}", copy.width(), copy.height())
         });
-        format!("{name}: {width}×{height} ({pixels}), {kind}, {bits} bits{copy}")
+        let masks = self.masks.as_ref();
+        let mask = masks.map_or(String::new(), |masks| format!(", mask {}", masks.path.display()));
+        format!("{name}: {width}×{height} ({pixels}), {kind}, {bits} bits{copy}{mask}")
     }
 
     /// The pixels that are learned.
@@ -108,7 +117,34 @@ impl Canvas {
 
     /// One sample a pixel: its place, and its color or class.
     pub fn dataset(&self) -> Result<Dataset> {
-        self.subject.dataset(self.learned())
+        match &self.masks {
+            Some(masks) => self.subject.masked_dataset(self.learned(), &masks.learned),
+            None => self.subject.dataset(self.learned()),
+        }
+    }
+
+    /// The PSNR of a painting in dB, or the fraction of its pixels whose class is right.
+    fn quality_of(&self, painted: &Picture) -> Result<f64> {
+        let mask = self.masks.as_ref().map(|masks| &masks.whole);
+        if !self.subject.classify {
+            return match mask {
+                Some(mask) => mask.psnr(&self.picture, painted),
+                None => impasto::psnr(&self.picture, painted),
+            };
+        }
+        let expected = self.subject.expected(&self.picture)?;
+        match mask {
+            Some(mask) => mask.pixel_accuracy(painted, &expected),
+            None => impasto::pixel_accuracy(painted, &expected),
+        }
+    }
+
+    /// The quality of what `network` paints: the PSNR in dB, or the fraction of the pixels whose class is right.
+    pub fn quality(&self, engine: &Engine, network: &Network) -> Result<Option<f64>> {
+        let size = (self.subject.width, self.subject.height);
+        let go_on = |_| std::ops::ControlFlow::Continue(());
+        let painted = self.subject.paint(engine, network, size, go_on)?;
+        painted.map(|painted| self.quality_of(&painted)).transpose()
     }
 
     /// Paints, compares with the picture, and writes both down; nothing of that if it was
@@ -125,9 +161,15 @@ impl Canvas {
         if self.subject.classify {
             let expected = self.subject.expected(&self.picture)?;
             outputs.write_picture(&Picture::beside(&[&painted, &expected], GAP)?)?;
-            let accuracy = Some(impasto::pixel_accuracy(&painted, &expected)?);
-            let one_color = is_one_color(&painted) && !is_one_color(&expected);
-            return Ok(Some(Judged { files, accuracy, psnr: None, ssim: None, one_color }));
+            return Ok(Some(Judged {
+                files,
+                accuracy: Some(self.quality_of(&painted)?),
+                psnr: None,
+                ssim: None,
+                is_masked: self.masks.is_some(),
+                file: None,
+                one_color: is_one_color(&painted) && !is_one_color(&expected),
+            }));
         }
         let resized = match self.size {
             Some(Size { width, height })
@@ -147,8 +189,13 @@ impl Canvas {
             files,
             accuracy: None,
             one_color: is_one_color(&painted) && !is_one_color(&self.picture),
-            psnr: Some(impasto::psnr(&self.picture, &painted)?),
-            ssim: Some(impasto::ssim(&self.picture, &painted)?),
+            psnr: Some(self.quality_of(&painted)?),
+            ssim: Some(match &self.masks {
+                Some(masks) => masks.whole.ssim(&self.picture, &painted)?,
+                None => impasto::ssim(&self.picture, &painted)?,
+            }),
+            is_masked: self.masks.is_some(),
+            file: None,
         }))
     }
 }
@@ -162,6 +209,10 @@ pub struct Judged {
     pub psnr: Option<f64>,
     /// 1 for an exact painting.
     pub ssim: Option<f64>,
+    /// Whether pixels were weighted by a mask.
+    is_masked: bool,
+    /// The file of the network, if one is written.
+    pub file: Option<SavedFile>,
     /// Whether the painting is of one color, and the picture is not: nothing was learned.
     pub one_color: bool,
 }
@@ -182,8 +233,12 @@ fn is_one_color(picture: &Picture) -> bool {
 impl fmt::Display for Judged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "painted {}", self.files)?;
+        let rounded = self.file.as_ref().and_then(|file| Some((file, file.quality?)));
         if let Some(accuracy) = self.accuracy {
             write!(f, ": {:.2} % of the pixels in the right class", 100.0 * accuracy)?;
+            if let Some((bits, accuracy)) = rounded {
+                write!(f, ", {:.2} % with {bits}", 100.0 * accuracy)?;
+            }
         }
         if let Some(psnr) = self.psnr {
             if psnr.is_finite() {
@@ -191,9 +246,20 @@ impl fmt::Display for Judged {
             } else {
                 write!(f, ": exact, no PSNR")?;
             }
+            if let Some((bits, psnr)) = rounded {
+                write!(f, ", {psnr:.1} dB with {bits}")?;
+            }
         }
         if let Some(ssim) = self.ssim {
             write!(f, ", SSIM {ssim:.4}")?;
+        }
+        if self.is_masked {
+            write!(f, " by the mask")?;
+        }
+        if let Some(file) = &self.file {
+            let bits = file.bits_per_pixel();
+            let digits = (2.0 - bits.log10().floor()).clamp(0.0, 5.0) as usize;
+            write!(f, ", {bits:.digits$} bits a pixel")?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::canvas::Canvas;
 use super::console::warn;
+use super::mask::Masks;
 use super::options::Options;
 use super::pace::Pace;
 use super::streams::{is_standard, load_picture};
@@ -119,6 +120,10 @@ impl Keeper {
             "picture": path.to_string_lossy(),
             "digest": digest(&canvas.picture),
             "learned": [learned.width(), learned.height()],
+            "mask": canvas.masks.as_ref().map(|masks| {
+                let path = std::path::absolute(&masks.path).unwrap_or(masks.path.clone());
+                json!([path.to_string_lossy(), digest(&masks.picture)])
+            }),
             "until": options.until.map(|until| until.0),
             "every": every.to_string(),
             "backend": device.backend.name(),
@@ -179,6 +184,8 @@ pub struct Resumed {
     /// Where the picture is.
     pub picture: PathBuf,
     digest: String,
+    /// That of its mask, if it has one.
+    mask: Option<String>,
     /// The engine and the device that it ran on.
     engine: String,
     device: String,
@@ -237,6 +244,9 @@ impl Resumed {
         if options.save.is_none() {
             options.save = Some(path.into());
         }
+        let of_mask = |place: usize| entry["mask"][place].as_str().map(String::from);
+        let mask = &mut options.masking.mask;
+        *mask = mask.take().or_else(|| of_mask(0).map(PathBuf::from));
         Ok(Self {
             subject,
             picture: options
@@ -244,6 +254,7 @@ impl Resumed {
                 .clone()
                 .unwrap_or_else(|| named("picture").unwrap_or_default().into()),
             digest: named("digest")?.into(),
+            mask: of_mask(1),
             engine: engine.into(),
             device: device.into(),
             state,
@@ -308,6 +319,21 @@ impl Resumed {
             )));
         }
         Ok((picture, notes))
+    }
+
+    /// An error unless this is the mask that the run learns with.
+    pub fn check_mask(&self, masks: Option<&Masks>) -> Result<()> {
+        let Some(masks) = masks else { return Ok(()) };
+        if self.mask == Some(digest(&masks.picture)) {
+            return Ok(());
+        }
+        let path = masks.path.display();
+        Err(Error::Setting(match self.mask {
+            Some(_) => {
+                format!("{path} is not the mask that the run learns with: its pixels are others")
+            }
+            None => format!("the run learns without a mask, so it cannot go on with {path}"),
+        }))
     }
 
     /// The event with which the run began.

@@ -8,6 +8,7 @@ mod console;
 mod curve;
 mod film;
 mod keeping;
+mod mask;
 mod measure;
 mod metrics;
 mod options;
@@ -18,6 +19,7 @@ mod preview;
 mod profile;
 mod progress;
 mod report;
+mod rounding;
 mod signals;
 mod smaller;
 mod start;
@@ -41,6 +43,7 @@ use outputs::Outputs;
 use profile::Profile;
 use progress::Brush;
 use report::Report;
+use rounding::SavedFile;
 use signals::Signal;
 use start::Start;
 use std::io::{self, Write};
@@ -253,7 +256,14 @@ fn train_and_paint(
     let saved = save(options, subject, &network, keeper.as_ref(), &trained);
     let brush = Brush::start(options, Some(&signal));
     let known = engine.notes().len();
-    let painted = canvas.paint(&engine, &network, &outputs, brush);
+    let mut painted = canvas.paint(&engine, &network, &outputs, brush);
+    let saved = saved.and_then(|file| {
+        if let (Some(mut file), Ok(Some(judged))) = (file, &mut painted) {
+            file.judge(&canvas, &engine)?;
+            judged.file = Some(file);
+        }
+        Ok(())
+    });
     print_notes(options, &engine, known);
     match &painted {
         Ok(Some(judged)) => {
@@ -275,20 +285,20 @@ fn train_and_paint(
     trained.failure.map_or(Ok(code), Err)
 }
 
-/// Saves what was learned, or the run.
+/// Saves what was learned, or the run. Returns the file of a network.
 fn save(
     options: &Options,
     subject: Subject,
     network: &Network,
     keeper: Option<&Keeper>,
     trained: &Trained,
-) -> Result<()> {
-    let write = |path| streams::save_network(path, subject, network);
+) -> Result<Option<SavedFile>> {
+    let write = |path| SavedFile::write(path, subject, network, &options.rounding);
     match (keeper, &trained.state) {
-        (Some(keeper), Some(state)) => keeper.save_state(state),
+        (Some(keeper), Some(state)) => keeper.save_state(state).map(|()| None),
         // After a divergence without a state, the file has what was saved before.
-        (Some(_), None) => Ok(()),
-        (None, _) => options.save.as_deref().map_or(Ok(()), write),
+        (Some(_), None) => Ok(None),
+        (None, _) => options.save.as_deref().map(write).transpose(),
     }
 }
 

@@ -3,6 +3,8 @@
 //! The names are an interface that scripts rely on.
 
 use super::keeping::Every;
+use super::mask::Masking;
+use super::rounding::Rounding;
 use super::values::{Decibels, Hidden, Size, Time};
 use super::watching::Watching;
 use clap::Parser;
@@ -228,6 +230,12 @@ pub struct Options {
     /// of each pixel beside the expected one
     #[arg(long)]
     pub classify: bool,
+
+    #[command(flatten)]
+    pub masking: Masking,
+
+    #[command(flatten)]
+    pub rounding: Rounding,
 
     #[command(flatten)]
     pub watching: Watching,

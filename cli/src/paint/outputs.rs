@@ -61,6 +61,7 @@ impl Outputs {
         let files = [
             ("the input", input.or(options.image.as_ref()).or(options.repaint.as_ref())),
             ("the configuration", options.config.as_ref()),
+            ("the mask", options.masking.mask.as_ref()),
             ("the painting", Some(&picture)),
             ("the comparison sheet", sheet.as_ref()),
             ("the report", options.report.as_ref()),

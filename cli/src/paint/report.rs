@@ -37,7 +37,7 @@ impl Report {
                 "setup_seconds": null,
             },
             "training": null,
-            "result": { "loss": null, "psnr_db": null, "ssim": null, "accuracy": null },
+            "result": { "loss": null, "psnr_db": null, "ssim": null, "accuracy": null, "file": null },
             "history": [],
             "kernels": null,
             "candidates": null,
@@ -54,6 +54,7 @@ impl Report {
             "height": canvas.picture.height(),
             "channels": canvas.picture.channels(),
             "learned": [canvas.learned().width(), canvas.learned().height()],
+            "mask": canvas.masks.as_ref().map(|masks| masks.path.to_string_lossy()),
         });
     }
 
@@ -100,6 +101,18 @@ impl Report {
         self.0["result"]["psnr_db"] = json!(judged.psnr);
         self.0["result"]["ssim"] = json!(judged.ssim);
         self.0["result"]["accuracy"] = json!(judged.accuracy);
+        if let Some(file) = &judged.file {
+            // What is not rounded has the quality of the painting.
+            let quality =
+                |painted: Option<f64>| painted.map(|painted| file.quality.unwrap_or(painted));
+            self.0["result"]["file"] = json!({
+                "bits": file.bits.count(),
+                "bytes": file.bytes,
+                "bits_per_pixel": file.bits_per_pixel(),
+                "psnr_db": quality(judged.psnr),
+                "accuracy": quality(judged.accuracy),
+            });
+        }
     }
 
     /// What `--profile` measured.

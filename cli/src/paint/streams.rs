@@ -50,14 +50,14 @@ pub fn save_picture(path: &Path, picture: &Picture) -> Result<()> {
     write(&std::fs::read(&png).map_err(unwritable)?)
 }
 
-/// Writes a network to a file or to standard output.
-pub fn save_network(path: &Path, subject: Subject, network: &Network) -> Result<()> {
-    if is_standard(path) { write(&subject.encode(network)?) } else { subject.save(path, network) }
+/// Writes bytes to a file or to standard output.
+pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_standard(path) { write(bytes) } else { files::write(path, bytes) }
 }
 
 /// Writes text to a file or to standard output.
 pub fn save_text(path: &Path, text: &str) -> Result<()> {
-    if is_standard(path) { write(text.as_bytes()) } else { files::write(path, text.as_bytes()) }
+    save_bytes(path, text.as_bytes())
 }
 
 /// An error if bytes would go to a terminal.
