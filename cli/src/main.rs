@@ -1,40 +1,56 @@
-//! The program `impasto`: pictures as networks, on the command line.
+//! The program `impasto`: networks of pictures and tables, on the command line.
 //!
 //! ```sh
 //! cargo install --path cli
 //! impasto paint logo.jpg
+//! impasto fit houses.csv --target price
 //! ```
 
+mod engine;
 #[path = "../../examples/common/environment.rs"]
 mod environment;
+mod fit;
+mod output;
 mod paint;
+mod predict;
+mod table;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use std::process::ExitCode;
 
-/// Trains multilayer perceptrons on pictures, on a GPU or on the CPU.
+/// Trains multilayer perceptrons on pictures and tables, on a GPU or on the CPU.
 #[derive(Debug, Parser)]
 #[command(name = "impasto", version)]
 enum Task {
     Paint(Box<paint::Options>),
+    Fit(Box<fit::Options>),
+    Predict(predict::Options),
     /// List the GPU's adapters, as `impasto paint --list-adapters` does
     Adapters,
 }
 
 fn main() -> ExitCode {
     environment::prepare();
-    let mut command = Task::command().mut_subcommand("paint", |paint| {
-        paint.override_usage(paint::Options::usage("impasto paint"))
-    });
+    let mut command = command();
     let matches = command.get_matches_mut();
-    match Task::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()) {
+    let done = match Task::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()) {
         Task::Paint(options) => {
             let paint = command.find_subcommand_mut("paint");
-            paint.map_or(ExitCode::FAILURE, |paint| paint::run(&options, paint))
+            return paint.map_or(ExitCode::FAILURE, |paint| paint::run(&options, paint));
         }
+        Task::Fit(options) => fit::run(&options),
+        Task::Predict(options) => predict::run(&options),
         Task::Adapters => {
             paint::list_adapters();
-            ExitCode::SUCCESS
+            Ok(ExitCode::SUCCESS)
         }
-    }
+    };
+    done.unwrap_or_else(|error| paint::fail(&error))
+}
+
+/// The command line.
+fn command() -> Command {
+    Task::command().mut_subcommand("paint", |paint| {
+        paint.override_usage(paint::Options::usage("impasto paint"))
+    })
 }

@@ -4,7 +4,7 @@ mod advice;
 mod animation;
 mod budget;
 mod canvas;
-mod console;
+pub(crate) mod console;
 mod curve;
 mod film;
 mod keeping;
@@ -20,13 +20,13 @@ mod profile;
 mod progress;
 mod report;
 mod rounding;
-mod signals;
+pub(crate) mod signals;
 mod smaller;
 mod start;
-mod streams;
-mod text;
+pub(crate) mod streams;
+pub(crate) mod text;
 mod training;
-mod values;
+pub(crate) mod values;
 mod watcher;
 mod watching;
 
@@ -61,13 +61,16 @@ pub fn run(options: &Options, command: &mut Command) -> ExitCode {
     }
     match carry_out(options) {
         Ok(code) => code,
-        Err(error) => {
-            // One line, whatever a file is called.
-            let line = error.to_string().replace(char::is_control, "?");
-            let _ = writeln!(io::stderr(), "error: {line}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Reports an error. Returns the exit code of a program that it ended.
+pub(crate) fn fail(error: &Error) -> ExitCode {
+    // One line, whatever a file is called.
+    let line = error.to_string().replace(char::is_control, "?");
+    let _ = writeln!(io::stderr(), "error: {line}");
+    ExitCode::FAILURE
 }
 
 /// Runs with these options. Returns the exit code, which is that of a signal if one ended the run early.

@@ -1,0 +1,124 @@
+//! The command line of `impasto fit`.
+
+use crate::engine::Device;
+use crate::paint::streams::is_standard;
+use crate::paint::values::{Hidden, Time};
+use crate::table::source::Dialect;
+use clap::{Parser, ValueEnum};
+use impasto::{Activation, Error, Optimizer, Result};
+use std::path::PathBuf;
+
+/// Train a network on a table, to predict a column from the others
+///
+/// DATA.csv has a row for each sample; its first line has the names of the columns. A target of numbers is predicted as
+/// a number (regression), a target of texts or of a few whole numbers as a class (classification). Other columns are
+/// inputs: numbers are standardized, and texts become a number for each of their values. Ctrl-C, SIGTERM and SIGHUP stop
+/// training, and what was learned so far is saved.
+#[derive(Clone, Debug, Parser)]
+pub struct Options {
+    /// The table, as CSV; - is standard input
+    #[arg(value_name = "DATA.csv")]
+    pub data: PathBuf,
+
+    /// The column to predict; several columns of numbers with commas between them
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub target: Vec<String>,
+
+    /// What the target is: regression (numbers) or classification (classes) [default: by its cells]
+    #[arg(long)]
+    pub task: Option<Task>,
+
+    /// Columns to leave out, with commas between them
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+
+    #[command(flatten)]
+    pub dialect: Dialect,
+
+    /// The share of the rows to validate with, from 0 to below 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, allow_negative_numbers = true)]
+    pub split: f64,
+
+    /// Hidden layers: 64,32 is one of 64 neurons and one of 32, 3x100 three of 100
+    #[arg(long, value_name = "LAYERS", default_value = "64,64")]
+    pub hidden: Hidden,
+
+    /// Activation of the hidden layers, one of docs/reference.md
+    #[arg(long, value_name = "NAME[:PARAMETER=VALUE,…]", default_value = "silu")]
+    pub activation: Activation,
+
+    /// The most passes over the rows [default: 500 for up to 6,400 rows, fewer for more, at least 10]
+    #[arg(long, allow_negative_numbers = true)]
+    pub epochs: Option<usize>,
+
+    /// How long training may take: 10s, 5m, 2h
+    #[arg(long)]
+    pub time: Option<Time>,
+
+    /// Rows in a training step [default: 32, for more than 6,400 rows up to 1024]
+    #[arg(long, allow_negative_numbers = true)]
+    pub batch: Option<usize>,
+
+    /// Epochs without a better loss that end the run; 0 never ends it early [default: a quarter of the epochs, 5 to 50]
+    #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
+    pub patience: Option<usize>,
+
+    /// Learning rate of the optimizer at the start; it falls to 0 over the run
+    #[arg(long, value_name = "RATE", default_value_t = 0.001, allow_negative_numbers = true)]
+    pub learning_rate: f64,
+
+    /// How a gradient becomes an update, one of docs/reference.md
+    #[arg(long, value_name = "NAME[:PARAMETER=VALUE,…]", default_value = "adam")]
+    pub optimizer: Optimizer,
+
+    /// Seed of the first parameters, of the rows to validate with and of the order of rows
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: u64,
+
+    /// Where the network goes; - is standard output [default: beside the table, as DATA.safetensors]
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub save: Option<PathBuf>,
+
+    /// Also write a report of the run as JSON; - is standard output
+    #[arg(long, value_name = "FILE.json")]
+    pub report: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub device: Device,
+}
+
+/// What is predicted.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Task {
+    Regression,
+    Classification,
+}
+
+impl Options {
+    /// Where the network goes.
+    pub fn file(&self) -> PathBuf {
+        match &self.save {
+            Some(path) => path.clone(),
+            None if is_standard(&self.data) => "table.safetensors".into(),
+            None => self.data.with_extension("safetensors"),
+        }
+    }
+
+    /// What does not depend on the table.
+    pub fn check(&self) -> Result<()> {
+        if !(self.split >= 0.0 && self.split < 1.0) {
+            return Err(Error::Setting(format!(
+                "--split {}: the share of the rows to validate with is at least 0 and below 1",
+                self.split
+            )));
+        }
+        let both = self.save.as_deref().is_some_and(is_standard)
+            && self.report.as_deref().is_some_and(is_standard);
+        if both {
+            return Err(Error::Setting(
+                "--save and --report cannot both go to standard output".into(),
+            ));
+        }
+        Ok(())
+    }
+}

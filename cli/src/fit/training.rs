@@ -1,0 +1,94 @@
+//! A training run with a progress bar, which a signal ends early.
+
+use super::progress::Progress;
+use crate::paint::signals::Signal;
+use crate::paint::text::{counted, thousands};
+use impasto::{Dataset, Ending, Engine, Error, Network, Result, Summary, Trainer, TrainingData};
+
+/// The samples of a run.
+pub struct Parts {
+    pub training: Dataset,
+    /// Nothing if all samples are trained on.
+    pub validation: Option<Dataset>,
+}
+
+impl Parts {
+    /// The samples that say how good a network is.
+    pub fn judged(&self) -> &Dataset {
+        self.validation.as_ref().unwrap_or(&self.training)
+    }
+
+    fn data(&self) -> TrainingData {
+        let data = TrainingData::new(self.training.clone());
+        match &self.validation {
+            Some(validation) => data.with_validation(validation.clone()),
+            None => data,
+        }
+    }
+}
+
+/// What came of a run.
+pub struct Trained {
+    pub summary: Summary,
+    /// Why it could not go on, if it diverged.
+    pub failure: Option<Error>,
+}
+
+/// Trains `network`. What was learned until a signal came or the run diverged is kept.
+pub fn train(
+    engine: &Engine,
+    trainer: &Trainer,
+    network: &mut Network,
+    parts: &Parts,
+    signal: &Signal,
+    quiet: bool,
+    unit: &'static str,
+) -> Result<Trained> {
+    let mut progress = Progress::start(signal, quiet, unit, trainer.time_limit)?;
+    let mut training = trainer.begin(engine, &*network, parts.data())?;
+    let ended = training.run_with(|event| progress.watch(event));
+    progress.finish();
+    // Whatever ended it, what was learned is kept, unless the device is gone.
+    let learned = training.network();
+    if let Ok(learned) = &learned {
+        network.clone_from(learned);
+    }
+    let (summary, failure) = match ended {
+        Ok(_) => (training.summary().clone(), None),
+        Err(Error::Diverged { ref summary, .. }) => ((**summary).clone(), ended.err()),
+        Err(error) => return Err(error),
+    };
+    learned?;
+    Ok(Trained { summary, failure })
+}
+
+impl Trained {
+    /// Why it ended, in a word or two.
+    pub fn ending(&self) -> &'static str {
+        match self.summary.ending {
+            _ if self.failure.is_some() => "diverged",
+            Ending::Finished => "finished",
+            Ending::Converged => "converged",
+            Ending::TimeLimit => "time limit",
+            _ => "interrupted",
+        }
+    }
+
+    /// `trained 120 of 500 epochs until the loss no longer fell, in 1.2 s, 204,000 rows/s; the best was epoch 70`.
+    pub fn describe(&self, trainer: &Trainer, unit: &str) -> String {
+        let Summary { seconds, samples, epochs, best_epoch, .. } = self.summary;
+        let all = counted(trainer.epochs as u64, "epoch");
+        let done = thousands(epochs);
+        let amount = match self.ending() {
+            "finished" => all,
+            "converged" => format!("{done} of {all} until the loss no longer fell"),
+            "time limit" => format!("{done} of {all} until the time was over"),
+            "diverged" => format!("{done} of {all} until it diverged"),
+            _ => format!("{done} of {all} until interrupted"),
+        };
+        let speed = thousands((samples as f64 / seconds.max(1e-9)) as u64);
+        let best = best_epoch.filter(|best| *best != epochs);
+        let best = best.map_or(String::new(), |best| format!("; the best was epoch {best}"));
+        format!("trained {amount}, in {seconds:.1} s, {speed} {unit}/s{best}")
+    }
+}
