@@ -6,13 +6,17 @@
 //! impasto fit houses.csv --target price
 //! ```
 
+mod bench;
 mod engine;
 #[path = "../../examples/common/environment.rs"]
 mod environment;
 mod fit;
+mod info;
+mod manual;
 mod output;
 mod paint;
 mod predict;
+mod repaint;
 mod table;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
@@ -25,8 +29,13 @@ enum Task {
     Paint(Box<paint::Options>),
     Fit(Box<fit::Options>),
     Predict(predict::Options),
+    Repaint(repaint::Options),
+    Info(info::Options),
+    Bench(bench::Options),
     /// List the GPU's adapters, as `impasto paint --list-adapters` does
     Adapters,
+    Completions(manual::Completions),
+    Man(manual::Manual),
 }
 
 fn main() -> ExitCode {
@@ -40,10 +49,15 @@ fn main() -> ExitCode {
         }
         Task::Fit(options) => fit::run(&options),
         Task::Predict(options) => predict::run(&options),
+        Task::Repaint(options) => return repaint::run(&options),
+        Task::Info(options) => info::run(&options),
+        Task::Bench(options) => bench::run(&options),
         Task::Adapters => {
             paint::list_adapters();
             Ok(ExitCode::SUCCESS)
         }
+        Task::Completions(options) => manual::complete(&options, &mut command),
+        Task::Man(options) => manual::write(&options, &command),
     };
     done.unwrap_or_else(|error| paint::fail(&error))
 }

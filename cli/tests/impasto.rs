@@ -2,21 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
+mod common;
+
+use common::{impasto, printed, refused, text};
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
-
-fn impasto(folder: &Path, arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_impasto"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .expect("started")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("UTF-8")
-}
 
 #[test]
 fn a_picture_is_painted() {
@@ -55,7 +44,51 @@ fn usage_names_the_subcommand() {
         assert!(text(&output.stderr).contains(line), "{mistake}: {}", text(&output.stderr));
     }
     let help = impasto(folder.path(), "--help");
-    for subcommand in ["paint", "adapters"] {
+    for subcommand in ["paint", "fit", "predict", "repaint", "info", "bench", "adapters", "man"] {
         assert!(text(&help.stdout).contains(&format!("\n  {subcommand}")), "{subcommand}");
     }
+}
+
+#[test]
+fn the_speed_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = printed(folder.path(), "bench --backend cpu");
+    assert!(table.starts_with("cpu engine"), "{table}");
+    for network in ["10×100", "hash grid"] {
+        let line = table.lines().find(|line| line.starts_with(network)).expect(network);
+        let numbers = line.split_whitespace().rev().take(2).map(|number| number.replace(',', ""));
+        assert!(numbers.map(|number| number.parse::<u64>().unwrap()).all(|n| n > 100), "{line}");
+    }
+}
+
+#[test]
+fn shells_complete_every_subcommand() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = printed(folder.path(), &format!("completions {shell}"));
+        for word in ["paint", "predict", "learning-rate", "probabilities"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let output = impasto(folder.path(), "completions tcsh");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn each_subcommand_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    printed(folder.path(), "man pages/man1");
+    let pages = folder.path().join("pages/man1");
+    let page = |name: &str| fs::read_to_string(pages.join(name)).expect(name);
+    let main = page("impasto.1");
+    for name in
+        ["paint", "fit", "predict", "repaint", "info", "bench", "adapters", "completions", "man"]
+    {
+        assert!(main.contains(&format!("impasto\\-{name}(1)")), "{name}");
+        assert!(page(&format!("impasto-{name}.1")).contains(&format!(".TH impasto-{name} 1")));
+    }
+    assert_eq!(fs::read_dir(&pages).unwrap().count(), 10);
+    assert!(page("impasto-fit.1").contains("\\-\\-target"));
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(refused(folder.path(), "man file").contains("cannot create file"));
 }
