@@ -1,4 +1,4 @@
-//! The program `impasto`: networks of pictures and tables, on the command line.
+//! The program `impasto`: networks of pictures, tables and sounds, on the command line.
 //!
 //! ```sh
 //! cargo install --path cli
@@ -17,12 +17,13 @@ mod output;
 mod paint;
 mod predict;
 mod repaint;
+mod sound;
 mod table;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use std::process::ExitCode;
 
-/// Trains multilayer perceptrons on pictures and tables, on a GPU or on the CPU.
+/// Trains multilayer perceptrons on pictures, tables and sounds, on a GPU or on the CPU.
 #[derive(Debug, Parser)]
 #[command(name = "impasto", version)]
 enum Task {

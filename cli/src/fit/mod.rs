@@ -1,19 +1,32 @@
-//! `impasto fit`: trains a network on a table.
+//! `impasto fit`: trains a network on a table or a sound.
 
 mod metrics;
 mod options;
 mod progress;
 mod report;
 mod samples;
+mod sound;
 mod table;
 mod training;
 
 pub use options::Options;
 
-use impasto::Result;
+use crate::paint::console;
+use crate::paint::streams::is_standard;
+use impasto::{Result, files};
 use std::process::ExitCode;
 
 /// Runs with these options. Returns the exit code, which is that of a signal if one ended the run early.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    table::run(options)
+    options.check()?;
+    let file = options.file();
+    let outputs = [Some(&file), options.report.as_ref()];
+    if outputs.into_iter().flatten().any(|path| is_standard(path)) {
+        console::leave_standard_output();
+    }
+    for path in outputs.into_iter().flatten().filter(|path| !is_standard(path)) {
+        files::check_writable(path)?;
+    }
+    let ending = options.data.extension().unwrap_or_default();
+    if ending.eq_ignore_ascii_case("wav") { sound::run(options) } else { table::run(options) }
 }

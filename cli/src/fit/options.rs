@@ -5,19 +5,21 @@ use crate::paint::streams::is_standard;
 use crate::paint::values::{Hidden, Time};
 use crate::table::source::Dialect;
 use clap::{Parser, ValueEnum};
+use impasto::input_encoding::InputEncoding;
 use impasto::{Activation, Error, Optimizer, Result};
 use std::path::PathBuf;
 
-/// Train a network on a table, to predict a column from the others
+/// Train a network on a table, to predict a column from the others, or on a sound
 ///
 /// DATA.csv has a row for each sample; its first line has the names of the columns. A target of numbers is predicted as
 /// a number (regression), a target of texts or of a few whole numbers as a class (classification). Other columns are
-/// inputs: numbers are standardized, and texts become a number for each of their values. Ctrl-C, SIGTERM and SIGHUP stop
-/// training, and what was learned so far is saved.
+/// inputs: numbers are standardized, and texts become a number for each of their values. Of a file that ends in .wav, the
+/// network learns the amplitude of each channel as a function of the time. Ctrl-C, SIGTERM and SIGHUP stop training, and
+/// what was learned so far is saved.
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
-    /// The table, as CSV; - is standard input
-    #[arg(value_name = "DATA.csv")]
+    /// The table, as CSV, or a sound, as WAV; - is a table on standard input
+    #[arg(value_name = "DATA")]
     pub data: PathBuf,
 
     /// The column to predict; several columns of numbers with commas between them
@@ -35,19 +37,24 @@ pub struct Options {
     #[command(flatten)]
     pub dialect: Dialect,
 
-    /// The share of the rows to validate with, from 0 to below 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, allow_negative_numbers = true)]
-    pub split: f64,
+    /// The share of the rows to validate with, from 0 to below 1 [default: 0.2]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub split: Option<f64>,
 
-    /// Hidden layers: 64,32 is one of 64 neurons and one of 32, 3x100 three of 100
-    #[arg(long, value_name = "LAYERS", default_value = "64,64")]
-    pub hidden: Hidden,
+    /// Hidden layers: 64,32 is one of 64 neurons and one of 32, 3x100 three of 100 [default: 64,64; sounds: 3x128]
+    #[arg(long, value_name = "LAYERS")]
+    pub hidden: Option<Hidden>,
 
-    /// Activation of the hidden layers, one of docs/reference.md
-    #[arg(long, value_name = "NAME[:PARAMETER=VALUE,…]", default_value = "silu")]
-    pub activation: Activation,
+    /// Activation of the hidden layers, one of docs/reference.md [default: silu; sounds: sine]
+    #[arg(long, value_name = "NAME[:PARAMETER=VALUE,…]")]
+    pub activation: Option<Activation>,
 
-    /// The most passes over the rows [default: 500 for up to 6,400 rows, fewer for more, at least 10]
+    /// The inputs of the network of a sound, computed from the time, one of docs/reference.md [default: scaled]
+    #[arg(long, value_name = "NAME[:PARAMETER=VALUE,…]")]
+    pub encoding: Option<InputEncoding>,
+
+    /// The most passes over the rows [default: 500 for up to 6,400 rows, fewer for more, at least 10; sounds: those of
+    /// 4,000 steps]
     #[arg(long, allow_negative_numbers = true)]
     pub epochs: Option<usize>,
 
@@ -55,7 +62,7 @@ pub struct Options {
     #[arg(long)]
     pub time: Option<Time>,
 
-    /// Rows in a training step [default: 32, for more than 6,400 rows up to 1024]
+    /// Rows in a training step [default: 32, for more than 6,400 rows up to 1024; sounds: 2048]
     #[arg(long, allow_negative_numbers = true)]
     pub batch: Option<usize>,
 
@@ -63,9 +70,9 @@ pub struct Options {
     #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
     pub patience: Option<usize>,
 
-    /// Learning rate of the optimizer at the start; it falls to 0 over the run
-    #[arg(long, value_name = "RATE", default_value_t = 0.001, allow_negative_numbers = true)]
-    pub learning_rate: f64,
+    /// Learning rate of the optimizer at the start; it falls to 0 over the run [default: 0.001; sounds: 0.0003]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub learning_rate: Option<f64>,
 
     /// How a gradient becomes an update, one of docs/reference.md
     #[arg(long, value_name = "NAME[:PARAMETER=VALUE,…]", default_value = "adam")]
@@ -106,10 +113,9 @@ impl Options {
 
     /// What does not depend on the table.
     pub fn check(&self) -> Result<()> {
-        if !(self.split >= 0.0 && self.split < 1.0) {
+        if let Some(split) = self.split.filter(|split| !(0.0..1.0).contains(split)) {
             return Err(Error::Setting(format!(
-                "--split {}: the share of the rows to validate with is at least 0 and below 1",
-                self.split
+                "--split {split}: the share of the rows to validate with is at least 0 and below 1"
             )));
         }
         let both = self.save.as_deref().is_some_and(is_standard)

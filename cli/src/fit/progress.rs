@@ -3,7 +3,7 @@
 use crate::paint::console::{can_draw, print_line};
 use crate::paint::signals::Signal;
 use crate::paint::text::{lasting, short};
-use impasto::{Error, Event, Metric, Result};
+use impasto::{Epoch, Error, Event, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -14,9 +14,20 @@ const SMOOTHING: f64 = 0.1;
 /// Where there is no terminal, the least time between two lines.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
+/// What is shown.
+#[derive(Clone, Copy)]
+pub struct View {
+    /// Nothing is shown.
+    pub quiet: bool,
+    /// What samples are called: rows.
+    pub unit: &'static str,
+    /// How good the network was after an epoch.
+    pub quality: fn(&Epoch) -> String,
+}
+
 /// Where a run shows how far it is.
 #[derive(Clone, Copy, PartialEq)]
-enum View {
+enum Place {
     Bar,
     /// A line now and then.
     Lines,
@@ -26,10 +37,9 @@ enum View {
 /// Watches a training run for the user.
 pub struct Progress {
     bar: ProgressBar,
+    place: Place,
     view: View,
     signal: Signal,
-    /// What samples are called: rows.
-    unit: &'static str,
     /// Seconds after which the run ends.
     limit: Option<f64>,
     started: Instant,
@@ -37,27 +47,22 @@ pub struct Progress {
     steps: u64,
     steps_per_epoch: u64,
     loss: Option<f64>,
-    /// The validation metric that was measured last.
+    /// How good the network was after the last epoch.
     measured: String,
     speed: Option<f64>,
 }
 
 impl Progress {
     /// Shows a bar if there is a terminal to show it on.
-    pub fn start(
-        signal: &Signal,
-        quiet: bool,
-        unit: &'static str,
-        limit: Option<f64>,
-    ) -> Result<Self> {
-        let view = match (quiet, can_draw()) {
-            (true, _) => View::Nothing,
-            (false, true) => View::Bar,
-            (false, false) => View::Lines,
+    pub fn start(signal: &Signal, view: View, limit: Option<f64>) -> Result<Self> {
+        let place = match (view.quiet, can_draw()) {
+            (true, _) => Place::Nothing,
+            (false, true) => Place::Bar,
+            (false, false) => Place::Lines,
         };
-        let target = match view {
-            View::Bar => ProgressDrawTarget::stderr(),
-            View::Lines | View::Nothing => ProgressDrawTarget::hidden(),
+        let target = match place {
+            Place::Bar => ProgressDrawTarget::stderr(),
+            Place::Lines | Place::Nothing => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(1), target);
         let style = "[{bar:8}] {percent:>3} %  {msg}";
@@ -72,9 +77,9 @@ impl Progress {
         let now = Instant::now();
         Ok(Self {
             bar,
+            place,
             view,
             signal: signal.clone(),
-            unit,
             limit,
             started: now,
             last_line: now,
@@ -100,11 +105,7 @@ impl Progress {
             }
             Event::Epoch(epoch) => {
                 self.loss = Some(epoch.loss);
-                let metrics = &epoch.metrics;
-                let r2 = metrics.get(Metric::R2).map(|r2| format!("  R² {r2:.3}"));
-                let accuracy = metrics.get(Metric::Accuracy);
-                let accuracy = accuracy.map(|share| format!("  accuracy {:.1} %", 100.0 * share));
-                self.measured = r2.or(accuracy).unwrap_or_default();
+                self.measured = (self.view.quality)(epoch);
             }
             Event::Progress { steps, loss, samples_per_second } => {
                 let before = self.speed.unwrap_or(*samples_per_second);
@@ -124,13 +125,13 @@ impl Progress {
         let left = lasting((all - elapsed).max(0.0));
         let epochs = self.steps.div_ceil(self.steps_per_epoch);
         let epoch = (steps / self.steps_per_epoch + 1).min(epochs);
-        let Self { unit, measured, .. } = self;
+        let Self { view: View { unit, .. }, measured, .. } = self;
         // The last epochs may not be needed.
         let state = format!(
-            "at most {left} left  epoch {epoch}/{epochs}  loss {loss:.5}{measured}  {} {unit}/s",
+            "at most {left} left  epoch {epoch}/{epochs}  loss {loss:.5}  {measured}  {} {unit}/s",
             short(speed)
         );
-        if self.view == View::Lines && self.last_line.elapsed() >= BETWEEN_LINES {
+        if self.place == Place::Lines && self.last_line.elapsed() >= BETWEEN_LINES {
             self.last_line = Instant::now();
             print_line(format!("{} %  {state}", 100 * steps / self.steps.max(1)));
         }

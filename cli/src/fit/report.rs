@@ -1,8 +1,10 @@
 //! The report of `impasto fit` as JSON.
 
 use super::training::{Parts, Trained};
-use impasto::{Dataset, Engine, Network, Trainer};
+use crate::paint::streams::save_text;
+use impasto::{Dataset, Engine, Error, Network, Result, Trainer};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// The report of a run. `data` says what was learned, and `result` how well.
 pub fn report(
@@ -53,4 +55,10 @@ pub fn report(
         "seed": trainer.seed,
         "version": env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// Writes a report to a file or to standard output.
+pub fn write(path: &Path, report: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(report).map_err(|e| Error::Format(e.to_string()))?;
+    save_text(path, &(text + "\n"))
 }

@@ -14,6 +14,9 @@ const FEW_CLASSES: usize = 10;
 /// The least rows for each of them.
 const ROWS_OF_A_CLASS: usize = 5;
 
+/// The share of the rows to validate with, if the user does not choose it.
+const SPLIT: f64 = 0.2;
+
 /// A table in memory.
 pub struct Table {
     /// What messages call it.
@@ -149,7 +152,7 @@ impl Table {
         notes: &mut Vec<String>,
     ) -> Result<(Schema, Parts)> {
         let order = Permutation::new(self.rows, options.seed, u64::MAX);
-        let validation = self.validation_rows(options.split)?;
+        let validation = self.validation_rows(options.split.unwrap_or(SPLIT))?;
         let held_out = (0..validation).map(|place| order.index(place));
         let training = (validation..self.rows).map(|place| order.index(place));
         let (inputs, columns) = self.inputs(&training, notes)?;

@@ -2,19 +2,19 @@
 
 use super::metrics::Quality;
 use super::options::{Options, Task};
-use super::report::report;
+use super::progress::View;
+use super::report::{report, write};
 use super::samples::Table;
 use super::training::{Parts, train};
 use crate::output;
 use crate::paint::signals::Signal;
 use crate::paint::streams::is_standard;
 use crate::paint::text::{describe_network, describe_training, thousands};
-use crate::paint::{console, streams};
 use crate::table::schema::{Column, KEY, Kind, Schema};
 use crate::table::source::listed;
 use impasto::{
-    Activation, Dataset, EarlyStopping, Error, Loss, Metric, Network, Result, Schedule, Trainer,
-    files,
+    Activation, Dataset, EarlyStopping, Epoch, Error, Loss, Metric, Network, Result, Schedule,
+    Trainer,
 };
 use serde_json::json;
 use std::process::ExitCode;
@@ -33,15 +33,10 @@ const PATIENCE: (usize, usize) = (5, 50);
 
 /// Trains on a table, saves the network and says how good it is.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    options.check()?;
+    if options.encoding.is_some() {
+        return Err(Error::Setting("--encoding is for sounds".into()));
+    }
     let file = options.file();
-    let outputs = [Some(&file), options.report.as_ref()];
-    if outputs.into_iter().flatten().any(|path| is_standard(path)) {
-        console::leave_standard_output();
-    }
-    for path in outputs.into_iter().flatten().filter(|path| !is_standard(path)) {
-        files::check_writable(path)?;
-    }
     let device = &options.device;
     let table = Table::read(options)?;
     let (task, reason) = table.task(options.task)?;
@@ -68,15 +63,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let engine = device.open()?;
     let signal = Signal::listen()?;
     let known = engine.notes().len();
-    let trained = train(&engine, &trainer, &mut network, &parts, &signal, device.quiet, "rows")?;
+    let view = View { quiet: device.quiet, unit: "rows", quality };
+    let trained = train(&engine, &trainer, &mut network, &parts, &signal, view)?;
     device.notes(engine.notes().iter().skip(known));
     device.say(trained.describe(&trainer, "rows"));
 
     output::write(&file, &network.encode_with([(KEY, schema.to_json()?)])?)?;
-    let quality = Quality::measure(&engine, &network, parts.judged(), &schema)?;
+    let measured = Quality::measure(&engine, &network, parts.judged(), &schema)?;
     let judged = if validation > 0 { "validation rows" } else { "rows that it learned from" };
     device.say(format!("on {} {judged}:", thousands(parts.judged().len() as u64)));
-    device.lines(quality.lines().iter().map(|line| format!("  {line}")));
+    device.lines(measured.lines().iter().map(|line| format!("  {line}")));
     if !is_standard(&file) {
         let file = file.display();
         device.say(format!("saved {file}; impasto predict {file} NEW.csv predicts with it"));
@@ -92,13 +88,19 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             "targets": columns(&schema.targets),
         });
         let run = (&engine, &network, &trainer);
-        let report = report(&data, run, &parts, &trained, &quality.to_json());
-        let text =
-            serde_json::to_string_pretty(&report).map_err(|e| Error::Format(e.to_string()))?;
-        streams::save_text(path, &(text + "\n"))?;
+        let report = report(&data, run, &parts, &trained, &measured.to_json());
+        write(path, &report)?;
     }
     let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
     trained.failure.map_or(Ok(code), Err)
+}
+
+/// The validation metric of an epoch, for the bar.
+fn quality(epoch: &Epoch) -> String {
+    let r2 = epoch.metrics.get(Metric::R2).map(|r2| format!("R² {r2:.3}"));
+    let accuracy = epoch.metrics.get(Metric::Accuracy);
+    let accuracy = accuracy.map(|share| format!("accuracy {:.1} %", 100.0 * share));
+    r2.or(accuracy).unwrap_or_default()
 }
 
 /// Lines about the columns.
@@ -125,8 +127,9 @@ fn network(options: &Options, schema: &Schema) -> Result<Network> {
         Some(_) => Activation::Softmax,
         None => Activation::Identity,
     };
+    let hidden = options.hidden.as_ref().map_or(vec![64, 64], |hidden| hidden.0.clone());
     Network::builder(width(&schema.inputs))
-        .hidden(&options.hidden.0, options.activation)
+        .hidden(&hidden, options.activation.unwrap_or(Activation::Silu))
         .output(width(&schema.targets), output)
         .seed(options.seed)
         .build()
@@ -146,7 +149,7 @@ fn trainer(options: &Options, task: Task, parts: &Parts) -> Trainer {
     Trainer {
         epochs,
         batch_size: options.batch.unwrap_or(batch),
-        learning_rate: options.learning_rate,
+        learning_rate: options.learning_rate.unwrap_or(1e-3),
         schedule: Schedule::Cosine,
         loss,
         optimizer: options.optimizer,

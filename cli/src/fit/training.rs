@@ -1,6 +1,6 @@
 //! A training run with a progress bar, which a signal ends early.
 
-use super::progress::Progress;
+use super::progress::{Progress, View};
 use crate::paint::signals::Signal;
 use crate::paint::text::{counted, thousands};
 use impasto::{Dataset, Ending, Engine, Error, Network, Result, Summary, Trainer, TrainingData};
@@ -41,10 +41,9 @@ pub fn train(
     network: &mut Network,
     parts: &Parts,
     signal: &Signal,
-    quiet: bool,
-    unit: &'static str,
+    view: View,
 ) -> Result<Trained> {
-    let mut progress = Progress::start(signal, quiet, unit, trainer.time_limit)?;
+    let mut progress = Progress::start(signal, view, trainer.time_limit)?;
     let mut training = trainer.begin(engine, &*network, parts.data())?;
     let ended = training.run_with(|event| progress.watch(event));
     progress.finish();

@@ -4,6 +4,7 @@ mod header;
 mod lines;
 
 use crate::paint::console::print_line;
+use crate::sound::{KEY as SOUND, Sound};
 use crate::table::schema::{KEY as TABLE, Schema};
 use clap::Parser;
 use header::Header;
@@ -38,6 +39,7 @@ struct Saved {
     network: Network,
     picture: Option<Subject>,
     table: Option<Schema>,
+    sound: Option<Sound>,
     run: Option<TrainingState>,
 }
 
@@ -52,6 +54,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Some(Saved {
             picture: picture(&network, &texts).map_err(wrong)?,
             table: Schema::of(&network, &texts).map_err(wrong)?,
+            sound: Sound::of(&network, &texts).map_err(wrong)?,
             run: header
                 .metadata
                 .contains_key(RUN)
@@ -80,7 +83,7 @@ fn picture(network: &Network, texts: &HashMap<String, String>) -> Result<Option<
 
 /// The texts of other programs, or of the user, in the metadata.
 fn other_texts(header: &Header) -> impl Iterator<Item = (&String, &String)> {
-    let own = |key: &str| [PICTURE, PAINT, TABLE].contains(&key) || key.starts_with(NETWORK);
+    let own = |key: &str| [PICTURE, PAINT, TABLE, SOUND].contains(&key) || key.starts_with(NETWORK);
     header.metadata.iter().filter(move |(key, _)| !own(key))
 }
 
@@ -120,6 +123,7 @@ fn describe(options: &Options, header: &Header, saved: Option<&Saved>) -> Value 
         "network": saved.map(network),
         "picture": saved.and_then(|saved| saved.picture.as_ref()),
         "table": saved.and_then(|saved| saved.table.as_ref()),
+        "sound": saved.and_then(|saved| saved.sound.as_ref()),
         "run": saved.and_then(|saved| saved.run.as_ref()).map(run),
         "numbers": header.numbers(),
         "tensors": header.tensors.iter().map(tensor).collect::<Vec<_>>(),

@@ -1,10 +1,12 @@
 //! `impasto predict`: predictions of a network that `impasto fit` saved.
 
+mod sound;
 mod table;
 
 use crate::engine::Device;
 use crate::paint::console;
 use crate::paint::streams::is_standard;
+use crate::sound::Sound;
 use crate::table::schema::Schema;
 use crate::table::source::Dialect;
 use clap::Parser;
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 ///
 /// The predictions are a table with a row for each row of NEW.csv, in its order. NEW.csv needs the columns that the
 /// network was trained on, in any order, and may have others. It is read and predicted in blocks, so it may be larger
-/// than memory.
+/// than memory. A network of a sound takes no table, and gives the sound as WAV.
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
     /// The network
@@ -25,10 +27,10 @@ pub struct Options {
 
     /// The table to predict for; - is standard input
     #[arg(value_name = "NEW.csv")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
 
     /// Where the predictions go; - is standard output
-    #[arg(long, short, value_name = "FILE.csv", default_value = "-")]
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 
     /// Add the probability of each class
@@ -50,14 +52,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let path = &options.network;
     let (network, texts) = Network::load_with(path)?;
     let wrong = |reason: String| Error::Checkpoint { path: path.clone(), reason };
-    match Schema::of(&network, &texts) {
-        Err(error) => Err(wrong(error.to_string())),
-        Ok(Some(schema)) => table::run(options, &network, &schema),
-        Ok(None) if texts.contains_key("picture") => Err(Error::Setting(format!(
-            "{} paints a picture: impasto paint --repaint paints it",
+    let schema = Schema::of(&network, &texts).map_err(|error| wrong(error.to_string()))?;
+    let sound = Sound::of(&network, &texts).map_err(|error| wrong(error.to_string()))?;
+    match (schema, sound) {
+        (Some(schema), _) => table::run(options, &network, &schema),
+        (None, Some(sound)) => sound::run(options, &network, &sound),
+        (None, None) if texts.contains_key("picture") => Err(Error::Setting(format!(
+            "{} paints a picture: impasto repaint paints it",
             path.display()
         ))),
-        Ok(None) => {
+        (None, None) => {
             Err(wrong("it was not saved by impasto fit, so its columns are not known".into()))
         }
     }

@@ -19,7 +19,12 @@ pub fn run(options: &Options, network: &Network, schema: &Schema) -> Result<Exit
             "--probabilities is for classes, and this network predicts numbers".into(),
         ));
     }
-    let mut source = Source::open(&options.data, &options.dialect)?;
+    let Some(data) = &options.data else {
+        return Err(Error::Setting(
+            "this network predicts for the rows of a table: name it after the network".into(),
+        ));
+    };
+    let mut source = Source::open(data, &options.dialect)?;
     let mut encoder = Encoder::new(&schema.inputs, &source)?;
     let mut output = Output::open(&options.output)?;
     let engine = options.device.open()?;
