@@ -93,3 +93,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     output.write(bytes)?;
     output.finish()
 }
+
+/// Refuses files that would be one file, such as a network that would replace its table. Each has what it is for.
+pub fn check_different(named: &[(&str, &Path)]) -> Result<()> {
+    let mut taken: Vec<(&str, PathBuf)> = Vec::new();
+    for (role, path) in named {
+        if is_standard(path) || files::is_stream(path) {
+            continue;
+        }
+        let place = files::place(path).unwrap_or_else(|_| path.to_path_buf());
+        if let Some((other, _)) = taken.iter().find(|(_, taken)| *taken == place) {
+            return Err(Error::Setting(format!(
+                "{} would be both {other} and {role}: choose another name",
+                path.display()
+            )));
+        }
+        taken.push((role, place));
+    }
+    Ok(())
+}

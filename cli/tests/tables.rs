@@ -332,6 +332,8 @@ fn bad_options_are_refused() {
         ("t.csv --target price --learning-rate -1", "a learning rate of -1"),
         ("t.csv --target price --save no/where.safetensors", "there is no folder no"),
         ("t.csv --target price --save - --report -", "cannot both go to standard output"),
+        ("t.csv --target price --save t.csv", "t.csv would be both the data and the network"),
+        ("t.csv --target price --save a --report a", "would be both the network and the report"),
         ("t.csv --target city --task regression", "line 2, column 'city': '"),
         ("t.csv --target city,price", "a target of classes must be the only one"),
     ] {
@@ -376,6 +378,8 @@ fn bad_tables_to_predict_are_refused_and_leave_no_file() {
     fs::write(folder.join("new.csv"), "area,city,floors\n1,Oslo,2\n").unwrap();
     let said = refused(folder, "predict t.safetensors new.csv --probabilities --backend cpu");
     assert!(said.contains("--probabilities is for classes"), "{said}");
+    let said = refused(folder, "predict t.safetensors new.csv -o ./new.csv --backend cpu");
+    assert!(said.contains("new.csv would be both the data and the output"), "{said}");
     let said = refused(folder, "predict p.safetensors new.csv --backend cpu");
     assert!(said.contains("paints a picture"), "{said}");
     let said = refused(folder, "predict new.csv new.csv --backend cpu");

@@ -11,6 +11,7 @@ mod training;
 
 pub use options::Options;
 
+use crate::output;
 use crate::paint::console;
 use crate::paint::streams::is_standard;
 use impasto::{Result, files};
@@ -27,6 +28,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     for path in outputs.into_iter().flatten().filter(|path| !is_standard(path)) {
         files::check_writable(path)?;
     }
+    let mut named = vec![("the data", options.data.as_path()), ("the network", file.as_path())];
+    named.extend(options.report.as_deref().map(|report| ("the report", report)));
+    output::check_different(&named)?;
     let ending = options.data.extension().unwrap_or_default();
     if ending.eq_ignore_ascii_case("wav") { sound::run(options) } else { table::run(options) }
 }

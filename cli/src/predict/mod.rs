@@ -4,6 +4,7 @@ mod sound;
 mod table;
 
 use crate::engine::Device;
+use crate::output;
 use crate::paint::console;
 use crate::paint::streams::is_standard;
 use crate::sound::Sound;
@@ -50,6 +51,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         console::leave_standard_output();
     }
     let path = &options.network;
+    let output = ("the output", options.output.as_path());
+    output::check_different(&[("the network", path.as_path()), output])?;
+    if let Some(data) = &options.data {
+        output::check_different(&[("the data", data.as_path()), output])?;
+    }
     let (network, texts) = Network::load_with(path)?;
     let wrong = |reason: String| Error::Checkpoint { path: path.clone(), reason };
     let schema = Schema::of(&network, &texts).map_err(|error| wrong(error.to_string()))?;
