@@ -24,7 +24,7 @@ const PREDICTED: usize = 1 << 14;
 /// Measure how fast this machine trains and predicts, in about ten seconds
 ///
 /// The networks are that of `paint` (ten layers of 100 neurons, steps of 200 samples) and that of `paint --preset hash`
-/// (a hash grid and two layers of 64, steps of 8192), on the CPU and, if there is one, the GPU.
+/// (a hash grid and two layers of 64, steps of 2048), on the CPU and, if there is one, the GPU.
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
     #[command(flatten)]
