@@ -1,6 +1,6 @@
 // Gathers a batch of pixels: their places and their channels.      Twin: reference::gather
-// pixels is a segment of the picture's words, segment_rows of them from segment_first on; samples of
-// other segments are left to other dispatches. inputs is [batch, 2], targets is [batch, channels];
+// pixels is a segment of the picture's pixels, segment_rows of them from segment_first on, each of pitch
+// words; samples of other segments are left to other dispatches. inputs is [batch, 2], targets is [batch, channels];
 // their first row is at offset in the step's batch. One invocation a row.
 struct Shape {
     batch: u32,
@@ -8,6 +8,8 @@ struct Shape {
     offset: u32,
     segment_first: u32,
     segment_rows: u32,
+    bits: u32,
+    pitch: u32,
     width: u32,
     scale_x: f32,
     scale_y: f32,
@@ -35,8 +37,9 @@ fn main(
     for (var j = 0u; j < 2u; j++) {
         inputs[2u * i + j] = pixel_place(sample, j, shape.width, scale, origin);
     }
-    let word = pixels[sample - shape.segment_first];
+    let row = (sample - shape.segment_first) * shape.pitch;
     for (var j = 0u; j < shape.channels; j++) {
-        targets[i * shape.channels + j] = pixel_channel(word, j);
+        let bit = j * shape.bits;
+        targets[i * shape.channels + j] = pixel_channel(pixels[row + bit / 32u], bit % 32u, shape.bits);
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(feature = "ndarray")]
 mod arrays;
 mod forms;
+mod levels;
 mod places;
 mod scale;
 mod split;
@@ -10,6 +11,9 @@ mod weights;
 
 use crate::error::{Error, Result, invalid_data, invalid_shape};
 use crate::permutation::Permutation;
+pub(crate) use levels::Levels;
+#[cfg(feature = "gpu")]
+pub(crate) use levels::Packing;
 pub(crate) use places::{Grid, Places};
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +24,7 @@ const MOST_SAMPLES: usize = u32::MAX as usize;
 /// Inputs and targets, sample by sample.
 ///
 /// Samples are rows of numbers ([`from_rows`](Self::from_rows), [`new`](Self::new),
-/// [`from_labels`](Self::from_labels)), or the pixels of a picture, which take 4 bytes each
+/// [`from_labels`](Self::from_labels)), or the pixels of a picture, which take a byte for each channel
 /// ([`from_pixels`](Self::from_pixels)). A clone or a [`split`](Self::split) shares the samples.
 ///
 /// ```
@@ -57,7 +61,7 @@ impl Samples {
     fn len(&self) -> usize {
         match self {
             Self::Table(table) => table.inputs().len() / table.input_width,
-            Self::Pixels(pixels) => pixels.words.len(),
+            Self::Pixels(pixels) => pixels.len(),
         }
     }
 
@@ -69,13 +73,7 @@ impl Samples {
                 let width = table.target_width;
                 targets[..width].copy_from_slice(&table.targets()[position * width..][..width]);
             }
-            Self::Pixels(pixels) => {
-                let bytes = pixels.words[position].to_le_bytes();
-                let targets = &mut targets[..pixels.channels];
-                for (target, byte) in targets.iter_mut().zip(bytes) {
-                    *target = f32::from(byte) / 255.0;
-                }
-            }
+            Self::Pixels(pixels) => pixels.levels.read(position, pixels.channels, targets),
         }
     }
 }
@@ -129,14 +127,34 @@ impl PartialEq for Table {
 }
 
 /// Samples whose inputs are the places of a picture's pixels and whose targets are up to four numbers
-/// of 8 bits, 0 for 0 and 255 for 1.
+/// of 8 or 16 bits, 0 for 0 and the largest for 1.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Pixels {
     pub(crate) grid: Grid,
     /// Numbers in a pixel, 1 to 4.
     pub(crate) channels: usize,
-    /// One pixel each, row by row, its first channel in the lowest byte.
-    pub(crate) words: Vec<u32>,
+    /// Row by row, `[pixels, channels]`. A picture may share them.
+    levels: Arc<Levels>,
+}
+
+impl Pixels {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.levels.len() / self.channels
+    }
+}
+
+/// As a device stores them.
+#[cfg(feature = "gpu")]
+impl Pixels {
+    pub(crate) fn packing(&self) -> Packing {
+        self.levels.packing(self.channels)
+    }
+
+    /// The words of some pixels, `[range, pitch]`.
+    pub(crate) fn words(&self, range: std::ops::Range<usize>) -> Vec<u32> {
+        self.levels.words(self.channels, range)
+    }
 }
 
 /// A part of some samples: those at `first..first + len` in an order of all of them.
@@ -236,7 +254,7 @@ impl Dataset {
     /// down, with one scale for both axes. The longer axis spans [0, 1], or [-1, 1] if `centered`. The shorter
     /// one begins at 0 too, or has its middle there. Its targets are 1 to 4 numbers in [0, 1], which
     /// `targets` contains as bytes, 0 for 0 and 255 for 1, `[height, width, target_width]`. The dataset takes
-    /// 4 bytes a pixel.
+    /// `target_width` bytes a pixel.
     ///
     /// ```
     /// // Two gray pixels beside each other: black and white.
@@ -263,36 +281,30 @@ impl Dataset {
         targets: impl IntoIterator<Item = u8>,
         target_width: usize,
     ) -> Result<Self> {
-        let (width, height) = (places.width, places.height);
-        if !(1..=4).contains(&target_width) {
-            return invalid_shape(format!("pixels of {target_width} targets: they have 1 to 4"));
-        }
-        let pixels = width.checked_mul(height).filter(|pixels| (1..=MOST_SAMPLES).contains(pixels));
-        let Some(pixels) = pixels else {
-            return invalid_shape(format!(
-                "{width}×{height} pixels are no dataset: it has 1 to 2³² − 1"
-            ));
-        };
+        let pixels = check_pixels(&places, target_width)?;
+        let numbers = pixels.saturating_mul(target_width);
         let mut targets = targets.into_iter();
-        let mut words = Vec::with_capacity(pixels);
-        for _ in 0..pixels {
-            let mut bytes = [0; 4];
-            for byte in &mut bytes[..target_width] {
-                let Some(target) = targets.next() else {
-                    return invalid_shape(format!(
-                        "fewer targets than {width}×{height} pixels have"
-                    ));
-                };
-                *byte = target;
-            }
-            words.push(u32::from_le_bytes(bytes));
+        let bytes: Vec<u8> = targets.by_ref().take(numbers).collect();
+        if bytes.len() < numbers || targets.next().is_some() {
+            let amount = if bytes.len() < numbers { "fewer" } else { "more" };
+            let Places { width, height, .. } = places;
+            return invalid_shape(format!("{amount} targets than {width}×{height} pixels have"));
         }
-        if targets.next().is_some() {
-            return invalid_shape(format!("more targets than {width}×{height} pixels have"));
+        Self::from_levels(places, Arc::new(Levels::Bytes(bytes)), target_width)
+    }
+
+    /// A sample for each pixel of `[height, width, channels]`, at these places. The levels are shared.
+    pub(crate) fn from_levels(
+        places: Places,
+        levels: Arc<Levels>,
+        channels: usize,
+    ) -> Result<Self> {
+        let pixels = check_pixels(&places, channels)?;
+        if levels.len() != pixels.saturating_mul(channels) {
+            return invalid_shape(format!("{} levels for {pixels} pixels", levels.len()));
         }
         let grid = places.grid();
-        let samples = Samples::Pixels(Pixels { grid, channels: target_width, words });
-        Ok(Self::whole(samples, pixels))
+        Ok(Self::whole(Samples::Pixels(Pixels { grid, channels, levels }), pixels))
     }
 
     fn whole(samples: Samples, len: usize) -> Self {
@@ -410,6 +422,22 @@ impl Dataset {
     pub(crate) fn part(&self) -> Part {
         self.part
     }
+}
+
+/// How many pixels there are at these places. An error for none or too many, or for other than 1 to 4
+/// targets a pixel.
+fn check_pixels(places: &Places, target_width: usize) -> Result<usize> {
+    let (width, height) = (places.width, places.height);
+    if !(1..=4).contains(&target_width) {
+        return invalid_shape(format!("pixels of {target_width} targets: they have 1 to 4"));
+    }
+    let pixels = width.checked_mul(height).filter(|pixels| (1..=MOST_SAMPLES).contains(pixels));
+    let Some(pixels) = pixels else {
+        return invalid_shape(format!(
+            "{width}×{height} pixels are no dataset: it has 1 to 2³² − 1"
+        ));
+    };
+    Ok(pixels)
 }
 
 /// The numbers of `values`, rows of `width`, in f32. `name` is what one of them is called.

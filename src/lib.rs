@@ -154,7 +154,8 @@ pub use permutation::Permutation;
 pub use picture::stream::Region;
 #[cfg(feature = "pictures")]
 pub use picture::{
-    Picture,
+    Picture, Pixel,
+    comparison::Comparison,
     mask::Mask,
     multiscale::ms_ssim,
     quality::{pixel_accuracy, psnr, ssim},

@@ -1,6 +1,7 @@
 //! `Picture`: image files, pixels, samples, paintings and comparison sheets.
 
 mod color;
+pub(crate) mod comparison;
 mod decoded;
 #[cfg(not(target_arch = "wasm32"))]
 mod files;
@@ -9,10 +10,12 @@ mod jpeg;
 pub(crate) mod mask;
 pub(crate) mod multiscale;
 mod painting;
+mod pixel;
 mod png_end;
 pub(crate) mod quality;
 mod range;
 mod read;
+mod reduction;
 #[cfg(feature = "safetensors")]
 mod saved;
 #[cfg(not(target_arch = "wasm32"))]
@@ -21,14 +24,19 @@ pub(crate) mod subject;
 mod tiff;
 pub(crate) mod video;
 
-use crate::dataset::{Dataset, Places};
+use crate::dataset::{Dataset, Levels, Places};
 use crate::error::{Error, Result, invalid_shape};
 use color::Meaning;
+pub use pixel::Pixel;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-/// The most pixels a picture may have: 8,192 × 8,192.
-const MOST_PIXELS: u64 = 1 << 26;
+/// The most pixels a picture may have: 32,768 × 32,768, and 8,192 × 8,192 where addresses have 32 bits.
+const MOST_PIXELS: u64 = if usize::BITS < 64 { 1 << 26 } else { 1 << 30 };
 
 /// A picture of 1 to 4 channels (gray, gray and alpha, RGB, RGBA) and 8 or 16 bits each.
+///
+/// A channel takes one or two bytes. A clone shares the pixels, and so does a [dataset](Self::to_dataset).
 ///
 /// ```
 /// use impasto::Picture;
@@ -45,8 +53,8 @@ pub struct Picture {
     width: usize,
     height: usize,
     channels: usize,
-    maximum: u16,
-    values: Vec<u16>,
+    /// `[height, width, channels]`.
+    levels: Arc<Levels>,
 }
 
 impl Picture {
@@ -54,8 +62,8 @@ impl Picture {
     /// 255 or 65,535.
     ///
     /// # Errors
-    /// No pixel, more than 67 million (8,192 × 8,192), other than 1 to 4 channels, another maximum, another
-    /// number of values, or a value above `maximum`.
+    /// No pixel, more than 2³⁰ (32,768 × 32,768; 2²⁶ where addresses have 32 bits), other than 1 to 4
+    /// channels, another maximum, another number of values, or a value above `maximum`.
     pub fn new(
         width: usize,
         height: usize,
@@ -63,26 +71,57 @@ impl Picture {
         maximum: u16,
         values: Vec<u16>,
     ) -> Result<Self> {
+        if maximum != 255 && maximum != 65_535 {
+            return invalid_shape(format!("a largest value of {maximum}: it is 255 or 65535"));
+        }
+        if values.iter().any(|v| *v > maximum) {
+            return invalid_shape(format!("a value above {maximum}, which is white"));
+        }
+        let levels = if maximum == 255 {
+            Levels::Bytes(values.into_iter().map(|v| v as u8).collect())
+        } else {
+            Levels::Words(values)
+        };
+        Self::of_levels(width, height, channels, levels)
+    }
+
+    /// A picture of 8 bits from its values row by row, `[height, width, channels]`. They are not copied.
+    ///
+    /// ```
+    /// let picture = impasto::Picture::from_bytes(2, 1, 1, vec![0, 255])?;
+    /// assert_eq!((picture.maximum(), picture.bytes()), (255, Some(&[0, 255][..])));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_bytes(
+        width: usize,
+        height: usize,
+        channels: usize,
+        bytes: Vec<u8>,
+    ) -> Result<Self> {
+        Self::of_levels(width, height, channels, Levels::Bytes(bytes))
+    }
+
+    fn of_levels(width: usize, height: usize, channels: usize, levels: Levels) -> Result<Self> {
         Self::check_size(width, height)?;
         if !(1..=4).contains(&channels) {
             return invalid_shape(format!("a picture of {channels} channels: it has 1 to 4"));
         }
-        if maximum != 255 && maximum != 65_535 {
-            return invalid_shape(format!("a largest value of {maximum}: it is 255 or 65535"));
-        }
-        if values.len() != width * height * channels || values.iter().any(|v| *v > maximum) {
+        if levels.len() != width * height * channels {
             return invalid_shape(format!(
-                "{} values are no picture of {width}×{height} with {channels} channels up to {maximum}",
-                values.len()
+                "{} values are no picture of {width}×{height} with {channels} channels",
+                levels.len()
             ));
         }
-        Ok(Self { width, height, channels, maximum, values })
+        Ok(Self { width, height, channels, levels: Arc::new(levels) })
     }
 
     /// Whether a picture may have this size.
     ///
     /// # Errors
-    /// No pixel, or more than 67 million (8,192 × 8,192).
+    /// No pixel, or more than 2³⁰ (32,768 × 32,768; 2²⁶ where addresses have 32 bits).
     pub fn check_size(width: usize, height: usize) -> Result<()> {
         check_size("the picture", width as u64, height as u64)
     }
@@ -109,22 +148,51 @@ impl Picture {
 
     /// The value of white: 255 or 65,535.
     pub fn maximum(&self) -> u16 {
-        self.maximum
+        self.levels.maximum()
     }
 
-    /// The values row by row, `[height, width, channels]`.
-    pub fn values(&self) -> &[u16] {
-        &self.values
+    /// The values row by row, `[height, width, channels]`. Those of 8 bits are copied, since they are stored as
+    /// [`bytes`](Self::bytes).
+    pub fn values(&self) -> Cow<'_, [u16]> {
+        match &*self.levels {
+            Levels::Bytes(bytes) => bytes.iter().map(|v| u16::from(*v)).collect(),
+            Levels::Words(words) => Cow::Borrowed(words),
+        }
+    }
+
+    /// The values row by row, `[height, width, channels]`, if they have 8 bits.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &*self.levels {
+            Levels::Bytes(bytes) => Some(bytes),
+            Levels::Words(_) => None,
+        }
+    }
+
+    /// The values of a row in place of those in `values`: `[width, channels]`.
+    ///
+    /// ```
+    /// let picture = impasto::Picture::new(1, 2, 3, 255, vec![1, 2, 3, 4, 5, 6])?;
+    /// let mut row = Vec::new();
+    /// picture.read_row(1, &mut row);
+    /// assert_eq!(row, [4, 5, 6]);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such row, as indexing a slice does.
+    pub fn read_row(&self, row: usize, values: &mut Vec<u16>) {
+        let stride = self.width * self.channels;
+        self.levels.copy(row * stride..(row + 1) * stride, values);
     }
 
     /// The pixels, row by row.
-    pub fn pixels(&self) -> impl Iterator<Item = &[u16]> {
-        self.values.chunks_exact(self.channels)
+    pub fn pixels(&self) -> impl Iterator<Item = Pixel> {
+        (0..self.width * self.height).map(|pixel| Pixel::of(&self.levels, pixel, self.channels))
     }
 
     /// A dataset of one sample for each pixel. The inputs are the place of the pixel
-    /// ([`coordinates`](Self::coordinates)), and the targets are its channels in [0, 1]. With 8 bits a
-    /// channel, the dataset takes 4 bytes a pixel.
+    /// ([`coordinates`](Self::coordinates)), and the targets are its channels in [0, 1]. The dataset shares the
+    /// pixels of the picture.
     ///
     /// # Errors
     /// None for a picture; the type is that of [`Dataset::new`].
@@ -134,18 +202,7 @@ impl Picture {
 
     /// [`to_dataset`](Self::to_dataset) with pixels at these places.
     fn to_dataset_at(&self, places: Places) -> Result<Dataset> {
-        if self.maximum == 255 {
-            // `new` saw to it that no value is above the maximum.
-            let bytes = self.values.iter().map(|v| *v as u8);
-            return Dataset::from_pixels_at(places, bytes, self.channels);
-        }
-        let maximum = f32::from(self.maximum);
-        let targets = self.values.iter().map(|v| f32::from(*v) / maximum).collect();
-        let inputs = (0..self.width * self.height)
-            .flat_map(|pixel| places.at(pixel))
-            .map(|c| c as f32)
-            .collect();
-        Dataset::new(inputs, targets, 2, self.channels)
+        Dataset::from_levels(places, Arc::clone(&self.levels), self.channels)
     }
 
     /// The center of a pixel, x to the right and y down, with one scale for both axes. The longer axis spans
@@ -167,8 +224,12 @@ impl Picture {
         maximum: u16,
         values: &[f64],
     ) -> Result<Self> {
-        let values = values.iter().map(|value| level(*value, maximum)).collect();
-        Self::new(width, height, channels, maximum, values)
+        if maximum != 255 && maximum != 65_535 {
+            return invalid_shape(format!("a largest value of {maximum}: it is 255 or 65535"));
+        }
+        let mut levels = Levels::with_capacity(maximum, values.len())?;
+        levels.extend(values.iter().map(|value| level(*value, maximum)));
+        Self::of_levels(width, height, channels, levels)
     }
 
     /// The same picture in sRGB, if its values are those of this ICC profile, and what there is to say about it. For
@@ -184,7 +245,7 @@ impl Picture {
     #[must_use]
     pub fn converted_to_srgb(mut self, profile: &[u8]) -> (Self, Option<String>) {
         let meaning = Meaning::of_profile(profile);
-        let note = meaning.to_srgb(&mut self.values, self.channels, self.maximum);
+        let note = meaning.to_srgb(Arc::make_mut(&mut self.levels), self.channels);
         (self, note)
     }
 
@@ -198,7 +259,7 @@ impl Picture {
             return invalid_shape("no picture to set side by side");
         };
         if pictures.iter().any(|p| {
-            (p.height, p.channels, p.maximum) != (first.height, first.channels, first.maximum)
+            (p.height, p.channels, p.maximum()) != (first.height, first.channels, first.maximum())
         }) {
             return invalid_shape(
                 "pictures of different heights, channels or bits do not go side by side",
@@ -208,19 +269,20 @@ impl Picture {
         if u32::try_from(width).is_err() {
             return invalid_shape(format!("a sheet {width} pixels wide: it can be 2³² − 1"));
         }
-        let mut values = Vec::with_capacity(width * first.height * first.channels);
-        for row in 0..first.height {
+        let (height, channels, maximum) = (first.height, first.channels, first.maximum());
+        let mut levels = Levels::with_capacity(maximum, width * height * channels)?;
+        let mut values = Vec::new();
+        for row in 0..height {
             for (position, picture) in pictures.iter().enumerate() {
                 if position > 0 {
-                    values.extend(std::iter::repeat_n(first.maximum, gap * first.channels));
+                    levels.extend(std::iter::repeat_n(maximum, gap * channels));
                 }
-                let stride = picture.width * picture.channels;
-                values.extend_from_slice(&picture.values[row * stride..][..stride]);
+                picture.read_row(row, &mut values);
+                levels.extend(values.iter().copied());
             }
         }
-        // Not `new`: a sheet of large pictures has more pixels than one of them may have.
-        let (height, channels, maximum) = (first.height, first.channels, first.maximum);
-        Ok(Self { width, height, channels, maximum, values })
+        // Not `of_levels`: a sheet of large pictures has more pixels than one of them may have.
+        Ok(Self { width, height, channels, levels: Arc::new(levels) })
     }
 
     /// `|self − other|·factor`, channel by channel, at most white. The difference of a color is multiplied by
@@ -231,31 +293,45 @@ impl Picture {
     /// Pictures of different shapes.
     pub fn difference(&self, other: &Self, factor: u32) -> Result<Self> {
         self.check_same_shape(other)?;
+        let mut levels = Levels::with_capacity(self.maximum(), self.levels.len())?;
+        let (mut own, mut others, mut apart) = (Vec::new(), Vec::new(), Vec::new());
+        for row in 0..self.height {
+            self.read_row(row, &mut own);
+            other.read_row(row, &mut others);
+            self.difference_of(&own, &others, factor, &mut apart);
+            levels.extend(apart.iter().copied());
+        }
+        Self::of_levels(self.width, self.height, self.channels, levels)
+    }
+
+    /// The [`difference`](Self::difference) of some pixels of this picture and of another, in place of the
+    /// values in `apart`.
+    fn difference_of(&self, own: &[u16], others: &[u16], factor: u32, apart: &mut Vec<u16>) {
         let (colors, maximum) =
-            (self.channels - usize::from(self.has_alpha()), u32::from(self.maximum));
-        let mut values = Vec::with_capacity(self.values.len());
-        for (own, others) in self.pixels().zip(other.pixels()) {
-            let apart = |i: usize| u32::from(own[i].abs_diff(others[i]));
+            (self.channels - usize::from(self.has_alpha()), u32::from(self.maximum()));
+        apart.clear();
+        let pixels = own.chunks_exact(self.channels).zip(others.chunks_exact(self.channels));
+        for (own, others) in pixels {
+            let distance = |i: usize| u32::from(own[i].abs_diff(others[i]));
             let (alpha, least) = if self.has_alpha() {
-                (u32::from(own[colors]), apart(colors))
+                (u32::from(own[colors]), distance(colors))
             } else {
                 (maximum, 0)
             };
             let value = |i: usize| {
                 // Rounded to the nearest level.
-                let visible = (apart(i) * alpha + maximum / 2) / maximum;
+                let visible = (distance(i) * alpha + maximum / 2) / maximum;
                 visible.max(least).saturating_mul(factor).min(maximum) as u16
             };
-            values.extend((0..colors).map(value));
+            apart.extend((0..colors).map(value));
             if self.has_alpha() {
-                values.push(self.maximum);
+                apart.push(self.maximum());
             }
         }
-        Self::new(self.width, self.height, self.channels, self.maximum, values)
     }
 
     fn check_same_shape(&self, other: &Self) -> Result<()> {
-        let shape = |p: &Self| (p.width, p.height, p.channels, p.maximum);
+        let shape = |p: &Self| (p.width, p.height, p.channels, p.maximum());
         if shape(self) == shape(other) {
             Ok(())
         } else {
@@ -281,9 +357,9 @@ fn check_size(what: &str, width: u64, height: u64) -> Result<()> {
     if pixels > MOST_PIXELS {
         return Err(Error::TooLarge {
             what: format!("{what} of {width}×{height} pixels"),
-            needed: pixels.saturating_mul(4),
-            limit: MOST_PIXELS * 4,
-            advice: "make it smaller, at most 67 million pixels".into(),
+            needed: pixels,
+            limit: MOST_PIXELS,
+            advice: format!("make it smaller, at most {MOST_PIXELS} pixels"),
         });
     }
     Ok(())
@@ -338,12 +414,12 @@ mod tests {
         let a = Picture::new(1, 1, 2, 255, vec![10, 7]).expect("1×1");
         let b = Picture::new(1, 1, 2, 255, vec![90, 200]).expect("1×1");
         // The alpha differs by 193, and of the color little can be seen.
-        assert_eq!(a.difference(&b, 1).expect("same shape").values(), [193, 255]);
-        assert_eq!(a.difference(&b, 4).expect("same shape").values(), [255, 255]);
+        assert_eq!(*a.difference(&b, 1).expect("same shape").values(), [193, 255]);
+        assert_eq!(*a.difference(&b, 4).expect("same shape").values(), [255, 255]);
         let hidden = |gray| Picture::new(1, 1, 2, 255, vec![gray, 0]).expect("1×1");
-        assert_eq!(hidden(0).difference(&hidden(9), 4).expect("same").values(), [0, 255]);
+        assert_eq!(*hidden(0).difference(&hidden(9), 4).expect("same").values(), [0, 255]);
         assert_eq!(
-            Picture::beside(&[&a, &b], 1).expect("a sheet").values(),
+            *Picture::beside(&[&a, &b], 1).expect("a sheet").values(),
             [10, 7, 255, 255, 90, 200]
         );
         let c = Picture::new(1, 1, 1, 255, vec![0]).expect("1×1");
@@ -354,6 +430,6 @@ mod tests {
     #[test]
     fn unit_values_are_clamped_and_rounded() {
         let picture = Picture::from_unit(3, 1, 1, 255, &[-1.0, 0.5, 2.0]).expect("3×1");
-        assert_eq!(picture.values(), [0, 128, 255]);
+        assert_eq!(*picture.values(), [0, 128, 255]);
     }
 }

@@ -8,6 +8,8 @@ mod common;
 mod pace;
 #[path = "trainer/pauses.rs"]
 mod pauses;
+#[path = "trainer/pixels.rs"]
+mod pixels;
 #[path = "trainer/restarts.rs"]
 mod restarts;
 #[path = "trainer/resuming.rs"]

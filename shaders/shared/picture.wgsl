@@ -6,4 +6,7 @@ fn input_of(sample: u32, j: u32) -> f32 {
     return pixel_place(sample, j, PICTURE_WIDTH, PICTURE_SCALE, PICTURE_ORIGIN);
 }
 
-fn sample_target(sample: u32, j: u32) -> f32 { return pixel_channel(pixels[sample], j); }
+fn sample_target(sample: u32, j: u32) -> f32 {
+    let bit = j * PICTURE_BITS;
+    return pixel_channel(pixels[sample * PICTURE_PITCH + bit / 32u], bit % 32u, PICTURE_BITS);
+}

@@ -6,7 +6,8 @@ fn pixel_place(pixel: u32, j: u32, width: u32, scale: vec2<f32>, origin: vec2<f3
     return f32(2u * (pixel / width) + 1u) * scale.y + origin.y;
 }
 
-// One of the four channels of 8 bits in a word, in [0, 1].
-fn pixel_channel(word: u32, j: u32) -> f32 {
-    return f32((word >> (8u * j)) & 255u) / 255.0;
+// A channel of 8 or 16 bits in a word, from a bit on, in [0, 1].
+fn pixel_channel(word: u32, bit: u32, bits: u32) -> f32 {
+    let maximum = (1u << bits) - 1u;
+    return f32((word >> bit) & maximum) / f32(maximum);
 }

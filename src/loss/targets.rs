@@ -52,11 +52,11 @@ impl Loss {
     }
 
     /// An error if this loss is not defined for the targets of some sample. Takes a pass over the
-    /// targets where it must; bytes of pixels are always in [0, 1].
+    /// targets where it must; levels of pixels are always in [0, 1].
     pub(crate) fn check_targets(self, dataset: &Dataset) -> Result<()> {
         let allowed = self.targets();
-        let bytes = matches!(dataset.samples(), Samples::Pixels(_));
-        if allowed == Targets::Any || bytes && allowed != Targets::Distribution {
+        let levels = matches!(dataset.samples(), Samples::Pixels(_));
+        if allowed == Targets::Any || levels && allowed != Targets::Distribution {
             return Ok(());
         }
         let mut targets = vec![0.0; dataset.target_width()];

@@ -1,5 +1,6 @@
 //! The meaning of a file's colors, and their conversion to sRGB.
 
+use crate::dataset::Levels;
 use moxcms::{
     Chromaticity, CicpColorPrimaries, CicpProfile, CmsError, ColorPrimaries, ColorProfile,
     DataColorSpace, Layout, MatrixCoefficients, ProfileText, RenderingIntent,
@@ -124,14 +125,10 @@ impl Meaning {
         Self::Profile(Box::new(profile), format!("its {}", names.join(" and ")))
     }
 
-    /// Converts values of a picture, `[pixels, channels]` up to `maximum`, to sRGB. Returns a note about what
-    /// was done or could not be done.
-    pub(super) fn to_srgb(
-        &self,
-        values: &mut [u16],
-        channels: usize,
-        maximum: u16,
-    ) -> Option<String> {
+    /// Converts values of a picture, `[pixels, channels]`, to sRGB. Returns a note about what was done or could
+    /// not be done.
+    pub(super) fn to_srgb(&self, levels: &mut Levels, channels: usize) -> Option<String> {
+        let maximum = levels.maximum();
         let unconverted =
             |why: &str| Some(format!("{why}: the numbers are read as sRGB, unconverted"));
         match self {
@@ -140,7 +137,7 @@ impl Meaning {
             Self::Unknown(why) => unconverted(why),
             Self::Profile(profile, name) => match Conversion::to_srgb(profile, channels, maximum) {
                 Ok(conversion) if conversion.changes_nothing(maximum) => None,
-                Ok(conversion) => match conversion.apply(values, channels) {
+                Ok(conversion) => match conversion.apply_to(levels, channels) {
                     Ok(()) => Some(format!("colors converted from {name} to sRGB")),
                     Err(error) => unconverted(&format!("{name} cannot be converted ({error})")),
                 },
@@ -228,6 +225,22 @@ impl Conversion {
     }
 
     /// Converts the colors of `[pixels, channels]` and leaves an alpha channel as it is.
+    fn apply_to(&self, levels: &mut Levels, channels: usize) -> Result<(), CmsError> {
+        match levels {
+            Levels::Words(words) => self.apply(words, channels),
+            Levels::Bytes(bytes) => {
+                for band in bytes.chunks_mut(BAND * channels) {
+                    let mut values: Vec<u16> = band.iter().map(|byte| u16::from(*byte)).collect();
+                    self.apply(&mut values, channels)?;
+                    // Converted from 8 bits to 8 bits.
+                    band.iter_mut().zip(values).for_each(|(byte, value)| *byte = value as u8);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The same for numbers of 16 bits, or of 8 that were widened.
     fn apply(&self, values: &mut [u16], channels: usize) -> Result<(), CmsError> {
         let colors = if channels < 3 { 1 } else { 3 };
         let (mut from, mut to) = (Vec::new(), Vec::new());

@@ -2,6 +2,7 @@
 
 use super::color::Meaning;
 use super::{Picture, range};
+use crate::dataset::Levels;
 
 /// Numbers as a file contains them.
 pub(super) enum Numbers {
@@ -97,34 +98,51 @@ impl Decoded {
     pub(super) fn into_picture(self, orientation: u8) -> Result<(Picture, Vec<String>), String> {
         let Self { width, height, channels, numbers, meaning } = self;
         let mut notes = Vec::new();
-        let (maximum, mut values) = match numbers {
-            Numbers::Bytes(values) => (255, values.into_iter().map(u16::from).collect()),
-            Numbers::Words(values) => (65_535, values),
+        let mut levels = match numbers {
+            Numbers::Bytes(values) => Levels::Bytes(values),
+            Numbers::Words(values) => Levels::Words(values),
             Numbers::Floats(values) if matches!(meaning, Meaning::Linear) => {
                 let (levels, note) = range::of_light(&values, channels)?;
                 notes.extend(note);
-                (65_535, levels)
+                Levels::Words(levels)
             }
             Numbers::Floats(values) => {
                 let (levels, found) = range::levels(&values, channels)?;
                 notes.extend(found);
-                (65_535, levels)
+                Levels::Words(levels)
             }
         };
-        values.truncate(width * height * channels);
-        notes.extend(meaning.to_srgb(&mut values, channels, maximum));
-        let picture = Picture::new(width, height, channels, maximum, values)
+        match &mut levels {
+            Levels::Bytes(values) => values.truncate(width * height * channels),
+            Levels::Words(values) => values.truncate(width * height * channels),
+        }
+        notes.extend(meaning.to_srgb(&mut levels, channels));
+        let levels = match levels {
+            Levels::Bytes(values) => {
+                Levels::Bytes(turned(values, (width, height), channels, orientation))
+            }
+            Levels::Words(values) => {
+                Levels::Words(turned(values, (width, height), channels, orientation))
+            }
+        };
+        let is_upright = !(5..=8).contains(&orientation);
+        let (width, height) = if is_upright { (width, height) } else { (height, width) };
+        let picture = Picture::of_levels(width, height, channels, levels)
             .map_err(|error| error.to_string())?;
-        Ok((turned(picture, orientation), notes))
+        Ok((picture, notes))
     }
 }
 
-/// A picture turned and mirrored as a value of EXIF says: 1 is upright.
-fn turned(picture: Picture, orientation: u8) -> Picture {
+/// Pixels turned and mirrored as a value of EXIF says: 1 is upright. From 5 to 8 width and height are exchanged.
+fn turned<T: Copy>(
+    values: Vec<T>,
+    (width, height): (usize, usize),
+    channels: usize,
+    orientation: u8,
+) -> Vec<T> {
     if !(2..=8).contains(&orientation) {
-        return picture;
+        return values;
     }
-    let Picture { width, height, channels, maximum, values } = picture;
     let (right, low) = (width - 1, height - 1);
     let (wide, high) = if orientation < 5 { (width, height) } else { (height, width) };
     let mut placed = Vec::with_capacity(values.len());
@@ -142,7 +160,7 @@ fn turned(picture: Picture, orientation: u8) -> Picture {
             placed.extend_from_slice(&values[(row * width + column) * channels..][..channels]);
         }
     }
-    Picture { width: wide, height: high, channels, maximum, values: placed }
+    placed
 }
 
 #[cfg(test)]
@@ -153,7 +171,6 @@ mod tests {
     fn orientations_are_those_of_exif() {
         // 1 2 3
         // 4 5 6
-        let picture = Picture::new(3, 2, 1, 255, vec![1, 2, 3, 4, 5, 6]).expect("3×2");
         for (orientation, (width, values)) in [
             (1, (3, [1, 2, 3, 4, 5, 6])),
             (2, (3, [3, 2, 1, 6, 5, 4])),
@@ -165,8 +182,11 @@ mod tests {
             (8, (2, [3, 6, 2, 5, 1, 4])),
             (9, (3, [1, 2, 3, 4, 5, 6])),
         ] {
-            let turned = turned(picture.clone(), orientation);
-            assert_eq!((turned.width(), turned.values()), (width, &values[..]), "{orientation}");
+            let numbers = Numbers::Words(vec![1, 2, 3, 4, 5, 6]);
+            let meaning = Meaning::Srgb;
+            let decoded = Decoded { width: 3, height: 2, channels: 1, numbers, meaning };
+            let (turned, _) = decoded.into_picture(orientation).expect("a picture");
+            assert_eq!((turned.width(), &*turned.values()), (width, &values[..]), "{orientation}");
         }
     }
 
@@ -175,6 +195,6 @@ mod tests {
         let numbers = Numbers::Bytes(vec![64, 128, 7, 0]);
         let decoded = Decoded { width: 2, height: 1, channels: 2, numbers, meaning: Meaning::Srgb };
         let (picture, notes) = decoded.unmultiplied().into_picture(1).expect("a picture");
-        assert_eq!((picture.values(), notes.len()), (&[128, 128, 7, 0][..], 0));
+        assert_eq!((&*picture.values(), notes.len()), (&[128, 128, 7, 0][..], 0));
     }
 }

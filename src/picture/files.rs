@@ -1,8 +1,9 @@
 //! Writing pictures, in the formats that the crate `image` was built with.
 
-use super::Picture;
+use super::{Picture, Pixel};
+use crate::dataset::Levels;
 use crate::error::{Error, Result};
-use image::{DynamicImage, ImageFormat};
+use image::{ExtendedColorType, ImageFormat};
 use std::path::Path;
 
 impl Picture {
@@ -48,19 +49,23 @@ impl Picture {
             .ok_or_else(|| unfit("the name has no known picture format: end it in .png".into()))?;
         let mut bytes = std::io::Cursor::new(Vec::new());
         // Not `DynamicImage::write_to`, which would drop channels that the format cannot hold, without an error.
-        let mut image = self.to_image();
         let is_icon = format == ImageFormat::Ico;
-        let fits = self.maximum == 255 || !is_icon;
-        if is_icon {
+        let fits = self.maximum() == 255 || !is_icon;
+        let rgba;
+        let (pixels, color): (&[u8], _) = match &*self.levels {
             // Readers of ICO, this one among them, refuse pixels without an alpha channel.
-            image = image.into_rgba8().into();
-        }
-        let (pixels, color) = (image.as_bytes(), image.color());
-        let (width, height) = (image.width(), image.height());
+            Levels::Bytes(_) if is_icon => {
+                rgba = self.rgba();
+                (&rgba, ExtendedColorType::Rgba8)
+            }
+            Levels::Bytes(bytes) => (bytes, self.color()),
+            Levels::Words(words) => (bytemuck::cast_slice(words), self.color()),
+        };
+        let (width, height) = (self.width as u32, self.height as u32);
         let write = image::write_buffer_with_format;
         if !fits || write(&mut bytes, pixels, width, height, color, format).is_err() {
             let kind = ["gray", "gray with alpha", "RGB", "RGBA"][self.channels - 1];
-            let bits = if self.maximum == 255 { "an 8-bit" } else { "a 16-bit" };
+            let bits = if self.maximum() == 255 { "an 8-bit" } else { "a 16-bit" };
             let reason =
                 format!("this format cannot hold {bits} {kind} picture: end the name in .png");
             return Err(unfit(reason));
@@ -68,31 +73,30 @@ impl Picture {
         Ok(bytes.into_inner())
     }
 
-    fn to_image(&self) -> DynamicImage {
-        use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};
-        macro_rules! image {
-            ($variant:ident, $pixel:ident, $number:ty) => {{
-                let values: Vec<$number> = self.values.iter().map(|v| *v as $number).collect();
-                ImageBuffer::<$pixel<$number>, _>::from_raw(
-                    self.width as u32,
-                    self.height as u32,
-                    values,
-                )
-                .map(DynamicImage::$variant)
-            }};
+    /// The kind of its pixels.
+    fn color(&self) -> ExtendedColorType {
+        match (self.channels, self.maximum()) {
+            (1, 255) => ExtendedColorType::L8,
+            (2, 255) => ExtendedColorType::La8,
+            (3, 255) => ExtendedColorType::Rgb8,
+            (_, 255) => ExtendedColorType::Rgba8,
+            (1, _) => ExtendedColorType::L16,
+            (2, _) => ExtendedColorType::La16,
+            (3, _) => ExtendedColorType::Rgb16,
+            (_, _) => ExtendedColorType::Rgba16,
         }
-        let image = match (self.channels, self.maximum) {
-            (1, 255) => image!(ImageLuma8, Luma, u8),
-            (2, 255) => image!(ImageLumaA8, LumaA, u8),
-            (3, 255) => image!(ImageRgb8, Rgb, u8),
-            (4, 255) => image!(ImageRgba8, Rgba, u8),
-            (1, _) => image!(ImageLuma16, Luma, u16),
-            (2, _) => image!(ImageLumaA16, LumaA, u16),
-            (3, _) => image!(ImageRgb16, Rgb, u16),
-            (_, _) => image!(ImageRgba16, Rgba, u16),
+    }
+
+    /// A picture of 8 bits as RGBA.
+    fn rgba(&self) -> Vec<u8> {
+        let rgba = |pixel: Pixel| match *pixel {
+            [gray] => [gray, gray, gray, 255],
+            [gray, alpha] => [gray, gray, gray, alpha],
+            [r, g, b] => [r, g, b, 255],
+            [r, g, b, alpha, ..] => [r, g, b, alpha],
+            [] => [0; 4],
         };
-        // `new` made sure that the buffer has the size of the picture.
-        image.unwrap_or_default()
+        self.pixels().flat_map(rgba).map(|value| value as u8).collect()
     }
 }
 

@@ -4,8 +4,9 @@
 //! black. A network would spend its capacity on it. So it learns a smooth continuation of the visible colors
 //! there instead, and its alpha channel is learned everywhere.
 
-use super::Picture;
+use super::{Picture, Pixel};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The most cells in which colors are spread.
 const MOST_CELLS: usize = 1 << 20;
@@ -84,8 +85,8 @@ impl Picture {
     /// The same, with the colors of the visible pixels around in place of those that cannot be seen.
     pub(super) fn without_hidden_colors(&self) -> Cow<'_, Self> {
         let channels = self.channels;
-        let alpha_of = |pixel: &[u16]| pixel[channels - 1];
-        if !self.has_alpha() || self.pixels().all(|pixel| alpha_of(pixel) > 0) {
+        let alpha_of = |pixel: &Pixel| pixel[channels - 1];
+        if !self.has_alpha() || self.pixels().all(|pixel| alpha_of(&pixel) > 0) {
             return Cow::Borrowed(self);
         }
         // A cell is one pixel, or a square of them in large pictures.
@@ -94,10 +95,10 @@ impl Picture {
         let side = side.unwrap_or(1);
         let (width, height) = (self.width.div_ceil(side), self.height.div_ceil(side));
         let mut cells = Cells { width, height, values: vec![[0.0; 4]; width * height] };
-        let maximum = f32::from(self.maximum);
+        let maximum = f32::from(self.maximum());
         for (i, pixel) in self.pixels().enumerate() {
             let cell = i / self.width / side * width + i % self.width / side;
-            let alpha = f32::from(alpha_of(pixel)) / maximum;
+            let alpha = f32::from(alpha_of(&pixel)) / maximum;
             let cell = &mut cells.values[cell];
             for (sum, color) in cell.iter_mut().zip(&pixel[..channels - 1]) {
                 *sum += alpha * f32::from(*color) / maximum;
@@ -109,18 +110,19 @@ impl Picture {
             *cell = cell.map(|value| value * scale);
         }
         let cells = cells.filled();
-        let mut changed = self.clone();
-        for (i, pixel) in changed.values.chunks_exact_mut(channels).enumerate() {
-            if alpha_of(pixel) > 0 {
+        let mut changed = (*self.levels).clone();
+        for (i, pixel) in self.pixels().enumerate() {
+            if alpha_of(&pixel) > 0 {
                 continue;
             }
             let place = |index: usize| (index as f32 + 0.5) / side as f32;
             let color = cells.between(place(i % self.width), place(i / self.width));
-            for (value, color) in pixel[..channels - 1].iter_mut().zip(color) {
-                *value = (color.clamp(0.0, 1.0) * maximum).round() as u16;
+            for (channel, color) in color.into_iter().take(channels - 1).enumerate() {
+                let level = (color.clamp(0.0, 1.0) * maximum).round() as u16;
+                changed.set(i * channels + channel, level);
             }
         }
-        Cow::Owned(changed)
+        Cow::Owned(Self { levels: Arc::new(changed), ..self.clone() })
     }
 }
 
@@ -153,6 +155,6 @@ mod tests {
         let opaque = Picture::new(1, 1, 2, 255, vec![7, 255]).expect("a pixel");
         assert!(matches!(opaque.without_hidden_colors(), Cow::Borrowed(_)));
         let empty = Picture::new(2, 1, 2, 65_535, vec![7, 0, 9, 0]).expect("two pixels");
-        assert_eq!(empty.without_hidden_colors().values(), [0; 4]);
+        assert_eq!(*empty.without_hidden_colors().values(), [0; 4]);
     }
 }

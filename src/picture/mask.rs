@@ -42,14 +42,14 @@ impl Mask {
     /// # Errors
     /// Every pixel is black or transparent, so that none counts.
     pub fn new(picture: &Picture) -> Result<Self> {
-        let maximum = f64::from(picture.maximum);
+        let maximum = f64::from(picture.maximum());
         let colors = picture.channels - usize::from(picture.has_alpha());
         let weight = |pixel: &[u16]| {
             let sum: f64 = pixel[..colors].iter().map(|value| f64::from(*value)).sum();
             let alpha = pixel.get(colors).map_or(1.0, |alpha| f64::from(*alpha) / maximum);
             (sum / maximum / colors as f64 * alpha) as f32
         };
-        let weights: Vec<f32> = picture.pixels().map(weight).collect();
+        let weights: Vec<f32> = picture.pixels().map(|pixel| weight(&pixel)).collect();
         if weights.iter().all(|weight| *weight == 0.0) {
             return invalid_data("the mask is black everywhere, so no pixel counts");
         }
@@ -87,7 +87,7 @@ impl Mask {
         a.check_same_shape(b)?;
         let mean = weighted_square(a, b, |pixel| f64::from(self.weights[pixel]));
         // Where nothing that counts can be seen, nothing differs.
-        Ok(if mean.is_nan() { f64::INFINITY } else { decibels(a.maximum, mean) })
+        Ok(if mean.is_nan() { f64::INFINITY } else { decibels(a.maximum().into(), mean) })
     }
 
     /// [`ssim`](crate::ssim) with pixels weighted by the mask, as by alpha: what does not count is black in both
@@ -100,7 +100,7 @@ impl Mask {
         a.check_same_shape(b)?;
         let of = |channel: usize| {
             let row = |row: usize| self.masked(row_of(a, b, channel, row), row);
-            similarity(a.width, a.height, a.maximum, row).whole
+            similarity(a.width, a.height, a.maximum(), row).whole
         };
         Ok((0..a.channels).map(of).sum::<f64>() / a.channels as f64)
     }

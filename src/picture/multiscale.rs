@@ -60,7 +60,7 @@ fn of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
             }
             (width, height) = (width.div_ceil(2), height.div_ceil(2));
         }
-        let found = similarity(width, height, a.maximum, |row| {
+        let found = similarity(width, height, a.maximum(), |row| {
             // The weights are empty where all pixels count alike.
             planes.each_ref().map(|plane| plane.chunks(width).nth(row).unwrap_or_default().to_vec())
         });

@@ -4,7 +4,7 @@ use super::mask::Mask;
 use super::subject::Subject;
 use super::{Picture, level};
 use crate::activation::Activation;
-use crate::dataset::{Dataset, Places};
+use crate::dataset::{Dataset, Levels, Places};
 use crate::engine::{Engine, Output};
 use crate::error::{Error, Result, invalid_shape};
 use crate::initialization::Initialization;
@@ -17,6 +17,12 @@ use std::ops::ControlFlow;
 
 /// Pixels that are painted at once: enough for every core or GPU, little memory.
 pub(super) const BAND: usize = 1 << 16;
+
+/// Bytes of a painting that is large.
+const LARGE: u64 = 1 << 26;
+
+/// Bytes for painting and comparing a few rows at a time, with a sheet of smaller copies.
+const IN_BANDS: u64 = 1 << 28;
 
 /// The largest r + g + b, of 765, that counts as ink.
 const INK: f64 = 600.0;
@@ -70,7 +76,7 @@ impl Picture {
 
     /// Whether each pixel, laid on white paper if it has an alpha channel, is ink.
     fn ink(&self) -> impl Iterator<Item = bool> {
-        let maximum = f64::from(self.maximum);
+        let maximum = f64::from(self.maximum());
         self.pixels().map(move |pixel| {
             let unit: Vec<f64> = pixel.iter().map(|v| f64::from(*v) / maximum).collect();
             let (colors, alpha) = match unit.as_slice() {
@@ -88,7 +94,7 @@ impl Picture {
     /// Ink in black on white paper.
     fn of_ink(width: usize, height: usize, ink: impl Iterator<Item = bool>) -> Result<Self> {
         let values = ink.map(|ink| if ink { 0 } else { 255 }).collect();
-        Self::new(width, height, 1, 255, values)
+        Self::from_bytes(width, height, 1, values)
     }
 }
 
@@ -245,6 +251,28 @@ impl Subject {
         }
     }
 
+    /// Whether the painting takes more than 64 MiB. Then [`check_memory`](Self::check_memory) counts on painting
+    /// and comparing a few rows at a time, as `paint_file` and [`Comparison`](crate::Comparison) do.
+    ///
+    /// ```
+    /// use impasto::{Encoding, Picture, Subject};
+    ///
+    /// let picture = Picture::new(2, 1, 3, 255, vec![255, 0, 0, 255, 255, 255])?;
+    /// let small = Subject::new(&picture, Encoding::Identity, false);
+    /// let large = Subject { width: 10_000, height: 10_000, ..small };
+    /// assert!(large.is_large() && !small.is_large());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub fn is_large(&self) -> bool {
+        let (channels, maximum) = self.painted_kind();
+        let bytes = if maximum == 255 { 1 } else { 2 };
+        self.pixels().saturating_mul(channels as u64 * bytes) > LARGE
+    }
+
+    fn pixels(&self) -> u64 {
+        (self.width as u64).saturating_mul(self.height as u64)
+    }
+
     /// Finds out whether learning, painting and comparing a picture of this size can have the memory that they
     /// take, before anything is trained. The estimate is for the picture itself being in memory already, and
     /// for a sheet of the picture, the painting and their difference. It does not count the network, nor the
@@ -262,12 +290,22 @@ impl Subject {
     /// [`Error::OutOfMemory`] where the machine, a control group or a limit of address space leaves less.
     /// Where the system does not say how much there is, there is no error.
     pub fn check_memory(&self) -> Result<()> {
-        self.check_memory_of(memory::available())
+        self.check_memory_beside(0)
     }
 
-    /// [`check_memory`](Self::check_memory) where so many bytes are left.
-    fn check_memory_of(&self, available: Option<u64>) -> Result<()> {
-        let needed = self.bytes_a_pixel() * self.width as u64 * self.height as u64;
+    /// [`check_memory`](Self::check_memory) where the caller needs so many bytes more. See there for an example.
+    ///
+    /// # Errors
+    /// As [`check_memory`](Self::check_memory).
+    pub fn check_memory_beside(&self, bytes: u64) -> Result<()> {
+        self.check_memory_of(memory::available(), bytes)
+    }
+
+    /// The same where so many bytes are left.
+    fn check_memory_of(&self, available: Option<u64>, more: u64) -> Result<()> {
+        let fixed = if self.is_large() && !self.classify { IN_BANDS } else { 0 };
+        let needed =
+            self.bytes_a_pixel().saturating_mul(self.pixels()).saturating_add(fixed + more);
         match available {
             Some(available) if needed > available => Err(Error::OutOfMemory {
                 what: format!(
@@ -281,16 +319,19 @@ impl Subject {
         }
     }
 
-    /// Bytes for each pixel, beside the picture: its samples, and then the painting, the difference, and a
-    /// sheet of three, with its bytes for the encoder and for the file.
+    /// Bytes for each pixel, beside the picture: the samples that it does not share, and, unless all that goes a
+    /// few rows at a time, the painting, the difference, and a sheet of three with its file.
     fn bytes_a_pixel(&self) -> u64 {
-        let (channels, _) = self.painted_kind();
-        let (channels, learned) = (channels as u64, self.outputs() as u64);
-        let is_deep = self.maximum != 255;
-        let samples = if is_deep && !self.classify { 4 * (2 + learned) } else { 4 };
-        let smoothed = if self.channels.is_multiple_of(2) { 2 * self.channels as u64 } else { 0 };
-        let encoded = if is_deep { 2 } else { 1 };
-        samples + smoothed.max(channels * (2 + 2 + 3 * 2 + 2 * 3 * encoded))
+        let (channels, maximum) = self.painted_kind();
+        let bytes = if maximum == 255 { 1 } else { 2 };
+        let painted = channels as u64 * bytes;
+        if self.classify {
+            // Two classes to learn; the painting, the expected one, and both in a sheet with its file.
+            return 2 + 1 + 1 + 2 + 2;
+        }
+        // Colors that cannot be seen are smoothed in a copy.
+        let samples = if self.channels.is_multiple_of(2) { painted } else { 0 };
+        samples + if self.is_large() { 0 } else { painted * (1 + 1 + 3 + 3) }
     }
 
     /// An error unless `network` paints this.
@@ -352,13 +393,14 @@ impl Subject {
         self.check_network(network)?;
         let size = (width, height);
         let (channels, maximum) = self.painted_kind();
-        let mut values: Vec<u16> = Vec::new();
-        let take = |outputs: &[f64]| values.extend(self.levels(outputs));
+        Picture::check_size(width, height)?;
+        let mut levels = Levels::with_capacity(maximum, width * height * channels)?;
+        let take = |outputs: &[f64]| levels.extend(self.levels(outputs));
         let (engine, places) = (engine.into(), self.places(size));
         if !sample_bands(&engine, network, size, places, watch, take).await? {
             return Ok(None);
         }
-        Picture::new(width, height, channels, maximum, values).map(Some)
+        Picture::of_levels(width, height, channels, levels).map(Some)
     }
 }
 
@@ -393,12 +435,20 @@ mod tests {
         let picture = Picture::new(2, 1, 3, 255, vec![0; 6]).expect("2×1");
         let subject = Subject::new(&picture, Encoding::Identity, false);
         let twelve_million = Subject { width: 4000, height: 3000, ..subject };
-        // Much less than the 126 bytes a pixel that it took with everything in memory at once.
-        assert_eq!(twelve_million.bytes_a_pixel(), 4 + 3 * 16);
-        assert!(twelve_million.check_memory_of(Some(700_000_000)).is_ok());
-        let error = twelve_million.check_memory_of(Some(600_000_000)).expect_err("too little");
-        assert!(matches!(error, Error::OutOfMemory { needed: 624_000_000, .. }), "{error}");
-        assert!(twelve_million.check_memory_of(None).is_ok());
+        // The painting, the difference, and a sheet of three with its file; the samples are the picture.
+        assert_eq!(twelve_million.bytes_a_pixel(), 3 * 8);
+        assert!(twelve_million.check_memory_of(Some(300_000_000), 0).is_ok());
+        let error = twelve_million.check_memory_of(Some(280_000_000), 0).expect_err("too little");
+        assert!(matches!(error, Error::OutOfMemory { needed: 288_000_000, .. }), "{error}");
+        assert!(twelve_million.check_memory_of(Some(300_000_000), 20_000_000).is_err());
+        assert!(twelve_million.check_memory_of(None, 0).is_ok());
+        // What is large is painted in bands. With an alpha channel, a copy is learned.
+        let deep = Subject { maximum: 65_535, ..twelve_million };
+        assert!(deep.is_large() && deep.check_memory_of(Some(300_000_000), 0).is_ok());
+        let alpha = Subject { channels: 4, ..deep };
+        assert_eq!((deep.bytes_a_pixel(), alpha.bytes_a_pixel()), (0, 8));
+        let classes = Subject { classify: true, ..deep };
+        assert_eq!(classes.bytes_a_pixel(), 8);
     }
 
     #[test]
@@ -408,7 +458,7 @@ mod tests {
         let picture = Picture::new(3, 1, 2, 255, values).expect("3×1");
         let subject = Subject::new(&picture, Encoding::Identity, true);
         assert_eq!((subject.outputs(), subject.painted_kind()), (2, (1, 255)));
-        assert_eq!(subject.expected(&picture).expect("classes").values(), [0, 255, 255]);
+        assert_eq!(*subject.expected(&picture).expect("classes").values(), [0, 255, 255]);
         let dataset = subject.dataset(&picture).expect("samples");
         assert_eq!(dataset.rows(0..3).1, [1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
         let subject = Subject { classify: false, ..subject };

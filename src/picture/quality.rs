@@ -19,13 +19,57 @@ const SIGMA: f64 = 1.5;
 /// Pictures of different shapes.
 pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
     a.check_same_shape(b)?;
-    let mean = if a.has_alpha() {
-        weighted_square(a, b, |_| 1.0)
-    } else {
-        let squares = a.values.iter().zip(&b.values).map(|(a, b)| square(*a, *b));
-        squares.sum::<f64>() / a.values.len() as f64
-    };
-    Ok(decibels(a.maximum, mean))
+    let (mut own, mut others, mut noise) = (Vec::new(), Vec::new(), Noise::new(a));
+    for row in 0..a.height {
+        a.read_row(row, &mut own);
+        b.read_row(row, &mut others);
+        noise.add(&own, &others);
+    }
+    Ok(noise.psnr())
+}
+
+/// The squared error of pixels that come a few at a time.
+#[derive(Debug)]
+pub(super) struct Noise {
+    channels: usize,
+    has_alpha: bool,
+    maximum: f64,
+    sum: f64,
+    weights: f64,
+}
+
+impl Noise {
+    /// Of a picture and another of its kind.
+    pub(super) fn new(picture: &Picture) -> Self {
+        let (channels, has_alpha) = (picture.channels, picture.has_alpha());
+        Self { channels, has_alpha, maximum: picture.maximum().into(), sum: 0.0, weights: 0.0 }
+    }
+
+    /// Takes values of both, `[pixels, channels]`.
+    pub(super) fn add(&mut self, own: &[u16], others: &[u16]) {
+        if !self.has_alpha {
+            for (own, others) in own.iter().zip(others) {
+                self.sum += square(*own, *others);
+            }
+            self.weights += own.len() as f64;
+            return;
+        }
+        for (own, others) in own.chunks_exact(self.channels).zip(others.chunks_exact(self.channels))
+        {
+            let ([colors @ .., alpha], [others @ .., other_alpha]) = (own, others) else {
+                continue;
+            };
+            let weight = f64::from(*alpha) / self.maximum;
+            let squares: f64 = colors.iter().zip(others).map(|(a, b)| square(*a, *b)).sum();
+            self.sum += weight * squares + square(*alpha, *other_alpha);
+            self.weights += weight * colors.len() as f64 + 1.0;
+        }
+    }
+
+    /// The peak signal-to-noise ratio in dB.
+    pub(super) fn psnr(&self) -> f64 {
+        decibels(self.maximum, self.sum / self.weights)
+    }
 }
 
 fn square(a: u16, b: u16) -> f64 {
@@ -33,8 +77,8 @@ fn square(a: u16, b: u16) -> f64 {
 }
 
 /// The PSNR of a mean squared difference.
-pub(super) fn decibels(maximum: u16, mean: f64) -> f64 {
-    10.0 * (f64::from(maximum).powi(2) / mean).log10()
+pub(super) fn decibels(maximum: f64, mean: f64) -> f64 {
+    10.0 * (maximum.powi(2) / mean).log10()
 }
 
 /// The mean squared difference of all pixels and channels: each pixel by its weight, and a color also by the alpha
@@ -47,7 +91,7 @@ pub(super) fn weighted_square(a: &Picture, b: &Picture, weight: impl Fn(usize) -
             own[range.clone()].iter().zip(&others[range]).map(|(a, b)| square(*a, *b)).sum()
         };
         let (weight, has_alpha) = (weight(pixel), own.len() > colors);
-        let alpha = if has_alpha { f64::from(own[colors]) / f64::from(a.maximum) } else { 1.0 };
+        let alpha = if has_alpha { f64::from(own[colors]) / f64::from(a.maximum()) } else { 1.0 };
         sum += weight * (alpha * squares(0..colors) + squares(colors..own.len()));
         weights += weight * (alpha * colors as f64 + f64::from(u8::from(has_alpha)));
     }
@@ -95,23 +139,30 @@ pub(super) struct Similarity {
 }
 
 fn ssim_of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
-    similarity(a.width, a.height, a.maximum, |row| row_of(a, b, channel, row)).whole
+    similarity(a.width, a.height, a.maximum(), |row| row_of(a, b, channel, row)).whole
 }
 
 /// A row of a channel of both pictures, colors multiplied by the alpha of `a`.
 pub(super) fn row_of(a: &Picture, b: &Picture, channel: usize, row: usize) -> Row {
-    let pixels = |picture: &Picture, channel: usize| -> Vec<f64> {
-        let stride = picture.width * picture.channels;
-        let row = &picture.values[row * stride..][..stride];
-        row.iter().skip(channel).step_by(picture.channels).map(|v| f64::from(*v)).collect()
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    a.read_row(row, &mut own);
+    b.read_row(row, &mut others);
+    channel_of(a, &own, &others, channel)
+}
+
+/// A channel of a row of two pictures of the kind of `picture`, colors multiplied by the alpha of the first.
+pub(super) fn channel_of(picture: &Picture, own: &[u16], others: &[u16], channel: usize) -> Row {
+    let channels = picture.channels;
+    let pixels = |row: &[u16], channel: usize| -> Vec<f64> {
+        row.iter().skip(channel).step_by(channels).map(|v| f64::from(*v)).collect()
     };
-    let (x, y) = (pixels(a, channel), pixels(b, channel));
-    if !a.has_alpha() || channel + 1 == a.channels {
+    let (x, y) = (pixels(own, channel), pixels(others, channel));
+    if !picture.has_alpha() || channel + 1 == channels {
         return [x, y, Vec::new()];
     }
-    let mut alpha = pixels(a, a.channels - 1);
+    let mut alpha = pixels(own, channels - 1);
     for alpha in &mut alpha {
-        *alpha /= f64::from(a.maximum);
+        *alpha /= f64::from(picture.maximum());
     }
     [times(&x, &alpha), times(&y, &alpha), alpha]
 }
@@ -123,22 +174,53 @@ fn times(x: &[f64], y: &[f64]) -> Vec<f64> {
 /// Rows of the weighted means across, of x, y, x², y², xy, and the weight: as many as a window is high.
 type Rows = [Vec<f64>; 6];
 
-/// The similarity of two channels, averaged over the windows. Keeps as many rows as a window is high, so that
-/// the size of the pictures does not matter.
+/// The similarity of two channels, averaged over the windows.
 pub(super) fn similarity(
     width: usize,
     height: usize,
     maximum: u16,
     mut row: impl FnMut(usize) -> Row,
 ) -> Similarity {
-    let (across, down) = (window(width), window(height));
-    let columns = width + 1 - across.len();
-    let c1 = (0.01 * f64::from(maximum)).powi(2);
-    let c2 = (0.03 * f64::from(maximum)).powi(2);
-    let mut kept: Vec<Rows> = Vec::with_capacity(down.len());
-    let (mut sum, mut contrasts, mut weights) = (0.0, 0.0, 0.0);
-    for number in 0..height {
-        let rows = narrowed(&row(number), &across);
+    let mut windows = Windows::new(width, height, maximum);
+    (0..height).for_each(|number| windows.add(&row(number)));
+    windows.similarity()
+}
+
+/// The similarity of two channels that come row by row. Keeps as many rows as a window is high, so that the
+/// height of the pictures does not matter.
+#[derive(Debug)]
+pub(super) struct Windows {
+    across: Vec<f64>,
+    down: Vec<f64>,
+    constants: [f64; 2],
+    kept: Vec<Rows>,
+    /// The weighted means down of the rows that are kept.
+    means: Rows,
+    sum: f64,
+    contrasts: f64,
+    weights: f64,
+}
+
+impl Windows {
+    pub(super) fn new(width: usize, height: usize, maximum: u16) -> Self {
+        let (across, down) = (window(width), window(height));
+        let constant = |share: f64| (share * f64::from(maximum)).powi(2);
+        Self {
+            constants: [constant(0.01), constant(0.03)],
+            kept: Vec::with_capacity(down.len()),
+            means: Rows::default(),
+            across,
+            down,
+            sum: 0.0,
+            contrasts: 0.0,
+            weights: 0.0,
+        }
+    }
+
+    /// Takes the next row.
+    pub(super) fn add(&mut self, row: &Row) {
+        let rows = narrowed(row, &self.across);
+        let (down, kept, [c1, c2]) = (&self.down, &mut self.kept, self.constants);
         if kept.len() < down.len() {
             kept.push(rows);
         } else {
@@ -146,39 +228,62 @@ pub(super) fn similarity(
             kept[down.len() - 1] = rows;
         }
         if kept.len() < down.len() {
-            continue;
+            return;
         }
         let is_weighted = !kept[0][5].is_empty();
-        for column in 0..columns {
-            let mean = |k: usize| -> f64 {
-                down.iter().zip(&kept).map(|(weight, rows)| weight * rows[k][column]).sum()
-            };
-            let (mx, my) = (mean(0), mean(1));
-            let (vx, vy, cov) = (mean(2) - mx * mx, mean(3) - my * my, mean(4) - mx * my);
+        let means = &mut self.means;
+        for (k, means) in means.iter_mut().enumerate() {
+            weigh(down.iter().zip(&*kept).map(|(weight, rows)| (*weight, &rows[k][..])), means);
+        }
+        let [x, y, xx, yy, xy, alpha] = means.each_ref().map(|means| &means[..]);
+        for (column, (&mx, &my)) in x.iter().zip(y).enumerate() {
+            let (vx, vy) = (xx[column] - mx * mx, yy[column] - my * my);
+            let cov = xy[column] - mx * my;
             let similarity = (2.0 * mx * my + c1) * (2.0 * cov + c2)
                 / ((mx * mx + my * my + c1) * (vx + vy + c2));
-            let weight = if is_weighted { mean(5) } else { 1.0 };
-            sum += weight * similarity;
-            contrasts += weight * (2.0 * cov + c2) / (vx + vy + c2);
-            weights += weight;
+            let weight = if is_weighted { alpha[column] } else { 1.0 };
+            self.sum += weight * similarity;
+            self.contrasts += weight * (2.0 * cov + c2) / (vx + vy + c2);
+            self.weights += weight;
         }
     }
-    if weights > 0.0 {
-        Similarity { whole: sum / weights, contrast: contrasts / weights }
-    } else {
-        // A picture of which nothing can be seen has no color that differs.
-        Similarity { whole: 1.0, contrast: 1.0 }
+
+    /// The similarity of the rows that came.
+    pub(super) fn similarity(&self) -> Similarity {
+        if self.weights > 0.0 {
+            Similarity { whole: self.sum / self.weights, contrast: self.contrasts / self.weights }
+        } else {
+            // A picture of which nothing can be seen has no color that differs.
+            Similarity { whole: 1.0, contrast: 1.0 }
+        }
     }
 }
 
 /// The weighted means across of a row, for each pixel whose window lies within it.
 fn narrowed([x, y, weight]: &Row, across: &[f64]) -> Rows {
     let narrow = |row: &[f64]| -> Vec<f64> {
-        let mean = |window: &[f64]| across.iter().zip(window).map(|(weight, v)| weight * v).sum();
-        row.windows(across.len()).map(mean).collect()
+        let mut means = Vec::new();
+        let columns = (row.len() + 1).saturating_sub(across.len());
+        // Pixel by pixel of the windows, which the compiler makes vectors of.
+        // A row without weights is empty.
+        let shifted = |i: usize| row.get(i..i + columns).unwrap_or_default();
+        weigh(across.iter().enumerate().map(|(i, weight)| (*weight, shifted(i))), &mut means);
+        means
     };
     let [xx, yy, xy] = [times(x, x), times(y, y), times(x, y)].map(|row| narrow(&row));
     [narrow(x), narrow(y), xx, yy, xy, narrow(weight)]
+}
+
+/// The weighted sum of rows, number by number, in place of the numbers in `sums`.
+fn weigh<'a>(rows: impl Iterator<Item = (f64, &'a [f64])>, sums: &mut Vec<f64>) {
+    sums.clear();
+    for (weight, row) in rows {
+        // What a sum of numbers begins with.
+        sums.resize(row.len(), -0.0);
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += weight * value;
+        }
+    }
 }
 
 /// Gaussian weights that sum to 1, over the largest odd window that fits into `size`.
@@ -267,7 +372,7 @@ mod tests {
             |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
         let (mean_x, mean_y) = (blur(&x), blur(&y));
         let (xx, yy, xy) = (blur(&times(&x, &x)), blur(&times(&y, &y)), blur(&times(&x, &y)));
-        let most = f64::from(a.maximum);
+        let most = f64::from(a.maximum());
         let (c1, c2) = ((0.01 * most).powi(2), (0.03 * most).powi(2));
         let mut sum = 0.0;
         for i in 0..mean_x.len() {

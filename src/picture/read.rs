@@ -5,7 +5,8 @@ use super::decoded::{Decoded, Numbers};
 use super::jpeg::{Survey, completed};
 use super::{Picture, check_size, png_end, tiff};
 use crate::error::{Error, Result};
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use crate::memory;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
@@ -19,8 +20,8 @@ impl Picture {
     /// [`load_with_notes`](Self::load_with_notes) also says what was converted.
     ///
     /// # Errors
-    /// No such file, no picture, a broken one, or one of more than 67 million pixels, which is
-    /// refused from its header.
+    /// No such file, no picture, a broken one, or one of more than 2³⁰ pixels or of more than there is memory
+    /// for, which is refused from its header.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         Self::load_with_notes(path).map(|(picture, _)| picture)
     }
@@ -71,7 +72,7 @@ impl Picture {
     /// ```
     ///
     /// # Errors
-    /// No picture, a broken one, one of more than 67 million pixels, or one of a format that is
+    /// No picture, a broken one, one of more than 2³⁰ pixels, or one of a format that is
     /// known by the file's name alone (TGA).
     pub fn decode(bytes: &[u8]) -> Result<(Self, Vec<String>)> {
         if bytes.is_empty() {
@@ -87,6 +88,8 @@ enum Failure {
     Unfit(String),
     /// Width and height that are too large or 0.
     Size(u64, u64),
+    /// Width and height, the bytes that they take, and those that are left.
+    Memory([usize; 2], u64, u64),
     /// The operating system's error.
     Io(std::io::Error),
 }
@@ -97,6 +100,11 @@ impl Failure {
         match self {
             Self::Unfit(reason) => Error::Picture { path: path.into(), reason },
             Self::Io(source) => Error::File { action: "read", path: path.into(), source },
+            Self::Memory([width, height], needed, left) => Error::OutOfMemory {
+                what: format!("reading {}, {width}×{height} pixels,", path.display()),
+                needed,
+                advice: format!("{left} are left, so make the picture smaller"),
+            },
             Self::Size(width, height) => {
                 match check_size(&path.display().to_string(), width, height) {
                     Err(error) => error,
@@ -140,9 +148,25 @@ impl From<ImageError> for Failure {
     }
 }
 
-fn check(width: usize, height: usize) -> std::result::Result<(), Failure> {
-    let (width, height) = (width as u64, height as u64);
-    check_size("", width, height).map_err(|_| Failure::Size(width, height))
+/// Whether there may be a picture of that size, and whether there is memory for it at so many bytes a pixel.
+fn check(width: usize, height: usize, bytes_a_pixel: u64) -> std::result::Result<(), Failure> {
+    check_in(memory::available(), width, height, bytes_a_pixel)
+}
+
+/// [`check`] where so many bytes are left.
+fn check_in(
+    available: Option<u64>,
+    width: usize,
+    height: usize,
+    bytes_a_pixel: u64,
+) -> std::result::Result<(), Failure> {
+    let (wide, high) = (width as u64, height as u64);
+    check_size("", wide, high).map_err(|_| Failure::Size(wide, high))?;
+    let needed = wide * high * bytes_a_pixel;
+    match available {
+        Some(left) if needed > left => Err(Failure::Memory([width, height], needed, left)),
+        _ => Ok(()),
+    }
 }
 
 type Outcome = std::result::Result<(Picture, Vec<String>), Failure>;
@@ -202,14 +226,13 @@ fn read(reader: &mut (impl BufRead + Seek), named: Option<ImageFormat>) -> Outco
 fn read_as(reader: impl BufRead + Seek, format: ImageFormat, meaning: Option<Meaning>) -> Outcome {
     let mut decoder = ImageReader::with_format(reader, format).into_decoder()?;
     let (width, height) = decoder.dimensions();
-    check(width as usize, height as usize)?;
+    check(width as usize, height as usize, decoder.color_type().bytes_per_pixel().into())?;
     let exif = decoder.exif_metadata().ok().flatten();
     let orientation = exif.and_then(|exif| orientation(&exif)).unwrap_or(1);
     let profile = decoder.icc_profile().ok().flatten();
     let profile = || profile.map_or(Meaning::Srgb, |profile| Meaning::of_profile(&profile));
     let meaning = meaning.unwrap_or_else(profile);
-    let decoded = decoded(DynamicImage::from_decoder(decoder)?, meaning);
-    Ok(decoded.into_picture(orientation)?)
+    Ok(decoded(decoder, meaning)?.into_picture(orientation)?)
 }
 
 fn read_jpeg(bytes: Vec<u8>) -> Outcome {
@@ -220,8 +243,9 @@ fn read_jpeg(bytes: Vec<u8>) -> Outcome {
     } else {
         // From the header, before anything is decoded.
         let decoder = ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Jpeg);
-        let (width, height) = decoder.into_decoder()?.dimensions();
-        check(width as usize, height as usize)?;
+        let decoder = decoder.into_decoder()?;
+        let (width, height) = decoder.dimensions();
+        check(width as usize, height as usize, decoder.color_type().bytes_per_pixel().into())?;
         let Some(completed) = completed(&bytes, &survey) else {
             return Err("the JPEG file ends too early: get a complete copy of it".into());
         };
@@ -251,21 +275,43 @@ fn meaning_of_png(reader: &mut (impl BufRead + Seek)) -> Option<Meaning> {
     Some(Meaning::of_png(reader.info()))
 }
 
-fn decoded(image: DynamicImage, meaning: Meaning) -> Decoded {
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    let (channels, numbers) = match image {
-        DynamicImage::ImageLuma8(image) => (1, Numbers::Bytes(image.into_raw())),
-        DynamicImage::ImageLumaA8(image) => (2, Numbers::Bytes(image.into_raw())),
-        DynamicImage::ImageRgb8(image) => (3, Numbers::Bytes(image.into_raw())),
-        DynamicImage::ImageRgba8(image) => (4, Numbers::Bytes(image.into_raw())),
-        DynamicImage::ImageLuma16(image) => (1, Numbers::Words(image.into_raw())),
-        DynamicImage::ImageLumaA16(image) => (2, Numbers::Words(image.into_raw())),
-        DynamicImage::ImageRgb16(image) => (3, Numbers::Words(image.into_raw())),
-        DynamicImage::ImageRgba16(image) => (4, Numbers::Words(image.into_raw())),
-        other if other.color().has_alpha() => (4, Numbers::Floats(other.into_rgba32f().into_raw())),
-        other => (3, Numbers::Floats(other.into_rgb32f().into_raw())),
+/// Decodes the pixels, straight into the memory that the picture has.
+fn decoded(decoder: impl ImageDecoder, meaning: Meaning) -> std::result::Result<Decoded, Failure> {
+    let (width, height) = decoder.dimensions();
+    let (width, height) = (width as usize, height as usize);
+    let (channels, numbers) = match decoder.color_type() {
+        kind @ (ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) => {
+            let mut bytes = zeros::<u8>(&decoder)?;
+            decoder.read_image(&mut bytes)?;
+            (kind.channel_count(), Numbers::Bytes(bytes))
+        }
+        kind @ (ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16) => {
+            let mut words = zeros::<u16>(&decoder)?;
+            decoder.read_image(bytemuck::cast_slice_mut(&mut words))?;
+            (kind.channel_count(), Numbers::Words(words))
+        }
+        kind => {
+            let image = DynamicImage::from_decoder(decoder)?;
+            if kind.has_alpha() {
+                (4, Numbers::Floats(image.into_rgba32f().into_raw()))
+            } else {
+                (3, Numbers::Floats(image.into_rgb32f().into_raw()))
+            }
+        }
     };
-    Decoded { width, height, channels, numbers, meaning }
+    Ok(Decoded { width, height, channels: channels.into(), numbers, meaning })
+}
+
+/// Space for all numbers of a picture.
+fn zeros<T: Clone + Default>(decoder: &impl ImageDecoder) -> std::result::Result<Vec<T>, Failure> {
+    let (width, height) = decoder.dimensions();
+    let count = decoder.total_bytes() as usize / size_of::<T>();
+    if Vec::<T>::new().try_reserve_exact(count).is_err() {
+        let size = [width as usize, height as usize];
+        return Err(Failure::Memory(size, decoder.total_bytes(), 0));
+    }
+    // Zeros of the system, which take no memory until pixels are written: a broken file may promise many.
+    Ok(vec![T::default(); count])
 }
 
 /// The PNG file in an icon, if the best of its pictures is one: the deepest, of these the largest.
@@ -334,4 +380,23 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         _ if head.windows(4).any(|part| part == b"<svg") => "SVG",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_without_memory_are_refused_with_numbers() {
+        let message = |failure: std::result::Result<(), Failure>| {
+            failure.expect_err("refused").at(Path::new("a.png")).to_string()
+        };
+        assert!(check_in(Some(600), 10, 10, 6).is_ok() && check_in(None, 10, 10, 6).is_ok());
+        let text = message(check_in(Some(599), 10, 10, 6));
+        for part in ["a.png", "10×10", "600", "599"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(message(check_in(None, 1 << 16, 1 << 16, 1)).contains("65536×65536"));
+        assert!(message(check_in(None, 0, 9, 1)).contains("at least 1 pixel"));
+    }
 }

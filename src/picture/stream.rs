@@ -2,6 +2,7 @@
 
 use super::painting::BAND;
 use super::subject::Subject;
+use crate::dataset::Places;
 use crate::engine::{Engine, Output};
 use crate::error::{Error, Result, invalid_setting, invalid_shape};
 use crate::files;
@@ -11,7 +12,7 @@ use ::tiff::encoder::{TiffEncoder, TiffValue};
 use image::ImageFormat;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// The longest side of a painting, which PNG can hold.
@@ -34,6 +35,85 @@ pub struct Region {
     pub width: usize,
     /// Its rows.
     pub height: usize,
+}
+
+impl Region {
+    /// Whether it has pixels and is within a painting of size `(width, height)`.
+    ///
+    /// ```
+    /// let corner = impasto::Region { x: 90, y: 0, width: 10, height: 10 };
+    /// assert!(corner.check((100, 50)).is_ok() && corner.check((99, 50)).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// It has none, or is not within it, or the painting has a side of more than 2³¹ − 1 pixels.
+    pub fn check(&self, (width, height): (usize, usize)) -> Result<()> {
+        let is_within = |start: usize, length: usize, size: usize| {
+            length > 0 && start.checked_add(length).is_some_and(|end| end <= size)
+        };
+        if width.max(height) > LONGEST {
+            return invalid_shape(format!(
+                "a painting of {width}×{height} pixels: a side has at most 2³¹ − 1"
+            ));
+        }
+        let Self { x, y, width: wide, height: high } = *self;
+        if !is_within(x, wide, width) || !is_within(y, high, height) {
+            return invalid_shape(format!(
+                "a region of {wide}×{high} pixels at {x},{y} is not within {width}×{height}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What paints a region of a painting, a band of rows after the other.
+struct Bands<'a> {
+    subject: &'a Subject,
+    engine: Engine,
+    network: &'a Network,
+    places: Places,
+    /// Pixels in a row of the painting.
+    width: usize,
+    region: Region,
+    /// Rows of a band.
+    rows: usize,
+    /// The next row of the region.
+    next: usize,
+}
+
+impl<'a> Bands<'a> {
+    fn new(
+        subject: &'a Subject,
+        engine: Engine,
+        network: &'a Network,
+        size: (usize, usize),
+        region: Option<Region>,
+    ) -> Result<Self> {
+        subject.check_network(network)?;
+        let region = region.unwrap_or(Region { x: 0, y: 0, width: size.0, height: size.1 });
+        region.check(size)?;
+        let (places, rows) = (subject.places(size), (BAND / region.width).max(1));
+        Ok(Self { subject, engine, network, places, width: size.0, region, rows, next: 0 })
+    }
+
+    /// The levels of the next band; nothing after the last, or if `watch` breaks before it.
+    fn paint(
+        &mut self,
+        mut watch: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Vec<u16>>> {
+        let Region { x, y, width, height } = self.region;
+        let end = height.min(self.next + self.rows);
+        let pixels = (self.next..end).flat_map(|row| {
+            let first = (y + row) * self.width + x;
+            first..first + width
+        });
+        let inputs: Vec<f64> = pixels.flat_map(|pixel| self.places.at(pixel)).collect();
+        let outputs = self.engine.forward(self.network, &inputs, Output::Activated);
+        let band = self.subject.levels(&pollster::block_on(outputs)?).collect();
+        self.next = end;
+        let is_stopped = watch(end * width).is_break() && end < height;
+        Ok((!is_stopped).then_some(band))
+    }
 }
 
 impl Subject {
@@ -100,46 +180,53 @@ impl Subject {
         (width, height): (usize, usize),
         region: Option<Region>,
         path: impl AsRef<Path>,
-        mut watch: impl FnMut(usize) -> ControlFlow<()>,
+        watch: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<bool> {
-        let (engine, path) = (engine.into(), path.as_ref());
-        self.check_network(network)?;
-        let region = region.unwrap_or(Region { x: 0, y: 0, width, height });
-        let is_within = |start: usize, length: usize, size: usize| {
-            length > 0 && start.checked_add(length).is_some_and(|end| end <= size)
-        };
-        if width.max(height) > LONGEST {
-            return invalid_shape(format!(
-                "a painting of {width}×{height} pixels: a side has at most 2³¹ − 1"
-            ));
-        }
-        if !is_within(region.x, region.width, width) || !is_within(region.y, region.height, height)
-        {
-            let Region { x, y, width: wide, height: high } = region;
-            return invalid_shape(format!(
-                "a region of {wide}×{high} pixels at {x},{y} is not within {width}×{height}"
-            ));
-        }
-        let places = self.places((width, height));
-        // Levels of some rows of the region.
-        let paint = |rows: Range<usize>| -> Result<Vec<u16>> {
-            let inputs: Vec<f64> = rows
-                .flat_map(|row| {
-                    let first = (region.y + row) * width + region.x;
-                    (first..first + region.width).flat_map(|pixel| places.at(pixel))
-                })
-                .collect();
-            let outputs = engine.forward(network, &inputs, Output::Activated);
-            Ok(self.levels(&pollster::block_on(outputs)?).collect())
-        };
-        let rows = (BAND / region.width).max(1);
-        let mut next = 0;
+        self.paint_file_with(engine, network, (width, height), region, path, watch, |_| Ok(()))
+    }
+
+    /// Like [`paint_file`](Self::paint_file), for callers that look at what is painted, as a
+    /// [`Comparison`](crate::Comparison) does. `take` receives the rows of each band, `[rows, width, channels]`.
+    ///
+    /// ```
+    /// use impasto::{Activation, Backend, Comparison, Encoding, Engine, Loss, Picture, Subject};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let picture = Picture::new(2, 1, 1, 255, vec![0, 255])?;
+    /// let subject = Subject::new(&picture, Encoding::Identity, false);
+    /// let loss = Loss::MeanSquaredError;
+    /// let network = subject.builder(Encoding::Identity, &[8], Activation::Relu, loss).build()?;
+    /// let engine = Engine::open(Backend::Cpu)?;
+    /// let go_on = |_| ControlFlow::Continue(());
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("painted.png");
+    /// let mut comparison = Comparison::new(&picture, None)?;
+    /// let add = |rows: &[u16]| comparison.add(rows);
+    /// subject.paint_file_with(&engine, &network, (2, 1), None, &path, go_on, add)?;
+    /// let painted = Picture::load(&path)?;
+    /// assert_eq!(comparison.psnr(), impasto::psnr(&picture, &painted)?);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`paint_file`](Self::paint_file), or an error of `take`.
+    pub fn paint_file_with(
+        &self,
+        engine: impl Into<Engine>,
+        network: &Network,
+        size: (usize, usize),
+        region: Option<Region>,
+        path: impl AsRef<Path>,
+        mut watch: impl FnMut(usize) -> ControlFlow<()>,
+        mut take: impl FnMut(&[u16]) -> Result<()>,
+    ) -> Result<bool> {
+        let path = path.as_ref();
+        let mut all = Bands::new(self, engine.into(), network, size, region)?;
+        let (region, rows) = (all.region, all.rows);
         let bands = || -> Result<Option<Vec<u16>>> {
-            let end = region.height.min(next + rows);
-            let band = paint(next..end)?;
-            next = end;
-            let is_stopped = watch(end * region.width).is_break() && end < region.height;
-            Ok((!is_stopped).then_some(band))
+            let band = all.paint(&mut watch)?;
+            band.as_deref().map_or(Ok(()), &mut take)?;
+            Ok(band)
         };
         let size = (region.width as u32, region.height as u32);
         let kind = self.painted_kind();
@@ -170,6 +257,47 @@ impl Subject {
                 Err(Error::Picture { path: path.into(), reason: reason.into() })
             }
         })
+    }
+
+    /// Paints with `network` without a file: `take` receives the rows of each band, `[rows, width, channels]`,
+    /// of `region` or of the whole painting of size `(width, height)`. If `watch` breaks, the result is `false`.
+    /// See [`paint_file_with`](Self::paint_file_with) for an example.
+    ///
+    /// # Errors
+    /// As [`paint_file`](Self::paint_file), but for those of files, or an error of `take`.
+    pub fn paint_rows(
+        &self,
+        engine: impl Into<Engine>,
+        network: &Network,
+        size: (usize, usize),
+        region: Option<Region>,
+        mut watch: impl FnMut(usize) -> ControlFlow<()>,
+        mut take: impl FnMut(&[u16]) -> Result<()>,
+    ) -> Result<bool> {
+        let mut bands = Bands::new(self, engine.into(), network, size, region)?;
+        while bands.next < bands.region.height {
+            let Some(band) = bands.paint(&mut watch)? else { return Ok(false) };
+            take(&band)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether [`paint_file`](Self::paint_file) can write a painting of this kind into a file of that name.
+    ///
+    /// ```
+    /// use impasto::{Encoding, Picture, Subject};
+    ///
+    /// let picture = Picture::new(2, 1, 1, 255, vec![0, 255])?;
+    /// let subject = Subject::new(&picture, Encoding::Identity, false);
+    /// assert!(subject.paints_into("large.png") && !subject.paints_into("large.jpg"));
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub fn paints_into(&self, path: impl AsRef<Path>) -> bool {
+        match ImageFormat::from_path(path) {
+            Ok(ImageFormat::Png) => true,
+            Ok(ImageFormat::Tiff) => self.painted_kind().0 != 2,
+            _ => false,
+        }
     }
 }
 

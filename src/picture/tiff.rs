@@ -28,13 +28,13 @@ struct Header {
     palette: Option<Vec<u16>>,
 }
 
-/// Decodes the first picture of a file. `check` is asked whether its size is allowed.
+/// Decodes the first picture of a file. `check` is asked whether its size is allowed, at so many bytes a pixel.
 ///
 /// # Errors
 /// A reason, which ends with what to do.
 pub(super) fn decode<E: From<String>>(
     reader: &mut (impl Read + Seek),
-    check: impl FnOnce(usize, usize) -> Result<(), E>,
+    check: impl FnOnce(usize, usize, u64) -> Result<(), E>,
 ) -> Result<(Decoded, u8, Vec<String>), E> {
     let failed = |error: ::tiff::TiffError| {
         E::from(format!(
@@ -66,13 +66,12 @@ fn decode_with<E: From<String>>(
     reader: &mut (impl Read + Seek),
     length: u64,
     has_palette: bool,
-    check: impl FnOnce(usize, usize) -> Result<(), E>,
+    check: impl FnOnce(usize, usize, u64) -> Result<(), E>,
     failed: impl Fn(::tiff::TiffError) -> E,
 ) -> Result<(Decoded, u8, Vec<String>), E> {
     let mut decoder = Decoder::new(reader).map_err(&failed)?;
     let (width, height) = decoder.dimensions().map_err(&failed)?;
     let (width, height) = (width as usize, height as usize);
-    check(width, height)?;
     // The size was checked, and data in the file cannot be longer than the file.
     let mut limits = Limits::default();
     limits.decoding_buffer_size = usize::MAX;
@@ -80,6 +79,9 @@ fn decode_with<E: From<String>>(
     limits.intermediate_buffer_size = usize::try_from(length).unwrap_or(usize::MAX);
     let mut decoder = decoder.with_limits(limits);
     let color = decoder.colortype().map_err(&failed)?;
+    // Other bits than 8 and 16 become numbers of 4 bytes.
+    let samples = u64::from(color.num_samples());
+    check(width, height, samples * u64::from(color.bit_depth()).div_ceil(8))?;
     let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten();
     let orientation = decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten();
     let profile = decoder.find_tag(Tag::IccProfile).ok().flatten();

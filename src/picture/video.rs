@@ -92,7 +92,7 @@ impl Video {
         let Subject { width, height, channels, maximum, .. } = self.picture;
         let other = frames.iter().position(|frame| {
             (frame.width, frame.height) != (width, height)
-                || (frame.channels, frame.maximum) != (channels, maximum)
+                || (frame.channels, frame.maximum()) != (channels, maximum)
         });
         let Some(number) = other else { return Ok(()) };
         let frame = &frames[number];
@@ -103,7 +103,7 @@ impl Video {
             frame.width,
             frame.height,
             frame.channels,
-            frame.maximum
+            frame.maximum()
         ))
     }
 
@@ -153,7 +153,7 @@ impl Video {
                 inputs.extend([x as f32, y as f32, time]);
             }
             let visible = frame.without_hidden_colors();
-            targets.extend(visible.values.iter().map(|v| f32::from(*v) / f32::from(maximum)));
+            targets.extend(visible.values().iter().map(|v| f32::from(*v) / f32::from(maximum)));
         }
         Dataset::new(inputs, targets, INPUTS, channels)
     }

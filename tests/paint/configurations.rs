@@ -205,7 +205,8 @@ fn drawing(width: usize, height: usize) -> Picture {
 fn grain(width: usize, height: usize) -> Picture {
     let smooth = pictures::stones(width, height);
     let mut random = 1_u32;
-    let values = smooth.values().iter().map(|value| {
+    let smooth = smooth.values();
+    let values = smooth.iter().map(|value| {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (value + (random >> 28) as u16).min(255)
     });

@@ -12,7 +12,8 @@ fn kind(picture: &Picture) -> (usize, usize, usize, u16) {
 /// The columns `first..first + width` of a sheet.
 fn part(sheet: &Picture, first: usize, width: usize) -> Picture {
     let channels = sheet.channels();
-    let rows = sheet.values().chunks_exact(sheet.width() * channels);
+    let all = sheet.values();
+    let rows = all.chunks_exact(sheet.width() * channels);
     let values = rows.flat_map(|row| row[first * channels..][..width * channels].to_vec());
     Picture::new(width, sheet.height(), channels, sheet.maximum(), values.collect())
         .expect("part of a sheet")
@@ -101,7 +102,7 @@ fn classes_are_painted_beside_the_expected_ones() {
             let sum: f64 = colors.iter().map(|i| channel(*i) * alpha + 1.0 - alpha).sum();
             if (sum * 255.0).round() <= 600.0 { 0 } else { 255 }
         };
-        picture.pixels().map(is_ink).collect()
+        picture.pixels().map(|pixel| is_ink(&pixel)).collect()
     };
     for (name, picture) in pictures::all() {
         let studio = Studio::new();
@@ -114,7 +115,7 @@ fn classes_are_painted_beside_the_expected_ones() {
         assert_eq!(kind(&sheet), (2 * width + 4, height, 1, 255), "{name}");
         let (predicted, expected) = (part(&sheet, 0, width), part(&sheet, width + 4, width));
         assert_eq!(expected.values(), ink_of(&picture), "{name}");
-        let pairs = predicted.values().iter().zip(expected.values());
+        let pairs = predicted.pixels().zip(expected.pixels());
         let right = pairs.filter(|(a, b)| a == b).count() as f64;
         let accuracy = studio.json("run.json")["result"]["accuracy"].as_f64().unwrap();
         assert!((accuracy - right / (width * height) as f64).abs() < 1e-12, "{name}");

@@ -23,8 +23,8 @@ pub fn picture(width: usize, height: usize, rgba: &[u8]) -> Result<Picture> {
         (false, false) => &[0, 1, 2],
         (false, true) => &[0, 1, 2, 3],
     };
-    let values = pixels().flat_map(|p| kept.iter().map(|k| u16::from(p[*k]))).collect();
-    Picture::new(width, height, kept.len(), 255, values)
+    let values = pixels().flat_map(|p| kept.iter().map(|k| p[*k])).collect();
+    Picture::from_bytes(width, height, kept.len(), values)
 }
 
 /// A picture as RGBA of 8 bits.

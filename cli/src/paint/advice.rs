@@ -33,7 +33,10 @@ fn has_texture(picture: &Picture) -> bool {
     let (channels, scale) = (picture.channels(), u32::from(picture.maximum()) / 255);
     let row = picture.width() * channels;
     let (mut bent, mut counted) = (0_usize, 0_usize);
-    for row in picture.values().chunks_exact(row) {
+    let mut values = Vec::with_capacity(row);
+    for row in 0..picture.height() {
+        picture.read_row(row, &mut values);
+        let row = &values;
         for place in channels..row.len().saturating_sub(channels) {
             let [left, here, right] =
                 [place - channels, place, place + channels].map(|i| u32::from(row[i]));

@@ -94,6 +94,8 @@ arguments! {
         offset: u32,
         segment_first: u32,
         segment_rows: u32,
+        bits: u32,
+        pitch: u32,
         width: u32,
         scale_x: f32,
         scale_y: f32,

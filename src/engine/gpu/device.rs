@@ -293,6 +293,12 @@ impl Gpu {
         self.count(|counts| counts.uploads += 1);
     }
 
+    /// Writes words behind the first `offset` bytes of a buffer.
+    pub(super) fn write_at(&self, buffer: &wgpu::Buffer, offset: u64, words: &[u32]) {
+        self.queue.write_buffer(buffer, offset, bytemuck::cast_slice(words));
+        self.count(|counts| counts.uploads += 1);
+    }
+
     /// Copies the first `size` bytes of a buffer to another.
     pub(super) fn copy(&self, from: &wgpu::Buffer, to: &wgpu::Buffer, offset: u64, size: u64) {
         let mut encoder = self.encoder("copy");

@@ -11,7 +11,7 @@ use super::shape::{Shape, Shapes};
 use super::twins::{adapters, random};
 use super::{Choice, GpuEngine, Kernels};
 use crate::activation::Activation;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Levels, Places};
 use crate::device::{Device, DeviceType};
 use crate::engine::{Compute, Outcome, Output, Plan, Session, Step};
 use crate::error::{Result, unsupported};
@@ -76,6 +76,36 @@ fn parameters_as_large_as_a_buffer_are_read_back() {
             session.parameters().await
         };
         assert_eq!(pollster::block_on(work).expect("reads in parts"), learned, "{}", gpu.info);
+    }
+}
+
+#[test]
+fn a_picture_larger_than_a_buffer_is_divided_among_several() {
+    // 60,000 pixels of 16 bits take 480 KB in words, four buffers.
+    let (width, height, channels) = (300, 200, 3);
+    let levels = (0..width * height * channels).map(|i| (i * 40_503 % 65_536) as u16);
+    let levels = Levels::Words(levels.collect());
+    let places = Places::square(width, height, true);
+    let pixels = Dataset::from_levels(places, levels.into(), channels).expect("pixels");
+    let (network, plan, _) = task(&[8], 500);
+    let train = |gpu: &Arc<Gpu>| {
+        pollster::block_on(async {
+            let choice = Choice { tune: false, ..Choice::default() };
+            let mut session = GpuSession::start(gpu, &network, &plan, &pixels, choice).await?;
+            session.train(&[step(1, 500), Step { first: 500, ..step(2, 500) }])?.await?;
+            session.parameters().await
+        })
+    };
+    let fused = Choice { kernels: Kernels::Fused, ..Choice::default() };
+    for (small, large) in small_devices(128 << 10).into_iter().zip(small_devices(4 << 20)) {
+        let refused =
+            pollster::block_on(GpuSession::start(&small, &network, &plan, &pixels, fused));
+        assert!(refused.err().expect("too large").to_string().contains("fit in a buffer"));
+        let (divided, whole) = (train(&small).expect("trains"), train(&large).expect("trains"));
+        for (divided, whole) in divided.iter().zip(&whole) {
+            assert!((divided - whole).abs() < 1e-5, "{}: {divided} and {whole}", small.info);
+        }
+        assert_ne!(divided, network.parameters(), "{}", small.info);
     }
 }
 

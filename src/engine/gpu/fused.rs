@@ -53,7 +53,7 @@ pub(super) fn check_dataset(gpu: &Gpu, dataset: &Dataset) -> Result<()> {
             let weights = dataset.stored_weights().map_or(0, <[f32]>::len);
             table.inputs().len().max(table.targets().len() + weights)
         }
-        dataset::Samples::Pixels(pixels) => pixels.words.len(),
+        dataset::Samples::Pixels(pixels) => pixels.len() * pixels.packing().pitch as usize,
     };
     if 4 * numbers as u64 > gpu.largest_buffer() { unsupported(NO_BUFFER) } else { Ok(()) }
 }
@@ -244,12 +244,12 @@ impl Source {
                 let buffers = [whole(inputs)?, whole(targets)?];
                 Self { samples: Samples { kind: Kind::Table, weighted }, buffers }
             }
-            Rows::Pixels { words, places, .. } => {
+            Rows::Pixels { words, places, packing, .. } => {
                 let weights = match &samples.weights {
                     Weights::Own(weights) => whole(weights)?,
                     _ => gpu.storage("no weights", 1).await?,
                 };
-                let samples = Samples { kind: Kind::Picture(*places), weighted };
+                let samples = Samples { kind: Kind::Picture(*places, *packing), weighted };
                 Self { samples, buffers: [whole(words)?, weights] }
             }
         })

@@ -4,10 +4,27 @@ use super::arguments::{Gather, GatherPixels};
 use super::device::Gpu;
 use super::kernels::KernelKey;
 use super::recorder::{Grid, Recorder};
-use crate::dataset::{Dataset, Grid as Places, Samples};
-use crate::error::Result;
+use crate::dataset::{Dataset, Grid as Places, Packing, Pixels, Samples};
+use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::ops::Range;
+
+/// Samples that are uploaded at once, so that little of a picture is twice in memory.
+const UPLOADED: usize = 1 << 22;
+
+/// The error of samples for which the device has no memory; others stay as they are.
+fn too_many(adapter: &str, error: Error, rows: usize, width: usize) -> Error {
+    match error {
+        Error::Gpu { reason, .. } if reason.starts_with("out of memory") => Error::OutOfMemory {
+            what: format!("{rows} samples on {adapter}"),
+            needed: 4 * rows as u64 * width as u64,
+            advice:
+                "train on fewer (paint --max-pixels), or on the CPU engine (paint --backend cpu)"
+                    .into(),
+        },
+        other => other,
+    }
+}
 
 /// A part of a step's batch.
 #[derive(Clone)]
@@ -34,12 +51,35 @@ impl Segments {
         values: &[T],
         width: usize,
     ) -> Result<Self> {
+        let all = values.len() / width;
+        Self::upload_with(gpu, label, all, width, |rows| {
+            Cow::Borrowed(bytemuck::cast_slice(&values[rows.start * width..rows.end * width]))
+        })
+        .await
+    }
+
+    /// `all` rows of `width` words, a few at a time.
+    async fn upload_with<'a>(
+        gpu: &Gpu,
+        label: &str,
+        all: usize,
+        width: usize,
+        words: impl Fn(Range<usize>) -> Cow<'a, [u32]>,
+    ) -> Result<Self> {
         let rows = (gpu.largest_buffer() / (4 * width as u64)).max(1) as usize;
         let mut buffers = Vec::new();
-        for (position, segment) in values.chunks(rows * width).enumerate() {
-            buffers.push(gpu.upload(&format!("{label}, part {}", position + 1), segment).await?);
+        for first in (0..all).step_by(rows) {
+            let end = all.min(first + rows);
+            let what = format!("{label}, part {}", buffers.len() + 1);
+            let buffer = gpu.storage(&what, (end - first) * width).await;
+            let buffer = buffer.map_err(|error| too_many(&gpu.info.adapter, error, all, width))?;
+            for part in (first..end).step_by(UPLOADED) {
+                let words = words(part..end.min(part + UPLOADED));
+                gpu.write_at(&buffer, (4 * (part - first) * width) as u64, &words);
+            }
+            buffers.push(buffer);
         }
-        Ok(Self { rows, all: values.len() / width, buffers })
+        Ok(Self { rows, all, buffers })
     }
 
     /// The inputs of a dataset, rows of `width` numbers.
@@ -52,9 +92,11 @@ impl Segments {
         Self::upload(gpu, "targets of the dataset", values, width).await
     }
 
-    /// The pixels of a picture, a word each.
-    pub(super) async fn pixels(gpu: &Gpu, words: &[u32]) -> Result<Self> {
-        Self::upload(gpu, "pixels", words, 1).await
+    /// The pixels of a picture, one or two words each.
+    pub(super) async fn pixels(gpu: &Gpu, pixels: &Pixels) -> Result<Self> {
+        let pitch = pixels.packing().pitch as usize;
+        let words = |range| Cow::Owned(pixels.words(range));
+        Self::upload_with(gpu, "pixels", pixels.len(), pitch, words).await
     }
 
     /// Records the gathering of a part of a batch, rows of `width` numbers.
@@ -109,8 +151,8 @@ pub(super) enum Weights {
 pub(super) enum Rows {
     /// Rows of inputs and of targets.
     Table { inputs: (Segments, usize), targets: (Segments, usize) },
-    /// Pixels, a word each.
-    Pixels { words: Segments, channels: usize, places: Places },
+    /// Pixels, one or two words each.
+    Pixels { words: Segments, channels: usize, places: Places, packing: Packing },
 }
 
 impl Stored {
@@ -134,9 +176,10 @@ impl Stored {
                 Rows::Table { inputs: (inputs, wide_in), targets: (targets, wide_out) }
             }
             Samples::Pixels(pixels) => Rows::Pixels {
-                words: Segments::pixels(gpu, &pixels.words).await?,
+                words: Segments::pixels(gpu, pixels).await?,
                 channels: pixels.channels,
                 places: pixels.grid,
+                packing: pixels.packing(),
             },
         };
         let weights = match weights {
@@ -181,7 +224,7 @@ impl Stored {
                 stored_inputs.record_gather(recorder, part, *width, inputs).await?;
                 stored_targets.record_gather(recorder, part, *outputs, targets).await?;
             }
-            Rows::Pixels { words, channels, places } => {
+            Rows::Pixels { words, channels, places, packing } => {
                 for (buffer, first, count) in words.each() {
                     let [scale_x, scale_y] = places.scale;
                     let [origin_x, origin_y] = places.origin;
@@ -191,6 +234,8 @@ impl Stored {
                         offset,
                         segment_first: first,
                         segment_rows: count,
+                        bits: packing.bits,
+                        pitch: packing.pitch,
                         width: places.width as u32,
                         scale_x,
                         scale_y,
@@ -203,5 +248,23 @@ impl Stored {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_without_memory_are_one_clear_error() {
+        let failed = |reason: &str| Error::Gpu { what: "pixels".into(), reason: reason.into() };
+        let error = too_many("a card", failed("out of memory: lower the batch size"), 1000, 2);
+        assert!(matches!(error, Error::OutOfMemory { needed: 8000, .. }), "{error}");
+        let text = error.to_string();
+        for part in ["1000 samples on a card", "--max-pixels", "--backend cpu"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let other = too_many("a card", failed("validation"), 1000, 2);
+        assert!(matches!(other, Error::Gpu { .. }), "{other}");
     }
 }

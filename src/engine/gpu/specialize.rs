@@ -10,7 +10,7 @@ use super::shape::{Shape, TILE_SPACING};
 use super::split::Split;
 use super::tables::{block_table, table};
 use crate::activation::{Activation, Backward};
-use crate::dataset::Grid;
+use crate::dataset::{Grid, Packing};
 use crate::dropout;
 use crate::engine::Output;
 use crate::error::{Result, internal};
@@ -35,7 +35,7 @@ pub(super) enum Kind {
     /// Rows of numbers.
     Table,
     /// The pixels of a picture.
-    Picture(Grid),
+    Picture(Grid, Packing),
 }
 
 impl Samples {
@@ -52,9 +52,14 @@ impl Samples {
                 ),
                 "table_targets[sample * TARGET_PITCH + OUTPUTS]",
             ),
-            Kind::Picture(Grid { width, scale: [x, y], origin: [left, top] }) => (
+            Kind::Picture(
+                Grid { width, scale: [x, y], origin: [left, top] },
+                Packing { bits, pitch },
+            ) => (
                 format!(
-                    "const PICTURE_WIDTH: u32 = {width}u;\n\
+                    "const PICTURE_BITS: u32 = {bits}u;\n\
+                     const PICTURE_PITCH: u32 = {pitch}u;\n\
+                     const PICTURE_WIDTH: u32 = {width}u;\n\
                      const PICTURE_SCALE: vec2<f32> = vec2<f32>({x:?}, {y:?});\n\
                      const PICTURE_ORIGIN: vec2<f32> = vec2<f32>({left:?}, {top:?});\n{PIXELS}\n{}",
                     include_str!("../../../shaders/shared/picture.wgsl")

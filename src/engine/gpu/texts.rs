@@ -18,7 +18,7 @@ use super::step::StepData;
 use super::twins::encodings::{ENCODINGS, network as encodings_network};
 use super::update::{F16, Norms, Update};
 use crate::activation::Activation;
-use crate::dataset::Grid;
+use crate::dataset::{Grid, Packing};
 use crate::encoding::Encoding;
 use crate::engine::Output;
 use crate::error::Result;
@@ -86,7 +86,8 @@ fn networks() -> Vec<(Network, Loss)> {
 
 /// The fused kernels of a network, training and predicting, in the first `most` shapes of each device.
 fn fused(network: &Network, loss: Loss, most: usize) -> Vec<Result<KernelKey>> {
-    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] });
+    let grid = Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] };
+    let picture = Kind::Picture(grid, Packing::BYTES);
     let each =
         [Kind::Table, picture].map(|kind| [false, true].map(|weighted| Samples { kind, weighted }));
     let purposes = [
@@ -172,7 +173,8 @@ fn shapes(devices: &[Abilities]) -> Vec<Result<KernelKey>> {
 /// The fused kernels that store f16, with every condition of their templates, in the first `most` shapes of each
 /// device, and in every shape for layers of 100.
 pub(super) fn packed(most: usize) -> Vec<KernelKey> {
-    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] });
+    let grid = Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] };
+    let picture = Kind::Picture(grid, Packing::BYTES);
     let each = [Samples::TABLE, Samples { kind: picture, weighted: true }];
     let wide = network(2, &[100; 3], Activation::Relu, Activation::Identity);
     let few = networks().into_iter().map(|(network, loss)| (network, loss, most));
@@ -226,7 +228,8 @@ fn updates() -> Vec<Result<KernelKey>> {
 
 /// The kernels of encodings, of each in every form.
 fn encoding_kernels() -> Vec<Result<KernelKey>> {
-    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0; 2] });
+    let grid = Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0; 2] };
+    let picture = Kind::Picture(grid, Packing::WORDS);
     let mut keys = Vec::new();
     for (inputs, encoding) in ENCODINGS {
         let network = encodings_network(inputs, encoding);
@@ -251,7 +254,8 @@ fn encoding_kernels() -> Vec<Result<KernelKey>> {
 
 /// The kernels of mixed precision, with every condition of their templates.
 pub(super) fn mixed() -> Vec<KernelKey> {
-    let picture = Kind::Picture(Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] });
+    let grid = Grid { width: 5, scale: [0.5, 0.25], origin: [-1.0, -0.5] };
+    let picture = Kind::Picture(grid, Packing::BYTES);
     let each =
         [Kind::Table, picture].map(|kind| [false, true].map(|weighted| Samples { kind, weighted }));
     let waves = Network::builder(2).encoding(Encoding::Frequency { octaves: 3 });

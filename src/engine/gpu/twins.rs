@@ -25,7 +25,7 @@ use super::readback::floats;
 use super::recorder::{Dispatch, Grid, Recorder, play_steps};
 use super::step::StepData;
 use crate::accuracy::{EPSILON, FEW};
-use crate::dataset::{Dataset, Samples};
+use crate::dataset::{Dataset, Levels, Packing, Places, Samples};
 use crate::device::Api;
 use crate::encoding::Encoding;
 use crate::engine::choice::Precision;

@@ -79,21 +79,28 @@ pub(super) fn orders_of_few_samples_are_those_of_the_host() {
 pub(super) fn gather_pixels_across_segments() {
     on_random_shapes(|gpu, batch, width, height, seed| {
         let channels = (seed % 4 + 1) as usize;
-        let bytes = random(seed, width * height * channels);
-        let bytes = bytes.into_iter().map(|v| (v * 60.0 + 128.0) as u8);
+        let values = random(seed, width * height * channels);
         let centered = seed % 8 < 4;
-        let dataset =
-            Dataset::from_pixels(width, height, bytes, channels, centered).expect("pixels");
+        let places = Places::square(width, height, centered);
+        let levels = if seed % 16 < 8 {
+            Levels::Bytes(values.into_iter().map(|v| (v * 60.0 + 128.0) as u8).collect())
+        } else {
+            let word = |v: f32| (v * 15_000.0 + 32_768.0) as u16;
+            Levels::Words(values.into_iter().map(word).collect())
+        };
+        let dataset = Dataset::from_levels(places, levels.into(), channels).expect("pixels");
         let Samples::Pixels(pixels) = dataset.samples() else { unreachable!("made of pixels") };
         let batch = batch.min(dataset.len());
         let first = (seed % (dataset.len() - batch + 1) as u64) as usize;
         let order = Permutation::new(dataset.len(), seed, 3);
         let (places, colors) = reference::gather(&dataset, &order, first, batch);
-        let words: Vec<f32> = pixels.words.iter().map(|word| f32::from_bits(*word)).collect();
+        let Packing { bits, pitch } = pixels.packing();
+        let words: Vec<f32> =
+            pixels.words(0..pixels.len()).into_iter().map(f32::from_bits).collect();
         let (mut inputs, mut targets) =
             (vec![f32::NAN; 2 * batch], vec![f32::NAN; channels * batch]);
-        let segment = words.len().div_ceil(2);
-        for (position, part) in words.chunks(segment).enumerate() {
+        let segment = pixels.len().div_ceil(2);
+        for (position, part) in words.chunks(segment * pitch as usize).enumerate() {
             let [scale_x, scale_y] = pixels.grid.scale;
             let [origin_x, origin_y] = pixels.grid.origin;
             let arguments = arguments::GatherPixels {
@@ -101,7 +108,9 @@ pub(super) fn gather_pixels_across_segments() {
                 channels: channels as u32,
                 offset: 0,
                 segment_first: (position * segment) as u32,
-                segment_rows: part.len() as u32,
+                segment_rows: part.len() as u32 / pitch,
+                bits,
+                pitch,
                 width: width as u32,
                 scale_x,
                 scale_y,
