@@ -20,6 +20,8 @@ mod engines;
 mod frames;
 #[path = "paint/interruptions.rs"]
 mod interruptions;
+#[path = "paint/large.rs"]
+mod large;
 #[path = "paint/masks.rs"]
 mod masks;
 #[path = "paint/metrics.rs"]

@@ -41,6 +41,7 @@ fn every_option_is_tried_by_some_test() {
         include_str!("engines.rs"),
         include_str!("frames.rs"),
         include_str!("interruptions.rs"),
+        include_str!("large.rs"),
         include_str!("masks.rs"),
         include_str!("metrics.rs"),
         include_str!("options.rs"),

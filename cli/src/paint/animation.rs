@@ -71,7 +71,7 @@ fn rgba(picture: &Picture) -> Vec<u8> {
         [r, g, b, alpha, ..] => [r, g, b, alpha],
         [] => [0; 4],
     };
-    picture.pixels().flat_map(|values| pixel(values).map(|value| value as u8)).collect()
+    picture.pixels().flat_map(|values| pixel(&values).map(|value| value as u8)).collect()
 }
 
 fn gif(pictures: &[Picture]) -> Outcome<Vec<u8>> {

@@ -10,31 +10,30 @@ use super::smaller;
 use super::start::Start;
 use super::streams::{is_standard, load_picture};
 use super::text::counted;
-use super::values::Size;
-use impasto::{Dataset, Engine, Network, Picture, Result, Subject};
+use impasto::{Comparison, Dataset, Engine, Network, Picture, Result, Subject};
 use std::fmt;
 use std::path::PathBuf;
 
 /// White pixels between the pictures of a sheet.
 const GAP: usize = 4;
 
-/// Width and height of a sheet of `pictures` side by side.
-pub fn sheet_size(subject: Subject, pictures: usize) -> (usize, usize) {
-    (pictures * (subject.width + GAP) - GAP, subject.height)
+/// Pixels of each picture of a sheet that is scaled down, about.
+const SHEET_PIXELS: usize = 1 << 22;
+
+/// How many times smaller than the picture those of a sheet of colors are. 1 but for large pictures.
+fn sheet_factor(subject: Subject) -> usize {
+    let pixels = subject.width * subject.height;
+    if !subject.is_large() {
+        return 1;
+    }
+    (pixels as f64 / SHEET_PIXELS as f64).sqrt().ceil() as usize
 }
 
-/// Paints with `network`, at the subject's size; nothing if that was interrupted.
-pub fn paint(
-    subject: Subject,
-    engine: &Engine,
-    network: &Network,
-    mut brush: Brush,
-) -> Result<Option<Picture>> {
-    let Subject { width, height, .. } = subject;
-    let watch = |done| brush.watch(done, width * height);
-    let painted = subject.paint(engine, network, (width, height), watch);
-    brush.finish();
-    painted
+/// Width and height of a sheet of `pictures` side by side.
+pub fn sheet_size(subject: Subject, pictures: usize) -> (usize, usize) {
+    let factor = if subject.classify { 1 } else { sheet_factor(subject) };
+    let (width, height) = (subject.width.div_ceil(factor), subject.height.div_ceil(factor));
+    (pictures * (width + GAP) - GAP, height)
 }
 
 /// The picture that is learned.
@@ -50,8 +49,6 @@ pub struct Canvas {
     /// How much each pixel counts, if the options say so.
     pub masks: Option<Masks>,
     subject: Subject,
-    /// The size of the painting, if it is another than the picture's.
-    size: Option<Size>,
 }
 
 impl Canvas {
@@ -63,7 +60,7 @@ impl Canvas {
         let smaller = smaller::copy(&picture, options)?;
         let masks = Masks::load(options, &picture)?;
         let subject = start.subject(options, &picture)?;
-        Ok(Self { path, picture, notes, smaller, masks, subject, size: options.size })
+        Ok(Self { path, picture, notes, smaller, masks, subject })
     }
 
     /// The picture of a run that goes on.
@@ -72,8 +69,8 @@ impl Canvas {
         let smaller = smaller::copy(&picture, options)?;
         let masks = Masks::load(options, &picture)?;
         run.check_mask(masks.as_ref())?;
-        let (path, subject, size) = (run.picture.clone(), run.subject, options.size);
-        Ok(Self { path, picture, notes, smaller, masks, subject, size })
+        let (path, subject) = (run.picture.clone(), run.subject);
+        Ok(Self { path, picture, notes, smaller, masks, subject })
     }
 
     /// What painting needs to know.
@@ -154,40 +151,53 @@ impl Canvas {
         engine: &Engine,
         network: &Network,
         outputs: &Outputs,
-        brush: Brush,
+        mut brush: Brush,
     ) -> Result<Option<Judged>> {
-        let Some(painted) = paint(self.subject, engine, network, brush)? else { return Ok(None) };
+        // A mask is compared with whole pictures.
+        let in_bands = self.subject.is_large() && !self.subject.classify && self.masks.is_none();
+        let judged = if in_bands {
+            self.paint_in_bands(engine, network, outputs, &mut brush)
+        } else {
+            self.paint_in_memory(engine, network, outputs, &mut brush)
+        };
+        brush.finish();
+        judged
+    }
+
+    /// [`paint`](Self::paint) with everything in memory.
+    fn paint_in_memory(
+        &self,
+        engine: &Engine,
+        network: &Network,
+        outputs: &Outputs,
+        brush: &mut Brush,
+    ) -> Result<Option<Judged>> {
+        let Subject { width, height, .. } = self.subject;
+        let watch = |done| brush.watch(done, width * height);
+        let painted = self.subject.paint(engine, network, (width, height), watch)?;
+        let Some(painted) = painted else { return Ok(None) };
         let files = outputs.names();
         if self.subject.classify {
             let expected = self.subject.expected(&self.picture)?;
             outputs.write_picture(&Picture::beside(&[&painted, &expected], GAP)?)?;
             return Ok(Some(Judged {
-                files,
                 accuracy: Some(self.quality_of(&painted)?),
-                psnr: None,
-                ssim: None,
                 is_masked: self.masks.is_some(),
-                file: None,
                 one_color: is_one_color(&painted) && !is_one_color(&expected),
+                ..Judged::of(files)
             }));
         }
-        let resized = match self.size {
-            Some(Size { width, height })
-                if (width, height) != (painted.width(), painted.height()) =>
-            {
-                let go_on = |_| std::ops::ControlFlow::Continue(());
-                self.subject.paint(engine, network, (width, height), go_on)?
-            }
-            _ => None,
-        };
         let difference = self.picture.difference(&painted, 4)?;
         let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;
         // Both are tried, even if the first fails.
-        let written = outputs.write_picture(resized.as_ref().unwrap_or(&painted));
+        let written = if outputs.frame.is_whole(self.subject) {
+            outputs.write_picture(&painted)
+        } else {
+            let go_on = &mut brush.undisturbed();
+            outputs.paint(self.subject, engine, network, go_on, |_| Ok(())).map(drop)
+        };
         outputs.write_sheet(&sheet).and(written)?;
         Ok(Some(Judged {
-            files,
-            accuracy: None,
             one_color: is_one_color(&painted) && !is_one_color(&self.picture),
             psnr: Some(self.quality_of(&painted)?),
             ssim: Some(match &self.masks {
@@ -195,8 +205,46 @@ impl Canvas {
                 None => impasto::ssim(&self.picture, &painted)?,
             }),
             is_masked: self.masks.is_some(),
-            file: None,
+            ..Judged::of(files)
         }))
+    }
+
+    /// [`paint`](Self::paint) a few rows at a time, for large pictures. The pictures of the sheet are smaller.
+    fn paint_in_bands(
+        &self,
+        engine: &Engine,
+        network: &Network,
+        outputs: &Outputs,
+        brush: &mut Brush,
+    ) -> Result<Option<Judged>> {
+        let Subject { width, height, .. } = self.subject;
+        let factor = sheet_factor(self.subject);
+        let mut comparison = Comparison::new(&self.picture, outputs.has_sheet().then_some(factor))?;
+        let compare = |rows: &[u16]| comparison.add(rows);
+        let painted = if outputs.frame.is_whole(self.subject) {
+            outputs.paint(self.subject, engine, network, brush, compare)?
+        } else {
+            let watch = |done| brush.watch(done, width * height);
+            let size = (width, height);
+            self.subject.paint_rows(engine, network, size, None, watch, compare)?
+                && outputs.paint(self.subject, engine, network, brush, |_| Ok(()))?
+        };
+        if !painted {
+            return Ok(None);
+        }
+        let (psnr, ssim) = (Some(comparison.psnr()), comparison.ssim());
+        let one_color =
+            is_small(comparison.contrast(), &self.picture) && !is_one_color(&self.picture);
+        let mut note = None;
+        if let Some(pictures) = comparison.into_sheet()? {
+            let sheet = Picture::beside(&pictures.each_ref(), GAP)?;
+            drop(pictures);
+            outputs.write_sheet(&sheet)?;
+            note = (factor > 1).then(|| {
+                format!("note: the pictures of the sheet are {factor} times smaller, since {width}×{height} are many pixels")
+            });
+        }
+        Ok(Some(Judged { psnr, ssim, one_color, note, ..Judged::of(outputs.names()) }))
     }
 }
 
@@ -215,6 +263,29 @@ pub struct Judged {
     pub file: Option<SavedFile>,
     /// Whether the painting is of one color, and the picture is not: nothing was learned.
     pub one_color: bool,
+    /// What there is to say about the sheet.
+    pub note: Option<String>,
+}
+
+impl Judged {
+    /// Nothing yet about these files.
+    fn of(files: String) -> Self {
+        Self {
+            files,
+            accuracy: None,
+            psnr: None,
+            ssim: None,
+            is_masked: false,
+            file: None,
+            one_color: false,
+            note: None,
+        }
+    }
+}
+
+/// Whether a difference of two levels is at most a hundredth of white.
+fn is_small(difference: u16, picture: &Picture) -> bool {
+    difference <= picture.maximum() / 100
 }
 
 /// Whether no channel differs by more than a hundredth of white.
@@ -227,7 +298,7 @@ fn is_one_color(picture: &Picture) -> bool {
             most[channel] = most[channel].max(*value);
         }
     }
-    least.iter().zip(&most).all(|(least, most)| most - least <= picture.maximum() / 100)
+    least.iter().zip(&most).all(|(least, most)| is_small(most - least, picture))
 }
 
 impl fmt::Display for Judged {

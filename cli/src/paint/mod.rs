@@ -6,6 +6,7 @@ mod budget;
 mod canvas;
 pub(crate) mod console;
 mod curve;
+mod fallback;
 mod film;
 mod keeping;
 mod mask;
@@ -27,6 +28,7 @@ pub(crate) mod streams;
 pub(crate) mod text;
 mod training;
 pub(crate) mod values;
+mod view;
 mod watcher;
 mod watching;
 
@@ -36,7 +38,7 @@ use clap::Command;
 use clap::error::ErrorKind;
 use console::print_line;
 use impasto::gpu::{GpuEngine, Precision};
-use impasto::{Backend, Engine, Error, Network, Picture, Result, Subject, Trainer};
+use impasto::{Backend, Dataset, Engine, Error, Network, Result, Subject, Trainer};
 use keeping::{Keeper, Resumed};
 pub use options::Options;
 use outputs::Outputs;
@@ -157,6 +159,26 @@ fn open(options: &Options) -> Result<(Engine, f64)> {
     Ok((engine, clock.elapsed().as_secs_f64()))
 }
 
+/// The same, or the CPU engine where that has no memory for the samples and the user left the choice.
+fn open_for(
+    options: &Options,
+    trainer: &Trainer,
+    network: &Network,
+    dataset: &Dataset,
+) -> Result<(Engine, f64)> {
+    let opened = open(options)?;
+    let Some(note) = fallback::reason(options.backend, &opened.0, trainer, network, dataset)?
+    else {
+        return Ok(opened);
+    };
+    if !options.quiet {
+        print_line(note);
+    }
+    let mut on_the_cpu = options.clone();
+    on_the_cpu.backend = Backend::Cpu;
+    open(&on_the_cpu)
+}
+
 /// Prints what the engine chose for the user since it had `shown` notes.
 fn print_notes(options: &Options, engine: &Engine, shown: usize) {
     if !options.quiet {
@@ -197,7 +219,7 @@ fn train_and_paint(
     let (mut network, budget, mut trainer) = begin(options, start, resumed.as_mut(), &canvas)?;
     trainer.check(&network)?;
     let outputs = Outputs::check(options, subject, Some(&canvas.path))?;
-    subject.check_memory()?;
+    subject.check_memory_beside(outputs.memory(subject))?;
     let dataset = canvas.dataset()?;
     if options.start.is_some() && options.warm_up.is_none() {
         trainer.warm_up = trainer.warm_up_again(&dataset);
@@ -210,7 +232,7 @@ fn train_and_paint(
         let advice = advice::preset(&canvas.picture);
         advice.iter().filter(|_| resumed.is_none() && !options.has_choice()).for_each(print_line);
     }
-    let (engine, opening) = open(options)?;
+    let (engine, opening) = open_for(options, &trainer, &network, &dataset)?;
     if options.profile && engine.device().backend == Backend::Reference {
         return Err(Error::Setting(format!(
             "--profile times the GPU engine and the CPU engine, and this is the {}: add --backend cpu",
@@ -273,6 +295,7 @@ fn train_and_paint(
             report.set_result(judged);
             if !options.quiet {
                 print_line(judged);
+                judged.note.iter().for_each(print_line);
                 outputs.removal().into_iter().for_each(print_line);
             }
             if judged.one_color && !options.quiet && trained.failure.is_none() {
@@ -306,11 +329,8 @@ fn save(
 }
 
 /// `--repaint`: no training, any size.
-fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result<()> {
-    if let Some(size) = options.size {
-        (subject.width, subject.height) = (size.width, size.height);
-    }
-    Picture::check_size(subject.width, subject.height)?;
+fn repaint(options: &Options, network: &Network, subject: Subject) -> Result<()> {
+    let frame = options.view.frame(options.size, subject)?;
     let outputs = Outputs::check(options, subject, None)?;
     if !options.quiet {
         print_line(format!("network {}", describe_network(network)));
@@ -318,15 +338,18 @@ fn repaint(options: &Options, network: &Network, mut subject: Subject) -> Result
     let (engine, opening) = open(options)?;
     // No handler of signals is installed here, so a signal ends the program, which has written nothing yet.
     let known = engine.notes().len();
-    let painted = canvas::paint(subject, &engine, network, Brush::start(options, None))?;
+    let mut brush = Brush::start(options, None);
+    let painted = outputs.paint(subject, &engine, network, &mut brush, |_| Ok(()));
+    brush.finish();
     print_notes(options, &engine, known);
-    let Some(picture) = painted else { return Ok(()) };
-    outputs.write_picture(&picture)?;
+    if !painted? {
+        return Ok(());
+    }
     let mut report = Report::new(&engine, network, options.seed());
     report.set_setup(opening);
     report.write(options)?;
     if !options.quiet {
-        let (name, Subject { width, height, .. }) = (outputs.name(), subject);
+        let (name, (width, height)) = (outputs.name(), frame.painted());
         print_line(format!("painted {name} at {width}×{height}"));
         outputs.removal().into_iter().for_each(print_line);
     }

@@ -6,6 +6,7 @@ use super::keeping::Every;
 use super::mask::Masking;
 use super::rounding::Rounding;
 use super::values::{Decibels, Hidden, Size, Time};
+use super::view::View;
 use super::watching::Watching;
 use clap::Parser;
 use impasto::activation::Backward;
@@ -226,6 +227,9 @@ pub struct Options {
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     pub size: Option<Size>,
 
+    #[command(flatten)]
+    pub view: View,
+
     /// Learn two classes instead, ink (r+g+b up to 600) and paper, and paint the predicted class
     /// of each pixel beside the expected one
     #[arg(long)]
@@ -426,10 +430,12 @@ impl Options {
     /// What clap cannot check by itself.
     pub fn check(&self) -> Result<(), String> {
         self.watching.check()?;
-        if self.size.is_some() && self.classify && self.repaint.is_none() {
-            return Err("--size is for colors, since classes are painted beside the expected ones: it cannot be \
-                        used with --classify"
-                .into());
+        let view = self.size.map(|_| "--size").or(self.view.given());
+        if let Some(option) = view.filter(|_| self.classify && self.repaint.is_none()) {
+            return Err(format!(
+                "{option} is for colors, since classes are painted beside the expected ones: it cannot be used with \
+                 --classify"
+            ));
         }
         if self.until.is_some() && self.classify {
             return Err("--until is the PSNR of colors: it cannot be used with --classify".into());

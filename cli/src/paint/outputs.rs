@@ -3,8 +3,10 @@
 use super::canvas::sheet_size;
 use super::film;
 use super::options::Options;
+use super::progress::Brush;
 use super::streams::{self, is_standard};
-use impasto::{Error, Picture, Result, Subject, files};
+use super::view::Frame;
+use impasto::{Engine, Error, Network, Picture, Result, Subject, files};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -16,6 +18,8 @@ pub struct Outputs {
     sheet: Option<PathBuf>,
     /// Where no sheet is made: the file with a sheet's name, which would show an older painting.
     outdated: Option<PathBuf>,
+    /// What is painted.
+    pub frame: Frame,
 }
 
 impl Outputs {
@@ -39,12 +43,12 @@ impl Outputs {
             streams::check_redirected()?;
         }
         let (channels, maximum) = subject.painted_kind();
+        let frame = options.view.frame(options.size, subject)?;
         let size = if subject.classify && options.repaint.is_none() {
             sheet_size(subject, 2)
         } else {
-            options.size.map_or((subject.width, subject.height), |size| (size.width, size.height))
+            frame.painted()
         };
-        Picture::check_size(size.0, size.1)?;
         if !is_standard(&picture) {
             Picture::check_saving(&picture, size, channels, maximum)?;
         }
@@ -87,12 +91,77 @@ impl Outputs {
             && !is_standard(&picture)
             && fs::metadata(&beside).is_ok_and(|found| found.is_file())
             && files::place(&beside).is_ok_and(|place| taken.iter().all(|(_, p)| *p != place));
-        Ok(Self { picture, sheet, outdated: is_older_sheet.then_some(beside) })
+        Ok(Self { picture, sheet, outdated: is_older_sheet.then_some(beside), frame })
     }
 
     /// Writes the painting. Where it gets no sheet, an older one is removed.
     pub fn write_picture(&self, picture: &Picture) -> Result<()> {
         streams::save_picture(&self.picture, picture)?;
+        self.remove_older_sheet()
+    }
+
+    /// What is painted, as a subject of its own.
+    fn part(&self, subject: Subject) -> Subject {
+        let (width, height) = self.frame.painted();
+        Subject { width, height, ..subject }
+    }
+
+    /// Whether the painting goes into its file a few rows at a time.
+    fn is_streamed(&self, subject: Subject) -> bool {
+        let fits = is_standard(&self.picture) || subject.paints_into(&self.picture);
+        fits && self.part(subject).is_large()
+    }
+
+    /// Bytes that a painting takes which is large, but cannot be written a few rows at a time: its numbers, widened to
+    /// 16 bits and as they are, and those of the file.
+    pub fn memory(&self, subject: Subject) -> u64 {
+        let part = self.part(subject);
+        if !part.is_large() || self.is_streamed(subject) {
+            return 0;
+        }
+        let (channels, maximum) = subject.painted_kind();
+        let bytes = if maximum == 255 { 1 } else { 2 };
+        (part.width * part.height * channels) as u64 * (2 + 2 * bytes)
+    }
+
+    /// Paints what the options ask for, and gives the rows of each band to `take`. Returns whether it came to the end.
+    pub fn paint(
+        &self,
+        subject: Subject,
+        engine: &Engine,
+        network: &Network,
+        brush: &mut Brush,
+        mut take: impl FnMut(&[u16]) -> Result<()>,
+    ) -> Result<bool> {
+        let Frame { size, region } = self.frame;
+        let (width, height) = self.frame.painted();
+        let watch = |done| brush.watch(done, width * height);
+        if self.is_streamed(subject) {
+            let into = |path: &Path| {
+                subject.paint_file_with(engine, network, size, region, path, watch, take)
+            };
+            let is_whole = streams::write_picture_with(&self.picture, into)?;
+            return if is_whole { self.remove_older_sheet().map(|()| true) } else { Ok(false) };
+        }
+        let (channels, maximum) = subject.painted_kind();
+        let (count, mut values) = (width * height * channels, Vec::new());
+        values.try_reserve_exact(count).map_err(|_| Error::OutOfMemory {
+            what: format!("a painting of {width}×{height} pixels"),
+            needed: 2 * count as u64,
+            advice: "end the name in .png, which is painted a few rows at a time".into(),
+        })?;
+        let keep = |rows: &[u16]| {
+            values.extend_from_slice(rows);
+            take(rows)
+        };
+        if !subject.paint_rows(engine, network, size, region, watch, keep)? {
+            return Ok(false);
+        }
+        self.write_picture(&Picture::new(width, height, channels, maximum, values)?)?;
+        Ok(true)
+    }
+
+    fn remove_older_sheet(&self) -> Result<()> {
         let Some(path) = &self.outdated else { return Ok(()) };
         match fs::remove_file(path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -100,6 +169,11 @@ impl Outputs {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether there is a comparison sheet.
+    pub fn has_sheet(&self) -> bool {
+        self.sheet.is_some()
     }
 
     /// Writes the comparison sheet.

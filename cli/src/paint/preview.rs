@@ -104,7 +104,7 @@ fn fit((width, height): (usize, usize), (rows, columns): (u16, u16)) -> (usize, 
 /// The picture as lines of upper half blocks, whose color is that of the upper pixel and whose background is that of
 /// the lower one.
 fn half_blocks(picture: &Picture, is_exact: bool) -> String {
-    let pixels: Vec<[u8; 3]> = picture.pixels().map(on_white).collect();
+    let pixels: Vec<[u8; 3]> = picture.pixels().map(|pixel| on_white(&pixel)).collect();
     let mut text = String::new();
     for pair in pixels.chunks(2 * picture.width()) {
         let (above, below) = pair.split_at(picture.width());

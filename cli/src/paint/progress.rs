@@ -254,6 +254,17 @@ impl Brush {
         }
     }
 
+    /// For a second painting, which shows nothing and which no signal ends.
+    pub fn undisturbed(&self) -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            view: View::Nothing,
+            started: self.started,
+            last_line: self.last_line,
+            signal: None,
+        }
+    }
+
     /// Takes in that so many pixels are done; whether to go on.
     pub fn watch(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         if self.view == View::Lines && self.last_line.elapsed() > BETWEEN_LINES && done < all {

@@ -55,6 +55,23 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     if is_standard(path) { write(bytes) } else { files::write(path, bytes) }
 }
 
+/// Writes a picture with `paint`, which is given the name of a file: that one, or one whose bytes go to standard output.
+/// Returns what `paint` returns, which is whether there is a picture.
+pub fn write_picture_with(path: &Path, paint: impl FnOnce(&Path) -> Result<bool>) -> Result<bool> {
+    if !is_standard(path) {
+        return paint(path);
+    }
+    let folder = tempfile::tempdir().map_err(unwritable)?;
+    let png = folder.path().join("painted.png");
+    if !paint(&png)? {
+        return Ok(false);
+    }
+    let mut file = std::fs::File::open(&png).map_err(unwritable)?;
+    let mut output = io::stdout().lock();
+    io::copy(&mut file, &mut output).and_then(|_| output.flush()).map_err(unwritable)?;
+    Ok(true)
+}
+
 /// Writes text to a file or to standard output.
 pub fn save_text(path: &Path, text: &str) -> Result<()> {
     save_bytes(path, text.as_bytes())
