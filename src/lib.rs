@@ -36,6 +36,7 @@
 //! | `pictures` | [`Picture`], [`Subject`], [`Video`] and painting, [`psnr`], [`ssim`] and [`ms_ssim`] | `image`, `moxcms`, `png`, `tiff`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
 //! | `safetensors` | [`Network::save`], [`load`](Network::load), [`encode`](Network::encode) and [`decode`](Network::decode), [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
 //! | `threads` | training and prediction on all cores, and training beside the caller | `rayon`, `futures-intrusive` | the CPU engine works on the calling thread |
+//! | `exr` (off) | [`Picture`] reads OpenEXR | `exr` | such files are refused |
 //! | `ndarray` (off) | `Dataset::from_arrays` | `ndarray` | slices and vectors |
 //! | `relaxed-simd` (off) | in WebAssembly, a product and an addition in one instruction | | two instructions |
 //!

@@ -261,6 +261,34 @@ fn light_of_hdr_files_becomes_srgb() {
     assert!(notes.len() == 1 && notes[0].starts_with("1 of 2 pixels are brighter"), "{notes:?}");
 }
 
+#[test]
+#[cfg(feature = "exr")]
+fn light_of_openexr_files_becomes_srgb() {
+    use image::ImageEncoder;
+    use image::codecs::openexr::OpenExrEncoder;
+
+    let encode = |values: &[f32], color| {
+        let mut bytes = Cursor::new(Vec::new());
+        let encoder = OpenExrEncoder::new(&mut bytes);
+        encoder.write_image(bytemuck::cast_slice(values), 2, 1, color).expect("encodes");
+        bytes.into_inner()
+    };
+    let pixels = [0.0, 0.25, 0.5, 1.0, 0.125, 8.0];
+    let (picture, notes) = read(&encode(&pixels, image::ExtendedColorType::Rgb32F));
+    let expected: Vec<f64> = [0.0, 0.25, 0.5, 1.0, 0.125, 1.0].map(level).to_vec();
+    assert_eq!(picture.channels(), 3);
+    assert_close(&picture.values(), &expected, 65_535.0, 1.0);
+    assert!(notes.len() == 1 && notes[0].starts_with("1 of 2 pixels are brighter"), "{notes:?}");
+    // Colors come multiplied by alpha, which is not light.
+    let pixels = [0.0, 0.25, 0.5, 0.5, 1.0, 0.125, 0.75, 1.0];
+    let (picture, _) = read(&encode(&pixels, image::ExtendedColorType::Rgba32F));
+    let expected = [0.0, 0.5, 1.0, 0.5, 1.0, 0.125, 0.75, 1.0];
+    let is_alpha = |i: usize| i % 4 == 3;
+    let levels = expected.iter().enumerate();
+    let levels: Vec<f64> = levels.map(|(i, v)| if is_alpha(i) { *v } else { level(*v) }).collect();
+    assert_close(&picture.values(), &levels, 65_535.0, 1.0);
+}
+
 /// A TIFF file of one row.
 fn tiff<C: colortype::ColorType>(values: &[C::Inner]) -> Vec<u8>
 where
@@ -474,6 +502,7 @@ fn refusals_say_what_to_convert_to() {
         (b"\xFF\x0A\0\0", "JPEG XL"),
         (b"8BPS\0\x01", "Photoshop"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        #[cfg(not(feature = "exr"))]
         (b"v/1\x01\x02\0\0\0", "OpenEXR"),
         (b"hello", "known format"),
         (&handmade(true, &lab, &[1, 2, 3]), "decoded"),

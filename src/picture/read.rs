@@ -232,7 +232,11 @@ fn read_as(reader: impl BufRead + Seek, format: ImageFormat, meaning: Option<Mea
     let profile = decoder.icc_profile().ok().flatten();
     let profile = || profile.map_or(Meaning::Srgb, |profile| Meaning::of_profile(&profile));
     let meaning = meaning.unwrap_or_else(profile);
-    Ok(decoded(decoder, meaning)?.into_picture(orientation)?)
+    let decoded = decoded(decoder, meaning)?;
+    // Its colors are multiplied by alpha.
+    let is_premultiplied = format == ImageFormat::OpenExr && decoded.channels == 4;
+    let decoded = if is_premultiplied { decoded.unmultiplied() } else { decoded };
+    Ok(decoded.into_picture(orientation)?)
 }
 
 fn read_jpeg(bytes: Vec<u8>) -> Outcome {

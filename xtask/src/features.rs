@@ -23,7 +23,7 @@ pub fn run() -> Result<ExitCode> {
         FEATURES.iter().copied().filter(|other| other != feature).collect::<Vec<_>>()
     });
     let combinations = alone.chain(all_but).chain([FEATURES.to_vec()]);
-    let combinations = combinations.chain([vec!["ndarray"]]);
+    let combinations = combinations.chain([vec!["ndarray"], vec!["exr"]]);
     let mut succeeded = check("--all-targets", &[])?;
     for features in combinations {
         succeeded &= check("--lib", &features)?;
