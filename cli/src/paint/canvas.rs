@@ -193,8 +193,10 @@ impl Canvas {
         let written = if outputs.frame.is_whole(self.subject) {
             outputs.write_picture(&painted)
         } else {
-            let go_on = &mut brush.undisturbed();
-            outputs.paint(self.subject, engine, network, go_on, |_| Ok(())).map(drop)
+            match outputs.paint(self.subject, engine, network, brush, |_| Ok(())) {
+                Ok(false) => return Ok(None),
+                written => written.map(drop),
+            }
         };
         outputs.write_sheet(&sheet).and(written)?;
         Ok(Some(Judged {

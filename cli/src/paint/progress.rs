@@ -254,17 +254,6 @@ impl Brush {
         }
     }
 
-    /// For a second painting, which shows nothing and which no signal ends.
-    pub fn undisturbed(&self) -> Self {
-        Self {
-            bar: ProgressBar::hidden(),
-            view: View::Nothing,
-            started: self.started,
-            last_line: self.last_line,
-            signal: None,
-        }
-    }
-
     /// Takes in that so many pixels are done; whether to go on.
     pub fn watch(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         if self.view == View::Lines && self.last_line.elapsed() > BETWEEN_LINES && done < all {
@@ -280,6 +269,8 @@ impl Brush {
             }
             self.bar.reset_eta();
         }
+        // A second painting may have another size.
+        self.bar.set_length(all as u64);
         self.bar.set_position(done as u64);
         let stopped = self.signal.as_ref().is_some_and(Signal::came);
         if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
