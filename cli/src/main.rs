@@ -1,4 +1,4 @@
-//! The program `impasto`: networks of pictures, tables and sounds, on the command line.
+//! The program `impasto`: networks of pictures, tables, sounds and shapes, on the command line.
 //!
 //! ```sh
 //! cargo install --path cli
@@ -17,13 +17,14 @@ mod output;
 mod paint;
 mod predict;
 mod repaint;
+mod shape;
 mod sound;
 mod table;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use std::process::ExitCode;
 
-/// Trains multilayer perceptrons on pictures, tables and sounds, on a GPU or on the CPU.
+/// Trains multilayer perceptrons on pictures, tables, sounds and shapes, on a GPU or on the CPU.
 #[derive(Debug, Parser)]
 #[command(name = "impasto", version)]
 enum Task {

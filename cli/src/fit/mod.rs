@@ -1,10 +1,11 @@
-//! `impasto fit`: trains a network on a table or a sound.
+//! `impasto fit`: trains a network on a table, a sound or a shape.
 
 mod metrics;
 mod options;
 mod progress;
 mod report;
 mod samples;
+mod shape;
 mod sound;
 mod table;
 mod training;
@@ -31,6 +32,15 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut named = vec![("the data", options.data.as_path()), ("the network", file.as_path())];
     named.extend(options.report.as_deref().map(|report| ("the report", report)));
     output::check_different(&named)?;
-    let ending = options.data.extension().unwrap_or_default();
-    if ending.eq_ignore_ascii_case("wav") { sound::run(options) } else { table::run(options) }
+    let is = |kinds: &[&str]| {
+        let ending = options.data.extension().unwrap_or_default();
+        kinds.iter().any(|kind| ending.eq_ignore_ascii_case(kind))
+    };
+    if is(&["wav"]) {
+        sound::run(options)
+    } else if is(&["obj", "stl"]) {
+        shape::run(options)
+    } else {
+        table::run(options)
+    }
 }

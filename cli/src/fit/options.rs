@@ -9,16 +9,17 @@ use impasto::input_encoding::InputEncoding;
 use impasto::{Activation, Error, Optimizer, Result};
 use std::path::PathBuf;
 
-/// Train a network on a table, to predict a column from the others, or on a sound
+/// Train a network on a table, to predict a column from the others, or on a sound or a shape
 ///
 /// DATA.csv has a row for each sample; its first line has the names of the columns. A target of numbers is predicted as
 /// a number (regression), a target of texts or of a few whole numbers as a class (classification). Other columns are
 /// inputs: numbers are standardized, and texts become a number for each of their values. Of a file that ends in .wav, the
-/// network learns the amplitude of each channel as a function of the time. Ctrl-C, SIGTERM and SIGHUP stop training, and
+/// network learns the amplitude of each channel as a function of the time, and of one that ends in .obj or .stl the signed
+/// distance from the surface as a function of the place. Ctrl-C, SIGTERM and SIGHUP stop training, and
 /// what was learned so far is saved.
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
-    /// The table, as CSV, or a sound, as WAV; - is a table on standard input
+    /// The table, as CSV, a sound, as WAV, or a shape, as OBJ or STL; - is a table on standard input
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
 
@@ -45,16 +46,17 @@ pub struct Options {
     #[arg(long, value_name = "LAYERS")]
     pub hidden: Option<Hidden>,
 
-    /// Activation of the hidden layers, one of docs/reference.md [default: silu; sounds: sine]
+    /// Activation of the hidden layers, one of docs/reference.md [default: silu; sounds: sine; shapes: relu]
     #[arg(long, value_name = "NAME[:PARAMETER=VALUE,…]")]
     pub activation: Option<Activation>,
 
-    /// The inputs of the network of a sound, computed from the time, one of docs/reference.md [default: scaled]
+    /// The inputs of the network of a sound or a shape, computed from the time or the place, one of docs/reference.md
+    /// [default: scaled; shapes: a hash grid]
     #[arg(long, value_name = "NAME[:PARAMETER=VALUE,…]")]
     pub encoding: Option<InputEncoding>,
 
     /// The most passes over the rows [default: 500 for up to 6,400 rows, fewer for more, at least 10; sounds: those of
-    /// 4,000 steps]
+    /// 4,000 steps; shapes: 20]
     #[arg(long, allow_negative_numbers = true)]
     pub epochs: Option<usize>,
 
@@ -62,7 +64,7 @@ pub struct Options {
     #[arg(long)]
     pub time: Option<Time>,
 
-    /// Rows in a training step [default: 32, for more than 6,400 rows up to 1024; sounds: 2048]
+    /// Rows in a training step [default: 32, for more than 6,400 rows up to 1024; sounds: 2048; shapes: 4096]
     #[arg(long, allow_negative_numbers = true)]
     pub batch: Option<usize>,
 
@@ -70,7 +72,8 @@ pub struct Options {
     #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
     pub patience: Option<usize>,
 
-    /// Learning rate of the optimizer at the start; it falls to 0 over the run [default: 0.001; sounds: 0.0003]
+    /// Learning rate of the optimizer at the start; it falls to 0 over the run [default: 0.001; sounds: 0.0003;
+    /// shapes: 0.005]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
 
@@ -126,5 +129,21 @@ impl Options {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses what is for tables alone. `kind` is what the data are instead.
+    pub fn check_no_table(&self, kind: &str) -> Result<()> {
+        let given = [
+            ("--target", !self.target.is_empty()),
+            ("--task", self.task.is_some()),
+            ("--ignore", !self.ignore.is_empty()),
+            ("--delimiter", self.dialect.delimiter.is_some()),
+            ("--no-header", self.dialect.no_header),
+            ("--split", self.split.is_some()),
+            ("--patience", self.patience.is_some()),
+        ];
+        let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
+        let data = self.data.display();
+        Err(Error::Setting(format!("{name} is for tables, and {data} is {kind}")))
     }
 }

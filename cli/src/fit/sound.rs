@@ -9,9 +9,7 @@ use crate::paint::signals::Signal;
 use crate::paint::streams::is_standard;
 use crate::paint::text::{describe_network, describe_training};
 use crate::sound::{KEY, Sound};
-use impasto::{
-    Activation, Dataset, Encoding, Epoch, Error, Network, Result, Schedule, Trainer, evaluate,
-};
+use impasto::{Activation, Dataset, Encoding, Epoch, Network, Result, Schedule, Trainer, evaluate};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -30,7 +28,7 @@ const SCALE: f64 = 65.0;
 
 /// Trains on a sound, saves the network and says how good it is.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    check(options)?;
+    options.check_no_table("a sound")?;
     let (file, device) = (options.file(), &options.device);
     let (sound, amplitudes) = Sound::load(&options.data)?;
     device.say(format!("sound {}: {}", options.data.display(), sound.describe()));
@@ -70,27 +68,6 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
     trained.failure.map_or(Ok(code), Err)
-}
-
-/// Refuses options of tables.
-fn check(options: &Options) -> Result<()> {
-    let Options { target, task, ignore, dialect, split, patience, .. } = options;
-    let given = [
-        ("--target", !target.is_empty()),
-        ("--task", task.is_some()),
-        ("--ignore", !ignore.is_empty()),
-        ("--delimiter", dialect.delimiter.is_some()),
-        ("--no-header", dialect.no_header),
-        ("--split", split.is_some()),
-        ("--patience", patience.is_some()),
-    ];
-    match given.iter().find(|(_, is_given)| *is_given) {
-        None => Ok(()),
-        Some((name, _)) => Err(Error::Setting(format!(
-            "{name} is for tables, and {} is a sound",
-            options.data.display()
-        ))),
-    }
 }
 
 /// The ratio of the signal to the noise in dB. The mean square of the signal is 1.

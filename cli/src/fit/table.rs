@@ -34,7 +34,7 @@ const PATIENCE: (usize, usize) = (5, 50);
 /// Trains on a table, saves the network and says how good it is.
 pub fn run(options: &Options) -> Result<ExitCode> {
     if options.encoding.is_some() {
-        return Err(Error::Setting("--encoding is for sounds".into()));
+        return Err(Error::Setting("--encoding is for sounds and shapes".into()));
     }
     let file = options.file();
     let device = &options.device;

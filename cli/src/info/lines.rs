@@ -36,6 +36,7 @@ fn contents(header: &Header, saved: &Saved) -> Vec<Line> {
     lines.extend(saved.picture.as_ref().map(|picture| line("picture", describe_picture(picture))));
     lines.extend(saved.table.as_ref().map(columns).unwrap_or_default());
     lines.extend(saved.sound.as_ref().map(|sound| line("sound", sound.describe())));
+    lines.extend(saved.shape.as_ref().map(|shape| line("shape", shape.describe())));
     lines.extend(saved.run.as_ref().map(describe_run).unwrap_or_default());
     lines
 }

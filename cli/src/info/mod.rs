@@ -4,6 +4,7 @@ mod header;
 mod lines;
 
 use crate::paint::console::print_line;
+use crate::shape::{KEY as SHAPE, Shape};
 use crate::sound::{KEY as SOUND, Sound};
 use crate::table::schema::{KEY as TABLE, Schema};
 use clap::Parser;
@@ -40,6 +41,7 @@ struct Saved {
     picture: Option<Subject>,
     table: Option<Schema>,
     sound: Option<Sound>,
+    shape: Option<Shape>,
     run: Option<TrainingState>,
 }
 
@@ -55,6 +57,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             picture: picture(&network, &texts).map_err(wrong)?,
             table: Schema::of(&network, &texts).map_err(wrong)?,
             sound: Sound::of(&network, &texts).map_err(wrong)?,
+            shape: Shape::of(&network, &texts).map_err(wrong)?,
             run: header
                 .metadata
                 .contains_key(RUN)
@@ -83,7 +86,9 @@ fn picture(network: &Network, texts: &HashMap<String, String>) -> Result<Option<
 
 /// The texts of other programs, or of the user, in the metadata.
 fn other_texts(header: &Header) -> impl Iterator<Item = (&String, &String)> {
-    let own = |key: &str| [PICTURE, PAINT, TABLE, SOUND].contains(&key) || key.starts_with(NETWORK);
+    let own = |key: &str| {
+        [PICTURE, PAINT, TABLE, SOUND, SHAPE].contains(&key) || key.starts_with(NETWORK)
+    };
     header.metadata.iter().filter(move |(key, _)| !own(key))
 }
 
@@ -124,6 +129,7 @@ fn describe(options: &Options, header: &Header, saved: Option<&Saved>) -> Value 
         "picture": saved.and_then(|saved| saved.picture.as_ref()),
         "table": saved.and_then(|saved| saved.table.as_ref()),
         "sound": saved.and_then(|saved| saved.sound.as_ref()),
+        "shape": saved.and_then(|saved| saved.shape.as_ref()),
         "run": saved.and_then(|saved| saved.run.as_ref()).map(run),
         "numbers": header.numbers(),
         "tensors": header.tensors.iter().map(tensor).collect::<Vec<_>>(),

@@ -1,17 +1,19 @@
 //! `impasto predict`: predictions of a network that `impasto fit` saved.
 
+mod shape;
 mod sound;
 mod table;
 
 use crate::engine::Device;
 use crate::output;
 use crate::paint::console;
-use crate::paint::streams::is_standard;
+use crate::paint::streams::{check_redirected, is_standard};
+use crate::shape::Shape;
 use crate::sound::Sound;
 use crate::table::schema::Schema;
 use crate::table::source::Dialect;
 use clap::Parser;
-use impasto::{Error, Network, Result};
+use impasto::{Error, Network, Result, files};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,7 +21,8 @@ use std::process::ExitCode;
 ///
 /// The predictions are a table with a row for each row of NEW.csv, in its order. NEW.csv needs the columns that the
 /// network was trained on, in any order, and may have others. It is read and predicted in blocks, so it may be larger
-/// than memory. A network of a sound takes no table, and gives the sound as WAV.
+/// than memory. A network of a sound or a shape takes no table, and gives the sound as WAV or the surface
+/// as OBJ.
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
     /// The network
@@ -37,6 +40,10 @@ pub struct Options {
     /// Add the probability of each class
     #[arg(long)]
     pub probabilities: bool,
+
+    /// Places along each side of the cube in which the surface of a shape is looked for, 8 to 512 [default: 128]
+    #[arg(long, value_name = "PLACES", allow_negative_numbers = true)]
+    pub resolution: Option<u32>,
 
     #[command(flatten)]
     pub dialect: Dialect,
@@ -60,15 +67,41 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let wrong = |reason: String| Error::Checkpoint { path: path.clone(), reason };
     let schema = Schema::of(&network, &texts).map_err(|error| wrong(error.to_string()))?;
     let sound = Sound::of(&network, &texts).map_err(|error| wrong(error.to_string()))?;
-    match (schema, sound) {
-        (Some(schema), _) => table::run(options, &network, &schema),
-        (None, Some(sound)) => sound::run(options, &network, &sound),
-        (None, None) if texts.contains_key("picture") => Err(Error::Setting(format!(
-            "{} paints a picture: impasto repaint paints it",
-            path.display()
-        ))),
-        (None, None) => {
-            Err(wrong("it was not saved by impasto fit, so its columns are not known".into()))
+    let shape = Shape::of(&network, &texts).map_err(|error| wrong(error.to_string()))?;
+    if options.resolution.is_some() && shape.is_none() {
+        return Err(Error::Setting("--resolution is for shapes".into()));
+    }
+    if let Some(schema) = schema {
+        return table::run(options, &network, &schema);
+    }
+    if let Some(sound) = sound {
+        options.check_no_table("a sound", "wav")?;
+        return sound::run(options, &network, &sound);
+    }
+    if let Some(shape) = shape {
+        options.check_no_table("a shape", "obj")?;
+        return shape::run(options, &network, &shape);
+    }
+    if texts.contains_key("picture") {
+        let path = path.display();
+        return Err(Error::Setting(format!("{path} paints a picture: impasto repaint paints it")));
+    }
+    Err(wrong("it was not saved by impasto fit, so its columns are not known".into()))
+}
+
+impl Options {
+    /// Refuses what is for tables alone. `kind` is what the network was trained on.
+    fn check_no_table(&self, kind: &str, ending: &str) -> Result<()> {
+        let Self { network, data, probabilities, dialect, output, .. } = self;
+        if data.is_some() || *probabilities || dialect.delimiter.is_some() || dialect.no_header {
+            return Err(Error::Setting(format!(
+                "{} is {kind}, which takes no table: impasto predict {0} -o OUT.{ending}",
+                network.display()
+            )));
         }
+        if is_standard(output) {
+            return check_redirected();
+        }
+        files::check_writable(output)
     }
 }
