@@ -44,3 +44,5 @@ mod streams;
 mod studio;
 #[path = "paint/subjects.rs"]
 mod subjects;
+#[path = "paint/videos.rs"]
+mod videos;

@@ -86,7 +86,7 @@ fn options_override_a_file_and_a_preset() {
         assert_eq!(config["network"]["biases"], false);
     }
     let preset = printed(&studio, "--epochs 3 --preset siren");
-    assert_eq!((&preset["epochs"], &preset["learning_rate"]), (&3.into(), &1e-4.into()));
+    assert_eq!((&preset["epochs"], &preset["learning_rate"]), (&3.into(), &3e-4.into()));
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn every_option_is_tried_by_some_test() {
         include_str!("start.rs"),
         include_str!("streams.rs"),
         include_str!("subjects.rs"),
+        include_str!("videos.rs"),
         include_str!("../checkpoints/options.rs"),
     ];
     let help = Studio::new().run("--help").succeeded().stdout;

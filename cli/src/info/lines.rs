@@ -34,6 +34,10 @@ fn contents(header: &Header, saved: &Saved) -> Vec<Line> {
     let mut lines = network(&saved.network);
     lines.push(line("precision", precision(header)));
     lines.extend(saved.picture.as_ref().map(|picture| line("picture", describe_picture(picture))));
+    lines.extend(saved.video.as_ref().map(|video| {
+        let frames = counted(video.frames() as u64, "frame");
+        line("video", format!("{frames} of {}", describe_picture(&video.picture)))
+    }));
     lines.extend(saved.table.as_ref().map(columns).unwrap_or_default());
     lines.extend(saved.sound.as_ref().map(|sound| line("sound", sound.describe())));
     lines.extend(saved.shape.as_ref().map(|shape| line("shape", shape.describe())));

@@ -9,7 +9,7 @@ use crate::sound::{KEY as SOUND, Sound};
 use crate::table::schema::{KEY as TABLE, Schema};
 use clap::Parser;
 use header::Header;
-use impasto::{Error, Network, Result, Subject, TrainingState};
+use impasto::{Error, Network, Result, Subject, TrainingState, Video};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,6 +19,7 @@ use std::process::ExitCode;
 const NETWORK: &str = "impasto";
 const RUN: &str = "impasto-training";
 const PICTURE: &str = "picture";
+const VIDEO: &str = "video";
 
 /// The key under which `paint` saves how a run goes on.
 const PAINT: &str = "paint";
@@ -39,6 +40,7 @@ pub struct Options {
 struct Saved {
     network: Network,
     picture: Option<Subject>,
+    video: Option<Video>,
     table: Option<Schema>,
     sound: Option<Sound>,
     shape: Option<Shape>,
@@ -55,6 +57,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             |error: Error| Error::Checkpoint { path: path.clone(), reason: error.to_string() };
         Some(Saved {
             picture: picture(&network, &texts).map_err(wrong)?,
+            video: Video::from_metadata(&network, &texts).map_err(wrong)?,
             table: Schema::of(&network, &texts).map_err(wrong)?,
             sound: Sound::of(&network, &texts).map_err(wrong)?,
             shape: Shape::of(&network, &texts).map_err(wrong)?,
@@ -87,7 +90,7 @@ fn picture(network: &Network, texts: &HashMap<String, String>) -> Result<Option<
 /// The texts of other programs, or of the user, in the metadata.
 fn other_texts(header: &Header) -> impl Iterator<Item = (&String, &String)> {
     let own = |key: &str| {
-        [PICTURE, PAINT, TABLE, SOUND, SHAPE].contains(&key) || key.starts_with(NETWORK)
+        [PICTURE, VIDEO, PAINT, TABLE, SOUND, SHAPE].contains(&key) || key.starts_with(NETWORK)
     };
     header.metadata.iter().filter(move |(key, _)| !own(key))
 }
@@ -127,6 +130,7 @@ fn describe(options: &Options, header: &Header, saved: Option<&Saved>) -> Value 
         "bytes": header.bytes,
         "network": saved.map(network),
         "picture": saved.and_then(|saved| saved.picture.as_ref()),
+        "video": saved.and_then(|saved| saved.video.as_ref()),
         "table": saved.and_then(|saved| saved.table.as_ref()),
         "sound": saved.and_then(|saved| saved.sound.as_ref()),
         "shape": saved.and_then(|saved| saved.shape.as_ref()),

@@ -8,12 +8,6 @@ use impasto::Picture;
 use std::error::Error;
 use std::path::Path;
 
-/// Milliseconds of a frame.
-const EACH: u32 = 100;
-
-/// Milliseconds of the last frame.
-const LAST: u32 = 2_000;
-
 /// Pixels of a frame whose colors are chosen for GIF with all care.
 const FEW_PIXELS: usize = 20_000;
 
@@ -28,34 +22,28 @@ pub enum Form {
 }
 
 impl Form {
-    /// That of a file of this name.
-    pub fn of(path: &Path) -> Result<Self, String> {
+    /// That of a file of this name, which `option` asks for.
+    pub fn of(path: &Path, option: &str) -> Result<Self, String> {
         match ending(path).as_str() {
             "gif" => Ok(Self::Gif),
             "png" | "apng" => Ok(Self::Apng),
             "webp" => Ok(Self::WebP),
             _ => Err(format!(
-                "--animate writes GIF, animated PNG and WebP: {} needs the ending .gif, .png, .apng or .webp",
+                "{option} writes GIF, animated PNG and WebP: {} needs the ending .gif, .png, .apng or .webp",
                 path.display()
             )),
         }
     }
 
-    /// The bytes of an animation of pictures of 8 bits that all have one size. It repeats for ever.
-    pub fn encode(self, pictures: &[Picture]) -> Outcome<Vec<u8>> {
+    /// The bytes of an animation of pictures of 8 bits that all have one size, each shown for so many milliseconds. It
+    /// repeats for ever.
+    pub fn encode(self, pictures: &[Picture], delays: &[u32]) -> Outcome<Vec<u8>> {
         match self {
-            Self::Gif => gif(pictures),
-            Self::Apng => apng(pictures),
-            Self::WebP => webp(pictures),
+            Self::Gif => gif(pictures, delays),
+            Self::Apng => apng(pictures, delays),
+            Self::WebP => webp(pictures, delays),
         }
     }
-}
-
-/// The pictures with the milliseconds that each is shown.
-fn timed(pictures: &[Picture]) -> impl Iterator<Item = (&Picture, u32)> {
-    let last = pictures.len().saturating_sub(1);
-    let time = move |number| if number == last { LAST } else { EACH };
-    pictures.iter().enumerate().map(move |(number, picture)| (picture, time(number)))
 }
 
 fn bytes(picture: &Picture) -> Vec<u8> {
@@ -74,24 +62,24 @@ fn rgba(picture: &Picture) -> Vec<u8> {
     picture.pixels().flat_map(|values| pixel(&values).map(|value| value as u8)).collect()
 }
 
-fn gif(pictures: &[Picture]) -> Outcome<Vec<u8>> {
+fn gif(pictures: &[Picture], delays: &[u32]) -> Outcome<Vec<u8>> {
     let mut file = Vec::new();
     let pixels = pictures.first().map_or(0, |first| first.width() * first.height());
     // 1 is best and slow; above 10 the colors become poor.
     let speed = i32::try_from(pixels / FEW_PIXELS).map_or(10, |speed| speed.clamp(1, 10));
     let mut encoder = GifEncoder::new_with_speed(&mut file, speed);
     encoder.set_repeat(Repeat::Infinite)?;
-    for (picture, time) in timed(pictures) {
+    for (picture, time) in pictures.iter().zip(delays) {
         let (width, height) = (picture.width() as u32, picture.height() as u32);
         let pixels = RgbaImage::from_raw(width, height, rgba(picture)).unwrap_or_default();
-        let delay = Delay::from_numer_denom_ms(time, 1);
+        let delay = Delay::from_numer_denom_ms(*time, 1);
         encoder.encode_frame(Frame::from_parts(pixels, 0, 0, delay))?;
     }
     drop(encoder);
     Ok(file)
 }
 
-fn apng(pictures: &[Picture]) -> Outcome<Vec<u8>> {
+fn apng(pictures: &[Picture], delays: &[u32]) -> Outcome<Vec<u8>> {
     let Some(first) = pictures.first() else { return Ok(Vec::new()) };
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, first.width() as u32, first.height() as u32);
@@ -106,8 +94,8 @@ fn apng(pictures: &[Picture]) -> Outcome<Vec<u8>> {
     encoder.set_filter(png::Filter::Adaptive);
     encoder.set_animated(pictures.len() as u32, 0)?;
     let mut writer = encoder.write_header()?;
-    for (picture, time) in timed(pictures) {
-        writer.set_frame_delay(time as u16, 1_000)?;
+    for (picture, time) in pictures.iter().zip(delays) {
+        writer.set_frame_delay(u16::try_from(*time).unwrap_or(u16::MAX), 1_000)?;
         writer.write_image_data(&bytes(picture))?;
     }
     writer.finish()?;
@@ -115,7 +103,7 @@ fn apng(pictures: &[Picture]) -> Outcome<Vec<u8>> {
 }
 
 /// The container around the lossless frames that `image` encodes, which has no animations itself.
-fn webp(pictures: &[Picture]) -> Outcome<Vec<u8>> {
+fn webp(pictures: &[Picture], delays: &[u32]) -> Outcome<Vec<u8>> {
     let Some(first) = pictures.first() else { return Ok(Vec::new()) };
     let (width, height) = (first.width() as u32, first.height() as u32);
     // It stores both in 14 bits of a frame, which are more than animations have here.
@@ -127,7 +115,7 @@ fn webp(pictures: &[Picture]) -> Outcome<Vec<u8>> {
     push_chunk(&mut file, *b"VP8X", &[&[flags, 0, 0, 0], &size[..]].concat());
     // The color behind it, and 0 for no end of repeats.
     push_chunk(&mut file, *b"ANIM", &[0; 6]);
-    for (picture, time) in timed(pictures) {
+    for (picture, time) in pictures.iter().zip(delays) {
         let (pixels, color) = if has_alpha {
             (rgba(picture), ExtendedColorType::Rgba8)
         } else if picture.channels() == 1 {
@@ -143,7 +131,7 @@ fn webp(pictures: &[Picture]) -> Outcome<Vec<u8>> {
             return Err("the encoder of WebP wrote another chunk than VP8L first".into());
         }
         // At the corner, for so long. The last byte has the flags: it replaces the one before.
-        let place = [&[0; 6], &size[..], &three_bytes(time), &[0b10]].concat();
+        let place = [&[0; 6], &size[..], &three_bytes(*time), &[0b10]].concat();
         push_chunk(&mut file, *b"ANMF", &[&place[..], frame].concat());
     }
     let length = u32::try_from(file.len() - 8)?;
@@ -217,10 +205,10 @@ mod tests {
         for channels in 1..=4 {
             let pictures = pictures(channels);
             for form in [Form::Gif, Form::Apng, Form::WebP] {
-                let file = form.encode(&pictures).expect("encoded");
+                let file = form.encode(&pictures, &[100, 50, 2_000]).expect("encoded");
                 let found = frames(form, file);
                 let times: Vec<u32> = found.iter().map(|(time, _)| *time).collect();
-                assert_eq!(times, [EACH, EACH, LAST], "{form:?}");
+                assert_eq!(times, [100, 50, 2_000], "{form:?}");
                 for ((_, frame), picture) in found.iter().zip(&pictures) {
                     let expected = rgba(picture);
                     // Few colors are exact in GIF too.
@@ -238,8 +226,10 @@ mod tests {
             ("c.apng", Form::Apng),
             ("d.webp", Form::WebP),
         ] {
-            assert_eq!(Form::of(Path::new(name)), Ok(form));
+            assert_eq!(Form::of(Path::new(name), "--animate"), Ok(form));
         }
-        assert!(Form::of(Path::new("e.mp4")).expect_err("refused").contains(".gif, .png"));
+        assert!(
+            Form::of(Path::new("e.mp4"), "--video").expect_err("refused").contains(".gif, .png")
+        );
     }
 }

@@ -9,6 +9,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+/// Milliseconds of a frame.
+const EACH: u32 = 100;
+
+/// Milliseconds of the last frame.
+const LAST: u32 = 2_000;
+
 /// The longest side of an animation, in pixels.
 const MOST_SIDE: usize = 480;
 
@@ -68,7 +74,9 @@ impl Film {
         last: u64,
     ) -> Result<Option<Self>> {
         let animation = match &options.animate {
-            Some(path) => Some((path.clone(), Form::of(path).map_err(Error::Setting)?)),
+            Some(path) => {
+                Some((path.clone(), Form::of(path, "--animate").map_err(Error::Setting)?))
+            }
             None => None,
         };
         let folder = options.frames.clone();
@@ -155,7 +163,11 @@ impl Film {
             lines.push(format!("wrote {frames} to {}", folder.display()));
         }
         if let Some((path, form)) = &self.animation {
-            let file = form.encode(&self.pictures).map_err(|error| Error::Picture {
+            let mut delays = vec![EACH; self.pictures.len()];
+            if let Some(last) = delays.last_mut() {
+                *last = LAST;
+            }
+            let file = form.encode(&self.pictures, &delays).map_err(|error| Error::Picture {
                 path: path.clone(),
                 reason: error.to_string(),
             })?;

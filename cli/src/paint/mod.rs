@@ -4,6 +4,7 @@ mod advice;
 mod animation;
 mod budget;
 mod canvas;
+mod clip;
 pub(crate) mod console;
 mod curve;
 mod fallback;
@@ -28,6 +29,7 @@ pub(crate) mod streams;
 pub(crate) mod text;
 mod training;
 pub(crate) mod values;
+mod video;
 mod view;
 mod watcher;
 mod watching;
@@ -86,7 +88,13 @@ fn carry_out(options: &Options) -> Result<ExitCode> {
     if outputs.into_iter().flatten().any(|path| is_standard(path)) {
         console::leave_standard_output();
     }
+    if options.moving.video {
+        return video::run(options.clone());
+    }
     if let Some(saved) = &options.repaint {
+        if let Some((network, video)) = video::load(saved)? {
+            return video::repaint(options, &network, &video);
+        }
         let size = options.size.map(|size| (size.width, size.height));
         let (network, subject) = streams::load_network(saved, &options.import(), size)?;
         return repaint(options, &network, subject).map(|()| ExitCode::SUCCESS);

@@ -6,6 +6,7 @@ use super::keeping::Every;
 use super::mask::Masking;
 use super::rounding::Rounding;
 use super::values::{Decibels, Hidden, Size, Time};
+use super::video::Moving;
 use super::view::View;
 use super::watching::Watching;
 use clap::Parser;
@@ -243,6 +244,9 @@ pub struct Options {
 
     #[command(flatten)]
     pub watching: Watching,
+
+    #[command(flatten)]
+    pub moving: Moving,
 }
 
 impl Options {
@@ -301,18 +305,31 @@ impl Options {
 
     /// Takes what `--preset`, for a picture of this size, or `--config` says.
     pub fn settle(&mut self, size: (usize, usize)) -> impasto::Result<()> {
+        // A place has two numbers.
+        self.settle_for(2, |preset| preset.configuration(size))
+    }
+
+    /// The same for a video of so many frames, whose places and times have three numbers.
+    pub fn settle_video(&mut self, size: (usize, usize), frames: usize) -> impasto::Result<()> {
+        self.settle_for(3, |preset| preset.configuration_of_video(size, frames))
+    }
+
+    fn settle_for(
+        &mut self,
+        inputs: usize,
+        configuration: impl Fn(Preset) -> impasto::Result<Configuration>,
+    ) -> impasto::Result<()> {
         let base = match (self.preset, &self.config) {
             // Nothing is the same as the defaults.
             (Some(Preset::Plain), _) | (None, None) => return Ok(()),
-            (Some(preset), _) => preset.configuration(size)?,
+            (Some(preset), _) => configuration(preset)?,
             (None, Some(path)) => {
                 let text = std::fs::read_to_string(path).map_err(|source| Error::File {
                     action: "read",
                     path: path.clone(),
                     source,
                 })?;
-                // A place has two numbers.
-                Configuration::from_json(&text, 2)
+                Configuration::from_json(&text, inputs)
                     .map_err(|error| Error::Setting(format!("{}: {error}", path.display())))?
             }
         };

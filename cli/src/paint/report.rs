@@ -6,8 +6,9 @@ use super::options::Options;
 use super::profile::Profile;
 use super::streams::save_text;
 use super::training::Trained;
-use impasto::{Engine, Error, Network, Result, Trainer};
+use impasto::{Engine, Error, Network, Result, Trainer, Video};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// The report, completed during the run.
 pub struct Report(Value);
@@ -56,6 +57,22 @@ impl Report {
             "learned": [canvas.learned().width(), canvas.learned().height()],
             "mask": canvas.masks.as_ref().map(|masks| masks.path.to_string_lossy()),
         });
+    }
+
+    /// The video that is learned, from this file or folder.
+    pub fn set_video(&mut self, path: &Path, video: &Video) {
+        self.0["image"] = json!({
+            "path": path.to_string_lossy(),
+            "width": video.picture.width,
+            "height": video.picture.height,
+            "channels": video.picture.channels,
+            "frames": video.frames(),
+        });
+    }
+
+    /// How good the painting of a video is, in dB.
+    pub fn set_psnr(&mut self, psnr: f64) {
+        self.0["result"]["psnr_db"] = json!(psnr);
     }
 
     /// Seconds of opening the device, compiling and loading.

@@ -67,7 +67,7 @@ impl Watching {
             return Err(format!("--plot writes SVG: {} needs the ending .svg", path.display()));
         }
         if let Some(path) = &self.animate {
-            Form::of(path)?;
+            Form::of(path, "--animate")?;
         }
         match self.frame_count {
             Some(_) if self.animate.is_none() && self.frames.is_none() => {

@@ -1,0 +1,245 @@
+//! `--video`: a network of place and time, which paints an animation.
+
+use super::animation::Form;
+use super::budget::Budget;
+use super::clip::Clip;
+use super::console::print_line;
+use super::options::Options;
+use super::progress::Brush;
+use super::report::Report;
+use super::signals::Signal;
+use super::streams::{is_standard, save_bytes};
+use super::text::{describe_network, describe_run, describe_training};
+use super::training::{Run, fill_time, train};
+use super::values::Size;
+use super::{open, open_for, print_notes};
+use clap::Args;
+use impasto::{Engine, Error, Network, Picture, Result, Video, files};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Whether a video is learned.
+#[derive(Clone, Debug, Args)]
+pub struct Moving {
+    /// Learn all frames of an animation (GIF, animated PNG or WebP), or of a folder of pictures in the order of their
+    /// names, by place and time. The painting is an animation too: .gif, .png, .apng or .webp
+    #[arg(
+        long,
+        conflicts_with_all = ["repaint", "resume", "start", "save_every", "classify", "max_pixels", "resize", "mask",
+                              "bits", "animate", "frames", "preview", "region", "scale", "profile", "list_adapters"]
+    )]
+    pub video: bool,
+}
+
+/// Learns a video and paints it.
+pub fn run(mut options: Options) -> Result<ExitCode> {
+    // clap requires a path, except for --print-config.
+    let Some(path) = options.image.clone() else {
+        return Err(Error::Setting("--video needs the animation or the folder: name it".into()));
+    };
+    let clip = Clip::load(&path)?;
+    let first = &clip.frames[0];
+    options.settle_video((first.width(), first.height()), clip.frames.len())?;
+    let options = &options;
+    let video = Video::new(&clip.frames, clip.delays.clone(), options.encoding())?;
+    let samples = first.width() * first.height() * clip.frames.len();
+    let budget = Budget::of(options, samples);
+    if options.print_config {
+        print_line(budget.complete(options.configuration()).to_json()?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut network = options.configuration().network(3, video.picture.channels)?;
+    let mut trainer = budget.apply(options.configuration().trainer(samples));
+    trainer.check(&network)?;
+    let output = Output::check(options, Some(&path))?;
+    let dataset = video.dataset(&clip.frames)?;
+    if !options.quiet {
+        print_line(clip.describe(&path));
+        clip.notes.iter().for_each(|note| print_line(format!("note: {note}")));
+        print_line(format!("network {}", describe_network(&network)));
+        print_line(format!("training {}", describe_training(&trainer)));
+    }
+    let (engine, opening) = open_for(options, &trainer, &network, &dataset)?;
+    let signal = Signal::listen()?;
+    let known = engine.notes().len();
+    if budget.fills_time {
+        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal)?;
+    }
+    let (trainer, subject) = (&trainer, video.picture);
+    let run = Run { options, budget, trainer, engine: &engine, dataset: &dataset, subject };
+    let mut trained = train(run, &mut network, &signal, None, None)?;
+    print_notes(options, &engine, known);
+    let mut report = Report::new(&engine, &network, options.seed());
+    report.set_video(&path, &video);
+    report.set_training(trainer, &engine, &trained, opening, dataset.len());
+    if !options.quiet {
+        print_line(describe_run(&trained, trainer));
+    }
+    let watched = std::mem::replace(&mut trained.watched, Ok(Vec::new()));
+    let watched = watched.map(|lines| lines.iter().filter(|_| !options.quiet).for_each(print_line));
+    let saved = match &options.save {
+        Some(path) => save_bytes(path, &network.encode_with(video.to_metadata()?)?),
+        None => Ok(()),
+    };
+    let known = engine.notes().len();
+    let brush = Brush::start(options, Some(&signal));
+    let painted = output.paint(&video, &clip.frames, &engine, &network, brush);
+    print_notes(options, &engine, known);
+    match &painted {
+        Ok(Some(psnr)) => {
+            report.set_psnr(*psnr);
+            if !options.quiet {
+                print_line(format!("painted {}: {}", output.name(), quality(*psnr)));
+            }
+        }
+        Ok(None) if !options.quiet => print_line("painting interrupted: no animation was written"),
+        _ => {}
+    }
+    let reported = report.write(options);
+    saved.and(painted.map(drop)).and(reported).and(watched)?;
+    let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
+    trained.failure.map_or(Ok(code), Err)
+}
+
+/// The video in a saved file, if it has one.
+pub fn load(path: &Path) -> Result<Option<(Network, Video)>> {
+    if is_standard(path) {
+        return Ok(None);
+    }
+    // Whatever is wrong with the file is said where a picture is looked for.
+    let Ok((network, texts)) = Network::load_with(path) else { return Ok(None) };
+    let video = Video::from_metadata(&network, &texts).map_err(|error| match error {
+        Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
+        other => other,
+    })?;
+    Ok(video.map(|video| (network, video)))
+}
+
+/// `--repaint` of a video.
+pub fn repaint(options: &Options, network: &Network, video: &Video) -> Result<ExitCode> {
+    if let Some(option) = options.view.given() {
+        return Err(Error::Setting(format!("{option} is for pictures, and this is a video")));
+    }
+    let output = Output::check(options, options.repaint.as_deref())?;
+    if !options.quiet {
+        print_line(format!("network {}", describe_network(network)));
+    }
+    let (engine, opening) = open(options)?;
+    let brush = Brush::start(options, None);
+    let painted = output.paint(video, &[], &engine, network, brush)?;
+    let mut report = Report::new(&engine, network, options.seed());
+    report.set_setup(opening);
+    report.write(options)?;
+    if painted.is_some() && !options.quiet {
+        print_line(format!("painted {} with {} frames", output.name(), video.frames()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `PSNR 38.2 dB`.
+fn quality(psnr: f64) -> String {
+    if psnr.is_finite() { format!("PSNR {psnr:.1} dB") } else { "exact, no PSNR".into() }
+}
+
+/// Where the animation goes.
+struct Output<'a> {
+    path: &'a Path,
+    form: Form,
+    size: Option<Size>,
+}
+
+impl<'a> Output<'a> {
+    /// Makes sure that every file can be written, and that none replaces another or `input`.
+    fn check(options: &'a Options, input: Option<&Path>) -> Result<Self> {
+        let path = options.output.as_path();
+        let form = if is_standard(path) {
+            Form::Apng
+        } else {
+            Form::of(path, "--video").map_err(Error::Setting)?
+        };
+        let outputs = [Some(&options.output), options.report.as_ref(), options.save.as_ref()];
+        let outputs = outputs.into_iter().flatten().map(std::path::PathBuf::as_path);
+        let mut taken = Vec::new();
+        for path in input.into_iter().chain(outputs.clone()).filter(|path| !is_standard(path)) {
+            let place = files::place(path).unwrap_or_else(|_| path.into());
+            if taken.contains(&place) {
+                return Err(Error::Setting(format!(
+                    "{} would be two files of this run: choose another name",
+                    path.display()
+                )));
+            }
+            taken.push(place);
+        }
+        if outputs.clone().filter(|path| is_standard(path)).count() > 1 {
+            return Err(Error::Setting(
+                "two outputs would go to standard output: name a file for all but one".into(),
+            ));
+        }
+        for path in outputs.filter(|path| !is_standard(path)) {
+            files::check_writable(path)?;
+        }
+        Ok(Self { path, form, size: options.size })
+    }
+
+    fn name(&self) -> String {
+        if is_standard(self.path) {
+            "to standard output".into()
+        } else {
+            self.path.display().to_string()
+        }
+    }
+
+    /// Paints all frames, writes them, and compares them with those that were learned, if there are any: the PSNR of
+    /// all pixels, infinite for an exact painting. Nothing is written if it was interrupted.
+    fn paint(
+        &self,
+        video: &Video,
+        learned: &[Picture],
+        engine: &Engine,
+        network: &Network,
+        mut brush: Brush,
+    ) -> Result<Option<f64>> {
+        let own = (video.picture.width, video.picture.height);
+        let size = self.size.map_or(own, |size| (size.width, size.height));
+        let pixels = own.0 * own.1;
+        // Animations have 8 bits.
+        let mut shallow = video.clone();
+        shallow.picture.maximum = 255;
+        let (mut frames, mut error) = (Vec::new(), 0.0);
+        for number in 0..video.frames() {
+            let mut paint = |video: &Video, size| {
+                let all = pixels * video.frames();
+                let done = pixels * number;
+                let share = pixels as f64 / (size_of(size) as f64);
+                let watch = |painted| brush.watch(done + (painted as f64 * share) as usize, all);
+                video.paint(engine, network, number as f64, size, watch)
+            };
+            let Some(frame) = paint(&shallow, size)? else {
+                brush.finish();
+                return Ok(None);
+            };
+            if let Some(learned) = learned.get(number) {
+                let same = size == own && shallow == *video;
+                let compared = if same { Some(frame.clone()) } else { paint(video, own)? };
+                let Some(compared) = compared else {
+                    brush.finish();
+                    return Ok(None);
+                };
+                error += 10.0_f64.powf(-impasto::psnr(learned, &compared)? / 10.0);
+            }
+            frames.push(frame);
+        }
+        brush.finish();
+        let file = self.form.encode(&frames, &video.delays).map_err(|error| Error::Picture {
+            path: self.path.into(),
+            reason: error.to_string(),
+        })?;
+        save_bytes(self.path, &file)?;
+        Ok(Some(-10.0 * (error / video.frames() as f64).log10()))
+    }
+}
+
+/// Pixels of a size.
+fn size_of((width, height): (usize, usize)) -> usize {
+    width * height
+}
