@@ -176,7 +176,7 @@ impl Video {
         pollster::block_on(self.paint_async(engine, network, frame, size, watch))
     }
 
-    /// [`paint`](Self::paint) for callers that must not block. See [`Video`] for an example.
+    /// [`paint`](Self::paint) for callers that must not block. See [`paint`](Self::paint) for an example.
     ///
     /// # Errors
     /// A size out of range, a network that does not paint this, or a device that failed.

@@ -130,13 +130,13 @@ fn presets_depend_on_the_picture() {
     studio.put("wide.png", &pictures::gradient(1024, 256));
     let (icon, wide) =
         (printed(&studio, "icon.png --preset hash"), printed(&studio, "wide.png --preset hash"));
-    assert_eq!((&icon["batch_size"], &wide["batch_size"]), (&256.into(), &8192.into()));
+    assert_eq!((&icon["batch_size"], &wide["batch_size"]), (&256.into(), &2048.into()));
     assert_eq!(
         (&icon["encoding"]["log2_size"], &wide["encoding"]["log2_size"]),
-        (&8.into(), &15.into())
+        (&9.into(), &17.into())
     );
     let growth = wide["encoding"]["level_scale"].as_f64().unwrap();
-    assert!((16.0 * growth.powi(15) - 1024.0).abs() < 1e-6, "{growth}");
+    assert!((16.0 * growth.powi(7) - 1024.0).abs() < 1e-6, "{growth}");
     studio
         .run("--preset hash --print-config")
         .failed_saying(&["--preset hash depends on the size of the picture"]);
