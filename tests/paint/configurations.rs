@@ -213,6 +213,20 @@ fn grain(width: usize, height: usize) -> Picture {
     Picture::new(width, height, 3, 255, values.collect()).unwrap()
 }
 
+/// Grain whose pixels are `factor` times as wide, with straight lines between them, as photographs that were made larger.
+fn soft_grain(width: usize, height: usize, factor: usize) -> Picture {
+    let sharp = grain(width / factor + 2, height);
+    let stride = 3 * sharp.width();
+    let values = sharp.values();
+    let value = |i: usize| {
+        let (x, y, channel) = (i / 3 % width, i / (3 * width), i % 3);
+        let (cell, inside) = (x / factor, x % factor);
+        let at = |cell: usize| usize::from(values[y * stride + 3 * cell + channel]);
+        ((at(cell) * (factor - inside) + at(cell + 1) * inside) / factor) as u16
+    };
+    Picture::new(width, height, 3, 255, (0..3 * width * height).map(value).collect()).unwrap()
+}
+
 #[test]
 fn a_photograph_is_better_learned_by_another_preset() {
     const ADVICE: &str = "note: this looks like a photograph, which --preset hash learns better";
@@ -225,6 +239,8 @@ fn a_photograph_is_better_learned_by_another_preset() {
     for (what, picture, is_photograph) in [
         ("grain", grain(300, 260), true),
         ("a small one", grain(256, 256), false),
+        ("a large soft one", soft_grain(3072, 24, 12), true),
+        ("a large gradient", pictures::gradient(3072, 24), false),
         ("a drawing", drawing(300, 260), false),
         ("a gradient", pictures::gradient(300, 260), false),
         ("a deep gradient", pictures::deep_gradient(300, 260), false),
