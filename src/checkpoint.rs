@@ -1,7 +1,7 @@
 //! Networks in files: safetensors, with PyTorch's names and orientation, so that
 //! `torch.nn.Linear` loads them. `layers.0.weight` is `[fan_out, fan_in]`, `layers.0.bias` is
-//! `[fan_out]`, both f32 unless fewer bits are asked for ([`ParameterBits`]); a layer without biases has no such tensor. The metadata contains the rest of
-//! the network as JSON under `impasto`.
+//! `[fan_out]`, both f32 unless fewer bits are asked for ([`ParameterBits`]). A layer without biases has no
+//! such tensor. The metadata contains the rest of the network as JSON under `impasto`.
 
 pub(crate) mod bits;
 mod checksum;

@@ -31,6 +31,8 @@ impl Reduction {
         maximum: u16,
         factor: usize,
     ) -> Result<Self> {
+        // A larger one gives the same picture of one pixel.
+        let factor = factor.min(width.max(height));
         let (wide, high) = (width.div_ceil(factor), height.div_ceil(factor));
         let levels = Levels::with_capacity(maximum, wide * high * channels)?;
         let sums = vec![0.0; wide * (channels + 1)];

@@ -79,7 +79,7 @@ fn decode_with<E: From<String>>(
     limits.intermediate_buffer_size = usize::try_from(length).unwrap_or(usize::MAX);
     let mut decoder = decoder.with_limits(limits);
     let color = decoder.colortype().map_err(&failed)?;
-    // Other bits than 8 and 16 become numbers of 4 bytes.
+    // An estimate: some depths become wider numbers.
     let samples = u64::from(color.num_samples());
     check(width, height, samples * u64::from(color.bit_depth()).div_ceil(8))?;
     let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten();

@@ -60,7 +60,8 @@ fn classes_and_standard_output_have_bits_too() {
     let said = studio.quick(run).succeeded().stdout;
     assert!(said.contains(" % with 8 bits, ") && said.contains(" bits a pixel\n"), "{said}");
     let file = &studio.json("run.json")["result"]["file"];
-    assert!(file["accuracy"].as_f64() <= Some(1.0) && file["psnr_db"].is_null(), "{file}");
+    let accuracy = file["accuracy"].as_f64().expect("an accuracy");
+    assert!((0.4..=1.0).contains(&accuracy) && file["psnr_db"].is_null(), "{file}");
     let run = crate::studio::quick("picture.png --save - --bits 16 -o c.png");
     let piped = studio.pipe(None, &run);
     assert_eq!(piped.code, Some(0), "{}", piped.stderr);

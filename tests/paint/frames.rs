@@ -75,6 +75,8 @@ fn a_folder_has_frames_of_the_size_and_the_bits_of_the_painting() {
     assert!(last == studio.picture("painted.png"));
     assert!(studio.picture("made/frame-0001.png") != last);
     assert_eq!(std::fs::read_dir(studio.path("made")).expect("listed").count(), 5);
+    studio.quick("deep.png --steps 50 --frames small --frame-count 2 --scale 0.5").succeeded();
+    assert!(studio.picture("small/frame-0002.png") == studio.picture("painted.png"));
     // Frames of two runs are never mixed.
     let again = studio.quick("deep.png --steps 50 --frames made");
     again.failed_saying(&["made", "is not empty"]);

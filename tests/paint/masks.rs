@@ -83,7 +83,8 @@ fn the_report_weighs_pixels_by_the_mask() {
 
     let run = "picture.png --classify --mask mask.png --report run.json";
     studio.quick(run).succeeded();
-    assert!(studio.json("run.json")["result"]["accuracy"].as_f64() <= Some(1.0));
+    let accuracy = studio.json("run.json")["result"]["accuracy"].as_f64().expect("an accuracy");
+    assert!((0.4..=1.0).contains(&accuracy), "{accuracy}");
 }
 
 #[test]

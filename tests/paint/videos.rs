@@ -103,6 +103,13 @@ fn what_is_no_video_is_refused() {
     studio.run("frames --video --classify").misused_saying(&["--video", "--classify"]);
     studio
         .run("frames --video --save a.png -o a.png")
-        .failed_saying(&["a.png would be two files of this run"]);
+        .failed_saying(&["a.png would be both the painting and the saved network"]);
+    studio
+        .run("frames --video -o a.webp --size 20000x10")
+        .failed_saying(&["a.webp", "longest side is 16384"]);
+    studio
+        .run("frames --video -o - --metrics -")
+        .failed_saying(&["two outputs would go to standard output"]);
+    studio.run("frames --video --plot absent/p.svg").failed_saying(&["absent"]);
     assert!(!studio.names().iter().any(|name| name.starts_with("painted")));
 }

@@ -35,6 +35,16 @@ impl Form {
         }
     }
 
+    /// The most pixels along a side.
+    pub fn longest_side(self) -> usize {
+        match self {
+            Self::Gif => 0xFFFF,
+            Self::Apng => 0x7FFF_FFFF,
+            // It stores both in 14 bits of a frame.
+            Self::WebP => 1 << 14,
+        }
+    }
+
     /// The bytes of an animation of pictures of 8 bits that all have one size, each shown for so many milliseconds. It
     /// repeats for ever.
     pub fn encode(self, pictures: &[Picture], delays: &[u32]) -> Outcome<Vec<u8>> {
@@ -106,7 +116,6 @@ fn apng(pictures: &[Picture], delays: &[u32]) -> Outcome<Vec<u8>> {
 fn webp(pictures: &[Picture], delays: &[u32]) -> Outcome<Vec<u8>> {
     let Some(first) = pictures.first() else { return Ok(Vec::new()) };
     let (width, height) = (first.width() as u32, first.height() as u32);
-    // It stores both in 14 bits of a frame, which are more than animations have here.
     let size = [three_bytes(width - 1), three_bytes(height - 1)].concat();
     let has_alpha = first.channels().is_multiple_of(2);
     // The flags: bit 1 is that it is animated, bit 4 that it has alpha.
@@ -131,7 +140,7 @@ fn webp(pictures: &[Picture], delays: &[u32]) -> Outcome<Vec<u8>> {
             return Err("the encoder of WebP wrote another chunk than VP8L first".into());
         }
         // At the corner, for so long. The last byte has the flags: it replaces the one before.
-        let place = [&[0; 6], &size[..], &three_bytes(*time), &[0b10]].concat();
+        let place = [&[0; 6], &size[..], &three_bytes((*time).min(0xFF_FFFF)), &[0b10]].concat();
         push_chunk(&mut file, *b"ANMF", &[&place[..], frame].concat());
     }
     let length = u32::try_from(file.len() - 8)?;

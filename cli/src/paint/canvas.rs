@@ -20,18 +20,24 @@ const GAP: usize = 4;
 /// Pixels of each picture of a sheet that is scaled down, about.
 const SHEET_PIXELS: usize = 1 << 22;
 
-/// How many times smaller than the picture those of a sheet of colors are. 1 but for large pictures.
-fn sheet_factor(subject: Subject) -> usize {
+/// How many times smaller than the picture those of a sheet are: 1, except for large pictures that are compared a few
+/// rows at a time.
+fn sheet_factor(subject: Subject, is_masked: bool) -> usize {
     let pixels = subject.width * subject.height;
-    if !subject.is_large() {
+    if !in_bands(subject, is_masked) {
         return 1;
     }
     (pixels as f64 / SHEET_PIXELS as f64).sqrt().ceil() as usize
 }
 
+/// Whether a painting is compared a few rows at a time. A mask is compared with whole pictures, and so are classes.
+pub fn in_bands(subject: Subject, is_masked: bool) -> bool {
+    subject.is_large() && !subject.classify && !is_masked
+}
+
 /// Width and height of a sheet of `pictures` side by side.
-pub fn sheet_size(subject: Subject, pictures: usize) -> (usize, usize) {
-    let factor = if subject.classify { 1 } else { sheet_factor(subject) };
+pub fn sheet_size(subject: Subject, pictures: usize, is_masked: bool) -> (usize, usize) {
+    let factor = sheet_factor(subject, is_masked);
     let (width, height) = (subject.width.div_ceil(factor), subject.height.div_ceil(factor));
     (pictures * (width + GAP) - GAP, height)
 }
@@ -42,7 +48,7 @@ pub struct Canvas {
     pub path: PathBuf,
     /// The picture.
     pub picture: Picture,
-    /// What reading it had to say.
+    /// Notes from reading.
     pub notes: Vec<String>,
     /// The smaller copy that is learned instead, if the options ask for one.
     smaller: Option<Picture>,
@@ -136,12 +142,27 @@ impl Canvas {
         }
     }
 
-    /// The quality of what `network` paints: the PSNR in dB, or the fraction of the pixels whose class is right.
-    pub fn quality(&self, engine: &Engine, network: &Network) -> Result<Option<f64>> {
+    /// The quality of what `network` paints: the PSNR in dB, or the fraction of the pixels whose class is right. Nothing
+    /// if that was interrupted.
+    pub fn quality(
+        &self,
+        engine: &Engine,
+        network: &Network,
+        mut brush: Brush,
+    ) -> Result<Option<f64>> {
         let size = (self.subject.width, self.subject.height);
-        let go_on = |_| std::ops::ControlFlow::Continue(());
-        let painted = self.subject.paint(engine, network, size, go_on)?;
-        painted.map(|painted| self.quality_of(&painted)).transpose()
+        let watch = |done| brush.watch(done, size.0 * size.1);
+        let quality = if in_bands(self.subject, self.masks.is_some()) {
+            let mut comparison = Comparison::new(&self.picture, None)?;
+            let compare = |rows: &[u16]| comparison.add(rows);
+            let is_whole = self.subject.paint_rows(engine, network, size, None, watch, compare)?;
+            is_whole.then(|| comparison.psnr())
+        } else {
+            let painted = self.subject.paint(engine, network, size, watch)?;
+            painted.map(|painted| self.quality_of(&painted)).transpose()?
+        };
+        brush.finish();
+        Ok(quality)
     }
 
     /// Paints, compares with the picture, and writes both down; nothing of that if it was
@@ -153,9 +174,7 @@ impl Canvas {
         outputs: &Outputs,
         mut brush: Brush,
     ) -> Result<Option<Judged>> {
-        // A mask is compared with whole pictures.
-        let in_bands = self.subject.is_large() && !self.subject.classify && self.masks.is_none();
-        let judged = if in_bands {
+        let judged = if in_bands(self.subject, self.masks.is_some()) {
             self.paint_in_bands(engine, network, outputs, &mut brush)
         } else {
             self.paint_in_memory(engine, network, outputs, &mut brush)
@@ -220,7 +239,7 @@ impl Canvas {
         brush: &mut Brush,
     ) -> Result<Option<Judged>> {
         let Subject { width, height, .. } = self.subject;
-        let factor = sheet_factor(self.subject);
+        let factor = sheet_factor(self.subject, self.masks.is_some());
         let mut comparison = Comparison::new(&self.picture, outputs.has_sheet().then_some(factor))?;
         let compare = |rows: &[u16]| comparison.add(rows);
         let painted = if outputs.frame.is_whole(self.subject) {

@@ -19,7 +19,7 @@ const MOST_PIXELS: usize = 1 << 28;
 pub struct Clip {
     pub frames: Vec<Picture>,
     pub delays: Vec<u32>,
-    /// What reading them had to say.
+    /// Notes from reading.
     pub notes: Vec<String>,
 }
 
@@ -94,7 +94,7 @@ fn of_folder(folder: &Path) -> Result<Clip> {
     Ok(Clip { delays: vec![EACH; frames.len()], frames, notes })
 }
 
-/// Adds what is not said yet.
+/// Adds the notes that are not in the list yet.
 fn note(notes: &mut Vec<String>, said: impl IntoIterator<Item = String>) {
     for line in said {
         if !notes.contains(&line) {

@@ -138,7 +138,7 @@ impl Curve {
         false
     }
 
-    /// That of a step.
+    /// The learning rate of a step.
     fn learning_rate(&self, step: u64) -> f64 {
         let Trainer { schedule, warm_up, learning_rate, .. } = self.trainer;
         // It depends on the losses before.

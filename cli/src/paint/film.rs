@@ -52,15 +52,15 @@ pub struct Film {
     animation: Option<(PathBuf, Form)>,
     folder: Option<PathBuf>,
     subject: Subject,
-    /// That of the painting.
+    /// Size of the painting.
     size: (usize, usize),
     /// The steps of the frames to come, the next one last.
     steps: Vec<u64>,
     /// The step of the last frame.
     taken: Option<u64>,
-    /// How many there are.
+    /// Frames taken.
     count: usize,
-    /// Those of the animation.
+    /// Frames of the animation.
     pictures: Vec<Picture>,
 }
 

@@ -28,7 +28,7 @@ pub struct Point {
     pub psnr: Option<f64>,
     /// Of the last step.
     pub learning_rate: f64,
-    /// Since the point before.
+    /// The mean of the epoch, or within one the latest rate.
     pub samples_per_second: f64,
 }
 
@@ -123,7 +123,7 @@ impl Layout {
 pub struct Metrics {
     path: PathBuf,
     layout: Layout,
-    /// Nothing after it could not be written.
+    /// None after a failed write.
     output: Option<Box<dyn Write>>,
 }
 

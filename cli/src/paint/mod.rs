@@ -167,7 +167,7 @@ fn open(options: &Options) -> Result<(Engine, f64)> {
     Ok((engine, clock.elapsed().as_secs_f64()))
 }
 
-/// The same, or the CPU engine where that has no memory for the samples and the user left the choice.
+/// Opens the engine; with `--backend auto`, the CPU engine if the GPU has no memory for the samples.
 fn open_for(
     options: &Options,
     trainer: &Trainer,
@@ -292,7 +292,7 @@ fn train_and_paint(
     let mut painted = canvas.paint(&engine, &network, &outputs, brush);
     let saved = saved.and_then(|file| {
         if let (Some(mut file), Ok(Some(judged))) = (file, &mut painted) {
-            file.judge(&canvas, &engine)?;
+            file.judge(&canvas, &engine, Brush::start(options, Some(&signal)))?;
             judged.file = Some(file);
         }
         Ok(())

@@ -10,6 +10,9 @@ use impasto::{Engine, Error, Network, Picture, Result, Subject, files};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+/// Bytes of the weights of a pixel, as they are read, for the samples and for the comparison.
+const MASK: u64 = 20;
+
 /// Where the pictures go.
 pub struct Outputs {
     /// The painting.
@@ -20,6 +23,68 @@ pub struct Outputs {
     outdated: Option<PathBuf>,
     /// What is painted.
     pub frame: Frame,
+    /// Whether pixels are weighted by a mask.
+    is_masked: bool,
+}
+
+/// An error if two outputs go to standard output, or bytes to a terminal.
+pub fn check_standard(options: &Options) -> Result<()> {
+    let binary = [Some(&options.output), options.save.as_ref()];
+    let watching = options.watching.files().map(|(_, path)| path);
+    let all = binary.into_iter().chain([options.report.as_ref()]).chain(watching);
+    if all.flatten().filter(|path| is_standard(path)).count() > 1 {
+        return Err(Error::Setting(
+            "two outputs would go to standard output: name a file for all but one".into(),
+        ));
+    }
+    if binary.into_iter().flatten().any(|path| is_standard(path)) {
+        streams::check_redirected()?;
+    }
+    Ok(())
+}
+
+/// Makes sure that the files beside the painting can be written.
+pub fn check_beside(options: &Options) -> Result<()> {
+    let watching = options.watching.files().map(|(_, path)| path);
+    let all = [options.report.as_ref(), options.save.as_ref()].into_iter().chain(watching);
+    for path in all.flatten().filter(|path| !is_standard(path)) {
+        files::check_writable(path)?;
+    }
+    options.watching.frames.as_deref().map_or(Ok(()), film::check_folder)
+}
+
+/// Makes sure that no file is in the way of another or of an input, which is that of the options unless another is
+/// given. Returns where the files are.
+pub fn check_names(
+    options: &Options,
+    input: Option<&PathBuf>,
+    sheet: Option<&PathBuf>,
+) -> Result<Vec<PathBuf>> {
+    let files = [
+        ("the input", input.or(options.image.as_ref()).or(options.repaint.as_ref())),
+        ("the configuration", options.config.as_ref()),
+        ("the mask", options.masking.mask.as_ref()),
+        ("the painting", Some(&options.output)),
+        ("the comparison sheet", sheet),
+        ("the report", options.report.as_ref()),
+        ("the saved network", options.save.as_ref()),
+    ];
+    let mut taken: Vec<(&str, PathBuf)> = Vec::new();
+    for (role, path) in files.into_iter().chain(options.watching.files()) {
+        let Some(path) = path else { continue };
+        if is_standard(path) || files::is_stream(path) {
+            continue;
+        }
+        let place = files::place(path).unwrap_or_else(|_| path.clone());
+        if let Some((other, _)) = taken.iter().find(|(_, other)| *other == place) {
+            return Err(Error::Setting(format!(
+                "{} would be both {other} and {role}: choose another name",
+                path.display()
+            )));
+        }
+        taken.push((role, place));
+    }
+    Ok(taken.into_iter().map(|(_, place)| place).collect())
 }
 
 impl Outputs {
@@ -30,22 +95,12 @@ impl Outputs {
         let beside = sheet_beside(&picture);
         let has_sheet = options.repaint.is_none() && !subject.classify && !is_standard(&picture);
         let sheet = has_sheet.then(|| beside.clone());
-        let watching = options.watching.files();
-        let outputs = [Some(&picture), options.report.as_ref(), options.save.as_ref()];
-        let outputs = outputs.into_iter().chain(watching.map(|(_, path)| path));
-        let standard = outputs.flatten().filter(|path| is_standard(path)).count();
-        if standard > 1 {
-            return Err(Error::Setting(
-                "two outputs would go to standard output: name a file for all but one".into(),
-            ));
-        }
-        if is_standard(&picture) || options.save.as_ref().is_some_and(|path| is_standard(path)) {
-            streams::check_redirected()?;
-        }
+        let is_masked = options.masking.mask.is_some();
+        check_standard(options)?;
         let (channels, maximum) = subject.painted_kind();
         let frame = options.view.frame(options.size, subject)?;
         let size = if subject.classify && options.repaint.is_none() {
-            sheet_size(subject, 2)
+            sheet_size(subject, 2, is_masked)
         } else {
             frame.painted()
         };
@@ -53,45 +108,15 @@ impl Outputs {
             Picture::check_saving(&picture, size, channels, maximum)?;
         }
         if let Some(path) = &sheet {
-            Picture::check_saving(path, sheet_size(subject, 3), channels, maximum)?;
+            Picture::check_saving(path, sheet_size(subject, 3, is_masked), channels, maximum)?;
         }
-        let more = [options.report.as_ref(), options.save.as_ref()];
-        for path in more.into_iter().chain(watching.map(|(_, path)| path)).flatten() {
-            if !is_standard(path) {
-                files::check_writable(path)?;
-            }
-        }
-        options.watching.frames.as_deref().map_or(Ok(()), film::check_folder)?;
-        let files = [
-            ("the input", input.or(options.image.as_ref()).or(options.repaint.as_ref())),
-            ("the configuration", options.config.as_ref()),
-            ("the mask", options.masking.mask.as_ref()),
-            ("the painting", Some(&picture)),
-            ("the comparison sheet", sheet.as_ref()),
-            ("the report", options.report.as_ref()),
-            ("the saved network", options.save.as_ref()),
-        ];
-        let mut taken: Vec<(&str, PathBuf)> = Vec::new();
-        for (role, path) in files.into_iter().chain(watching) {
-            let Some(path) = path else { continue };
-            if is_standard(path) || files::is_stream(path) {
-                continue;
-            }
-            let place = files::place(path).unwrap_or_else(|_| path.clone());
-            let clash = taken.iter().find(|(_, other)| *other == place);
-            if let Some((other, _)) = clash {
-                return Err(Error::Setting(format!(
-                    "{} would be both {other} and {role}: choose another name",
-                    path.display()
-                )));
-            }
-            taken.push((role, place));
-        }
+        check_beside(options)?;
+        let taken = check_names(options, input, sheet.as_ref())?;
         let is_older_sheet = sheet.is_none()
             && !is_standard(&picture)
             && fs::metadata(&beside).is_ok_and(|found| found.is_file())
-            && files::place(&beside).is_ok_and(|place| taken.iter().all(|(_, p)| *p != place));
-        Ok(Self { picture, sheet, outdated: is_older_sheet.then_some(beside), frame })
+            && files::place(&beside).is_ok_and(|place| taken.iter().all(|p| *p != place));
+        Ok(Self { picture, sheet, outdated: is_older_sheet.then_some(beside), frame, is_masked })
     }
 
     /// Writes the painting. Where it gets no sheet, an older one is removed.
@@ -113,15 +138,21 @@ impl Outputs {
     }
 
     /// Bytes that a painting takes which is large, but cannot be written a few rows at a time: its numbers, widened to
-    /// 16 bits and as they are, and those of the file.
+    /// 16 bits and as they are, and those of the file. With a mask, which is compared with whole pictures, also the
+    /// painting, the difference, a sheet of three with its file, and the weights.
     pub fn memory(&self, subject: Subject) -> u64 {
-        let part = self.part(subject);
-        if !part.is_large() || self.is_streamed(subject) {
-            return 0;
-        }
         let (channels, maximum) = subject.painted_kind();
         let bytes = if maximum == 255 { 1 } else { 2 };
-        (part.width * part.height * channels) as u64 * (2 + 2 * bytes)
+        let compared = if self.is_masked && subject.is_large() {
+            (subject.width * subject.height) as u64 * (channels as u64 * 8 * bytes + MASK)
+        } else {
+            0
+        };
+        let part = self.part(subject);
+        if !part.is_large() || self.is_streamed(subject) {
+            return compared;
+        }
+        compared + (part.width * part.height * channels) as u64 * (2 + 2 * bytes)
     }
 
     /// Paints what the options ask for, and gives the rows of each band to `take`. Returns whether it came to the end.

@@ -14,7 +14,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// That of a run on `dataset`.
+    /// The pace of a run on `dataset`.
     pub fn of(trainer: &Trainer, dataset: &Dataset) -> Self {
         let batch = trainer.batch_size.clamp(1, dataset.len());
         let steps_per_epoch = dataset.len().div_ceil(batch) as u64;

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn each_color_has_the_nearest_of_256() {
+    fn colors_are_rounded_to_the_color_cube() {
         for (value, level) in
             [(0, 0), (47, 0), (48, 1), (114, 1), (115, 2), (154, 2), (155, 3), (235, 5), (255, 5)]
         {

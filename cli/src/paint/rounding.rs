@@ -1,6 +1,7 @@
 //! `--bits`: saved networks in fewer bits, and how many a pixel takes.
 
 use super::canvas::Canvas;
+use super::progress::Brush;
 use super::streams;
 use clap::Args;
 use impasto::{Engine, Network, ParameterBits, Result, Subject};
@@ -42,7 +43,7 @@ fn bits(text: &str) -> std::result::Result<ParameterBits, String> {
 pub struct SavedFile {
     pub bits: ParameterBits,
     pub bytes: usize,
-    /// Those of the picture.
+    /// Pixels of the picture.
     pixels: usize,
     /// The network as it is read from the file, if it is rounded.
     rounded: Option<Network>,
@@ -68,9 +69,9 @@ impl SavedFile {
     }
 
     /// Measures the quality of what is in the file, if it is rounded.
-    pub fn judge(&mut self, canvas: &Canvas, engine: &Engine) -> Result<()> {
+    pub fn judge(&mut self, canvas: &Canvas, engine: &Engine, brush: Brush) -> Result<()> {
         if let Some(network) = &self.rounded {
-            self.quality = canvas.quality(engine, network)?;
+            self.quality = canvas.quality(engine, network, brush)?;
         }
         Ok(())
     }

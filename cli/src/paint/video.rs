@@ -5,6 +5,7 @@ use super::budget::Budget;
 use super::clip::Clip;
 use super::console::print_line;
 use super::options::Options;
+use super::outputs::{check_beside, check_names, check_standard};
 use super::progress::Brush;
 use super::report::Report;
 use super::signals::Signal;
@@ -51,7 +52,7 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
     let mut network = options.configuration().network(3, video.picture.channels)?;
     let mut trainer = budget.apply(options.configuration().trainer(samples));
     trainer.check(&network)?;
-    let output = Output::check(options, Some(&path))?;
+    let output = Output::check(options, &video)?;
     let dataset = video.dataset(&clip.frames)?;
     if !options.quiet {
         print_line(clip.describe(&path));
@@ -106,7 +107,7 @@ pub fn load(path: &Path) -> Result<Option<(Network, Video)>> {
     if is_standard(path) {
         return Ok(None);
     }
-    // Whatever is wrong with the file is said where a picture is looked for.
+    // Loading the picture reports an unreadable file.
     let Ok((network, texts)) = Network::load_with(path) else { return Ok(None) };
     let video = Video::from_metadata(&network, &texts).map_err(|error| match error {
         Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
@@ -120,7 +121,7 @@ pub fn repaint(options: &Options, network: &Network, video: &Video) -> Result<Ex
     if let Some(option) = options.view.given() {
         return Err(Error::Setting(format!("{option} is for pictures, and this is a video")));
     }
-    let output = Output::check(options, options.repaint.as_deref())?;
+    let output = Output::check(options, video)?;
     if !options.quiet {
         print_line(format!("network {}", describe_network(network)));
     }
@@ -149,35 +150,33 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Makes sure that every file can be written, and that none replaces another or `input`.
-    fn check(options: &'a Options, input: Option<&Path>) -> Result<Self> {
+    /// Makes sure that the animation can have its size and its memory, that every file can be written, and that none
+    /// is in the way of another or of an input.
+    fn check(options: &'a Options, video: &Video) -> Result<Self> {
         let path = options.output.as_path();
         let form = if is_standard(path) {
             Form::Apng
         } else {
-            Form::of(path, "--video").map_err(Error::Setting)?
-        };
-        let outputs = [Some(&options.output), options.report.as_ref(), options.save.as_ref()];
-        let outputs = outputs.into_iter().flatten().map(std::path::PathBuf::as_path);
-        let mut taken = Vec::new();
-        for path in input.into_iter().chain(outputs.clone()).filter(|path| !is_standard(path)) {
-            let place = files::place(path).unwrap_or_else(|_| path.into());
-            if taken.contains(&place) {
-                return Err(Error::Setting(format!(
-                    "{} would be two files of this run: choose another name",
-                    path.display()
-                )));
-            }
-            taken.push(place);
-        }
-        if outputs.clone().filter(|path| is_standard(path)).count() > 1 {
-            return Err(Error::Setting(
-                "two outputs would go to standard output: name a file for all but one".into(),
-            ));
-        }
-        for path in outputs.filter(|path| !is_standard(path)) {
+            let form = Form::of(path, "--video").map_err(Error::Setting)?;
             files::check_writable(path)?;
+            form
+        };
+        check_standard(options)?;
+        check_beside(options)?;
+        check_names(options, None, None)?;
+        let own = (video.picture.width, video.picture.height);
+        let (width, height) = options.size.map_or(own, |size| (size.width, size.height));
+        Picture::check_size(width, height)?;
+        if width.max(height) > form.longest_side() {
+            return Err(Error::Setting(format!(
+                "{}: an animation of {width}×{height} pixels is too large for its format, whose longest side is {}",
+                path.display(),
+                form.longest_side()
+            )));
         }
+        // All frames are painted before the file is written.
+        let frames = width * height * video.frames() * video.picture.channels;
+        video.picture.check_memory_beside(2 * frames as u64)?;
         Ok(Self { path, form, size: options.size })
     }
 
@@ -189,8 +188,8 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Paints all frames, writes them, and compares them with those that were learned, if there are any: the PSNR of
-    /// all pixels, infinite for an exact painting. Nothing is written if it was interrupted.
+    /// Paints all frames, writes them, and compares them with those that were learned, if there are any: the PSNR of the
+    /// mean squared error over the frames, infinite for an exact painting. Nothing is written if it was interrupted.
     fn paint(
         &self,
         video: &Video,
@@ -210,7 +209,7 @@ impl<'a> Output<'a> {
             let mut paint = |video: &Video, size| {
                 let all = pixels * video.frames();
                 let done = pixels * number;
-                let share = pixels as f64 / (size_of(size) as f64);
+                let share = pixels as f64 / (pixels_of(size) as f64);
                 let watch = |painted| brush.watch(done + (painted as f64 * share) as usize, all);
                 video.paint(engine, network, number as f64, size, watch)
             };
@@ -240,6 +239,6 @@ impl<'a> Output<'a> {
 }
 
 /// Pixels of a size.
-fn size_of((width, height): (usize, usize)) -> usize {
+fn pixels_of((width, height): (usize, usize)) -> usize {
     width * height
 }

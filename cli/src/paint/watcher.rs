@@ -37,7 +37,7 @@ impl Watcher {
         let watching = &options.watching;
         let source = Source::new(options, dataset);
         let curve = Curve::new(watching, source, trainer, dataset, done)?;
-        let size = options.size.map(|size| (size.width, size.height));
+        let size = Some(options.view.frame(options.size, subject)?.size);
         let steps = Pace::of(trainer, dataset).steps;
         let film = Film::new(watching, subject, size, done.map_or(0, |done| done.steps), steps)?;
         let mut preview = None;
