@@ -1,9 +1,11 @@
-//! `impasto repaint`: the same as `impasto paint --repaint`.
+//! `impasto repaint`: paints from a saved network, as `impasto paint --repaint` does.
 
 use crate::engine::Device;
 use crate::paint;
 use crate::paint::values::Size;
+use crate::paint::view::{Rectangle, Scale, View};
 use clap::{CommandFactory, FromArgMatches, Parser};
+use impasto::Region;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +26,13 @@ pub struct Options {
     pub size: Option<Size>,
 
     #[command(flatten)]
+    pub view: View,
+
+    /// Also write a report of the run as JSON; - is standard output
+    #[arg(long, value_name = "FILE.json")]
+    pub report: Option<PathBuf>,
+
+    #[command(flatten)]
     pub device: Device,
 }
 
@@ -32,10 +41,17 @@ impl Options {
     fn arguments(&self) -> Vec<OsString> {
         let mut all: Vec<OsString> = ["impasto repaint", "--repaint"].map(Into::into).to_vec();
         all.push(self.file.clone().into());
+        let View { scale, region } = &self.view;
+        let region = region.map(|Rectangle(Region { x, y, width, height })| {
+            format!("{x},{y},{width},{height}").into()
+        });
         let Device { backend, adapter, threads, quiet } = &self.device;
         let options = [
             ("--output", Some(self.output.clone().into())),
             ("--size", self.size.map(|size| format!("{}x{}", size.width, size.height).into())),
+            ("--scale", scale.map(|Scale(scale)| scale.to_string().into())),
+            ("--region", region),
+            ("--report", self.report.clone().map(Into::into)),
             ("--backend", Some(backend.name().into())),
             ("--adapter", adapter.clone().map(Into::into)),
             ("--threads", threads.map(|threads| threads.to_string().into())),

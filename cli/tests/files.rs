@@ -136,11 +136,21 @@ fn repaint_is_paint_repaint() {
     let short = printed(folder, &format!("repaint picture.safetensors -o a.png {options}"));
     let long = printed(folder, &format!("paint --repaint picture.safetensors -o a.png {options}"));
     assert!(short == long && short.contains("painted a.png at 24×16"), "{short}{long}");
+    // A part of a larger painting, with a report.
+    let options = "--scale 2 --region 1,2,6,4 --backend cpu --threads 1";
+    let [short, long] = ["repaint", "paint --repaint"].map(|command| {
+        let report = format!("-o b.png --report b.json {options}");
+        let said = printed(folder, &format!("{command} picture.safetensors {report}"));
+        assert!(said.contains("painted b.png at 6×4"), "{said}");
+        fs::remove_file(folder.join("b.json")).unwrap();
+        fs::read(folder.join("b.png")).unwrap()
+    });
+    assert!(short == long);
     let piped = fs::read(folder.join("picture.safetensors")).unwrap();
     let piped = impasto_with(folder, "repaint - -o - --quiet --backend cpu", &piped);
     assert!(piped.stdout.starts_with(b"\x89PNG"), "{}", text(&piped.stderr));
     assert!(refused(folder, "repaint picture.png").contains("not a network"));
-    for mistake in ["--size big", "--size -5x3", "--tint blue", ""] {
+    for mistake in ["--size big", "--size -5x3", "--size 4x4 --scale 2", "--tint blue", ""] {
         let file = if mistake.is_empty() { "" } else { "picture.safetensors" };
         let output = impasto(folder, &format!("repaint {file} {mistake}"));
         assert_eq!(output.status.code(), Some(2), "{mistake}");

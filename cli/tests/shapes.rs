@@ -145,12 +145,12 @@ fn stl_is_read_and_holes_are_noted() {
     assert!(
         lines.contains("shape cube.stl: 12 triangles, in a cube of side 2.5000 around (1.0000")
     );
-    assert!(!lines.contains("do not belong"), "{lines}");
+    assert!(!lines.contains("not shared"), "{lines}");
     printed(folder, "predict cube.safetensors -o out.obj --resolution 32 --backend cpu");
     assert!((7.0..9.0).contains(&mesh(&folder.join("out.obj")).1));
     fs::write(folder.join("open.STL"), cube(true)).unwrap();
     let lines = printed(folder, &format!("fit open.STL {SMALL}"));
-    assert!(lines.contains("note: 3 edges do not belong to two triangles"), "{lines}");
+    assert!(lines.contains("note: 3 edges not shared by two triangles"), "{lines}");
 }
 
 #[test]

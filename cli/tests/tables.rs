@@ -139,6 +139,23 @@ fn classes_are_learned_and_predicted() {
     }
 }
 
+/// Identifiers keep their zeros, as inputs and as classes.
+#[test]
+fn numbers_with_leading_zeros_are_values_of_their_own() {
+    let mut table = String::from("kind,code\n");
+    for row in 0..60 {
+        let code = ["007", "7", "a"][row % 3];
+        writeln!(table, "{code},{code}").unwrap();
+    }
+    let folder = folder_with("t.csv", table);
+    let folder = folder.path();
+    let said = printed(folder, "fit t.csv --target code --backend cpu");
+    assert!(said.contains("from kind (3 values)\n"), "{said}");
+    fs::write(folder.join("new.csv"), "kind\n7\n007\n7.0\na\n").unwrap();
+    let said = printed(folder, "predict t.safetensors new.csv --quiet --backend cpu");
+    assert_eq!(said, "code\n7\n007\n7\na\n");
+}
+
 #[test]
 fn the_task_is_chosen_by_the_cells_and_can_be_changed() {
     let mut random = numbers(3);
@@ -237,29 +254,32 @@ fn dialects_are_recognized() {
 
 #[test]
 fn missing_cells_and_columns_that_say_nothing_are_noted() {
-    let mut table = String::from("a,b,c,d,y\n");
+    let mut table = String::from("a,b,c,d,e,y\n");
     for row in 0..40 {
         let a = if row == 7 { "NA".into() } else { row.to_string() };
         let b = if row == 8 { "" } else { ["red", "blue"][row % 2] };
         let y = if row == 9 { "NaN".into() } else { format!("{}.5", 3 * row) };
-        writeln!(table, "{a},{b},same,{},{y}", row % 5).unwrap();
+        // One text, and missing cells.
+        let e = if row % 3 == 0 { "yes" } else { "" };
+        writeln!(table, "{a},{b},same,{},{e},{y}", row % 5).unwrap();
     }
     let folder = folder_with("t.csv", table);
     let folder = folder.path();
     let said = printed(folder, "fit t.csv --target y --epochs 3 --backend cpu");
     for note in [
-        "note: 1 rows without a target are left out, the first in line 11\n",
+        "note: 1 row without a target left out, the first in line 11\n",
         "note: the same in every row and left out: c\n",
-        "note: 1 of 39 cells of 'a' are missing and count as its mean, ",
-        "note: 1 of 39 cells of 'b' are missing and count as none of its values\n",
-        "from a, b (2 values), d\n",
+        "note: column 'a': 1 of 39 cells missing, counted as its mean, ",
+        "note: column 'b': 1 of 39 cells missing, counted as none of its values\n",
+        "note: column 'e': 26 of 39 cells missing, counted as none of its values\n",
+        "from a, b (2 values), d, e (1 value)\n",
     ] {
         assert!(said.contains(note), "{note}: {said}");
     }
-    fs::write(folder.join("new.csv"), "a,b,d\n,green,1\n3,,2\n").unwrap();
+    fs::write(folder.join("new.csv"), "a,b,d,e\n,green,1,yes\n3,,2,yes\n").unwrap();
     let said = printed(folder, "predict t.safetensors new.csv -o p.csv --backend cpu");
     assert!(said.contains("note: 2 missing cells: "), "{said}");
-    assert!(said.contains("note: 1 texts that the network was not trained on"), "{said}");
+    assert!(said.contains("note: 1 text that the network was not trained on: "), "{said}");
     assert_eq!(rows(&fs::read_to_string(folder.join("p.csv")).unwrap()).len(), 2);
 }
 
@@ -277,7 +297,7 @@ fn bad_tables_are_refused() {
         (b"\n\n", "--target y", "t.csv is empty"),
         (b"x,y\n", "--target y", "t.csv has no row with a target: at least 2 are needed"),
         (b"x,y\n1,2\n", "--target y", "t.csv has 1 row with a target"),
-        (b"x,y\n1,2\n3\n", "--target y", "t.csv, line 3: a row of 1 cells in a table of 2 columns"),
+        (b"x,y\n1,2\n3\n", "--target y", "t.csv, line 3: a row of 1 cell in a table of 2 columns"),
         (b"x,y\n1,2\n3,4,5\n", "--target y", "line 3: a row of 3 cells"),
         (b"x,y\n1,2\n3,4\n", "", "which column is to be predicted? Add --target and one of x, y"),
         (b"x,y\n1,2\n3,4\n", "--target z", "t.csv has no column 'z': it has x, y"),
@@ -381,7 +401,12 @@ fn bad_tables_to_predict_are_refused_and_leave_no_file() {
     let said = refused(folder, "predict t.safetensors new.csv -o ./new.csv --backend cpu");
     assert!(said.contains("new.csv would be both the data and the output"), "{said}");
     let said = refused(folder, "predict p.safetensors new.csv --backend cpu");
-    assert!(said.contains("paints a picture"), "{said}");
+    assert!(said.contains("paints a picture or a video: impasto repaint paints it"), "{said}");
+    let network = impasto::Network::builder(1).output(1, impasto::Activation::Identity).build();
+    let video = network.unwrap().encode_with([("video", "{}")]).unwrap();
+    fs::write(folder.join("v.safetensors"), video).unwrap();
+    let said = refused(folder, "predict v.safetensors new.csv --backend cpu");
+    assert!(said.contains("paints a picture or a video: impasto repaint paints it"), "{said}");
     let said = refused(folder, "predict new.csv new.csv --backend cpu");
     assert!(said.contains("not a network this version can read"), "{said}");
     let parts = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());

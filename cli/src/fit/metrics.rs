@@ -1,7 +1,7 @@
-//! How good a network is, in numbers that people know.
+//! Errors and accuracy of a network on a table.
 
 use super::samples::shown;
-use crate::table::schema::{Column, Kind, Schema};
+use crate::table::schema::{Column, Kind, Schema, largest};
 use impasto::{Dataset, Engine, Network, Result};
 use serde_json::{Value, json};
 
@@ -217,12 +217,6 @@ fn short(name: &str) -> String {
         return name.into();
     }
     name.chars().take(MOST - 1).chain(['…']).collect()
-}
-
-/// The place of the largest number, the first of equal ones.
-pub fn largest(numbers: &[f32]) -> usize {
-    let better = |best: usize, place: usize| numbers[place] > numbers[best];
-    (1..numbers.len()).fold(0, |best, place| if better(best, place) { place } else { best })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::options::{Options, Task};
 use super::training::Parts;
+use crate::paint::text::counted;
 use crate::table::cell::Cell;
 use crate::table::columns::Gathered;
 use crate::table::schema::{Column, Kind, Schema};
@@ -83,7 +84,8 @@ impl Table {
         let mut notes = Vec::new();
         if lacking > 0 {
             notes.push(format!(
-                "{lacking} rows without a target are left out, the first in line {first}"
+                "{} without a target left out, the first in line {first}",
+                counted(lacking, "row")
             ));
         }
         if rows < 2 {
@@ -194,7 +196,11 @@ impl Table {
         training: &(impl Iterator<Item = usize> + Clone),
         notes: &mut Vec<String>,
     ) -> Result<(Vec<Values<'_>>, Vec<Column>)> {
-        let is_constant = |column: &&Gathered| column.different().is_some_and(|values| values < 2);
+        // A text that is missing in some rows is not the same in every row. A missing number counts as the mean.
+        let is_constant = |column: &&Gathered| {
+            column.different().is_some_and(|values| values < 2)
+                && (column.is_numeric() || column.missing == 0)
+        };
         let constant: Vec<_> =
             self.inputs.iter().filter(is_constant).map(|column| column.name.as_str()).collect();
         if !constant.is_empty() {
@@ -206,10 +212,10 @@ impl Table {
                 let (mean, deviation) = column.scale(training.clone())?;
                 if column.missing > 0 {
                     notes.push(format!(
-                        "{} of {} cells of '{}' are missing and count as its mean, {}",
+                        "column '{}': {} of {} cells missing, counted as its mean, {}",
+                        column.name,
                         column.missing,
                         self.rows,
-                        column.name,
                         shown(mean)
                     ));
                 }
@@ -220,8 +226,8 @@ impl Table {
                 let (names, codes) = column.categories()?;
                 if column.missing > 0 {
                     notes.push(format!(
-                        "{} of {} cells of '{}' are missing and count as none of its values",
-                        column.missing, self.rows, column.name
+                        "column '{}': {} of {} cells missing, counted as none of its values",
+                        column.name, column.missing, self.rows
                     ));
                 }
                 values.push(Values::Codes { codes, width: names.len() });

@@ -9,7 +9,7 @@ use super::training::{Parts, train};
 use crate::output;
 use crate::paint::signals::Signal;
 use crate::paint::streams::is_standard;
-use crate::paint::text::{describe_network, describe_training, thousands};
+use crate::paint::text::{counted, describe_network, describe_training, thousands};
 use crate::table::schema::{Column, KEY, Kind, Schema};
 use crate::table::source::listed;
 use impasto::{
@@ -108,7 +108,9 @@ fn describe(schema: &Schema, reason: &str) -> [String; 2] {
     let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
     let name = |column: &Column| match &column.kind {
         Kind::Number { .. } => column.name.clone(),
-        Kind::Category { values } => format!("{} ({} values)", column.name, values.len()),
+        Kind::Category { values } => {
+            format!("{} ({})", column.name, counted(values.len() as u64, "value"))
+        }
     };
     let inputs: Vec<_> = schema.inputs.iter().map(name).collect();
     let targets: Vec<_> = schema.targets.iter().map(|column| &column.name).collect();

@@ -78,11 +78,11 @@ impl Trained {
         let Summary { seconds, samples, epochs, best_epoch, .. } = self.summary;
         let all = counted(trainer.epochs as u64, "epoch");
         let done = thousands(epochs);
-        let amount = match self.ending() {
-            "finished" => all,
-            "converged" => format!("{done} of {all} until the loss no longer fell"),
-            "time limit" => format!("{done} of {all} until the time was over"),
-            "diverged" => format!("{done} of {all} until it diverged"),
+        let amount = match self.summary.ending {
+            Ending::Finished => all,
+            Ending::Converged => format!("{done} of {all} until the loss no longer fell"),
+            Ending::TimeLimit => format!("{done} of {all} until the time was over"),
+            Ending::Diverged => format!("{done} of {all} until it diverged"),
             _ => format!("{done} of {all} until interrupted"),
         };
         let speed = thousands((samples as f64 / seconds.max(1e-9)) as u64);

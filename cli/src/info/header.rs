@@ -93,8 +93,8 @@ impl Header {
             let mut tensor: Tensor =
                 serde_json::from_value(entry).map_err(|error| format!("'{name}': {error}"))?;
             let (first, end) = tensor.data_offsets;
-            let room = bytes - 8 - text.len() as u64;
-            if first > end || end > room {
+            let data_bytes = bytes - 8 - text.len() as u64;
+            if first > end || end > data_bytes {
                 return Err(format!("'{name}' is not within the file, which may be cut short"));
             }
             tensor.name = name;

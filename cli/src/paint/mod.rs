@@ -30,7 +30,7 @@ pub(crate) mod text;
 mod training;
 pub(crate) mod values;
 mod video;
-mod view;
+pub(crate) mod view;
 mod watcher;
 mod watching;
 

@@ -82,9 +82,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         options.check_no_table("a shape", "obj")?;
         return shape::run(options, &network, &shape);
     }
-    if texts.contains_key("picture") {
-        let path = path.display();
-        return Err(Error::Setting(format!("{path} paints a picture: impasto repaint paints it")));
+    if ["picture", "video"].iter().any(|key| texts.contains_key(*key)) {
+        return Err(Error::Setting(format!(
+            "{} paints a picture or a video: impasto repaint paints it",
+            path.display()
+        )));
     }
     Err(wrong("it was not saved by impasto fit, so its columns are not known".into()))
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Places along a side of the cube, if the user does not choose.
 const RESOLUTION: u32 = 128;
 
-/// Of them there are at least, and at most, so many.
+/// The range of --resolution.
 const RESOLUTIONS: std::ops::RangeInclusive<u32> = 8..=512;
 
 /// Writes the mesh as OBJ.

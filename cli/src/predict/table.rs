@@ -4,7 +4,7 @@ use super::Options;
 use crate::output::Output;
 use crate::paint::signals::Signal;
 use crate::table::encoder::Encoder;
-use crate::table::schema::{Kind, Schema};
+use crate::table::schema::{Kind, Schema, largest};
 use crate::table::source::{Row, Source};
 use impasto::{Error, Model, Network, Result};
 use std::process::ExitCode;
@@ -80,10 +80,7 @@ impl Writer<'_> {
 
     fn row(&self, outputs: &[f32]) -> Vec<String> {
         if let Some(classes) = self.schema.classes() {
-            let best = |best: usize, place: usize| {
-                if outputs[place] > outputs[best] { place } else { best }
-            };
-            let mut cells = vec![classes[(0..outputs.len()).fold(0, best)].clone()];
+            let mut cells = vec![classes[largest(outputs)].clone()];
             if self.probabilities {
                 cells.extend(outputs.iter().map(|output| format!("{output:.6}")));
             }

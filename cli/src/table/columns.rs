@@ -40,13 +40,11 @@ struct Values {
 
 impl Values {
     fn push(&mut self, cell: Cell<'_>) {
-        let key = match cell {
-            Cell::Missing => return self.codes.push(NONE),
-            Cell::Number(number) => number.to_string(),
-            Cell::Text(text) => text.into(),
+        let Some(category) = cell.category() else {
+            return self.codes.push(NONE);
         };
         let next = self.all.len() as u32;
-        let code = *self.known.entry(key).or_insert_with_key(|key| {
+        let code = *self.known.entry(category.into_owned()).or_insert_with_key(|key| {
             self.all.push(key.clone());
             next
         });
@@ -71,7 +69,7 @@ impl Gathered {
     pub fn push(&mut self, line: u64, cell: Cell<'_>) -> Result<()> {
         self.missing += usize::from(cell == Cell::Missing);
         self.numbers.push(match cell {
-            Cell::Number(number) => number,
+            Cell::Number { number, .. } => number,
             Cell::Missing | Cell::Text(_) => f64::NAN,
         });
         if let (Cell::Text(text), None) = (cell, &self.text) {
@@ -213,6 +211,9 @@ mod tests {
         assert_eq!(codes, [Some(1), Some(0), None, Some(0), Some(1)]);
         let (values, _) = gathered(&["b", "a", "3"]).categories().expect("few");
         assert_eq!(values, ["3", "a", "b"]);
+        let (values, codes) = gathered(&["7", "007", "7.0", "007"]).categories().expect("few");
+        assert_eq!(values, ["007", "7"]);
+        assert_eq!(codes, [Some(1), Some(0), Some(1), Some(0)]);
     }
 
     #[test]
@@ -228,7 +229,7 @@ mod tests {
     fn a_text_among_many_numbers_is_refused_with_its_line() {
         let mut column = Gathered::new("a.csv", "x", false);
         for line in 2..500 {
-            column.push(line, Cell::Number(line as f64)).expect("numbers");
+            column.push(line, Cell::read(&line.to_string(), false)).expect("numbers");
         }
         let error = column.push(500, Cell::Text("oops")).expect_err("text").to_string();
         assert!(error.starts_with("a.csv, line 500, column 'x': 'oops' is no number"), "{error}");

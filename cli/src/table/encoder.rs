@@ -3,6 +3,7 @@
 use super::cell::Cell;
 use super::schema::{Column, Kind};
 use super::source::{Row, Source, listed};
+use crate::paint::text::counted;
 use impasto::{Error, Result};
 use std::collections::HashMap;
 
@@ -31,8 +32,9 @@ struct Input<'a> {
 impl<'a> Encoder<'a> {
     /// For the columns that a network needs, in any order, of a table that may have others too.
     pub fn new(columns: &'a [Column], source: &Source) -> Result<Self> {
-        let has = |column: &&Column| !source.columns.contains(&column.name);
-        let lacking: Vec<&str> = columns.iter().filter(has).map(|c| c.name.as_str()).collect();
+        let is_lacking = |column: &&Column| !source.columns.contains(&column.name);
+        let lacking: Vec<&str> =
+            columns.iter().filter(is_lacking).map(|column| column.name.as_str()).collect();
         if !lacking.is_empty() {
             let (name, s) = (&source.name, if lacking.len() == 1 { "" } else { "s" });
             return Err(Error::Data(format!(
@@ -69,7 +71,7 @@ impl<'a> Encoder<'a> {
             self.missing += u64::from(cell == Cell::Missing);
             match (&column.kind, cell) {
                 (Kind::Number { .. }, Cell::Missing) => inputs.push(0.0),
-                (Kind::Number { mean, deviation }, Cell::Number(number)) => {
+                (Kind::Number { mean, deviation }, Cell::Number { number, .. }) => {
                     let scaled = ((number - mean) / deviation) as f32;
                     if !scaled.is_finite() {
                         return Err(self.wrong(line, column, text, "is out of range"));
@@ -82,13 +84,7 @@ impl<'a> Encoder<'a> {
                 (Kind::Category { values: all }, cell) => {
                     let first = inputs.len();
                     inputs.resize(first + all.len(), 0.0);
-                    let known = match cell {
-                        Cell::Missing => None,
-                        // As it was written when the values were gathered.
-                        Cell::Number(number) => values.get(number.to_string().as_str()),
-                        Cell::Text(text) => values.get(text),
-                    };
-                    match known {
+                    match cell.category().and_then(|category| values.get(&*category)) {
                         Some(number) => inputs[first + number] = 1.0,
                         None => self.unknown += u64::from(cell != Cell::Missing),
                     }
@@ -110,14 +106,14 @@ impl<'a> Encoder<'a> {
         let mut notes = Vec::new();
         if self.missing > 0 {
             notes.push(format!(
-                "{} missing cells: a number counts as the mean of its column, a text as none of its values",
-                self.missing
+                "{}: a number counts as the mean of its column, a text as none of its values",
+                counted(self.missing, "missing cell")
             ));
         }
         if self.unknown > 0 {
             notes.push(format!(
-                "{} texts that the network was not trained on count as none of the values of their columns",
-                self.unknown
+                "{} that the network was not trained on: a text counts as none of the values of its column",
+                counted(self.unknown, "text")
             ));
         }
         notes

@@ -10,6 +10,12 @@ pub const KEY: &str = "table";
 /// The version of the format.
 const FORMAT: u32 = 1;
 
+/// The place of the largest number, the first of equal ones: the class that outputs predict.
+pub fn largest(numbers: &[f32]) -> usize {
+    let better = |best: usize, place: usize| numbers[place] > numbers[best];
+    (1..numbers.len()).fold(0, |best, place| if better(best, place) { place } else { best })
+}
+
 /// The columns of a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schema {

@@ -1,6 +1,7 @@
 //! Reads a table row by row, from a file or from standard input.
 
 use crate::paint::streams::is_standard;
+use crate::paint::text::counted;
 use clap::Args;
 use impasto::{Error, Result};
 use std::fs::File;
@@ -126,9 +127,10 @@ impl Source {
             }
             if row.len() != width {
                 return Err(Error::Data(format!(
-                    "{}, line {line}: a row of {} cells in a table of {width} columns",
+                    "{}, line {line}: a row of {} in a table of {}",
                     self.name,
-                    row.len()
+                    counted(row.len() as u64, "cell"),
+                    counted(width as u64, "column")
                 )));
             }
             return Ok(Some(line));

@@ -46,7 +46,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     device.say(format!("shape {}: {triangles}, in {}", options.data.display(), shape.describe()));
     if mesh.open_edges > 0 {
         device.notes([format!(
-            "{} do not belong to two triangles: where the mesh has holes, inside and outside are guessed",
+            "{} not shared by two triangles: where the mesh has holes, inside and outside are guessed",
             counted(mesh.open_edges as u64, "edge")
         )]);
     }
