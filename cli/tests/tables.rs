@@ -291,8 +291,13 @@ fn bad_tables_are_refused() {
         [String::from("a,b,y")].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
     };
     let [many, names] = [150, 40].map(|rows| table_of(rows, |row| format!("name{row}")));
+    let mut stray = String::from("x,y\n");
+    for row in 0..60 {
+        let target = if row == 30 { "-inf".to_string() } else { format!("{}", row * 3) };
+        stray += &format!("{row},{target}\n");
+    }
     let words = table_of(150, |_| "a".into()) + "\noops,a,1\n";
-    let cases: [(&[u8], &str, &str); 25] = [
+    let cases: [(&[u8], &str, &str); 26] = [
         (b"", "--target y", "t.csv is empty"),
         (b"\n\n", "--target y", "t.csv is empty"),
         (b"x,y\n", "--target y", "t.csv has no row with a target: at least 2 are needed"),
@@ -329,6 +334,7 @@ fn bad_tables_are_refused() {
             "t.csv, line 2, column 'b': 'name0' is no number, and the column has more than 100 different values: leave it out with --ignore 'b'",
         ),
         (names.as_bytes(), "--target y", "the column 'b' has 40 different texts in 40 rows"),
+        (stray.as_bytes(), "--target y", "line 32, column 'y': '-inf' is no number: correct it"),
         (words.as_bytes(), "--target y", "line 152, column 'a': 'oops' is no number"),
     ];
     for (table, arguments, message) in cases {

@@ -111,5 +111,12 @@ fn what_is_no_video_is_refused() {
         .run("frames --video -o - --metrics -")
         .failed_saying(&["two outputs would go to standard output"]);
     studio.run("frames --video --plot absent/p.svg").failed_saying(&["absent"]);
+    let before = studio.bytes("frames/8.png");
+    for name in ["frames/8.png", "frames/new.png"] {
+        let run = format!("frames --video -o {name}");
+        studio.run(&run).failed_saying(&["would be among the frames that are learned"]);
+    }
+    assert!(studio.bytes("frames/8.png") == before);
+    studio.run("- --video").failed_saying(&["not standard input"]);
     assert!(!studio.names().iter().any(|name| name.starts_with("painted")));
 }

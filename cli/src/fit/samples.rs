@@ -106,6 +106,10 @@ impl Table {
                     Ok((Task::Regression, String::new()))
                 }
                 Some(Task::Classification) => Ok((Task::Classification, String::new())),
+                None if target.is_almost_numeric(FEW_CLASSES) => {
+                    self.check_numeric()?;
+                    Ok((Task::Regression, String::new()))
+                }
                 None if !target.is_numeric() => Ok((Task::Classification, "texts".into())),
                 None => Ok(self.task_of_numbers(target)),
             };
@@ -137,7 +141,7 @@ impl Table {
         let text = self.targets.iter().find_map(|target| Some((target, target.first_text()?)));
         let Some((target, (line, text))) = text else { return Ok(()) };
         let advice = match self.targets.len() {
-            1 => "predict classes with --task classification",
+            1 => "correct it, or predict classes with --task classification",
             _ => "a target of classes must be the only one",
         };
         Err(Error::Data(format!(

@@ -1,5 +1,6 @@
 //! The frames of an animation or of a folder.
 
+use super::streams::is_standard;
 use super::text::counted;
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
@@ -21,11 +22,16 @@ pub struct Clip {
     pub delays: Vec<u32>,
     /// Notes from reading.
     pub notes: Vec<String>,
+    /// The files that were read.
+    pub files: Vec<PathBuf>,
 }
 
 impl Clip {
     /// Reads the frames of a GIF, an animated PNG or WebP, or the pictures of a folder in the order of their names.
     pub fn load(path: &Path) -> Result<Self> {
+        if is_standard(path) {
+            return Err(unfit(path, "--video reads a file or a folder, not standard input"));
+        }
         let clip = if path.is_dir() { of_folder(path)? } else { of_animation(path)? };
         if clip.frames.len() < 2 {
             return Err(unfit(path, "it has a single frame: leave --video out"));
@@ -58,7 +64,9 @@ fn of_folder(folder: &Path) -> Result<Clip> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(folder).map_err(|source| unreadable(folder, source))? {
         let path = entry.map_err(|source| unreadable(folder, source))?.path();
-        if path.is_file() && ImageFormat::from_path(&path).is_ok() {
+        let name = path.file_name().unwrap_or_default();
+        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        if path.is_file() && !is_hidden && ImageFormat::from_path(&path).is_ok() {
             paths.push(path);
         }
     }
@@ -91,7 +99,7 @@ fn of_folder(folder: &Path) -> Result<Clip> {
         note(&mut notes, said);
         frames.push(frame);
     }
-    Ok(Clip { delays: vec![EACH; frames.len()], frames, notes })
+    Ok(Clip { delays: vec![EACH; frames.len()], frames, notes, files: paths })
 }
 
 /// Adds the notes that are not in the list yet.
@@ -126,6 +134,10 @@ fn of_animation(path: &Path) -> Result<Clip> {
         ImageError::IoError(source) => unreadable(path, source),
         other => unfit(path, &format!("cannot be decoded ({other}): get a complete copy of it")),
     };
+    let found = fs::metadata(path).map_err(|source| unreadable(path, source))?;
+    if !found.is_file() {
+        return Err(unfit(path, "no regular file: save the animation to a file first"));
+    }
     let reader = ImageReader::open(path).map_err(|source| unreadable(path, source))?;
     let reader = reader.with_guessed_format().map_err(|source| unreadable(path, source))?;
     let format = reader.format();
@@ -191,7 +203,7 @@ fn gather<'a>(
         }
         frames.push(picture);
     }
-    Ok(Clip { frames, delays, notes })
+    Ok(Clip { frames, delays, notes, files: vec![path.into()] })
 }
 
 /// How long a frame is shown.

@@ -16,7 +16,7 @@ use super::values::Size;
 use super::{open, open_for, print_notes};
 use clap::Args;
 use impasto::{Engine, Error, Network, Picture, Result, Video, files};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Whether a video is learned.
@@ -52,7 +52,7 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
     let mut network = options.configuration().network(3, video.picture.channels)?;
     let mut trainer = budget.apply(options.configuration().trainer(samples));
     trainer.check(&network)?;
-    let output = Output::check(options, &video)?;
+    let output = Output::check(options, &video, &clip.files)?;
     let dataset = video.dataset(&clip.frames)?;
     if !options.quiet {
         print_line(clip.describe(&path));
@@ -121,7 +121,7 @@ pub fn repaint(options: &Options, network: &Network, video: &Video) -> Result<Ex
     if let Some(option) = options.view.given() {
         return Err(Error::Setting(format!("{option} is for pictures, and this is a video")));
     }
-    let output = Output::check(options, video)?;
+    let output = Output::check(options, video, &[])?;
     if !options.quiet {
         print_line(format!("network {}", describe_network(network)));
     }
@@ -152,7 +152,7 @@ struct Output<'a> {
 impl<'a> Output<'a> {
     /// Makes sure that the animation can have its size and its memory, that every file can be written, and that none
     /// is in the way of another or of an input.
-    fn check(options: &'a Options, video: &Video) -> Result<Self> {
+    fn check(options: &'a Options, video: &Video, frames: &[PathBuf]) -> Result<Self> {
         let path = options.output.as_path();
         let form = if is_standard(path) {
             Form::Apng
@@ -163,7 +163,21 @@ impl<'a> Output<'a> {
         };
         check_standard(options)?;
         check_beside(options)?;
-        check_names(options, None, None)?;
+        let names = check_names(options, None, None)?;
+        if let Some(folder) = options.image.as_deref().filter(|image| image.is_dir()) {
+            let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
+            // A frame may be a link to a file elsewhere.
+            let frames: Vec<PathBuf> =
+                frames.iter().filter_map(|frame| files::place(frame).ok()).collect();
+            let is_frame =
+                |name: &&PathBuf| name.parent() == Some(folder.as_path()) || frames.contains(name);
+            if let Some(name) = names.iter().find(is_frame) {
+                return Err(Error::Setting(format!(
+                    "{} would be among the frames that are learned: choose another folder for it",
+                    name.display()
+                )));
+            }
+        }
         let own = (video.picture.width, video.picture.height);
         let (width, height) = options.size.map_or(own, |size| (size.width, size.height));
         Picture::check_size(width, height)?;

@@ -27,6 +27,8 @@ pub struct Gathered {
     text: Option<(u64, String)>,
     /// How many cells are missing.
     pub missing: usize,
+    /// How many cells are neither numbers nor missing.
+    texts: usize,
 }
 
 /// The different values of a column.
@@ -62,6 +64,7 @@ impl Gathered {
             values: Some(Values::default()),
             text: None,
             missing: 0,
+            texts: 0,
         }
     }
 
@@ -72,6 +75,7 @@ impl Gathered {
             Cell::Number { number, .. } => number,
             Cell::Missing | Cell::Text(_) => f64::NAN,
         });
+        self.texts += usize::from(matches!(cell, Cell::Text(_)));
         if let (Cell::Text(text), None) = (cell, &self.text) {
             self.text = Some((line, text.into()));
         }
@@ -110,6 +114,14 @@ impl Gathered {
     /// Whether all cells that are not missing are numbers.
     pub fn is_numeric(&self) -> bool {
         self.text.is_none()
+    }
+
+    /// Whether the column looks like one of numbers in which some cells are wrong: nine of ten are numbers, more different
+    /// ones than `classes`.
+    pub fn is_almost_numeric(&self, classes: usize) -> bool {
+        let known = self.len() - self.missing;
+        let many = self.different().is_none_or(|different| different > classes + self.texts);
+        self.texts > 0 && 10 * self.texts <= known && many
     }
 
     /// Line and text of the first cell that is no number.
