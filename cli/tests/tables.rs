@@ -291,11 +291,9 @@ fn bad_tables_are_refused() {
         [String::from("a,b,y")].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
     };
     let [many, names] = [150, 40].map(|rows| table_of(rows, |row| format!("name{row}")));
-    let mut stray = String::from("x,y\n");
-    for row in 0..60 {
-        let target = if row == 30 { "-inf".to_string() } else { format!("{}", row * 3) };
-        stray += &format!("{row},{target}\n");
-    }
+    let target = |row: i32| if row == 30 { "-inf".to_string() } else { (row * 3).to_string() };
+    let rows = (0..60).map(|row| format!("{row},{}\n", target(row)));
+    let stray = ["x,y\n".to_string()].into_iter().chain(rows).collect::<String>();
     let words = table_of(150, |_| "a".into()) + "\noops,a,1\n";
     let cases: [(&[u8], &str, &str); 26] = [
         (b"", "--target y", "t.csv is empty"),
