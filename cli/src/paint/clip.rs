@@ -45,7 +45,7 @@ impl Clip {
         let (width, height, frames) = (first.width(), first.height(), self.frames.len());
         let pixels = counted((width * height * frames) as u64, "pixel");
         let kind = ["gray", "gray with alpha", "RGB", "RGBA"][first.channels() - 1];
-        let seconds = f64::from(self.delays.iter().sum::<u32>()) / 1000.0;
+        let seconds: f64 = self.delays.iter().map(|delay| f64::from(*delay) / 1000.0).sum();
         let path = path.display();
         format!("{path}: {frames} frames of {width}×{height} ({pixels}), {kind}, {seconds:.1} s")
     }

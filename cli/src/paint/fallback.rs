@@ -21,11 +21,11 @@ pub fn reason(
     if !may_take_over(wanted, engine.device().backend, dataset.len()) {
         return Ok(None);
     }
-    of(trainer.begin(engine, network, dataset).map(drop))
+    note_if_out_of_memory(trainer.begin(engine, network, dataset).map(drop))
 }
 
-/// What an attempt to begin says.
-fn of(begun: Result<()>) -> Result<Option<String>> {
+/// The note if training cannot begin for lack of memory.
+fn note_if_out_of_memory(begun: Result<()>) -> Result<Option<String>> {
     match begun {
         Ok(()) => Ok(None),
         Err(error @ Error::OutOfMemory { .. }) => {
@@ -45,11 +45,11 @@ mod tests {
         assert!(!may_take_over(Backend::Auto, Backend::Gpu, MANY));
         assert!(!may_take_over(Backend::Gpu, Backend::Gpu, MANY + 1));
         assert!(!may_take_over(Backend::Auto, Backend::Cpu, MANY + 1));
-        assert_eq!(of(Ok(())).expect("it began"), None);
+        assert_eq!(note_if_out_of_memory(Ok(())).expect("it began"), None);
         let memory =
             Error::OutOfMemory { what: "samples".into(), needed: 9, advice: "take fewer".into() };
-        let note = of(Err(memory)).expect("the CPU takes over").expect("a note");
+        let note = note_if_out_of_memory(Err(memory)).expect("the CPU takes over").expect("a note");
         assert!(note.starts_with("note: samples") && note.ends_with("the CPU engine is used"));
-        assert!(of(Err(Error::Setting("wrong".into()))).is_err());
+        assert!(note_if_out_of_memory(Err(Error::Setting("wrong".into()))).is_err());
     }
 }
