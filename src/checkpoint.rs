@@ -7,9 +7,13 @@ pub(crate) mod bits;
 mod checksum;
 mod compact;
 mod description;
+mod header;
 pub(crate) mod import;
 mod names;
+mod notes;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod training;
 
 use crate::error::{Error, Result};
@@ -18,10 +22,14 @@ use crate::network::Network;
 use crate::segment;
 use bits::{ParameterBits, numbers_of_bytes};
 use description::{Description, Ranges};
+use header::{Header, MOST_HEADER_BYTES, Tensors, read_file};
 use import::{Import, NO_ACTIVATION};
 use names::Names;
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
+#[cfg(feature = "pictures")]
+use std::io::Read;
 use std::path::Path;
 use tensors::{Tensor, check_range, numbers_of, places_in_file, tensors_of};
 
@@ -96,9 +104,30 @@ impl Network {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_with(path: impl AsRef<Path>) -> Result<(Self, HashMap<String, String>)> {
-        let path = path.as_ref();
-        let bytes = read_file(path, MOST_BYTES)?;
-        network_from(&bytes, None).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+        let (network, texts, _) = Self::load_with_notes(path)?;
+        Ok((network, texts))
+    }
+
+    /// [`load_with`](Self::load_with) with a line for each thing that a user should know: tensors that are not used.
+    ///
+    /// ```
+    /// use impasto::{Activation, Network};
+    ///
+    /// let network = Network::builder(2).output(1, Activation::Tanh).build()?;
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("network.safetensors");
+    /// network.save(&path)?;
+    /// let (_, _, notes) = Network::load_with_notes(&path)?;
+    /// assert!(notes.is_empty());
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with_notes(
+        path: impl AsRef<Path>,
+    ) -> Result<(Self, HashMap<String, String>, Vec<String>)> {
+        found_in_file(path.as_ref(), None)
     }
 
     /// Reads a network that another program saved as safetensors, such as PyTorch, with the texts of its
@@ -132,10 +161,8 @@ impl Network {
         path: impl AsRef<Path>,
         import: &Import,
     ) -> Result<(Self, HashMap<String, String>)> {
-        let path = path.as_ref();
-        let bytes = read_file(path, MOST_BYTES)?;
-        network_from(&bytes, Some(import))
-            .map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+        let (network, texts, _) = found_in_file(path.as_ref(), Some(import))?;
+        Ok((network, texts))
     }
 
     /// [`import`](Self::import) from the bytes of a file. See [`import`](Self::import) for an example.
@@ -144,6 +171,7 @@ impl Network {
     /// As [`import`](Self::import).
     pub fn import_bytes(bytes: &[u8], import: &Import) -> Result<(Self, HashMap<String, String>)> {
         network_from(bytes, Some(import))
+            .map(|(network, texts, _)| (network, texts))
             .map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
     }
 
@@ -200,6 +228,7 @@ impl Network {
     /// As [`decode`](Self::decode).
     pub fn decode_with(bytes: &[u8]) -> Result<(Self, HashMap<String, String>)> {
         network_from(bytes, None)
+            .map(|(network, texts, _)| (network, texts))
             .map_err(|reason| Error::Format(format!("this is no saved network: {reason}")))
     }
 }
@@ -218,26 +247,6 @@ fn own_texts(
         )),
         None => Ok(texts),
     }
-}
-
-/// The bytes of a regular file of at most so many.
-fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let unreadable = |source| Error::File { action: "read", path: path.into(), source };
-    let found = std::fs::metadata(path).map_err(unreadable)?;
-    if !found.is_file() {
-        let reason = "it is no regular file".into();
-        return Err(Error::Checkpoint { path: path.into(), reason });
-    }
-    let size = found.len();
-    if size > most {
-        return Err(Error::TooLarge {
-            what: path.display().to_string(),
-            needed: size,
-            limit: most,
-            advice: "it is no network this version can read".into(),
-        });
-    }
-    std::fs::read(path).map_err(unreadable)
 }
 
 /// The file's bytes, or why there are none.
@@ -289,13 +298,12 @@ fn to_bytes(
         let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|e| e.to_string())?;
         views.push((name, view));
     }
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| match error {
-        SafeTensorError::HeaderTooLarge => {
-            "the texts of the metadata take more than 100 MB: save them in a file of their own"
-                .into()
-        }
-        other => other.to_string(),
-    })?;
+    // Before the crate `safetensors` refuses a header of 100 MB.
+    let texts = metadata.iter().fold(0, |sum, (key, text)| sum + key.len() + text.len());
+    if texts > MOST_HEADER_BYTES {
+        return Err(too_long());
+    }
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())?;
     let mut bytes = with_sorted_header(&bytes)?;
     checksum::write(&mut bytes);
     Ok(bytes)
@@ -310,35 +318,73 @@ fn with_sorted_header(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let header: serde_json::Value = serde_json::from_slice(header).map_err(|e| e.to_string())?;
     let mut header = header.to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
+    if header.len() > MOST_HEADER_BYTES {
+        return Err(too_long());
+    }
     Ok([&(header.len() as u64).to_le_bytes()[..], &header, data].concat())
 }
 
+/// Why texts cannot be saved: no file may have such a header.
+fn too_long() -> String {
+    format!(
+        "the texts of the metadata take more than {} MB: save them in a file of their own",
+        MOST_HEADER_BYTES >> 20
+    )
+}
+
+/// The network in a file, its texts, and notes for the user.
+pub(crate) type Found = (Network, HashMap<String, String>, Vec<String>);
+
+/// [`Found`] in the file at `path`.
+pub(crate) fn found_in_file(path: &Path, import: Option<&Import>) -> Result<Found> {
+    let (bytes, header) = read_file(path, MOST_BYTES)?;
+    found_in(&bytes, &header, import)
+        .map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+}
+
+/// [`Found`] in a stream, of which no more is read than a network may have.
+#[cfg(feature = "pictures")]
+pub(crate) fn found_in_stream(reader: impl Read, import: &Import) -> Result<Found> {
+    let name = Path::new("the network");
+    let (bytes, header) =
+        header::read(reader, None, MOST_BYTES).map_err(|failure| failure.of(name))?;
+    found_in(&bytes, &header, Some(import))
+        .map_err(|reason| Error::Checkpoint { path: name.into(), reason })
+}
+
+/// [`Found`] in the bytes of a file.
+fn network_from(bytes: &[u8], import: Option<&Import>) -> std::result::Result<Found, String> {
+    found_in(bytes, &Header::of(bytes)?, import)
+}
+
 /// [`from_bytes`] without the description of a saved run among the texts.
-fn network_from(
+fn found_in(
     bytes: &[u8],
+    header: &Header,
     import: Option<&Import>,
-) -> std::result::Result<(Network, HashMap<String, String>), String> {
-    let (network, mut texts) = from_bytes(bytes, import)?;
+) -> std::result::Result<Found, String> {
+    let (network, mut texts, notes) = from_bytes(bytes, header, import)?;
     texts.remove(description::RUN_KEY);
-    Ok((network, texts))
+    Ok((network, texts, notes))
 }
 
 /// The network in a file's bytes, or why there is none. `import` completes a file that does not describe it.
 fn from_bytes(
     bytes: &[u8],
+    header: &Header,
     import: Option<&Import>,
-) -> std::result::Result<(Network, HashMap<String, String>), String> {
-    refuse_pickles(bytes)?;
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+) -> std::result::Result<Found, String> {
+    let tensors = header.tensors(bytes);
     checksum::check(bytes)?;
-    let mut metadata = header.metadata().clone().unwrap_or_default();
+    let mut metadata = header.texts();
     metadata.remove(checksum::KEY);
     let text = metadata.remove(KEY);
-    let names = tensors.names();
+    let describes_itself = text.is_some();
+    let all = tensors.names();
     // The state of a saved run is not part of its network.
-    let of_network = |name: &&&str| text.is_none() || !name.starts_with("training.");
-    let names = Names::of(&names.iter().filter(of_network).copied().collect::<Vec<_>>())?;
+    let of_network = |name: &&str| !describes_itself || !name.starts_with("training.");
+    let own_names: Vec<&str> = all.iter().map(String::as_str).filter(of_network).collect();
+    let names = Names::of(&own_names)?;
     let description = match (text, import) {
         (Some(text), import) => {
             let description: Description =
@@ -346,7 +392,7 @@ fn from_bytes(
             import.map_or(Ok(()), |import| import.check(&description))?;
             description
         }
-        (None, Some(import)) => import.describe(&names, &tensors)?,
+        (None, Some(import)) => import.describe(&names, tensors)?,
         (None, None) => {
             return Err(format!("its metadata has no 'impasto' entry, {NO_ACTIVATION}"));
         }
@@ -366,7 +412,7 @@ fn from_bytes(
     for (number, leaf) in description.encoding.leaves(description.inputs).all.iter().enumerate() {
         if let Some(grid) = leaf.grid() {
             let shape = [leaf.table.len() / grid.features, grid.features];
-            let (_, table) = tensor(&tensors, &names, &segment::table_name(number))?;
+            let (_, table) = tensor(tensors, &names, &segment::table_name(number))?;
             if table.shape() != shape {
                 return Err(format!(
                     "encoding {number} has a table {:?}, not {shape:?}",
@@ -377,14 +423,14 @@ fn from_bytes(
     }
     let mut fan_in = description.encoding.outputs(description.inputs);
     for (l, activation) in description.activations.iter().enumerate() {
-        let (_, weight) = tensor(&tensors, &names, &segment::weight_name(l))?;
+        let (_, weight) = tensor(tensors, &names, &segment::weight_name(l))?;
         let &[fan_out, inputs] = weight.shape() else {
             return Err(format!("layer {l} has weights {:?}, which are no matrix", weight.shape()));
         };
         let name = segment::bias_name(l);
         let bias = names.find(&name).is_some();
         let biases =
-            if bias { tensor(&tensors, &names, &name)?.1.shape().to_vec() } else { vec![fan_out] };
+            if bias { tensor(tensors, &names, &name)?.1.shape().to_vec() } else { vec![fan_out] };
         if inputs != fan_in || biases != [fan_out] {
             return Err(format!(
                 "layer {l} has weights {:?} and biases {biases:?}, not [{fan_out}, {fan_in}] and \
@@ -399,12 +445,17 @@ fn from_bytes(
         fan_in = fan_out;
     }
     let mut network = builder.build().map_err(|e| e.to_string())?;
-    if import.is_some() {
-        names.check_only(network.segments().iter().map(|segment| &*segment.name))?;
-    }
+    let segments = || network.segments().iter().map(|segment| &*segment.name);
+    let notes = if describes_itself {
+        let is_run = metadata.contains_key(description::RUN_KEY);
+        notes::of(names.unused(segments()), &all, segments, is_run, layers)
+    } else {
+        names.check_only(segments())?;
+        Vec::new()
+    };
     let mut parameters = vec![0.0; network.parameters().len()];
     for segment in network.segments() {
-        let (name, tensor) = tensor(&tensors, &names, &segment.name)?;
+        let (name, tensor) = tensor(tensors, &names, &segment.name)?;
         let numbers = &mut parameters[segment.range.clone()];
         let read = numbers_of_bytes(name, &segment.name, &tensor, &description)?;
         let read = read.map_or_else(|| numbers_of(name, &tensor), Ok)?;
@@ -416,177 +467,30 @@ fn from_bytes(
         return Err(format!("its 'impasto' entry counts {} epochs", description.epochs));
     }
     network.set_epochs_trained(description.epochs);
-    if !description.frozen.is_empty() && description.frozen.len() != layers {
-        return Err(format!(
-            "its 'impasto' entry freezes or not {} of {layers} layers",
-            description.frozen.len()
-        ));
+    freeze(&mut network, description.frozen)?;
+    Ok((network, metadata, notes))
+}
+
+/// Freezes the layers of a file that has frozen ones.
+fn freeze(network: &mut Network, all: Vec<bool>) -> std::result::Result<(), String> {
+    let layers = network.layers().len();
+    if !all.is_empty() && all.len() != layers {
+        return Err(format!("its 'impasto' entry freezes or not {} of {layers} layers", all.len()));
     }
-    for (layer, frozen) in description.frozen.into_iter().enumerate() {
+    for (layer, frozen) in all.into_iter().enumerate() {
         if frozen {
             network.freeze(layer..layer + 1).map_err(|e| e.to_string())?;
         }
     }
-    Ok((network, metadata))
+    Ok(())
 }
 
 /// The tensor that has this name in files of this library, after its name in this file.
 fn tensor<'a, 'b>(
-    tensors: &SafeTensors<'a>,
+    tensors: Tensors<'a>,
     names: &'b Names,
     own: &str,
 ) -> std::result::Result<(&'b str, TensorView<'a>), String> {
     let name = names.find(own).ok_or_else(|| format!("it lacks the tensor {own}"))?;
-    Ok((name, tensors.tensor(name).map_err(|e| format!("{name}: {e}"))?))
-}
-
-/// An error if these are the bytes of a file that PyTorch wrote with Python's pickle.
-fn refuse_pickles(bytes: &[u8]) -> std::result::Result<(), String> {
-    // A ZIP archive, or the older format: a pickle of protocol 2 alone. In a file of safetensors, these bytes are the
-    // length of the header, whose upper half is 0.
-    let is_length = bytes.get(4..8) == Some(&[0; 4]);
-    if !is_length && [&b"PK\x03\x04"[..], b"\x80\x02"].iter().any(|s| bytes.starts_with(s)) {
-        return Err("it is a file of torch.save, which is not read: convert it in Python with \
-             safetensors.torch.save_file(torch.load('network.pt', weights_only=True), \
-             'network.safetensors')"
-            .into());
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::activation::Activation;
-    use crate::encoding::Encoding;
-
-    fn network() -> Network {
-        Network::builder(2)
-            .encoding(Encoding::Frequency { octaves: 2 })
-            .hidden(&[3], Activation::LeakyRelu { slope: 0.25 })
-            .output(2, Activation::Identity)
-            .build()
-            .expect("a small network")
-    }
-
-    #[test]
-    fn more_epochs_than_there_can_be_are_refused() {
-        let read = |epochs| {
-            let mut network = network();
-            network.set_epochs_trained(epochs);
-            let bytes = to_bytes(&network, &HashMap::new(), &[], ParameterBits::ThirtyTwo)
-                .expect("written");
-            from_bytes(&bytes, None).map(|(network, _)| network.epochs_trained())
-        };
-        assert_eq!(read(MOST_EPOCHS), Ok(MOST_EPOCHS));
-        let error = read(u64::MAX).expect_err("refused");
-        assert!(error.contains("counts 18446744073709551615 epochs"), "{error}");
-    }
-
-    #[test]
-    fn a_network_comes_back_as_it_was_to_single_precision() {
-        let network = network();
-        let extra = HashMap::from([("picture".to_string(), "of a duck".to_string())]);
-        let bytes = to_bytes(&network, &extra, &[], ParameterBits::ThirtyTwo).expect("written");
-        let (back, metadata) = from_bytes(&bytes, None).expect("read");
-        assert_eq!(metadata, extra);
-        for _ in 0..8 {
-            assert_eq!(
-                to_bytes(&network, &extra, &[], ParameterBits::ThirtyTwo).expect("written"),
-                bytes
-            );
-        }
-        assert_eq!((back.layers(), back.encoding()), (network.layers(), network.encoding()));
-        let rounded: Vec<f64> = network.parameters().iter().map(|p| f64::from(*p as f32)).collect();
-        assert_eq!(back.parameters(), rounded);
-        let tensors = SafeTensors::deserialize(&bytes).expect("read");
-        let weight = tensors.tensor("layers.0.weight").expect("there");
-        assert_eq!(weight.shape(), [3, 8]);
-        // PyTorch's weight[out = 1, in = 2] is our weights[in = 2, out = 1].
-        let flat: Vec<f64> = numbers_of("weight", &weight).expect("numbers");
-        assert_eq!(flat[8 + 2], rounded[2 * 3 + 1]);
-    }
-
-    #[test]
-    fn dropout_is_saved_where_there_is_any() {
-        let builder = || Network::builder(2).hidden(&[3, 4], Activation::Relu);
-        let network = |builder: crate::Builder| {
-            builder.output(1, Activation::Identity).build().expect("a network")
-        };
-        let dropping = network(builder().dropout(0.25));
-        let bytes = dropping.encode().expect("encodes");
-        assert_eq!(Network::decode(&bytes).expect("decodes").layers(), dropping.layers());
-        let header = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(header(&bytes).contains("[0.25,0.25,0.0]"));
-        let bytes = network(builder()).encode().expect("encodes");
-        assert!(!header(&bytes).contains("dropout"));
-    }
-
-    #[test]
-    fn layers_without_biases_have_no_tensor_of_them() {
-        let network = Network::builder(2)
-            .layer(3, Activation::Tanh, false)
-            .layer(4, Activation::Tanh, true)
-            .layer(1, Activation::Identity, false)
-            .biases(Initialization::Uniform { low: -1.0, high: 1.0 })
-            .build()
-            .expect("a small network");
-        let bytes = network.encode().expect("written");
-        let tensors = SafeTensors::deserialize(&bytes).expect("read");
-        let mut names = tensors.names();
-        names.sort_unstable();
-        let weights = ["layers.0.weight", "layers.1.weight", "layers.2.weight"];
-        assert_eq!(names, [weights[0], "layers.1.bias", weights[1], weights[2]]);
-        let back = Network::decode(&bytes).expect("read");
-        assert_eq!(back.layers(), network.layers());
-        let rounded: Vec<f64> = network.parameters().iter().map(|p| f64::from(*p as f32)).collect();
-        assert_eq!(back.parameters(), rounded);
-    }
-
-    #[test]
-    fn metadata_under_the_key_of_the_description_is_refused() {
-        let extra = HashMap::from([(KEY.to_string(), "of a duck".to_string())]);
-        let message = network().encode_with(&extra).expect_err("refused").to_string();
-        assert!(message.contains("the key 'impasto'") && message.contains("another"), "{message}");
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("duck.safetensors");
-        let refused = network().save_with(&path, &extra).expect_err("refused");
-        assert_eq!(refused.to_string(), message);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn texts_that_are_too_long_for_a_file_are_refused() {
-        let long = "x".repeat(100_000_000);
-        let message = network().encode_with([("text", long)]).expect_err("refused").to_string();
-        let expected = "the network cannot be saved: the texts of the metadata take more than 100 MB: save \
-                        them in a file of their own";
-        assert_eq!(message, expected);
-    }
-
-    #[test]
-    fn foreign_broken_and_hostile_files_are_refused() {
-        let bytes =
-            to_bytes(&network(), &HashMap::new(), &[], ParameterBits::ThirtyTwo).expect("written");
-        for length in [0, 7, 8, 40, bytes.len() - 1] {
-            assert!(from_bytes(&bytes[..length], None).is_err(), "{length} bytes");
-        }
-        // Every byte of the header in turn: an error or a network, never a panic.
-        for position in 0..bytes.len().min(700) {
-            let mut changed = bytes.clone();
-            changed[position] ^= 0x15;
-            let _ = from_bytes(&changed, None);
-        }
-        let view = |data| TensorView::new(Dtype::F32, vec![1, 1], data).expect("a tensor");
-        let zero = [0_u8; 4];
-        let description = |text: &str| {
-            let metadata = HashMap::from([(KEY.to_string(), text.to_string())]);
-            let tensors = [("layers.0.weight", view(&zero)), ("layers.0.bias", view(&zero))];
-            let bytes = safetensors::serialize(tensors, Some(metadata)).expect("written");
-            from_bytes(&bytes, None).expect_err("refused")
-        };
-        assert!(description("{}").contains("entry"));
-        let huge = r#"{"format":1,"inputs":18446744073709551615,"encoding":{"fourier":{"features":9223372036854775807,"scale":1.0,"seed":1}},"activations":["relu"]}"#;
-        assert!(description(huge).contains("layer 0"));
-    }
+    Ok((name, tensors.tensor(name).ok_or_else(|| format!("it lacks the tensor {name}"))?))
 }

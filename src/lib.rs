@@ -33,8 +33,8 @@
 //! | feature | what it adds | dependencies | without it |
 //! |---|---|---|---|
 //! | `gpu` | the GPU engine | `wgpu`, `naga`, `futures-intrusive`, `dirs`, `tempfile` | [`Backend::Auto`] opens the CPU engine, and [`Backend::Gpu`] is an error |
-//! | `pictures` | [`Picture`], [`Subject`], [`Video`] and painting, [`psnr`], [`ssim`] and [`ms_ssim`] | `image`, `moxcms`, `png`, `tiff`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
-//! | `safetensors` | [`Network::save`], [`load`](Network::load), [`encode`](Network::encode) and [`decode`](Network::decode), [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `tempfile` | these are missing; parameters and training states can be kept in memory |
+//! | `pictures` | [`Picture`], [`Subject`], [`Video`] and painting, [`psnr`], [`ssim`] and [`ms_ssim`] | `image`, `moxcms`, `png`, `tiff`, `rustix`, `tempfile` | these are missing; [`Dataset::from_pixels`] is there |
+//! | `safetensors` | [`Network::save`], [`load`](Network::load), [`encode`](Network::encode) and [`decode`](Network::decode), [`TrainingState::save`] and [`load`](TrainingState::load) | `safetensors`, `rustix`, `tempfile` | these are missing; parameters and training states can be kept in memory |
 //! | `threads` | training and prediction on all cores, and training beside the caller | `rayon`, `futures-intrusive` | the CPU engine works on the calling thread |
 //! | `exr` (off) | [`Picture`] reads OpenEXR | `exr` | such files are refused |
 //! | `ndarray` (off) | `Dataset::from_arrays` | `ndarray` | slices and vectors |
@@ -84,6 +84,8 @@ pub mod grid;
 ))]
 mod guide;
 mod initialization;
+#[cfg(any(feature = "pictures", feature = "safetensors"))]
+pub mod input;
 pub mod input_encoding;
 mod layer;
 pub mod loss;

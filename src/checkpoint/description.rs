@@ -8,6 +8,12 @@ use std::collections::BTreeMap;
 /// The key of the metadata that the description of a saved run is under.
 pub(super) const RUN_KEY: &str = "impasto-training";
 
+/// What is before the names of the parameters learned, if f32 cannot represent them.
+pub(super) const LEARNED: &str = "training.learned.";
+
+/// What is before the names of the parameters that training continues with, if they are others.
+pub(super) const PARAMETERS: &str = "training.parameters.";
+
 /// The least and the greatest number of each tensor of 8 bits, by its name.
 pub(super) type Ranges = BTreeMap<String, [f32; 2]>;
 

@@ -1,12 +1,12 @@
 //! Networks that another program saved: [`Import`].
 
 use super::description::{Description, Ranges};
+use super::header::Tensors;
 use super::names::Names;
 use crate::activation::Activation;
 use crate::encoding::Encoding;
 use crate::input_encoding::InputEncoding;
 use crate::segment::weight_name;
-use safetensors::SafeTensors;
 use std::fmt::Display;
 
 /// What to do about activations that nothing gives.
@@ -53,7 +53,7 @@ impl Import {
     pub(super) fn describe(
         &self,
         names: &Names,
-        tensors: &SafeTensors,
+        tensors: Tensors<'_>,
     ) -> Result<Description, String> {
         let layers = names.layers();
         let mut activations = match (layers, self.activation) {
@@ -63,7 +63,7 @@ impl Import {
         };
         activations.push(self.output.unwrap_or(Activation::Identity));
         let encoding = self.encoding.clone().unwrap_or(Encoding::Identity.into());
-        let first = names.find(&weight_name(0)).and_then(|name| tensors.tensor(name).ok());
+        let first = names.find(&weight_name(0)).and_then(|name| tensors.tensor(name));
         // What is no matrix is refused with its shape.
         let width = first.and_then(|first| first.shape().last().copied()).unwrap_or_default();
         Ok(Description {

@@ -1,7 +1,7 @@
 //! The names that programs give the tensors of a network's layers.
 
 use crate::segment::{bias_name, weight_name};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What PyTorch puts before all names of a module: `DataParallel` and `torch.compile`.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
@@ -78,12 +78,19 @@ impl Names {
         self.in_file.get(own).map(String::as_str)
     }
 
+    /// The tensors of the file that these are not, in order.
+    pub(super) fn unused<'a>(&self, own: impl Iterator<Item = &'a str>) -> Vec<&str> {
+        let own: HashSet<&str> = own.collect();
+        let other = self.in_file.iter().filter(|(name, _)| !own.contains(name.as_str()));
+        let mut unused: Vec<&str> = other.map(|(_, in_file)| in_file.as_str()).collect();
+        unused.sort_unstable();
+        unused
+    }
+
     /// An error if the file has other tensors than these.
     pub(super) fn check_only<'a>(&self, own: impl Iterator<Item = &'a str>) -> Result<(), String> {
-        let mut left = self.in_file.clone();
-        own.for_each(|own| drop(left.remove(own)));
         let all: Vec<&str> = self.in_file.values().map(String::as_str).collect();
-        left.values().min().map_or(Ok(()), |name| Err(unknown(name, &all)))
+        self.unused(own).first().map_or(Ok(()), |name| Err(unknown(name, &all)))
     }
 }
 

@@ -13,7 +13,8 @@
 //! under `impasto-training`.
 
 use super::bits::ParameterBits;
-use super::description::RUN_KEY as KEY;
+use super::description::{LEARNED, PARAMETERS, RUN_KEY as KEY};
+use super::header::{Header, Tensors, read_file};
 use super::tensors::{Tensor, numbers_of, places_in_file, shape_in_file, tensors_of};
 use super::{MOST_BYTES, from_bytes, own_texts, to_bytes};
 use crate::error::{Error, Result};
@@ -25,16 +26,13 @@ use crate::trainer::Trainer;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::trainer::training::Training;
 use crate::trainer::training::saved::{Course, Memory, TrainingState};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
 /// The most bytes a file may have: a network with a dozen vectors beside it.
 const MOST_RUN_BYTES: u64 = 16 * MOST_BYTES;
-
-const LEARNED: &str = "training.learned.";
-const PARAMETERS: &str = "training.parameters.";
 
 /// The prefix of a vector of state.
 fn vector_prefix(place: usize) -> String {
@@ -100,8 +98,8 @@ impl TrainingState {
     /// As [`load`](Self::load).
     pub fn load_with(path: impl AsRef<Path>) -> Result<(Self, HashMap<String, String>)> {
         let path = path.as_ref();
-        let bytes = super::read_file(path, MOST_RUN_BYTES)?;
-        run_from(&bytes).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
+        let (bytes, header) = read_file(path, MOST_RUN_BYTES)?;
+        run_from(&bytes, &header).map_err(|reason| Error::Checkpoint { path: path.into(), reason })
     }
 
     /// The bytes of a file that [`save`](Self::save) would write.
@@ -153,7 +151,8 @@ impl TrainingState {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_with(bytes: &[u8]) -> Result<(Self, HashMap<String, String>)> {
-        run_from(bytes).map_err(|reason| Error::Format(format!("this is no saved run: {reason}")))
+        let run = Header::of(bytes).and_then(|header| run_from(bytes, &header));
+        run.map_err(|reason| Error::Format(format!("this is no saved run: {reason}")))
     }
 }
 
@@ -247,8 +246,11 @@ fn exact(network: &Network, vector: &[f64], prefix: &str) -> Vec<Tensor> {
     tensors_of(network.segments(), vector, prefix, dtype)
 }
 
-fn run_from(bytes: &[u8]) -> std::result::Result<(TrainingState, HashMap<String, String>), String> {
-    let (mut network, mut texts) = from_bytes(bytes, None)?;
+fn run_from(
+    bytes: &[u8],
+    header: &Header,
+) -> std::result::Result<(TrainingState, HashMap<String, String>), String> {
+    let (mut network, mut texts, _) = from_bytes(bytes, header, None)?;
     let text = texts.remove(KEY).ok_or(
         "it contains a network, but no run that could go on: train it with a warm-up instead",
     )?;
@@ -274,8 +276,8 @@ fn run_from(bytes: &[u8]) -> std::result::Result<(TrainingState, HashMap<String,
         summary.epochs = summary.history.len() as u64;
         summary.thin();
     }
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-    if let Some(learned) = vector(&tensors, &network, LEARNED)? {
+    let tensors = header.tensors(bytes);
+    if let Some(learned) = vector(tensors, &network, LEARNED)? {
         // The network in the file is the same in f32.
         let rounded = learned.iter().map(|p| f64::from(*p as f32));
         if !rounded.eq(network.parameters().iter().copied()) {
@@ -283,7 +285,7 @@ fn run_from(bytes: &[u8]) -> std::result::Result<(TrainingState, HashMap<String,
         }
         network.set_parameters(&learned).map_err(|e| e.to_string())?;
     }
-    let parameters = vector(&tensors, &network, PARAMETERS)?;
+    let parameters = vector(tensors, &network, PARAMETERS)?;
     let parameters = parameters.unwrap_or_else(|| network.parameters().to_vec());
     // No more than there are tensors, so that a broken number allocates nothing.
     if vectors > tensors.len() {
@@ -294,7 +296,7 @@ fn run_from(bytes: &[u8]) -> std::result::Result<(TrainingState, HashMap<String,
     }
     let mut all = Vec::with_capacity(vectors);
     for place in 0..vectors {
-        let found = vector(&tensors, &network, &vector_prefix(place))?;
+        let found = vector(tensors, &network, &vector_prefix(place))?;
         all.push(found.ok_or(format!("it lacks vector {place} of the optimizer's state"))?);
     }
     let session = State { parameters, vectors: all, batches, loss_scale };
@@ -315,7 +317,7 @@ fn run_from(bytes: &[u8]) -> std::result::Result<(TrainingState, HashMap<String,
 
 /// The vector whose tensors have a prefix, in the network's order, if they are in the file.
 fn vector(
-    tensors: &SafeTensors,
+    tensors: Tensors<'_>,
     network: &Network,
     prefix: &str,
 ) -> std::result::Result<Option<Vec<f64>>, String> {
@@ -323,7 +325,7 @@ fn vector(
     let mut found = 0;
     for segment in network.segments() {
         let name = format!("{prefix}{}", segment.name);
-        let Ok(tensor) = tensors.tensor(&name) else { continue };
+        let Some(tensor) = tensors.tensor(&name) else { continue };
         found += 1;
         if tensor.shape() != shape_in_file(segment) {
             return Err(format!(
@@ -348,6 +350,7 @@ mod tests {
     use super::*;
     use crate::reference::ReferenceEngine;
     use crate::{Activation, Dataset};
+    use safetensors::SafeTensors;
 
     #[test]
     fn parameters_that_are_not_those_of_the_network_are_refused() {

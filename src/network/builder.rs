@@ -244,17 +244,20 @@ impl Builder {
             if dropout > 0.0 && number == self.layers.len() {
                 return invalid_setting("dropout after the output layer: it is for hidden layers");
             }
+            let before = total;
             total = fan_in
-                .checked_add(usize::from(bias))
-                .and_then(|rows| rows.checked_mul(fan_out))
-                .and_then(|parameters| parameters.checked_add(total))
-                .filter(|total| *total <= MOST_PARAMETERS)
-                .ok_or_else(|| Error::TooLarge {
-                    what: format!("layer {number} ({fan_in} × {fan_out})"),
-                    needed: (fan_in as u64).saturating_mul(fan_out as u64).saturating_mul(8),
+                .saturating_add(usize::from(bias))
+                .saturating_mul(fan_out)
+                .saturating_add(total);
+            if total > MOST_PARAMETERS {
+                let before = if before == 0 { "" } else { ", with what is before it," };
+                return Err(Error::TooLarge {
+                    what: format!("layer {number} ({fan_in} × {fan_out}){before}"),
+                    needed: (total as u64).saturating_mul(8),
                     limit: 8 * MOST_PARAMETERS as u64,
                     advice: "make the layers narrower".into(),
-                })?;
+                });
+            }
             layers.push(Layer { fan_in, fan_out, activation, bias, dropout, frozen: false });
             fan_in = fan_out;
         }

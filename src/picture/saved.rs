@@ -3,9 +3,11 @@
 use super::subject::{KEY, Subject};
 use crate::checkpoint::bits::ParameterBits;
 use crate::checkpoint::import::Import;
+use crate::checkpoint::{found_in_file, found_in_stream};
 use crate::error::{Error, Result, invalid_format};
 use crate::network::Network;
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 
 impl Subject {
@@ -31,10 +33,39 @@ impl Subject {
         import: &Import,
         size: Option<(usize, usize)>,
     ) -> Result<(Network, Self)> {
-        let path = path.as_ref();
-        let (network, texts) = Network::import(path, import)?;
-        let subject = in_file(path, Self::imported(&network, &texts, size))?;
+        let (network, subject, _) = Self::import_with_notes(path, import, size)?;
         Ok((network, subject))
+    }
+
+    /// [`import`](Self::import) with a line for each thing that a user should know: tensors that are not used. See
+    /// [`Network::load_with_notes`] for an example.
+    ///
+    /// # Errors
+    /// As [`import`](Self::import).
+    pub fn import_with_notes(
+        path: impl AsRef<Path>,
+        import: &Import,
+        size: Option<(usize, usize)>,
+    ) -> Result<(Network, Self, Vec<String>)> {
+        let path = path.as_ref();
+        let (network, texts, notes) = found_in_file(path, Some(import))?;
+        let subject = in_file(path, Self::imported(&network, &texts, size))?;
+        Ok((network, subject, notes))
+    }
+
+    /// [`import_with_notes`](Self::import_with_notes) from a stream. It is read no further than a network can be long. See
+    /// [`Network::import`] for an example.
+    ///
+    /// # Errors
+    /// As [`import`](Self::import).
+    pub fn import_from(
+        reader: impl Read,
+        import: &Import,
+        size: Option<(usize, usize)>,
+    ) -> Result<(Network, Self, Vec<String>)> {
+        let (network, texts, notes) = found_in_stream(reader, import)?;
+        let subject = in_file(Path::new("the network"), Self::imported(&network, &texts, size))?;
+        Ok((network, subject, notes))
     }
 
     /// [`import`](Self::import) from the bytes of a file. See [`Network::import`] for an example.

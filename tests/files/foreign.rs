@@ -2,6 +2,7 @@
 
 use super::fixture;
 use impasto::{Activation, Encoding, Import, Network, Subject};
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use std::collections::HashMap;
 use std::fs;
@@ -176,6 +177,64 @@ fn our_metadata_survives_other_names() {
     assert_eq!((network.layers().len(), &*texts["note"]), (2, "a"));
     let short = renamed(&[("net.0.weight", F32, &[3, 2])]);
     assert!(refused(&short, &Import::default()).contains("lacks the tensor layers.1.weight"));
+}
+
+/// A file with the description of the fixture's network, and these tensors more.
+fn with_more(more: &[(&str, Dtype, &[usize])], texts: &[(&str, &str)]) -> Vec<u8> {
+    let network = Network::builder(2).hidden(&[3], Activation::Relu);
+    let network = network.output(1, Activation::Identity).build().unwrap();
+    let bytes = network.encode().unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let description = header.metadata().as_ref().unwrap()["impasto"].clone();
+    let own: [(&str, Dtype, &[usize]); 4] = [
+        ("layers.0.weight", F32, &[3, 2]),
+        ("layers.0.bias", F32, &[3]),
+        ("layers.1.weight", F32, &[1, 3]),
+        ("layers.1.bias", F32, &[1]),
+    ];
+    let texts = [&[("impasto", description.as_str())][..], texts].concat();
+    file(&[&own[..], more].concat(), &texts)
+}
+
+#[test]
+fn tensors_that_are_not_used_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("network.safetensors");
+    let notes = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let (network, _, notes) = Network::load_with_notes(&path).unwrap();
+        assert_eq!(network.layers().len(), 2);
+        // They are reported where the file describes itself, and refused where nothing does.
+        assert!(Network::import(&path, &Import::default()).is_ok());
+        notes
+    };
+    assert!(notes(&with_more(&[], &[])).is_empty());
+    let layer = [("layers.2.weight", F32, &[1, 1][..]), ("layers.2.bias", F32, &[1])];
+    let found = notes(&with_more(&layer, &[]));
+    assert_eq!(
+        found,
+        [
+            "2 tensors of the file are not used, since its metadata describes a network of 2 layers without them: \
+          layers.2.bias, layers.2.weight"
+        ]
+    );
+    let names = ["a", "b", "c", "d", "e"];
+    let found = notes(&with_more(&names.map(|name| (name, F32, &[1][..])), &[]));
+    assert!(
+        found[0].starts_with("5 tensors") && found[0].ends_with(": a, b, c and 2 more"),
+        "{found:?}"
+    );
+    // The state of a run, in a file with a run and in one without.
+    let state = [
+        ("training.vectors.0.layers.0.bias", F32, &[3][..]),
+        ("training.vectors.0.layers.7.bias", F32, &[3]),
+    ];
+    let found = notes(&with_more(&state, &[("impasto-training", "{}")]));
+    assert!(
+        found[0].starts_with("1 tensor of the file is") && found[0].contains("layers.7"),
+        "{found:?}"
+    );
+    assert!(notes(&with_more(&state, &[]))[0].starts_with("2 tensors of the file"));
 }
 
 #[test]
