@@ -12,6 +12,7 @@ pub(crate) mod multiscale;
 mod painting;
 mod pixel;
 mod png_end;
+mod promise;
 pub(crate) mod quality;
 mod range;
 mod read;

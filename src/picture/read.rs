@@ -3,11 +3,11 @@
 use super::color::Meaning;
 use super::decoded::{Decoded, Numbers};
 use super::jpeg::{Survey, completed};
-use super::{Picture, check_size, png_end, tiff};
+use super::{Picture, check_size, png_end, promise, tiff};
 use crate::error::{Error, Result};
+use crate::input;
 use crate::memory;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
@@ -43,24 +43,10 @@ impl Picture {
     /// As [`load`](Self::load).
     pub fn load_with_notes(path: impl AsRef<Path>) -> Result<(Self, Vec<String>)> {
         let path = path.as_ref();
-        let unreadable = |source| Error::File { action: "read", path: path.into(), source };
-        if path.is_dir() {
-            return Err(unreadable(std::io::Error::other(
-                "it is a directory: name a picture in it",
-            )));
-        }
-        let unfit = |reason: &str| Error::Picture { path: path.into(), reason: reason.into() };
-        let found = std::fs::metadata(path).map_err(unreadable)?;
-        if !found.is_file() {
-            return Err(unfit("no regular file: save the picture to a file first"));
-        }
-        let file = File::open(path).map_err(unreadable)?;
-        if found.len() == 0 {
-            return Err(unfit("the file is empty"));
-        }
+        let (file, length) = input::open(path)?;
         // Some formats are known by their names alone.
         let named = ImageFormat::from_path(path).ok();
-        read(&mut BufReader::new(file), named).map_err(|failure| failure.at(path))
+        read(&mut BufReader::new(file), length, named).map_err(|failure| failure.at(path))
     }
 
     /// The picture in the bytes of a file, as [`load_with_notes`](Self::load_with_notes) reads it.
@@ -78,7 +64,9 @@ impl Picture {
         if bytes.is_empty() {
             return Failure::from("the file is empty").into_err();
         }
-        read(&mut Cursor::new(bytes), None).map_err(|failure| failure.at(Path::new("the picture")))
+        let length = bytes.len() as u64;
+        read(&mut Cursor::new(bytes), length, None)
+            .map_err(|failure| failure.at(Path::new("the picture")))
     }
 }
 
@@ -169,10 +157,46 @@ fn check_in(
     }
 }
 
+/// Whether a file of so many bytes can have as many pixels as its header promises.
+fn check_promise(
+    size: [u32; 2],
+    bits: u64,
+    expansion: Option<u64>,
+    length: u64,
+) -> std::result::Result<(), Failure> {
+    let [width, height] = size.map(u64::from);
+    check_size("", width, height).map_err(|_| Failure::Size(width, height))?;
+    Ok(promise::check(size, bits, expansion, length)?)
+}
+
+/// [`check_promise`], and whether there is memory for the pixels.
+fn check_header(
+    decoder: &impl ImageDecoder,
+    format: ImageFormat,
+    length: u64,
+) -> std::result::Result<(), Failure> {
+    let (width, height) = decoder.dimensions();
+    let bits = u64::from(decoder.original_color_type().bits_per_pixel());
+    check_promise([width, height], bits, promise::most_expansion(format), length)?;
+    check(width as usize, height as usize, decoder.color_type().bytes_per_pixel().into())
+}
+
+/// All bytes of a file of this length.
+fn whole(reader: &mut impl Read, length: u64) -> std::result::Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let is_reserved =
+        usize::try_from(length).is_ok_and(|length| bytes.try_reserve_exact(length).is_ok());
+    if !is_reserved {
+        return Err(Failure::Io(std::io::ErrorKind::OutOfMemory.into()));
+    }
+    reader.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 type Outcome = std::result::Result<(Picture, Vec<String>), Failure>;
 
-/// Reads a picture. `named` is the format of the file's name, for content of no known format.
-fn read(reader: &mut (impl BufRead + Seek), named: Option<ImageFormat>) -> Outcome {
+/// Reads a picture of so many bytes. `named` is the format of the file's name, for content of no known format.
+fn read(reader: &mut (impl BufRead + Seek), length: u64, named: Option<ImageFormat>) -> Outcome {
     let mut head = Vec::new();
     reader.by_ref().take(64).read_to_end(&mut head)?;
     reader.rewind()?;
@@ -190,43 +214,44 @@ fn read(reader: &mut (impl BufRead + Seek), named: Option<ImageFormat>) -> Outco
     }
     match format {
         ImageFormat::Tiff => {
-            let (decoded, orientation, mut notes) = tiff::decode(reader, check)?;
+            let (decoded, orientation, mut notes) = tiff::decode(reader, length, check)?;
             let (picture, more) = decoded.into_picture(orientation)?;
             notes.extend(more);
             Ok((picture, notes))
         }
-        ImageFormat::Jpeg => {
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes)?;
-            read_jpeg(bytes)
-        }
+        ImageFormat::Jpeg => read_jpeg(whole(reader, length)?),
         ImageFormat::Png => {
             let completed = png_end::completed(reader)?;
             reader.rewind()?;
-            let Some(bytes) = completed else { return read_png(reader) };
-            let (picture, mut notes) = read_png(&mut Cursor::new(bytes))?;
+            let Some(bytes) = completed else { return read_png(reader, length) };
+            let (picture, mut notes) = read_png(&mut Cursor::new(bytes), length)?;
             notes.insert(0, "the PNG file lacks its end, but no pixels".into());
             Ok((picture, notes))
         }
         ImageFormat::Ico => {
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes)?;
+            let bytes = whole(reader, length)?;
             match icon(&bytes) {
                 // The decoder of icons refuses all but RGBA.
-                Some(png) => read(&mut Cursor::new(png), Some(ImageFormat::Png)),
-                None => read_as(Cursor::new(bytes), format, Some(Meaning::Srgb)),
+                Some(png) => read(&mut Cursor::new(png), png.len() as u64, Some(ImageFormat::Png)),
+                None => read_as(Cursor::new(bytes), length, format, Some(Meaning::Srgb)),
             }
         }
-        ImageFormat::Hdr | ImageFormat::OpenExr => read_as(reader, format, Some(Meaning::Linear)),
-        _ => read_as(reader, format, None),
+        ImageFormat::Hdr | ImageFormat::OpenExr => {
+            read_as(reader, length, format, Some(Meaning::Linear))
+        }
+        _ => read_as(reader, length, format, None),
     }
 }
 
 /// Reads a picture of this format. The meaning is that of its ICC profile, if none is given.
-fn read_as(reader: impl BufRead + Seek, format: ImageFormat, meaning: Option<Meaning>) -> Outcome {
+fn read_as(
+    reader: impl BufRead + Seek,
+    length: u64,
+    format: ImageFormat,
+    meaning: Option<Meaning>,
+) -> Outcome {
     let mut decoder = ImageReader::with_format(reader, format).into_decoder()?;
-    let (width, height) = decoder.dimensions();
-    check(width as usize, height as usize, decoder.color_type().bytes_per_pixel().into())?;
+    check_header(&decoder, format, length)?;
     let exif = decoder.exif_metadata().ok().flatten();
     let orientation = exif.and_then(|exif| orientation(&exif)).unwrap_or(1);
     let profile = decoder.icc_profile().ok().flatten();
@@ -248,14 +273,14 @@ fn read_jpeg(bytes: Vec<u8>) -> Outcome {
         // From the header, before anything is decoded.
         let decoder = ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Jpeg);
         let decoder = decoder.into_decoder()?;
-        let (width, height) = decoder.dimensions();
-        check(width as usize, height as usize, decoder.color_type().bytes_per_pixel().into())?;
+        check_header(&decoder, ImageFormat::Jpeg, bytes.len() as u64)?;
         let Some(completed) = completed(&bytes, &survey) else {
             return Err("the JPEG file ends too early: get a complete copy of it".into());
         };
         completed
     };
-    let (picture, mut notes) = read_as(Cursor::new(bytes), ImageFormat::Jpeg, None)?;
+    let length = bytes.len() as u64;
+    let (picture, mut notes) = read_as(Cursor::new(bytes), length, ImageFormat::Jpeg, None)?;
     if survey.components == 4 && notes.is_empty() {
         notes.push("it has no profile for its inks (CMYK): the colors are a guess".into());
     }
@@ -265,18 +290,17 @@ fn read_jpeg(bytes: Vec<u8>) -> Outcome {
     Ok((picture, notes))
 }
 
-fn read_png(reader: &mut (impl BufRead + Seek)) -> Outcome {
-    let meaning = meaning_of_png(reader);
+fn read_png(reader: &mut (impl BufRead + Seek), length: u64) -> Outcome {
+    // If the header cannot be read, reading the pixels fails too, with a message.
+    let header = png::Decoder::new(&mut *reader).read_info().ok();
+    let meaning = header.as_ref().map(|header| Meaning::of_png(header.info()));
+    if let Some(header) = &header {
+        let info = header.info();
+        let bits = info.bits_per_pixel() as u64;
+        check_promise([info.width, info.height], bits, Some(promise::DEFLATE), length)?;
+    }
     reader.rewind()?;
-    read_as(reader, ImageFormat::Png, meaning)
-}
-
-/// What the chunks of a PNG file say about its colors.
-fn meaning_of_png(reader: &mut (impl BufRead + Seek)) -> Option<Meaning> {
-    let decoder = png::Decoder::new(reader);
-    // If it cannot be read, reading the pixels fails too, with a message.
-    let reader = decoder.read_info().ok()?;
-    Some(Meaning::of_png(reader.info()))
+    read_as(reader, length, ImageFormat::Png, meaning)
 }
 
 /// Decodes the pixels, straight into the memory that the picture has.
@@ -295,6 +319,8 @@ fn decoded(decoder: impl ImageDecoder, meaning: Meaning) -> std::result::Result<
             (kind.channel_count(), Numbers::Words(words))
         }
         kind => {
+            // In the memory of the decoder, then as f32 with or without alpha.
+            drop(zeros::<u8>(&decoder)?);
             let image = DynamicImage::from_decoder(decoder)?;
             if kind.has_alpha() {
                 (4, Numbers::Floats(image.into_rgba32f().into_raw()))

@@ -2,6 +2,7 @@
 
 use super::color::{Meaning, of_inks};
 use super::decoded::{Decoded, Numbers};
+use super::promise;
 use ::tiff::ColorType;
 use ::tiff::decoder::{BufferLayoutPreference, Decoder, DecodingResult, Limits};
 use ::tiff::tags::Tag;
@@ -28,12 +29,13 @@ struct Header {
     palette: Option<Vec<u16>>,
 }
 
-/// Decodes the first picture of a file. `check` is asked whether its size is allowed, at so many bytes a pixel.
+/// Decodes the first picture of a file of so many bytes. `check` is asked whether its size is allowed, at so many bytes a pixel.
 ///
 /// # Errors
 /// A reason, which ends with what to do.
 pub(super) fn decode<E: From<String>>(
     reader: &mut (impl Read + Seek),
+    length: u64,
     check: impl FnOnce(usize, usize, u64) -> Result<(), E>,
 ) -> Result<(Decoded, u8, Vec<String>), E> {
     let failed = |error: ::tiff::TiffError| {
@@ -41,14 +43,18 @@ pub(super) fn decode<E: From<String>>(
             "cannot be decoded ({error}): convert it to PNG, or to a TIFF file of gray or RGB"
         ))
     };
-    let length = reader.seek(SeekFrom::End(0)).map_err(|e| failed(e.into()))?;
     reader.seek(SeekFrom::Start(0)).map_err(|e| failed(e.into()))?;
     let palette = palette_kind(reader).map_err(|e| failed(e.into()))?;
     if let Some(patch) = palette {
         // The crate refuses palettes, but decodes their numbers as gray.
         let mut bytes = Vec::new();
+        let is_reserved =
+            usize::try_from(length).is_ok_and(|length| bytes.try_reserve_exact(length).is_ok());
+        if !is_reserved {
+            return Err(no_memory(length).into());
+        }
         reader.seek(SeekFrom::Start(0)).map_err(|e| failed(e.into()))?;
-        reader.read_to_end(&mut bytes).map_err(|e| failed(e.into()))?;
+        reader.take(length).read_to_end(&mut bytes).map_err(|e| failed(e.into()))?;
         if let Some(kind) = bytes.get_mut(patch..patch + 2) {
             let black_is_zero: u16 = 1;
             let is_little = kind[0] != 0;
@@ -81,7 +87,19 @@ fn decode_with<E: From<String>>(
     let color = decoder.colortype().map_err(&failed)?;
     // An estimate: some depths become wider numbers.
     let samples = u64::from(color.num_samples());
-    check(width, height, samples * u64::from(color.bit_depth()).div_ceil(8))?;
+    let bytes = samples * u64::from(color.bit_depth()).div_ceil(8);
+    check(width, height, bytes)?;
+    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok().flatten();
+    let expansion = promise::most_expansion_of_tiff(compression.unwrap_or(1));
+    let size = [width as u32, height as u32];
+    promise::check(size, samples * u64::from(color.bit_depth()), expansion, length)?;
+    // The decoder would abort.
+    let needed = (width * height) as u64 * bytes;
+    let is_reserved = usize::try_from(needed)
+        .is_ok_and(|needed| Vec::<u8>::new().try_reserve_exact(needed).is_ok());
+    if !is_reserved {
+        return Err(no_memory(needed).into());
+    }
     let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten();
     let orientation = decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten();
     let profile = decoder.find_tag(Tag::IccProfile).ok().flatten();
@@ -107,6 +125,10 @@ fn decode_with<E: From<String>>(
     let numbers = numbers(&header, result, &layout).map_err(E::from)?;
     let (decoded, notes) = header.interpret(numbers).map_err(E::from)?;
     Ok((decoded, header.orientation, notes))
+}
+
+fn no_memory(needed: u64) -> String {
+    format!("needs {needed} bytes, more than this machine has: make the picture smaller")
 }
 
 /// Where the two bytes are that say that the first picture has a palette, if it has one.

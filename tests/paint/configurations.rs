@@ -14,6 +14,19 @@ fn printed(studio: &Studio, arguments: &str) -> Value {
     serde_json::from_str(&run.stdout).expect("JSON")
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_configuration_may_be_a_pipe() {
+    let studio = Studio::with_picture();
+    let made = std::process::Command::new("mkfifo").arg(studio.path("pipe")).status();
+    assert!(made.unwrap().success());
+    let path = studio.path("pipe");
+    let writer = std::thread::spawn(move || std::fs::write(path, "{ \"seed\": 7 }").unwrap());
+    let run = studio.quick("picture.png --config pipe --report run.json").succeeded();
+    writer.join().unwrap();
+    assert_eq!(studio.json("run.json")["seed"], 7, "{run}");
+}
+
 #[test]
 fn the_samples_of_tiny_cuda_nn_run_unchanged() {
     let studio = Studio::new();

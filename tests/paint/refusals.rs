@@ -22,6 +22,11 @@ fn without_a_trace(studio: &Studio, arguments: &str) -> Run {
 
 /// A PNG file's start: its signature, a header for this many pixels, and some data.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
+    animated_png_header(width, height, None)
+}
+
+/// [`png_header`], with a number of frames.
+fn animated_png_header(width: u32, height: u32, frames: Option<u32>) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |kind: &[u8], data: &[u8]| {
         let named = [kind, data].concat();
@@ -31,6 +36,9 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
     };
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
     chunk(b"IHDR", &header);
+    if let Some(frames) = frames {
+        chunk(b"acTL", &[frames.to_be_bytes(), [0; 4]].concat());
+    }
     chunk(b"IDAT", &[0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01]);
     chunk(b"IEND", &[]);
     bytes
@@ -57,6 +65,13 @@ fn pictures_that_cannot_be_read() {
     studio.put_bytes("notes.jpg", b"ducks are birds\n");
     studio.put_bytes("huge.png", &png_header(60_000, 60_000));
     studio.put_bytes("none.png", &png_header(0, 7));
+    studio.put_bytes("promising.png", &png_header(20_000, 20_000));
+    let gif = [b"GIF89a".as_slice(), &[0xFF; 4], &[0x80, 0, 0], &[0; 6], b"\x2C\0\0\0\0"].concat();
+    studio.put_bytes("promising.gif", &[&gif[..], &[0xFF; 4], &[0, 2, 0, 0x3B]].concat());
+    let bmp = [20_000_u32, 20_000].map(u32::to_le_bytes).concat();
+    let bmp =
+        [b"BM".as_slice(), &[0; 8], &[54, 0, 0, 0, 40, 0, 0, 0], &bmp, &[1, 0, 24, 0]].concat();
+    studio.put_bytes("promising.bmp", &[bmp, vec![0; 24]].concat());
     for (name, words) in [
         ("missing.png", &["cannot read"][..]),
         ("folder", &["directory"]),
@@ -67,11 +82,62 @@ fn pictures_that_cannot_be_read() {
         ("notes.jpg", &["decoded"]),
         ("huge.png", &["60000×60000", "smaller"]),
         ("none.png", &[]),
+        ("promising.png", &["20000×20000 pixels, more than its", "complete copy"]),
+        ("promising.gif", &["65535×65535", "smaller"]),
+        ("promising.bmp", &["20000×20000 pixels, more than its 54 bytes"]),
     ] {
         let words = [&[name], words].concat();
         let clock = Instant::now();
         without_a_trace(&studio, &format!("{name} {FOR_AGES}")).failed_saying(&words);
         assert!(clock.elapsed() < Duration::from_secs(10), "{name}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn pipes_and_files_that_block_are_not_waited_for() {
+    let studio = Studio::with_picture();
+    let made = std::process::Command::new("mkfifo").arg(studio.path("pipe.png")).status();
+    assert!(made.unwrap().success());
+    studio.put_bytes("short.safetensors", &[1; 20]);
+    let clock = Instant::now();
+    let pipe = "a pipe or a device, no regular file: save its contents to a file first";
+    for (arguments, words) in [
+        ("pipe.png", &["pipe.png", pipe][..]),
+        ("/dev/zero", &["/dev/zero", pipe]),
+        ("pipe.png --video", &["pipe.png", pipe]),
+        ("picture.png --mask pipe.png", &["pipe.png", pipe]),
+        ("picture.png --start pipe.png", &["pipe.png", pipe]),
+        ("--repaint pipe.png", &["pipe.png", pipe]),
+        ("--repaint /dev/zero", &["/dev/zero", pipe]),
+        ("--resume pipe.png", &["pipe.png", pipe]),
+        ("--repaint short.safetensors", &["short.safetensors", "cut short"]),
+        ("picture.png --config /dev/zero", &["/dev/zero", "more than 1048576 bytes"]),
+        // Of 0 bytes by its metadata.
+        ("/proc/version", &["/proc/version", "empty"]),
+        ("--repaint /proc/version", &["/proc/version", "empty"]),
+        ("picture.png --config /proc/version", &["/proc/version", "empty"]),
+        // It blocks, or the user may not open it.
+        ("/proc/kmsg", &["/proc/kmsg"]),
+        ("--repaint /proc/kmsg", &["/proc/kmsg"]),
+        ("picture.png --config /proc/kmsg", &["/proc/kmsg"]),
+    ] {
+        without_a_trace(&studio, arguments).failed_saying(words);
+    }
+    assert!(clock.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn animations_of_no_number_of_frames() {
+    let studio = Studio::new();
+    for (frames, words) in [
+        (None, &["single frame"][..]),
+        (Some(0), &["says that it has 0 frames"]),
+        (Some(u32::MAX), &["says that it has 4294967295 frames", "complete copy"]),
+        (Some(1 << 30), &["cannot be decoded"]),
+    ] {
+        studio.put_bytes("a.png", &animated_png_header(4, 4, frames));
+        without_a_trace(&studio, "a.png --video").failed_saying(words);
     }
 }
 
@@ -160,6 +226,10 @@ fn options_that_make_no_sense() {
         ("--activation softmax", &["softmax", "relu"]),
         ("--activation step", &["step", "sigmoid"]),
         ("--hidden 1000x100000", &["100000", "narrower"]),
+        (
+            "--hidden 1x100000000",
+            &["layer 1 (2 × 100000000) needs 2400000000 bytes and the limit is 2147483648"],
+        ),
         ("--adapter no-such-adapter", &["no-such-adapter", "gpu"]),
     ] {
         without_a_trace(&studio, &format!("picture.png {options}")).failed_saying(words);
@@ -297,7 +367,7 @@ fn saved_networks_that_cannot_be_used() {
     for (name, words) in [
         ("missing", &["missing"][..]),
         ("folder", &["folder"]),
-        ("empty", &["empty", "not a network"]),
+        ("empty", &["the file is empty"]),
         ("text", &["text", "not a network"]),
         ("half", &["half", "not a network"]),
         ("short", &["short", "not a network"]),

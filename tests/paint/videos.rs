@@ -49,6 +49,16 @@ fn a_folder_becomes_an_animation_that_is_learned_again() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_reported() {
+    let studio = Studio::new();
+    put_frames(&studio, "frames", 2);
+    std::os::unix::fs::symlink("gone.png", studio.path("frames/09a.png")).expect("a link");
+    let run = studio.run("frames --video --steps 3 --hidden 4 --backend cpu").succeeded();
+    assert!(run.stdout.contains("\nnote: frames/09a.png is a link that leads nowhere"), "{run}");
+}
+
 #[test]
 fn a_saved_video_is_painted_at_any_size() {
     let studio = Studio::new();

@@ -6,8 +6,9 @@ use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{AnimationDecoder, Frame, Frames, ImageDecoder, ImageError, ImageFormat, ImageReader};
-use impasto::{Error, Picture, Result};
+use impasto::{Error, Picture, Result, input};
 use std::fs;
+use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// Milliseconds of a frame from a folder, and of one that an animation gives no time.
@@ -62,20 +63,29 @@ fn unreadable(path: &Path, source: std::io::Error) -> Error {
 /// The pictures of a folder.
 fn of_folder(folder: &Path) -> Result<Clip> {
     let mut paths: Vec<PathBuf> = Vec::new();
+    let mut notes = Vec::new();
     for entry in fs::read_dir(folder).map_err(|source| unreadable(folder, source))? {
         let path = entry.map_err(|source| unreadable(folder, source))?.path();
         let name = path.file_name().unwrap_or_default();
         let is_hidden = name.as_encoded_bytes().starts_with(b".");
-        if path.is_file() && !is_hidden && ImageFormat::from_path(&path).is_ok() {
-            paths.push(path);
+        if is_hidden || ImageFormat::from_path(&path).is_err() {
+            continue;
+        }
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => paths.push(path),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                notes.push(format!("{} is a link that leads nowhere: left out", path.display()));
+            }
+            Err(error) => return Err(unreadable(&path, error)),
         }
     }
     if paths.is_empty() {
         return Err(unfit(folder, "the folder has no pictures"));
     }
     paths.sort_by_cached_key(|path| ordered(&path.to_string_lossy()));
-    let (mut frames, mut notes) = (Vec::new(), Vec::new());
-    let mut pixels = 0;
+    notes.sort();
+    let (mut frames, mut pixels) = (Vec::new(), 0);
     for path in &paths {
         let (frame, said) = Picture::load_with_notes(path)?;
         let first = frames.first().unwrap_or(&frame);
@@ -134,11 +144,9 @@ fn of_animation(path: &Path) -> Result<Clip> {
         ImageError::IoError(source) => unreadable(path, source),
         other => unfit(path, &format!("cannot be decoded ({other}): get a complete copy of it")),
     };
-    let found = fs::metadata(path).map_err(|source| unreadable(path, source))?;
-    if !found.is_file() {
-        return Err(unfit(path, "no regular file: save the animation to a file first"));
-    }
-    let reader = ImageReader::open(path).map_err(|source| unreadable(path, source))?;
+    let (mut file, _) = input::open(path)?;
+    let promised = promised_frames(&mut file).map_err(|source| unreadable(path, source))?;
+    let reader = ImageReader::new(BufReader::new(file));
     let reader = reader.with_guessed_format().map_err(|source| unreadable(path, source))?;
     let format = reader.format();
     let reader = reader.into_inner();
@@ -153,6 +161,12 @@ fn of_animation(path: &Path) -> Result<Clip> {
             let mut decoder = PngDecoder::new(reader).map_err(failed)?;
             let profile = decoder.icc_profile().ok().flatten();
             if !decoder.is_apng().map_err(failed)? {
+                if let Some(frames) = promised {
+                    let reason = format!(
+                        "it says that it has {frames} frames, which is no number of frames"
+                    );
+                    return Err(unfit(path, &format!("{reason}: get a complete copy of it")));
+                }
                 return Err(unfit(path, "it has a single frame: leave --video out"));
             }
             gather(path, decoder.apng().map_err(failed)?, profile.as_deref())
@@ -162,6 +176,28 @@ fn of_animation(path: &Path) -> Result<Clip> {
             "--video takes a GIF, an animated PNG or WebP, or a folder of pictures: convert it to one of these",
         )),
     }
+}
+
+/// How many frames a PNG file says that it has, if it says so. The file is then at its start. Decoders ignore 0 and what is
+/// beyond 2³¹ − 1.
+fn promised_frames(file: &mut (impl Read + Seek)) -> std::io::Result<Option<u32>> {
+    // As much as a color profile may take before the number.
+    let mut head = Vec::new();
+    file.by_ref().take(16 << 20).read_to_end(&mut head)?;
+    file.rewind()?;
+    let number = |at: usize| head.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+    if !head.starts_with(b"\x89PNG\r\n\x1a\n") {
+        return Ok(None);
+    }
+    let mut at = 8;
+    while let Some(length) = number(at) {
+        match head.get(at + 4..at + 8) {
+            Some(b"acTL") => return Ok(number(at + 8)),
+            Some(b"IDAT") | None => break,
+            _ => at += 12 + length as usize,
+        }
+    }
+    Ok(None)
 }
 
 /// All frames of a decoder, in sRGB.

@@ -92,11 +92,12 @@ fn carry_out(options: &Options) -> Result<ExitCode> {
         return video::run(options.clone());
     }
     if let Some(saved) = &options.repaint {
-        if let Some((network, video)) = video::load(saved)? {
+        if let Some((network, video)) = video::load(saved, options.quiet)? {
             return video::repaint(options, &network, &video);
         }
         let size = options.size.map(|size| (size.width, size.height));
-        let (network, subject) = streams::load_network(saved, &options.import(), size)?;
+        let (network, subject) =
+            streams::load_network(saved, &options.import(), size, options.quiet)?;
         return repaint(options, &network, subject).map(|()| ExitCode::SUCCESS);
     }
     let start = Start::load(options)?;

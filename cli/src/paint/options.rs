@@ -16,10 +16,14 @@ use impasto::config::presets::Preset;
 use impasto::gpu::{Kernels, Precision};
 use impasto::input_encoding::InputEncoding;
 use impasto::{
-    Activation, Backend, Configuration, Encoding, Error, Import, Loss, Optimizer, Schedule, Trainer,
+    Activation, Backend, Configuration, Encoding, Error, Import, Loss, Optimizer, Schedule,
+    Trainer, input,
 };
 use std::fmt::Display;
 use std::path::PathBuf;
+
+/// The most bytes of a configuration.
+const MOST_CONFIGURATION: u64 = 1 << 20;
 
 /// How a component is written: `huber:delta=0.5`.
 const COMPONENT: &str = "NAME[:PARAMETER=VALUE,…]";
@@ -89,6 +93,10 @@ pub struct Options {
     /// What --preset or --config says.
     #[arg(skip)]
     base: Option<Box<Configuration>>,
+
+    /// The text of `config`, once it is read.
+    #[arg(skip)]
+    config_text: Option<String>,
 
     /// Hidden layers: 10x100 is ten layers of 100 neurons, 64,32 one of 64 and one of 32 [default: 10x100]
     #[arg(long, value_name = "LAYERS")]
@@ -324,12 +332,12 @@ impl Options {
             (Some(Preset::Plain), _) | (None, None) => return Ok(()),
             (Some(preset), _) => configuration(preset)?,
             (None, Some(path)) => {
-                let text = std::fs::read_to_string(path).map_err(|source| Error::File {
-                    action: "read",
-                    path: path.clone(),
-                    source,
-                })?;
-                Configuration::from_json(&text, inputs)
+                // Once, since a pipe is then empty.
+                let text = match self.config_text.take() {
+                    Some(text) => text,
+                    None => input::read_text(path, MOST_CONFIGURATION)?,
+                };
+                Configuration::from_json(self.config_text.insert(text), inputs)
                     .map_err(|error| Error::Setting(format!("{}: {error}", path.display())))?
             }
         };

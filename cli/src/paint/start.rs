@@ -19,7 +19,8 @@ impl Start {
             ));
         }
         // The size is that of the picture.
-        let (network, subject) = load_network(path, &options.import(), Some((1, 1)))?;
+        let (network, subject) =
+            load_network(path, &options.import(), Some((1, 1)), options.quiet)?;
         Ok(Self(Some((path.clone(), network, subject))))
     }
 

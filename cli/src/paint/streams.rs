@@ -1,8 +1,12 @@
 //! `-`: standard input and standard output, wherever a file can be named.
 
+use super::console::print_line;
 use impasto::{Error, Import, Network, Picture, Result, Subject, files};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
+
+/// The most bytes of a picture on standard input, which are put in a temporary file.
+const MOST_BYTES: u64 = 2 << 30;
 
 /// Whether this is not a file but standard input or standard output. A file of that name is `./-`.
 pub fn is_standard(path: &Path) -> bool {
@@ -15,28 +19,45 @@ pub fn load_picture(path: &Path) -> Result<(Picture, Vec<String>)> {
         return Picture::load_with_notes(path);
     }
     let mut file = tempfile::NamedTempFile::new().map_err(unreadable)?;
-    file.write_all(&read()?).map_err(unreadable)?;
+    let mut input = io::stdin().lock().take(MOST_BYTES + 1);
+    if io::copy(&mut input, &mut file).map_err(unreadable)? > MOST_BYTES {
+        let reason = "it has more than 2 GiB: save the picture to a file first";
+        return Err(unreadable(io::Error::other(reason)));
+    }
     Picture::load_with_notes(file.path()).map_err(|error| match error {
         Error::Picture { reason, .. } => Error::Picture { path: "standard input".into(), reason },
+        Error::File { source, .. } => unreadable(source),
         other => other,
     })
 }
 
 /// A network from a file or from standard input.
 ///
-/// `import` and `size` are what a file of another program does not say.
+/// `import` and `size` are what a file of another program does not say. Prints what the user should know of the file,
+/// unless `quiet`.
 pub fn load_network(
     path: &Path,
     import: &Import,
     size: Option<(usize, usize)>,
+    quiet: bool,
 ) -> Result<(Network, Subject)> {
-    if !is_standard(path) {
-        return Subject::import(path, import, size);
+    let loaded = if is_standard(path) {
+        let name = || "standard input".into();
+        Subject::import_from(io::stdin().lock(), import, size).map_err(|error| match error {
+            Error::Checkpoint { reason, .. } => Error::Checkpoint { path: name(), reason },
+            Error::File { source, .. } => unreadable(source),
+            other => other,
+        })
+    } else {
+        Subject::import_with_notes(path, import, size)
+    };
+    let (network, subject, notes) = loaded?;
+    if !quiet {
+        for note in notes {
+            print_line(format!("note: {note}"));
+        }
     }
-    Subject::import_bytes(&read()?, import, size).map_err(|error| match error {
-        Error::Format(reason) => Error::Checkpoint { path: "standard input".into(), reason },
-        other => other,
-    })
+    Ok((network, subject))
 }
 
 /// Writes a picture to a file, in the format of its name, or to standard output as PNG.
@@ -85,13 +106,6 @@ pub fn check_redirected() -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Everything on standard input.
-fn read() -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
 }
 
 fn write(bytes: &[u8]) -> Result<()> {

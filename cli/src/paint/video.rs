@@ -102,17 +102,22 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
     trained.failure.map_or(Ok(code), Err)
 }
 
-/// The video in a saved file, if it has one.
-pub fn load(path: &Path) -> Result<Option<(Network, Video)>> {
+/// The video in a saved file, if it has one. Prints what the user should know of the file, unless `quiet`.
+pub fn load(path: &Path, quiet: bool) -> Result<Option<(Network, Video)>> {
     if is_standard(path) {
         return Ok(None);
     }
     // Loading the picture reports an unreadable file.
-    let Ok((network, texts)) = Network::load_with(path) else { return Ok(None) };
+    let Ok((network, texts, notes)) = Network::load_with_notes(path) else { return Ok(None) };
     let video = Video::from_metadata(&network, &texts).map_err(|error| match error {
         Error::Format(reason) => Error::Checkpoint { path: path.into(), reason },
         other => other,
     })?;
+    if video.is_some() && !quiet {
+        for note in notes {
+            print_line(format!("note: {note}"));
+        }
+    }
     Ok(video.map(|video| (network, video)))
 }
 
