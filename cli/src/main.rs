@@ -20,6 +20,7 @@ mod repaint;
 mod shape;
 mod sound;
 mod table;
+mod wav;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use std::process::ExitCode;

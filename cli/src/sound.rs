@@ -1,6 +1,7 @@
 //! Sounds: WAV files as amplitudes, and what a saved network says of the sound that it was trained on.
 
 use crate::paint::text::counted;
+use crate::wav;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use impasto::{Error, Network, Result};
 use serde::{Deserialize, Serialize};
@@ -42,17 +43,25 @@ impl Sound {
     pub fn load(path: &Path) -> Result<(Self, Vec<f32>)> {
         let wrong = |reason: String| Error::Data(format!("{}: {reason}", path.display()));
         let unreadable = |error| match error {
-            hound::Error::IoError(source) => {
+            // An error of the operating system, not an early end.
+            hound::Error::IoError(source) if source.raw_os_error().is_some() => {
                 Error::File { action: "read", path: path.into(), source }
             }
-            other => wrong(format!("no WAV file that can be read: {other}")),
+            other => wrong(wav::reason(&other).into()),
         };
-        let reader = WavReader::open(path).map_err(unreadable)?;
+        let file = wav::open(path).map_err(|failure| match failure {
+            wav::Failure::Wrong(reason) => wrong(reason),
+            wav::Failure::Other(error) => error,
+        })?;
+        let reader = WavReader::new(file).map_err(unreadable)?;
         let WavSpec { channels, sample_rate: rate, bits_per_sample: bits, sample_format } =
             reader.spec();
         let frames = reader.duration();
         if frames == 0 {
             return Err(wrong("it is empty".into()));
+        }
+        if rate == 0 {
+            return Err(wrong("it has a rate of 0 Hz: get a complete copy of it".into()));
         }
         if frames > MOST_FRAMES {
             let seconds = f64::from(MOST_FRAMES) / f64::from(rate.max(1));

@@ -103,8 +103,11 @@ fn bad_files_are_refused() {
     let folder = folder.path();
     let header = br#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
     let whole = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 8]].concat();
+    let long = [&16_777_217_u64.to_le_bytes()[..], &vec![b' '; 16_777_217]].concat();
     for (name, bytes, message) in [
-        ("empty", &[][..], "it is no safetensors file"),
+        ("empty", &[][..], "the file is empty"),
+        ("short", b"seven b", "it is no safetensors file"),
+        ("long", &long, "its header has 16777217 bytes, more than 16777216"),
         ("text", b"a text that is no network", "it is no safetensors file, or was cut short"),
         ("pickle", b"PK\x03\x04 and more", "it is a pickle, as torch.save writes it"),
         ("cut", &whole[..whole.len() - 4], "'a' is not within the file, which may be cut short"),
@@ -117,7 +120,7 @@ fn bad_files_are_refused() {
     fs::write(folder.join("whole"), whole).unwrap();
     assert!(printed(folder, "info whole").contains("a          F32 [2]\n"));
     assert!(refused(folder, "info missing").contains("cannot read missing"));
-    assert!(refused(folder, "info .").contains("it is no regular file"));
+    assert!(refused(folder, "info .").contains("it is a directory: name a file in it"));
     // A file of this library that was changed.
     let network = impasto::Network::builder(1).output(1, impasto::Activation::Identity).build();
     let mut bytes = network.unwrap().encode_with([("table", "{}")]).unwrap();

@@ -158,9 +158,13 @@ fn bad_shapes_and_options_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for (name, text, message) in [
-        ("empty.obj", "", "empty.obj: it has no triangle"),
+        ("empty.obj", "", "empty.obj: the file is empty"),
         ("points.obj", "v 0 0 0\nv 1 0 0\n", "points.obj: it has no triangle"),
-        ("wrong.obj", "v 0 0 zero\n", "wrong.obj: no OBJ file: "),
+        (
+            "wrong.obj",
+            "v 0 0 zero\n",
+            "wrong.obj: no OBJ file that can be read: a line v has no place",
+        ),
         ("corner.obj", "v 0 0 0\nv 1 0 0\nf 1 2 9\n", "corner.obj: "),
         (
             "line.obj",
@@ -173,14 +177,29 @@ fn bad_shapes_and_options_are_refused() {
             "point.obj: all its corners are in one place",
         ),
         ("infinite.obj", "v inf 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "no finite number"),
-        ("empty.stl", "", "empty.stl: "),
-        ("text.stl", "no shape", "text.stl: no STL file"),
+        ("empty.stl", "", "empty.stl: the file is empty"),
+        ("text.stl", "no shape", "text.stl: it is no STL file: it has fewer than 84 bytes"),
+        (
+            "solid.stl",
+            "solid a\nfacet normal 0 0",
+            "solid.stl: it was cut short: it does not end with endsolid",
+        ),
     ] {
         fs::write(folder.join(name), text).unwrap();
         let error = refused(folder, &format!("fit {name} --backend cpu"));
         assert!(error.contains(message), "{message}: {error}");
     }
-    fs::write(folder.join("cube.stl"), cube(false)).unwrap();
+    let binary = [&[0; 80][..], &12_u32.to_le_bytes(), &[0; 12 * 50 - 1]].concat();
+    fs::write(folder.join("cut.stl"), binary).unwrap();
+    let error = refused(folder, "fit cut.stl --backend cpu");
+    assert!(error.contains("it says that it has 12 triangles, and has bytes for 11"), "{error}");
+    let text = cube(false);
+    let half = text.find("facet normal 0 0 0\nouter").unwrap() + 400;
+    let half = half + text[half..].find("facet normal").unwrap();
+    fs::write(folder.join("half.stl"), &text[..half]).unwrap();
+    let error = refused(folder, "fit half.stl --backend cpu");
+    assert!(error.contains("half.stl: it was cut short: it does not end with endsolid"), "{error}");
+    fs::write(folder.join("cube.stl"), text).unwrap();
     let error = refused(folder, "fit cube.stl --target x");
     assert!(error.contains("--target is for tables, and cube.stl is a shape"), "{error}");
     printed(folder, &format!("fit cube.stl {SMALL} --quiet"));

@@ -134,12 +134,17 @@ fn bad_sounds_and_options_are_refused() {
     }
     let bytes = fs::read(folder.join("a.wav")).unwrap();
     fs::write(folder.join("cut.wav"), &bytes[..100]).unwrap();
+    fs::write(folder.join("start.wav"), &bytes[..30]).unwrap();
+    let zero_rate = [&bytes[..24], &[0; 8], &bytes[32..]].concat();
+    fs::write(folder.join("zero.wav"), zero_rate).unwrap();
     fs::write(folder.join("text.WAV"), "no sound").unwrap();
     for (arguments, message) in [
         ("empty.wav", "empty.wav: it is empty"),
         ("silent.wav", "it is silent: there is nothing to learn"),
-        ("cut.wav", "cannot read cut.wav: Failed to read enough bytes"),
-        ("text.WAV", "text.WAV: no WAV file that can be read"),
+        ("cut.wav", "cut.wav: it has 56 bytes of samples, and says that it has 200"),
+        ("start.wav", "start.wav: it ends before its samples begin"),
+        ("zero.wav", "zero.wav: it has a rate of 0 Hz"),
+        ("text.WAV", "text.WAV: it is no WAV file that can be read: convert it with ffmpeg"),
         ("missing.wav", "cannot read missing.wav"),
         ("a.wav --target x", "--target is for tables, and a.wav is a sound"),
         ("a.wav --split 0.1", "--split is for tables"),

@@ -295,13 +295,19 @@ fn bad_tables_are_refused() {
     let rows = (0..60).map(|row| format!("{row},{}\n", target(row)));
     let stray = ["x,y\n".to_string()].into_iter().chain(rows).collect::<String>();
     let words = table_of(150, |_| "a".into()) + "\noops,a,1\n";
-    let cases: [(&[u8], &str, &str); 26] = [
-        (b"", "--target y", "t.csv is empty"),
+    let cases: [(&[u8], &str, &str); 28] = [
+        (b"", "--target y", "t.csv: the file is empty"),
         (b"\n\n", "--target y", "t.csv is empty"),
         (b"x,y\n", "--target y", "t.csv has no row with a target: at least 2 are needed"),
         (b"x,y\n1,2\n", "--target y", "t.csv has 1 row with a target"),
         (b"x,y\n1,2\n3\n", "--target y", "t.csv, line 3: a row of 1 cell in a table of 2 columns"),
         (b"x,y\n1,2\n3,4,5\n", "--target y", "line 3: a row of 3 cells"),
+        (
+            b"x,y\n1,2\n\"3,4\n5,6\n",
+            "--target y",
+            "t.csv, line 3: a cell begins with a quote (\") that is not closed",
+        ),
+        (b"x,\"y\n1,2\n3,4\n", "--target y", "t.csv, line 1: a cell begins with a quote"),
         (b"x,y\n1,2\n3,4\n", "", "which column is to be predicted? Add --target and one of x, y"),
         (b"x,y\n1,2\n3,4\n", "--target z", "t.csv has no column 'z': it has x, y"),
         (b"x,y\n1,2\n3,4\n", "--target y --ignore w", "t.csv has no column 'w': it has x, y"),
@@ -392,7 +398,7 @@ fn bad_tables_to_predict_are_refused_and_leave_no_file() {
             "new.csv, line 3, column 'area': 'big' is no number",
         ),
         ("area,city,floors\n1e300,Oslo,2\n", "line 2, column 'area': '1e300' is out of range"),
-        ("", "new.csv is empty"),
+        ("", "new.csv: the file is empty"),
     ] {
         fs::write(folder.join("new.csv"), table).unwrap();
         let said = refused(folder, "predict t.safetensors new.csv -o p.csv --backend cpu");

@@ -1,14 +1,13 @@
 //! The header of a safetensors file: its tensors and its metadata, without its numbers.
 
-use impasto::{Error, Result};
+use impasto::{Error, Result, input};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// The most bytes of a header, as in the crate `safetensors`.
-const MOST_BYTES: u64 = 100_000_000;
+/// The most bytes of a header, as in the library.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// A tensor.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,12 +53,7 @@ impl Header {
     pub fn read(path: &Path) -> Result<Self> {
         let unreadable = |source| Error::File { action: "read", path: path.into(), source };
         let wrong = |reason: String| Error::Checkpoint { path: path.into(), reason };
-        let mut file = File::open(path).map_err(unreadable)?;
-        let found = file.metadata().map_err(unreadable)?;
-        if !found.is_file() {
-            return Err(wrong("it is no regular file".into()));
-        }
-        let bytes = found.len();
+        let (mut file, bytes) = input::open(path)?;
         let mut length = [0; 8];
         if bytes < 8 {
             return Err(wrong("it is no safetensors file".into()));
@@ -72,7 +66,10 @@ impl Header {
             ));
         }
         let length = u64::from_le_bytes(length);
-        if length > MOST_BYTES || length > bytes - 8 {
+        if length <= bytes - 8 && length > MOST_BYTES {
+            return Err(wrong(format!("its header has {length} bytes, more than {MOST_BYTES}")));
+        }
+        if length > bytes - 8 {
             return Err(wrong("it is no safetensors file, or was cut short".into()));
         }
         let mut text = vec![0; length as usize];

@@ -42,6 +42,7 @@ fn contents(header: &Header, saved: &Saved) -> Vec<Line> {
     lines.extend(saved.sound.as_ref().map(|sound| line("sound", sound.describe())));
     lines.extend(saved.shape.as_ref().map(|shape| line("shape", shape.describe())));
     lines.extend(saved.run.as_ref().map(describe_run).unwrap_or_default());
+    lines.extend(saved.notes.iter().map(|note| line("note", note)));
     lines
 }
 

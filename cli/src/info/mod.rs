@@ -45,6 +45,8 @@ struct Saved {
     sound: Option<Sound>,
     shape: Option<Shape>,
     run: Option<TrainingState>,
+    /// What a user should know of the file.
+    notes: Vec<String>,
 }
 
 /// Prints what is in the file.
@@ -52,7 +54,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let path = &options.file;
     let header = Header::read(path)?;
     let saved = if header.metadata.contains_key(NETWORK) {
-        let (network, texts) = Network::load_with(path)?;
+        let (network, texts, notes) = Network::load_with_notes(path)?;
         let wrong =
             |error: Error| Error::Checkpoint { path: path.clone(), reason: error.to_string() };
         Some(Saved {
@@ -67,6 +69,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 .then(|| TrainingState::load(path))
                 .transpose()?,
             network,
+            notes,
         })
     } else {
         None
@@ -135,6 +138,7 @@ fn describe(options: &Options, header: &Header, saved: Option<&Saved>) -> Value 
         "sound": saved.and_then(|saved| saved.sound.as_ref()),
         "shape": saved.and_then(|saved| saved.shape.as_ref()),
         "run": saved.and_then(|saved| saved.run.as_ref()).map(run),
+        "notes": saved.map_or(&[][..], |saved| &saved.notes),
         "numbers": header.numbers(),
         "tensors": header.tensors.iter().map(tensor).collect::<Vec<_>>(),
         "texts": other_texts(header).collect::<HashMap<_, _>>(),

@@ -63,7 +63,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if let Some(data) = &options.data {
         output::check_different(&[("the data", data.as_path()), output])?;
     }
-    let (network, texts) = Network::load_with(path)?;
+    let (network, texts, notes) = Network::load_with_notes(path)?;
+    for note in notes {
+        options.device.say(format!("note: {note}"));
+    }
     let wrong = |reason: String| Error::Checkpoint { path: path.clone(), reason };
     let schema = Schema::of(&network, &texts).map_err(|error| wrong(error.to_string()))?;
     let sound = Sound::of(&network, &texts).map_err(|error| wrong(error.to_string()))?;

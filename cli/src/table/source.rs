@@ -3,10 +3,11 @@
 use crate::paint::streams::is_standard;
 use crate::paint::text::counted;
 use clap::Args;
-use impasto::{Error, Result};
-use std::fs::File;
+use impasto::{Error, Result, input};
+use std::cell::Cell as Flag;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
+use std::rc::Rc;
 use std::str::FromStr;
 
 /// Bytes from which the separator is recognized.
@@ -58,6 +59,44 @@ pub struct Source {
     pub has_decimal_comma: bool,
     /// The first line, where it is a row.
     first: Option<(u64, Row)>,
+    quotes: Rc<Quotes>,
+}
+
+/// What was read of a table, to find a quote that is not closed. A cell with such a quote goes on to the end.
+#[derive(Default)]
+struct Quotes {
+    is_odd: Flag<bool>,
+    is_end: Flag<bool>,
+}
+
+impl Quotes {
+    /// An error if the last cell of the row from this line on goes on to the end of the table, since its quote is not closed.
+    fn check(&self, name: &str, line: u64, row: &Row) -> Result<()> {
+        let goes_on = row.iter().next_back().is_some_and(|cell| cell.contains('\n'));
+        if !(goes_on && self.is_odd.get() && self.is_end.get()) {
+            return Ok(());
+        }
+        Err(Error::Data(format!(
+            "{name}, line {line}: a cell begins with a quote (\") that is not closed before the end of the table"
+        )))
+    }
+}
+
+/// A reader that counts quotes.
+struct Counted {
+    inner: Box<dyn Read>,
+    quotes: Rc<Quotes>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let before = self.quotes.is_odd.get();
+        let is_odd = buffer[..read].iter().fold(before, |odd, byte| odd != (*byte == b'"'));
+        self.quotes.is_odd.set(is_odd);
+        self.quotes.is_end.set(read == 0 && !buffer.is_empty());
+        Ok(read)
+    }
 }
 
 impl Source {
@@ -66,11 +105,13 @@ impl Source {
         let name =
             if is_standard(path) { "standard input".into() } else { path.display().to_string() };
         let unreadable = |source| Error::File { action: "read", path: name.clone().into(), source };
-        let mut bytes: Box<dyn Read> = if is_standard(path) {
+        let bytes: Box<dyn Read> = if is_standard(path) {
             Box::new(io::stdin())
         } else {
-            Box::new(File::open(path).map_err(unreadable)?)
+            Box::new(input::open_stream(path)?)
         };
+        let quotes = Rc::new(Quotes::default());
+        let mut bytes = Counted { inner: bytes, quotes: Rc::clone(&quotes) };
         let mut head = Vec::new();
         bytes.by_ref().take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
         check(&name, &head)?;
@@ -86,6 +127,7 @@ impl Source {
             return Err(Error::Data(format!("{name} is empty")));
         }
         let line = first.position().map_or(1, csv::Position::line);
+        quotes.check(&name, line, &first)?;
         let columns: Vec<String> = (1..)
             .zip(first.iter())
             .map(|(number, cell)| match cell {
@@ -109,6 +151,7 @@ impl Source {
             first: dialect.no_header.then_some((line, first)),
             columns,
             name,
+            quotes,
         })
     }
 
@@ -125,6 +168,7 @@ impl Source {
             if row.len() == 1 && row[0].is_empty() && width > 1 {
                 continue;
             }
+            self.quotes.check(&self.name, line, row)?;
             if row.len() != width {
                 return Err(Error::Data(format!(
                     "{}, line {line}: a row of {} in a table of {}",

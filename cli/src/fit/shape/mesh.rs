@@ -1,17 +1,20 @@
 //! Triangle meshes from OBJ and STL files, and distances to them.
 
 use crate::shape::Shape;
-use impasto::{Error, Result};
+use impasto::{Error, Result, input};
 use parry3d::math::Vector;
 use parry3d::query::PointQuery;
 use parry3d::shape::{TriMesh, TriMeshFlags};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// How much larger the cube is than the mesh.
 const MARGIN: f64 = 1.25;
+
+/// The most bytes of a file: some 20 million triangles, which take several times as much memory.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// The distance that an output of 1 is, in sides of the cube.
 const SCALE: f64 = 0.1;
@@ -120,12 +123,11 @@ type Triangles = (Vec<[f32; 3]>, Vec<[u32; 3]>);
 
 fn read_obj(path: &Path) -> Result<Triangles> {
     let options = tobj::LoadOptions { triangulate: true, ..tobj::LoadOptions::default() };
-    let unreadable = |source| Error::File { action: "read", path: path.into(), source };
-    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
+    let mut reader = BufReader::new(open(path)?.0);
     // Materials are not needed.
     let no_materials = |_: &Path| Ok(<(Vec<tobj::Material>, _)>::default());
     let (models, _) = tobj::load_obj_buf(&mut reader, &options, no_materials)
-        .map_err(|error| Error::Data(format!("{}: no OBJ file: {error}", path.display())))?;
+        .map_err(|error| Error::Data(format!("{}: {}", path.display(), reason(error))))?;
     let (mut places, mut triangles) = (Vec::new(), Vec::new());
     for model in models {
         let first = places.len() as u32;
@@ -140,11 +142,89 @@ fn read_obj(path: &Path) -> Result<Triangles> {
     Err(Error::Data(format!("{}: a face has a corner that is not there", path.display())))
 }
 
+/// Opens a mesh. Returns it with its length.
+fn open(path: &Path) -> Result<(File, u64)> {
+    let (file, length) = input::open(path)?;
+    if length > MOST_BYTES {
+        return Err(Error::Data(format!(
+            "{}: it has {length} bytes, more than {MOST_BYTES}: simplify the mesh",
+            path.display()
+        )));
+    }
+    Ok((file, length))
+}
+
+/// What is wrong with an OBJ file.
+fn reason(error: tobj::LoadError) -> String {
+    use tobj::LoadError;
+    let what = match error {
+        LoadError::PositionParseError => "a line v has no place",
+        LoadError::NormalParseError => "a line vn has no normal",
+        LoadError::TexcoordParseError => "a line vt has no place in a texture",
+        LoadError::FaceParseError => "a line f has no corners",
+        LoadError::FaceVertexOutOfBounds => "a face has a corner that is not there",
+        LoadError::ReadError => "a line is no text",
+        _ => "it has a line that cannot be read",
+    };
+    format!("no OBJ file that can be read: {what}: save it again as OBJ")
+}
+
+/// The bytes of an STL file before its triangles.
+const STL_HEADER: u64 = 84;
+
+/// The bytes in which an STL file of text ends.
+const STL_END: u64 = 4096;
+
+/// Whether an STL file that starts with these bytes and has so many is text. Binary ones may start with the same word.
+fn is_text(head: &[u8], length: u64) -> bool {
+    let triangles = head.get(80..).and_then(<[u8]>::first_chunk);
+    let binary = triangles.map(|bytes| STL_HEADER + 50 * u64::from(u32::from_le_bytes(*bytes)));
+    head.trim_ascii_start().starts_with(b"solid") && binary != Some(length)
+}
+
+/// What a binary STL file lacks that starts with these bytes and has so many.
+fn cut(head: &[u8], length: u64) -> Option<String> {
+    if head.trim_ascii_start().starts_with(b"solid") {
+        return None;
+    }
+    let triangles = head.get(80..).and_then(<[u8]>::first_chunk);
+    let Some(triangles) = triangles.map(|bytes| u64::from(u32::from_le_bytes(*bytes))) else {
+        return Some("it is no STL file: it has fewer than 84 bytes".into());
+    };
+    let there = (length - STL_HEADER) / 50;
+    (there < triangles).then(|| {
+        format!(
+            "it is no STL file, or was cut short: it says that it has {triangles} triangles, and has bytes for {there}"
+        )
+    })
+}
+
 fn read_stl(path: &Path) -> Result<Triangles> {
+    let wrong = |reason: &str| Error::Data(format!("{}: {reason}", path.display()));
     let unreadable = |source| Error::File { action: "read", path: path.into(), source };
-    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
-    let mesh = stl_io::read_stl(&mut reader)
-        .map_err(|error| Error::Data(format!("{}: no STL file: {error}", path.display())))?;
+    let (file, length) = open(path)?;
+    let mut reader = BufReader::new(file);
+    let mut head = Vec::new();
+    reader.by_ref().take(STL_HEADER).read_to_end(&mut head).map_err(unreadable)?;
+    let is_text = is_text(&head, length);
+    reader.seek(SeekFrom::Start(length.saturating_sub(STL_END))).map_err(unreadable)?;
+    let mut end = Vec::new();
+    reader.by_ref().take(STL_END).read_to_end(&mut end).map_err(unreadable)?;
+    if is_text && !end.to_ascii_lowercase().windows(8).any(|word| word == b"endsolid") {
+        return Err(wrong(
+            "it was cut short: it does not end with endsolid: get a complete copy of it",
+        ));
+    }
+    reader.rewind().map_err(unreadable)?;
+    if let Some(reason) = cut(&head, length) {
+        return Err(wrong(&reason));
+    }
+    let mesh = stl_io::read_stl(&mut reader).map_err(|error| {
+        if error.raw_os_error().is_some() {
+            return unreadable(error);
+        }
+        wrong("it is no STL file that can be read, or was cut short: save it as binary STL or OBJ")
+    })?;
     let places = mesh.vertices.iter().map(|place| place.0).collect();
     let triangles = mesh.faces.iter().map(|face| face.vertices.map(|corner| corner as u32));
     Ok((places, triangles.collect()))
