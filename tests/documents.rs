@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LENGTHS: [(&str, usize); 2] = [("ARCHITECTURE.md", 200), ("README.md", 150)];
 
 /// The documents whose paths and names are checked, besides all in `docs`.
-const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
+const DOCUMENTS: [&str; 4] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"];
 
 /// Folders with source files.
 const SOURCES: [&str; 8] =
