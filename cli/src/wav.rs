@@ -44,13 +44,14 @@ fn completed(mut head: Vec<u8>, length: u64) -> Result<Vec<u8>, String> {
         head.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
     };
     let whole = number(&head, 4).unwrap_or_default();
-    let (mut at, mut frame) = (12, 1);
+    let (mut at, mut frame, mut format) = (12, 1, 12..12);
     // Another reader says what is wrong with the rest.
     while let (Some(&name), Some(size)) =
         (head.get(at..).and_then(<[u8]>::first_chunk::<4>), number(&head, at + 4))
     {
         let start = at + 8;
         if name == *b"fmt " {
+            format = at..start.saturating_add(size as usize).min(head.len());
             frame = number(&head, start + 12).map_or(1, |bytes| (bytes & 0xFFFF).max(1));
         }
         if name == *b"data" {
@@ -64,7 +65,8 @@ fn completed(mut head: Vec<u8>, length: u64) -> Result<Vec<u8>, String> {
                     "it has {there} bytes of samples, and says that it has {size}: get a complete copy of it"
                 ));
             }
-            return Ok(head);
+            // Without what is between, of which `hound` does not skip odd lengths.
+            return Ok([&head[..12], &head[format], &head[at..]].concat());
         }
         at = start.saturating_add(size as usize).saturating_add(size as usize % 2);
     }
