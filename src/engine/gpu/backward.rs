@@ -77,7 +77,7 @@ impl Kept {
         }
         let pass = Arc::new(build(gpu, &key).await?);
         gpu.check()?;
-        gpu.remember();
+        gpu.remember().await;
         let mut kept = lock(&self.0);
         kept.push((key, Arc::clone(&pass)));
         let mut bytes: u64 = kept.iter().map(|(_, pass)| pass.bytes()).sum();

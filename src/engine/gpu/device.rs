@@ -229,7 +229,8 @@ impl Gpu {
             step_layout,
             found: Mutex::new(Recent::new(MOST_KERNELS)),
             candidate_times: Mutex::default(),
-            pipelines: Pipelines::load(&device, &adapter.get_info(), &cache),
+            pipelines: Pipelines::load(&device, &adapter.get_info(), &cache).await,
+            notes: Mutex::new(cache.distrust().map(String::from).into_iter().collect()),
             cache,
             abilities,
             matrices,
@@ -242,7 +243,6 @@ impl Gpu {
             unsaved: AtomicBool::new(false),
             failures,
             counts: Mutex::default(),
-            notes: Mutex::default(),
             #[cfg(test)]
             refuses: Mutex::default(),
             #[cfg(test)]
@@ -465,10 +465,13 @@ impl Gpu {
         lock(&self.kernels).len()
     }
 
-    /// Remembers what the driver compiled, if there is anything new.
-    pub(super) fn remember(&self) {
+    /// Remembers what the driver compiled, if there is anything new, and notes what could not be remembered.
+    pub(super) async fn remember(&self) {
         if self.unsaved.swap(false, Ordering::Relaxed) {
-            self.pipelines.save(&self.device, &self.cache);
+            self.pipelines.save(&self.device, &self.cache).await;
+        }
+        if let Some(reason) = self.cache.distrust() {
+            self.note(reason.into());
         }
     }
 }

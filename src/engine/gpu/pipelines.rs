@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "wgpu cannot validate the data of a driver's cache")]
 
 use super::cache::Cache;
+use super::device::Scopes;
 use super::lock::lock;
 use crate::checksum::fnv;
 use std::sync::Mutex;
@@ -21,8 +22,13 @@ pub(super) struct Pipelines {
 }
 
 impl Pipelines {
-    /// Those remembered for this adapter; empty where it has no such cache.
-    pub(super) fn load(device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: &Cache) -> Self {
+    /// Those remembered for this adapter; empty where it has no such cache. What wgpu or the driver refuses is left
+    /// out, and the next [`save`](Self::save) replaces it.
+    pub(super) async fn load(
+        device: &wgpu::Device,
+        info: &wgpu::AdapterInfo,
+        folder: &Cache,
+    ) -> Self {
         let key = wgpu::util::pipeline_cache_key(info)
             .filter(|_| device.features().contains(wgpu::Features::PIPELINE_CACHE));
         let Some(key) = key else {
@@ -31,10 +37,14 @@ impl Pipelines {
         let file = format!("{key}_{:08x}.bin", fnv(info.driver_info.bytes()) as u32);
         let data = folder.read(&file).and_then(|file| checked(&file));
         // SAFETY: the data are what `get_data` returned on this adapter with this driver: the file is
-        // named after both, and a checksum keeps out what was cut short or changed by accident. wgpu
-        // and the driver compare their own headers too.
-        let cache = unsafe { create(device, data.as_deref()) };
-        Self { cache: Mutex::new(Some(cache)), file }
+        // named after both, no other user can have written it, and a checksum keeps out what was cut short or
+        // changed by accident. wgpu and the driver compare their own headers too.
+        let mut cache = unsafe { create(device, data.as_deref()) }.await;
+        if cache.is_none() && data.is_some() {
+            // SAFETY: there are no data.
+            cache = unsafe { create(device, None) }.await;
+        }
+        Self { cache: Mutex::new(cache), file }
     }
 
     /// What pipelines are made with.
@@ -43,16 +53,16 @@ impl Pipelines {
     }
 
     /// Writes down what is there now.
-    pub(super) fn save(&self, device: &wgpu::Device, folder: &Cache) {
-        self.save_at_most(MOST_BYTES, device, folder);
+    pub(super) async fn save(&self, device: &wgpu::Device, folder: &Cache) {
+        self.save_at_most(MOST_BYTES, device, folder).await;
     }
 
-    fn save_at_most(&self, most: usize, device: &wgpu::Device, folder: &Cache) {
-        let mut cache = lock(&self.cache);
-        let Some(data) = cache.as_ref().and_then(wgpu::PipelineCache::get_data) else { return };
+    async fn save_at_most(&self, most: usize, device: &wgpu::Device, folder: &Cache) {
+        let Some(data) = self.cache().and_then(|cache| cache.get_data()) else { return };
         if data.len() > most {
             // SAFETY: there are no data.
-            *cache = Some(unsafe { create(device, None) });
+            let empty = unsafe { create(device, None) }.await;
+            *lock(&self.cache) = empty;
             return;
         }
         let checksum = fnv(data.iter().copied()).to_le_bytes();
@@ -60,15 +70,18 @@ impl Pipelines {
     }
 }
 
-/// A driver's cache with these data.
+/// A driver's cache with these data, unless wgpu or the driver refuses it: `fallback` leaves out what is damaged or out
+/// of date, but data of another adapter are an error.
 ///
 /// # Safety
 /// The data must come from such a cache of the same adapter and driver.
-unsafe fn create(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
+async unsafe fn create(device: &wgpu::Device, data: Option<&[u8]>) -> Option<wgpu::PipelineCache> {
     let descriptor =
         wgpu::PipelineCacheDescriptor { label: Some("pipelines"), data, fallback: true };
+    let scopes = Scopes::push(device);
     // SAFETY: as the caller promises.
-    unsafe { device.create_pipeline_cache(&descriptor) }
+    let cache = unsafe { device.create_pipeline_cache(&descriptor) };
+    scopes.pop().await.is_none().then_some(cache)
 }
 
 /// The data behind their checksum, if it is right.
@@ -82,11 +95,52 @@ mod tests {
     use super::*;
     use crate::gpu::twins::adapters;
 
+    /// The bytes before what the driver itself wrote: wgpu's header.
+    const HEADER: usize = 64;
+
+    /// wgpu refuses some changes as errors, and leaves the data out after others.
+    #[test]
+    fn a_file_that_wgpu_or_the_driver_refuses_is_left_out_and_replaced() {
+        let mut tested = false;
+        for gpu in adapters() {
+            let Some(good) = gpu.pipelines.cache().and_then(|cache| cache.get_data()) else {
+                continue;
+            };
+            let folder = tempfile::tempdir().expect("a folder");
+            let cache = Cache::named(folder.path());
+            let path = folder.path().join(&gpu.pipelines.file);
+            let info = gpu.device.adapter_info();
+            // Beside wgpu's header, the driver's own.
+            for (place, change) in (0..HEADER + 32).flat_map(|place| [(place, 1), (place, 0xff)]) {
+                let Some(mut data) = Some(good.clone()).filter(|data| data.len() > place) else {
+                    break;
+                };
+                data[place] ^= change;
+                let what = format!("byte {place} ^ {change}: {}", gpu.info);
+                let file = [&fnv(data.iter().copied()).to_le_bytes()[..], &data].concat();
+                cache.write(&gpu.pipelines.file, &file);
+                pollster::block_on(async {
+                    let loaded = Pipelines::load(&gpu.device, &info, &cache).await;
+                    gpu.check().expect(&what);
+                    assert!(loaded.cache().is_some(), "{what}");
+                    loaded.save(&gpu.device, &cache).await;
+                    let written = std::fs::read(&path).expect("written");
+                    assert!(written != file && checked(&written).is_some(), "{what}");
+                    gpu.check().expect(&what);
+                });
+            }
+            assert_eq!(cache.distrust(), None);
+            tested = true;
+        }
+        assert!(tested || adapters().iter().all(|gpu| gpu.pipelines.cache().is_none()));
+    }
+
     #[test]
     fn a_full_cache_is_given_up() {
         for gpu in adapters() {
             let save = |most| {
-                gpu.pipelines.save_at_most(most, &gpu.device, &Cache::none());
+                let folder = Cache::none();
+                pollster::block_on(gpu.pipelines.save_at_most(most, &gpu.device, &folder));
                 gpu.pipelines.cache()
             };
             let before = gpu.pipelines.cache();

@@ -156,7 +156,7 @@ impl GpuSession {
         let Training { lowering, precision, state, places, samples: stored, before, passes } =
             lowering::train(&task, choice).await?;
         gpu.check()?;
-        gpu.remember();
+        gpu.remember().await;
         Ok(Self {
             gpu: Arc::clone(gpu),
             plan: *plan,
