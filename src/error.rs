@@ -33,16 +33,7 @@ pub enum Error {
     #[error("{0}")]
     Format(String),
 
-    /// The operating system did not start the threads of the CPU engine.
-    #[error("cannot start {threads} threads: {source}")]
-    Threads {
-        /// How many were to be started.
-        threads: usize,
-        /// The operating system's error.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-
-    /// The operating system did not give the memory for a run on the CPU.
+    /// The operating system or the device did not give the memory for a run.
     #[error("{what} needs {needed} bytes, more than this machine has: {advice}")]
     OutOfMemory {
         /// What the memory is for.
@@ -155,16 +146,6 @@ fn remedy(step: u64, what: &str, rate: f64) -> String {
         "another activation or other initial weights, or inputs scaled to [-1, 1]".into()
     } else {
         format!("a learning rate of {rate:?} or less, or inputs scaled to [-1, 1]")
-    }
-}
-
-impl Error {
-    /// The error for threads that were not started.
-    pub(crate) fn threads(
-        threads: usize,
-        source: impl std::error::Error + Send + Sync + 'static,
-    ) -> Self {
-        Self::Threads { threads, source: Box::new(source) }
     }
 }
 

@@ -60,7 +60,7 @@ impl Options {
     /// - The GPU engine was asked for and the feature `gpu` is off, there is no adapter (of that name), or it
     ///   cannot be opened.
     /// - An adapter, kernels, threads, or a precision other than full were chosen for an engine that has none.
-    /// - The operating system did not start the threads of the CPU engine.
+    /// - The environment variables `RAYON_NUM_THREADS` or `IMPASTO_VECTORS` are wrong for the CPU engine.
     pub async fn open_async(&self) -> Result<Engine> {
         let given = self.adapter.as_deref().filter(|name| !name.trim().is_empty());
         let no_gpu = matches!(self.backend, Backend::Cpu | Backend::Reference);

@@ -38,6 +38,7 @@ mod run;
 mod scatter;
 mod scratch;
 mod session;
+mod threads;
 mod tile;
 mod update;
 mod vectors;
@@ -47,6 +48,7 @@ use self::pool::Pool;
 use self::predictor::Predictor;
 use self::run::Run;
 use self::session::CpuSession;
+use self::threads::Notes;
 use super::{Compute, KernelTime, Output, Pending, Plan, Prepared, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
@@ -54,6 +56,7 @@ use crate::error::{Result, invalid_setting};
 use crate::gradients::{Gradients, Wanted};
 use crate::network::Network;
 use crate::real::Real;
+use std::sync::Arc;
 
 /// The CPU as an engine. A clone shares its threads.
 ///
@@ -71,7 +74,7 @@ pub struct CpuEngine {
     device: Device,
     pool: Pool,
     kept: Kept,
-    notes: Vec<String>,
+    notes: Arc<Notes>,
 }
 
 impl CpuEngine {
@@ -82,29 +85,32 @@ impl CpuEngine {
     /// Without the feature `threads` there is one thread, that of the caller.
     ///
     /// The number changes no bit of what a run, a prediction or a backward pass results in. It is the most that is used: a step
-    /// uses fewer where it is too small for them.
+    /// uses fewer where it is too small for them. Where the operating system starts fewer threads, the engine computes on those,
+    /// and in the end on the caller's alone. A number above 256 and the number of cores is lowered to the larger of these.
+    /// [`Engine::notes`](crate::Engine::notes) says so in both cases.
     ///
     /// # Errors
-    /// 0 threads, the operating system refused to start the threads, a `RAYON_NUM_THREADS` that is no number, more than one thread without the feature `threads`, or
+    /// 0 threads, a `RAYON_NUM_THREADS` that is no number, more than one thread without the feature `threads`, or
     /// vector instructions in the environment variable `IMPASTO_VECTORS` that are neither `avx2` nor `none`.
     pub fn new(threads: Option<usize>) -> Result<Self> {
         vectors::check()?;
         if threads == Some(0) {
             return invalid_setting("0 threads: the CPU engine needs at least 1");
         }
-        let pool = Pool::new(threads)?;
+        let notes = Arc::<Notes>::default();
+        let pool = Pool::new(threads, &notes)?;
         let threads = pool.threads();
         let plural = if threads == 1 { "" } else { "s" };
         let name = format!("CPU, {threads} thread{plural}{}", vectors::name());
         let device = Device { threads: Some(threads), ..Device::processor(Backend::Cpu, name) };
-        Ok(Self { device, pool, kept: Kept::default(), notes: Vec::new() })
+        Ok(Self { device, pool, kept: Kept::default(), notes })
     }
 }
 
 impl CpuEngine {
     /// The same engine, which was chosen for the reason that `note` gives.
-    pub(crate) fn with_note(mut self, note: String) -> Self {
-        self.notes.push(note);
+    pub(crate) fn with_note(self, note: String) -> Self {
+        self.notes.add(note);
         self
     }
 
@@ -128,7 +134,7 @@ impl Compute for CpuEngine {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.notes.clone()
+        self.notes.lines()
     }
 
     fn start<'a>(
@@ -138,7 +144,8 @@ impl Compute for CpuEngine {
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
         ready(plan.check(network, dataset).and_then(|()| {
-            let session = CpuSession::new(network, *plan, dataset, self.pool.threads())?;
+            let session =
+                CpuSession::new(network, *plan, dataset, self.pool.threads(), &self.notes)?;
             Ok(Box::new(session) as Box<dyn Session>)
         }))
     }

@@ -24,7 +24,7 @@ pub(super) struct Barrier {
     bell: Condvar,
 }
 
-/// A thread panicked or could not be started, so that no thread should wait for it.
+/// A thread panicked, so that no thread should wait for it.
 #[derive(Debug)]
 pub(super) struct Abandoned;
 
@@ -40,6 +40,11 @@ impl Barrier {
             bed: Mutex::new(()),
             bell: Condvar::new(),
         }
+    }
+
+    /// How many threads meet.
+    pub(super) fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Returns when all threads are here. What each wrote before, all can read after.

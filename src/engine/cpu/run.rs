@@ -9,6 +9,7 @@ use super::grids::{TableLevel, table_levels};
 use super::layout::{Block, Kept, Layout, Purpose};
 use super::lines::{LINE, Lines};
 use super::scatter::Records;
+use super::threads::Notes;
 use super::tile::{SHARE, Samples, Shape, Tile};
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, KEPT, Plan};
@@ -18,7 +19,7 @@ use crate::resources::Resources;
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Multiplications with a parameter that are worth a thread of their own in a step: two
 /// meetings cost about as much as those.
@@ -80,7 +81,7 @@ pub(super) struct Run {
     frozen: Vec<bool>,
     /// Which state of a block gathers the gradients of several batches, if an update is for several.
     gathered: Option<usize>,
-    /// The blocks that each thread updates.
+    /// The blocks that each thread updates, if all can be started.
     owned: Vec<Vec<usize>>,
     /// Of each thread.
     tiles: Vec<RwLock<Tile>>,
@@ -102,8 +103,10 @@ pub(super) struct Run {
     /// What is kept of each block.
     kept: [Vec<Mutex<Kept>>; KEPT],
     kept_progress: Mutex<[Progress; KEPT]>,
-    /// Whether steps were left out, since their threads could not be started.
+    /// Whether steps were left out, since a thread panicked.
     failed: AtomicBool,
+    /// Of the engine.
+    pub(super) notes: Arc<Notes>,
     /// The memory that it holds, with what one kept moment takes.
     pub(super) resources: Resources,
 }
@@ -182,6 +185,7 @@ impl Run {
             kept: std::array::from_fn(|_| (0..layout.len()).map(|_| Mutex::default()).collect()),
             kept_progress: Mutex::default(),
             failed: AtomicBool::new(false),
+            notes: Arc::default(),
             resources: Resources::default(),
         };
         run.resources = run.measure_memory();
@@ -276,8 +280,8 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(run: &'a Run, slices: &'a [Slice]) -> Self {
-        Self { tiles: run.tiles.iter().map(read).collect(), slices }
+    fn new(run: &'a Run, threads: usize, slices: &'a [Slice]) -> Self {
+        Self { tiles: run.tiles[..threads].iter().map(read).collect(), slices }
     }
 
     /// The slices with their samples in their order.
@@ -336,6 +340,7 @@ fn lock<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::threads::most;
     use super::*;
     use crate::engine::{Compute, Outcome, Step, reference::ReferenceEngine};
     use crate::{Accumulate, Activation, Loss, Optimizer, Wrappers};
@@ -489,5 +494,62 @@ mod tests {
             }
         }
         assert_eq!(shared(200, 2, 0), 0..100);
+    }
+
+    #[test]
+    fn a_run_goes_on_with_fewer_threads() {
+        let (base, state) = with_fewer(&[]);
+        for started in [vec![1], vec![2, 3, 1], vec![5, 4], vec![4, 1, 5]] {
+            let (losses, found) = with_fewer(&started);
+            assert_eq!((losses, found), (base.clone(), state.clone()), "{started:?}");
+        }
+    }
+
+    /// The bits of losses, state, predictions and gradients of a run on five threads, of which the operating system
+    /// starts so many, in turns.
+    fn with_fewer(started: &[usize]) -> (Vec<u64>, Vec<u64>) {
+        let encoding = crate::Encoding::from_name("grid:levels=4,log2_size=8").expect("a grid");
+        let network = Network::builder(2)
+            .encoding(encoding)
+            .hidden(&[40, 70], Activation::Tanh)
+            .output(2, Activation::Identity)
+            .build()
+            .expect("a network");
+        let numbers = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 101.0).collect();
+        let dataset = Dataset::new(numbers(2_000), numbers(2_000), 2, 2).expect("samples");
+        let plan = Plan {
+            loss: Loss::MeanSquaredError,
+            optimizer: Optimizer::ADAM,
+            l2: 0.0,
+            batch_size: 1_000,
+            shuffle: Some(5),
+            seed: 9,
+            wrappers: Wrappers::default(),
+        };
+        let run = Run::with_threads(&network, plan, &dataset, 5).expect("memory");
+        let mut losses = Vec::new();
+        for number in 1..=6 {
+            let steps =
+                [Step { number, epoch: number, first: 0, count: 1_000, learning_rate: 0.01 }];
+            let most = started.iter().cycle().nth(number as usize).copied().unwrap_or(usize::MAX);
+            let outcome = most::with(most, || run.train(&steps, Some(0))).expect("trains");
+            losses.extend(outcome.losses);
+            if number == 3 {
+                most::with(most, || run.go_back(0));
+            }
+        }
+        let most = started.first().copied().unwrap_or(usize::MAX);
+        let state = most::with(most, || {
+            let inputs = vec![0.3; 20_000];
+            let outputs = run.predict(&inputs, crate::engine::Output::Activated);
+            let gradients = run.backward([&numbers(2_000), &numbers(2_000)], crate::Wanted::Both);
+            let gradients = gradients.expect("gradients");
+            let slopes = gradients.inputs.into_iter().map(f64::from);
+            [run.parameters(), outputs, gradients.parameters, slopes.collect()].concat()
+        });
+        let has_note = run.notes.lines().iter().any(|line| line.contains("instead of 5"));
+        assert_eq!(has_note, !started.is_empty() && started != [5]);
+        let bits = |numbers: Vec<f64>| numbers.into_iter().map(f64::to_bits).collect();
+        (bits(losses), bits(state))
     }
 }

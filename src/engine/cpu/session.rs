@@ -2,6 +2,7 @@
 
 use super::jobs::Jobs;
 use super::run::Run;
+use super::threads::Notes;
 use crate::dataset::Dataset;
 use crate::engine::{
     KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation, check_gradient,
@@ -37,8 +38,10 @@ impl CpuSession {
         plan: Plan,
         dataset: &Dataset,
         most_threads: usize,
+        notes: &Arc<Notes>,
     ) -> Result<Self> {
-        let run = Run::new(network, plan, dataset, most_threads)?;
+        let mut run = Run::new(network, plan, dataset, most_threads)?;
+        run.notes = Arc::clone(notes);
         Ok(Self {
             run: Arc::new(run),
             network: network.shape(),
@@ -98,8 +101,7 @@ impl Session for CpuSession {
         };
         let (run, inputs) = (Arc::clone(&self.run), inputs.to_vec());
         let short = run.work(samples) < WORTH_A_JOB;
-        let outputs = self.jobs.start(short, move || run.predict(&inputs, output));
-        Box::pin(async move { outputs.await? })
+        self.jobs.start(short, move || run.predict(&inputs, output))
     }
 
     fn evaluate<'a>(&'a mut self, dataset: &'a Dataset, loss: Loss) -> Pending<'a, f64> {
@@ -108,8 +110,7 @@ impl Session for CpuSession {
         }
         let (run, dataset) = (Arc::clone(&self.run), dataset.clone());
         let short = run.work(dataset.len()) < WORTH_A_JOB;
-        let loss = self.jobs.start(short, move || run.evaluate(&dataset, loss));
-        Box::pin(async move { loss.await? })
+        self.jobs.start(short, move || run.evaluate(&dataset, loss))
     }
 
     fn apply<'a>(&'a mut self, gradient: &'a [f64], learning_rate: f64) -> Pending<'a, ()> {
@@ -167,5 +168,28 @@ impl Session for CpuSession {
         self.keep_now();
         let run = Arc::clone(&self.run);
         self.jobs.start(true, move || run.go_back(place))
+    }
+}
+
+#[cfg(all(test, feature = "threads"))]
+mod tests {
+    use crate::cpu::CpuEngine;
+    use crate::{Activation, Dataset, Engine, Error, Network, Trainer};
+    use std::thread;
+
+    #[test]
+    fn a_caller_may_have_a_small_stack() {
+        let work = || -> Result<usize, Error> {
+            let engine: Engine = CpuEngine::new(None)?.into();
+            let network = Network::builder(2).hidden(&[20, 20], Activation::Relu);
+            let mut network = network.output(3, Activation::Identity).build()?;
+            let dataset = Dataset::new(vec![0.5; 600], vec![0.5; 900], 2, 3)?;
+            let trainer = Trainer { epochs: 2, ..Trainer::default() };
+            trainer.fit(&engine, &mut network, &dataset)?;
+            Ok(engine.predict(&network, &[0.5_f32; 20])?.len())
+        };
+        let started = thread::Builder::new().stack_size(64 << 10).spawn(work);
+        let outputs = started.expect("started").join().expect("no panic");
+        assert_eq!(outputs.expect("trains and predicts"), 30);
     }
 }

@@ -6,9 +6,10 @@ use crate::engine::cpu::backward::{Passes, share};
 use crate::engine::cpu::layout::Block;
 use crate::engine::cpu::lines::Lines;
 use crate::engine::cpu::phases::Untimed;
+use crate::engine::cpu::threads;
 use crate::engine::cpu::tile::{Scaled, Tile};
 use crate::engine::{Output, not_finite};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
 use std::ops::Range;
@@ -28,7 +29,7 @@ impl Drop for Restore<'_> {
 
 impl Run {
     /// The outputs of whole samples with the parameters learned so far.
-    pub(in super::super) fn predict(&self, inputs: &[f64], output: Output) -> Result<Vec<f64>> {
+    pub(in super::super) fn predict(&self, inputs: &[f64], output: Output) -> Vec<f64> {
         let width = self.shape.inputs;
         let samples = inputs.len() / width;
         let parts = self.with_learned(samples, |tile, range| {
@@ -42,12 +43,12 @@ impl Run {
                 tile.predict(&self.shape, &blocks, inputs, output, outputs);
             }
             outputs
-        })?;
-        Ok(parts.concat())
+        });
+        parts.concat()
     }
 
     /// The `loss` of the parameters learned so far on samples that fit.
-    pub(in super::super) fn evaluate(&self, dataset: &Dataset, loss: Loss) -> Result<f64> {
+    pub(in super::super) fn evaluate(&self, dataset: &Dataset, loss: Loss) -> f64 {
         let scale = loss.scale(dataset.len(), self.shape.outputs) as f32;
         let loss = Scaled { loss, scale };
         let order = crate::permutation::Permutation::identity(dataset.len());
@@ -61,8 +62,8 @@ impl Run {
                 losses.extend_from_slice(&tile.losses()[..rows]);
             }
             losses
-        })?;
-        Ok(total(parts.iter().map(Vec::as_slice)))
+        });
+        total(parts.iter().map(Vec::as_slice))
     }
 
     /// Calls `work` for each thread's share of so many samples, while the blocks contain the parameters
@@ -71,7 +72,7 @@ impl Run {
         &self,
         samples: usize,
         work: impl Fn(&mut Tile, Range<usize>) -> T + Sync,
-    ) -> Result<Vec<T>> {
+    ) -> Vec<T> {
         // The blocks contain the moving average, if there is one, until `work` is done.
         let averages = self.plan.wrappers.ema.is_some();
         if averages {
@@ -136,7 +137,7 @@ impl Run {
                 let gradients = buffer.as_deref_mut().map_or(&mut [][..], Vec::as_mut_slice);
                 passes.share(tile, [from, slopes], &mut to, gradients);
                 to
-            })?;
+            });
             for (thread, to) in parts.into_iter().enumerate() {
                 if let Some(gradients) = buffers.get(thread) {
                     passes.add(&lock(gradients), &mut parameters);
@@ -154,31 +155,31 @@ impl Run {
         (0..threads).map(range).collect()
     }
 
-    /// Calls `work` for each share of some samples on a thread of its own, with the number of the thread.
-    /// There are at most as many shares as threads. Returns the results in the order of the shares.
+    /// Calls `work` for each share of some samples on a thread of its own, with the number of the thread, or on the
+    /// calling thread where the operating system starts no other. There are at most as many shares as threads.
+    /// Returns the results in the order of the shares.
     fn in_shares<T: Send>(
         &self,
         shares: &[Range<usize>],
         work: impl Fn(usize, &mut Tile, Range<usize>) -> T + Sync,
-    ) -> Result<Vec<T>> {
-        let (threads, work) = (shares.len(), &work);
+    ) -> Vec<T> {
+        let (wanted, work) = (shares.len(), &work);
         let share = move |thread: usize| {
             work(thread, &mut write(&self.tiles[thread]), shares[thread].clone())
         };
         thread::scope(|scope| {
-            let others: Vec<_> = (1..threads)
-                .map(|thread| {
-                    let name = format!("impasto-cpu-{thread}");
-                    thread::Builder::new().name(name).spawn_scoped(scope, move || share(thread))
-                })
-                .collect();
+            let begun = |thread| threads::start(scope, thread, move || share(thread)).ok();
+            let others: Vec<_> = (1..wanted).map_while(begun).collect();
+            let started = 1 + others.len();
+            self.notes.add_fewer(started, wanted);
             let mut done = vec![share(0)];
+            let left: Vec<T> = (started..wanted).map(share).collect();
             for other in others {
-                let started = other.map_err(|error| Error::threads(threads, error))?;
                 // A panic of another thread goes on in this one.
-                done.push(started.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+                done.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
-            Ok(done)
+            done.extend(left);
+            done
         })
     }
 }

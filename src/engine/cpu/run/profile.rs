@@ -38,7 +38,7 @@ impl Run {
     /// thread at a time, of a run that is for this alone.
     ///
     /// # Errors
-    /// A step that is not finite, or the operating system refused to start the threads.
+    /// A step that is not finite.
     pub(in super::super) fn profile(&self) -> Result<Vec<KernelTime>> {
         let batches = self.plan.wrappers.accumulate.map_or(1, |accumulate| accumulate.batches);
         let unit = batches.clamp(1, MOST_BATCHES) as usize;

@@ -12,17 +12,18 @@ use crate::engine::cpu::gradient::{Of, gather, squares};
 use crate::engine::cpu::layout::Block;
 use crate::engine::cpu::lines::Lines;
 use crate::engine::cpu::phases::{Clock, Phase, Stopwatch, Times, Untimed};
+use crate::engine::cpu::threads;
 use crate::engine::cpu::tile::{Dropout, Pass, Samples, Scaled, Tile, gradient};
 use crate::engine::cpu::update::{Around, Terms, update};
 use crate::engine::{Divergence, Outcome, Plan, Step};
-use crate::error::{Error, Result, internal};
+use crate::error::{Result, internal};
 use crate::layer::Layer;
 use crate::permutation::Permutation;
 use crate::wrapper::clip_norm::factor;
 use std::ops::Range;
 use std::result;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, RwLock};
+use std::sync::{Mutex, OnceLock, RwLock};
 use std::thread;
 
 impl Run {
@@ -32,7 +33,7 @@ impl Run {
         self.in_threads(place, |worker| worker.run(steps, &mut Untimed))
     }
 
-    /// Takes these steps in the same way, and returns the times of each step on each thread too.
+    /// Takes these steps in the same way, and returns the times of each step on each thread that was started too.
     pub(super) fn train_timed(&self, steps: &[Step]) -> Result<(Outcome, Vec<Vec<Times>>)> {
         let times: Vec<_> = self.tiles.iter().map(|_| Mutex::default()).collect();
         let outcome = self.in_threads(None, |worker| {
@@ -41,8 +42,8 @@ impl Run {
             *lock(&times[worker.thread]) = watch.steps;
             Ok(losses)
         })?;
-        let times = times.into_iter().map(|times| std::mem::take(&mut *lock(&times))).collect();
-        Ok((outcome, times))
+        let times = times.into_iter().map(|times| std::mem::take(&mut *lock(&times)));
+        Ok((outcome, times.filter(|times| !times.is_empty()).collect()))
     }
 
     /// Updates the parameters with a gradient in the network's order, and first keeps what that changes in
@@ -64,7 +65,8 @@ impl Run {
         self.in_threads(place, |worker| worker.apply(&step))
     }
 
-    /// Lets a worker on each thread do `work`, which returns the losses of its steps.
+    /// Lets a worker on each thread do `work`, which returns the losses of its steps. Where the operating system
+    /// starts fewer threads, there are fewer workers, which changes no bit.
     fn in_threads(
         &self,
         place: Option<usize>,
@@ -73,15 +75,17 @@ impl Run {
         if self.failed.load(Ordering::Relaxed) {
             return internal("the steps before could not be taken");
         }
-        let threads = self.tiles.len();
+        let wanted = self.tiles.len();
         let part = &work;
         let before = *lock(&self.progress);
         if let Some(place) = place {
             lock(&self.kept_progress)[place] = before;
         }
-        let (barrier, broken) = (Barrier::new(threads), AtomicBool::new(false));
+        // Each thread waits until it is known how many there are.
+        let (barrier, broken) = (OnceLock::new(), AtomicBool::new(false));
         let (barrier, broken) = (&barrier, &broken);
         let work = move |thread: usize| {
+            let barrier: &Barrier = barrier.wait();
             let mut worker = Worker { run: self, thread, barrier, broken, progress: before };
             worker.keep(place);
             part(&mut worker).map(|losses| (losses, worker.progress))
@@ -89,15 +93,12 @@ impl Run {
         // Threads of its own, not a pool's: they wait for each other, and a pool's thread that waits
         // may take up another training meanwhile. One call is worth many times their start.
         let done = thread::scope(|scope| {
-            for other in 1..threads {
-                let name = format!("impasto-cpu-{other}");
-                let begun =
-                    thread::Builder::new().name(name).spawn_scoped(scope, move || work(other));
-                if let Err(error) = begun {
-                    barrier.abandon();
-                    return Err(Error::threads(threads, error));
-                }
-            }
+            let begun = |other| threads::start(scope, other, move || work(other)).ok();
+            let threads = 1 + (1..wanted).map_while(begun).count();
+            self.notes.add_fewer(threads, wanted);
+            // Nobody clears what threads that are not there have recorded in earlier steps.
+            self.records[threads..].iter().for_each(|records| write(records).clear());
+            barrier.get_or_init(|| Barrier::new(threads));
             // A panic of another thread goes on in this one at the end of the scope.
             work(0).or_else(|Abandoned| internal("a thread of the CPU engine ended early"))
         });
@@ -125,11 +126,21 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
+    /// How many threads take the steps.
+    fn threads(&self) -> usize {
+        self.barrier.threads()
+    }
+
+    /// The blocks that this thread updates: its own, and its share of those of threads that are not there.
+    fn owned(&self) -> impl Iterator<Item = usize> + use<'_> {
+        self.run.owned.iter().skip(self.thread).step_by(self.threads()).flatten().copied()
+    }
+
     /// Keeps the blocks of this thread, which no other changes.
     fn keep(&self, place: Option<usize>) {
         let Some(place) = place else { return };
-        for b in &self.run.owned[self.thread] {
-            read(&self.run.blocks[*b]).keep(&mut lock(&self.run.kept[place][*b]));
+        for b in self.owned() {
+            read(&self.run.blocks[b]).keep(&mut lock(&self.run.kept[place][b]));
         }
     }
 
@@ -170,12 +181,12 @@ impl Worker<'_> {
         let mut losses = vec![0.0; groups];
         let mut last = None;
         write(&run.records[self.thread]).clear();
-        if takes_whole_groups(run.tiles.len(), groups) {
+        if takes_whole_groups(self.threads(), groups) {
             self.take_groups(step, &order, &slices, groups, clock);
             self.wait(clock)?;
             losses.iter_mut().zip(&run.losses).for_each(|(loss, of_group)| *loss = *lock(of_group));
         } else {
-            for slices in slices.chunks(run.tiles.len()) {
+            for slices in slices.chunks(self.threads()) {
                 if let Some(round) = last.take() {
                     self.add_round(&round, clock);
                     drop(round);
@@ -183,7 +194,7 @@ impl Worker<'_> {
                 }
                 self.take_part(step, &order, slices, clock);
                 self.wait(clock)?;
-                let round = Round::new(run, slices);
+                let round = Round::new(run, self.threads(), slices);
                 for (slice, parts) in round.parts() {
                     losses[slice.group] += loss_of(&parts);
                 }
@@ -217,7 +228,7 @@ impl Worker<'_> {
         groups: usize,
         clock: &mut impl Clock,
     ) {
-        let (run, threads) = (self.run, self.run.tiles.len());
+        let (run, threads) = (self.run, self.threads());
         let own = groups * self.thread / threads..groups * (self.thread + 1) / threads;
         let mut partial = lock(&run.partial[self.thread]);
         for group in own.clone() {
@@ -247,7 +258,7 @@ impl Worker<'_> {
     ) {
         let run = self.run;
         let all = all_samples(slices);
-        let own = shared(all.len(), run.tiles.len(), self.thread);
+        let own = shared(all.len(), self.threads(), self.thread);
         let tile = &mut *write(&run.tiles[self.thread]);
         tile.keep_deltas(true);
         if !own.is_empty() {
@@ -291,7 +302,7 @@ impl Worker<'_> {
 
     /// The blocks of this thread that are not frozen.
     fn trained(&self) -> impl Iterator<Item = usize> + use<'_> {
-        self.run.owned[self.thread].iter().copied().filter(|b| !self.is_frozen(*b))
+        self.owned().filter(|b| !self.is_frozen(*b))
     }
 
     /// Adds the gradients of a round to those of their groups, of the blocks of this thread.
@@ -354,10 +365,10 @@ impl Worker<'_> {
         self.wait(clock)?;
         if self.broken.load(Ordering::Relaxed) {
             self.progress.diverged = Some(Divergence { step: step.number, in_loss: false });
-            for b in &run.owned[self.thread] {
-                let block = &mut *write(&run.blocks[*b]);
+            for b in self.owned() {
+                let block = &mut *write(&run.blocks[b]);
                 if block.is_table() {
-                    block.undo_lines(&lock(&run.touched[*b]));
+                    block.undo_lines(&lock(&run.touched[b]));
                 } else {
                     block.undo();
                 }
@@ -488,10 +499,10 @@ impl Worker<'_> {
         clock: &mut impl Clock,
     ) {
         let run = self.run;
-        for b in &run.owned[self.thread] {
-            let block = &mut *write(&run.blocks[*b]);
+        for b in self.owned() {
+            let block = &mut *write(&run.blocks[b]);
             if block.is_table() {
-                self.update_level(terms, squares.tables[*b], *b, block);
+                self.update_level(terms, squares.tables[b], b, block);
                 clock.lap(Phase::Update);
                 continue;
             }
@@ -511,7 +522,7 @@ impl Worker<'_> {
                 }
             };
             match run.gathered {
-                None => with_gradients(groups, *b, |gradients| update(block, gradients)),
+                None => with_gradients(groups, b, |gradients| update(block, gradients)),
                 Some(place) => {
                     let gathered = std::mem::take(&mut block.states[place]);
                     update(block, &[&gathered]);

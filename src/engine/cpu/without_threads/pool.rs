@@ -1,5 +1,6 @@
 //! The module `pool` without the feature `threads`: the calling thread.
 
+use super::threads::Notes;
 use crate::error::{Result, unsupported};
 use crate::real::Real;
 
@@ -8,7 +9,7 @@ use crate::real::Real;
 pub(super) struct Pool;
 
 impl Pool {
-    pub(super) fn new(threads: Option<usize>) -> Result<Self> {
+    pub(super) fn new(threads: Option<usize>, _: &Notes) -> Result<Self> {
         if let Some(threads @ 2..) = threads {
             return unsupported(format!(
                 "this program was built without threads, so the CPU engine has one instead of {threads}: \
@@ -49,9 +50,9 @@ mod tests {
 
     #[test]
     fn several_threads_are_an_error() {
-        assert_eq!(Pool::new(None).expect("one thread").threads(), 1);
-        assert!(Pool::new(Some(1)).is_ok());
-        let error = Pool::new(Some(2)).expect_err("only one").to_string();
+        assert_eq!(Pool::new(None, &Notes::default()).expect("one thread").threads(), 1);
+        assert!(Pool::new(Some(1), &Notes::default()).is_ok());
+        let error = Pool::new(Some(2), &Notes::default()).expect_err("only one").to_string();
         assert!(error.contains("feature 'threads'"), "{error}");
     }
 }

@@ -36,13 +36,17 @@ pub(super) fn compile(
     let next = || left.lock().ok().and_then(|mut left| left.next());
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
+            let work = || {
                 while Instant::now() < until
                     && let Some(key) = next()
                 {
                     let _refused = pollster::block_on(gpu.kernel(&key)).err();
                 }
-            });
+            };
+            // A kernel that is not compiled ahead is compiled when it is tried.
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
     });
     Ok(())

@@ -13,8 +13,7 @@ use std::sync::atomic::Ordering;
 impl Worker<'_> {
     /// The levels of grids of this thread.
     fn tables(&self) -> impl Iterator<Item = usize> + use<'_> {
-        let own = self.run.owned[self.thread].iter().copied();
-        own.filter(|b| *b < self.run.levels.len())
+        self.owned().filter(|b| *b < self.run.levels.len())
     }
 
     /// Adds up the gradients of the levels of this thread.
