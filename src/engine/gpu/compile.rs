@@ -15,6 +15,8 @@ use crate::error::Error;
 use crate::error::{Result, internal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+#[cfg(not(target_arch = "wasm32"))]
+use std::thread;
 
 impl Gpu {
     /// The compiled kernel, from the cache if it was asked for before.
@@ -34,8 +36,37 @@ impl Gpu {
     }
 }
 
+/// Bytes of stack for compiling a kernel. naga validates nested blocks by recursion, which takes more than 384 KiB for the
+/// fused kernels, and drivers compile on the calling thread too. A caller's thread may have less.
+#[cfg(not(target_arch = "wasm32"))]
+const STACK: usize = 8 << 20;
+
 impl Kernel {
+    /// Compiles on a thread whose stack is large enough, if the operating system starts one.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[allow(clippy::unused_async, reason = "in a browser compiling is waited for")]
     async fn compile(gpu: &Gpu, key: &KernelKey) -> Result<Self> {
+        let compile = || pollster::block_on(Self::compile_here(gpu, key));
+        let compiled = thread::scope(|scope| {
+            let thread = thread::Builder::new().name("impasto-gpu-compile".into());
+            let begun = thread.stack_size(STACK).spawn_scoped(scope, compile).ok()?;
+            // A panic of the thread goes on in this one.
+            Some(begun.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        compiled.unwrap_or_else(|| {
+            gpu.note(
+                "kernels are compiled on the caller's thread: the system started no other".into(),
+            );
+            compile()
+        })
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    async fn compile(gpu: &Gpu, key: &KernelKey) -> Result<Self> {
+        Self::compile_here(gpu, key).await
+    }
+
+    async fn compile_here(gpu: &Gpu, key: &KernelKey) -> Result<Self> {
         let name = key.name;
         let Some(source) = key.source() else {
             return internal(format!("there is no kernel '{name}'"));
@@ -173,5 +204,33 @@ fn storage(access: Access) -> wgpu::BindingType {
         ty: wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
         has_dynamic_offset: false,
         min_binding_size: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::gpu::GpuEngine;
+    use crate::gpu::faults::task;
+    use crate::gpu::twins::adapters;
+    use crate::trainer::Trainer;
+    use crate::{Engine, Error};
+    use std::thread;
+
+    /// The fused kernels in the shapes of any adapter take more than this to compile.
+    #[test]
+    fn a_caller_may_have_a_small_stack() {
+        for gpu in adapters() {
+            let name = gpu.info.description();
+            let work = move || -> Result<usize, Error> {
+                let engine: Engine = GpuEngine::open(Some(&name))?.into();
+                let (mut network, _, dataset) = task(&[20, 20], 300);
+                let trainer = Trainer { epochs: 2, ..Trainer::default() };
+                trainer.fit(&engine, &mut network, &dataset)?;
+                Ok(engine.predict(&network, &[0.5_f32; 20])?.len())
+            };
+            let started = thread::Builder::new().stack_size(256 << 10).spawn(work);
+            let outputs = started.expect("started").join().expect("no panic");
+            assert_eq!(outputs.expect("trains and predicts"), 30);
+        }
     }
 }
