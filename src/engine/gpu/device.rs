@@ -396,10 +396,18 @@ impl Gpu {
             usage: usage | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         };
-        self.guarded(&format!("making the buffer '{label}' of {size} bytes"), |device| {
-            device.create_buffer(&descriptor)
+        let scopes = Scopes::push(&self.device);
+        let buffer = self.device.create_buffer(&descriptor);
+        let Some(error) = scopes.pop().await else { return Ok(buffer) };
+        let failure = self.failure(&format!("making the buffer '{label}' of {size} bytes"), &error);
+        Err(match (error, failure) {
+            (wgpu::Error::OutOfMemory { .. }, Error::Gpu { .. }) => Error::OutOfMemory {
+                what: format!("the buffer '{label}' on {}", self.info.adapter),
+                needed: size,
+                advice: "lower the batch size".into(),
+            },
+            (_, failure) => failure,
         })
-        .await
     }
 
     /// A storage buffer of `count` 32-bit numbers, all zero.
@@ -454,7 +462,9 @@ impl Gpu {
     /// Any other error, such as that of a lost device.
     pub(super) fn refusal(&self, error: Error) -> Result<Error> {
         match error {
-            Error::Gpu { .. } | Error::TooLarge { .. } => self.check().map(|()| error),
+            Error::Gpu { .. } | Error::TooLarge { .. } | Error::OutOfMemory { .. } => {
+                self.check().map(|()| error)
+            }
             other => Err(other),
         }
     }
