@@ -19,5 +19,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     environment::prepare();
-    paint::run(&Options::parse(), &mut Options::command())
+    match Options::try_parse() {
+        Ok(options) => paint::run(&options, &mut Options::command()),
+        Err(answer) => paint::print_answer(&answer),
+    }
 }

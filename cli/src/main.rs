@@ -43,9 +43,14 @@ enum Task {
 
 fn main() -> ExitCode {
     environment::prepare();
+    paint::signals::write_past_limits_as_errors();
     let mut command = command();
-    let matches = command.get_matches_mut();
-    let done = match Task::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()) {
+    let read = command.try_get_matches_from_mut(std::env::args_os());
+    let task = match read.and_then(|matches| Task::from_arg_matches(&matches)) {
+        Ok(task) => task,
+        Err(answer) => return paint::print_answer(&answer),
+    };
+    let done = match task {
         Task::Paint(options) => {
             let paint = command.find_subcommand_mut("paint");
             return paint.map_or(ExitCode::FAILURE, |paint| paint::run(&options, paint));
@@ -62,7 +67,8 @@ fn main() -> ExitCode {
         Task::Completions(options) => manual::complete(&options, &mut command),
         Task::Man(options) => manual::write(&options, &command),
     };
-    done.unwrap_or_else(|error| paint::fail(&error))
+    let code = done.unwrap_or_else(|error| paint::fail(&error));
+    paint::console::check().map_or_else(|error| paint::fail(&error), |()| code)
 }
 
 /// The command line.

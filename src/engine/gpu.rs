@@ -46,6 +46,7 @@ mod recent;
 mod recorder;
 mod run_buffers;
 mod samples;
+mod scopes;
 mod session;
 mod shape;
 mod specialize;

@@ -2,7 +2,7 @@
 
 use crate::common;
 use crate::pictures;
-use crate::studio::{Run, Studio};
+use crate::studio::{Run, Studio, quick};
 use std::time::{Duration, Instant};
 
 /// So many epochs that a test would notice if training started.
@@ -207,8 +207,17 @@ fn an_output_that_cannot_be_kept_costs_no_other() {
         return; // there is no /dev/full to be had elsewhere
     }
     let studio = Studio::with_picture();
-    let run = studio.quick("picture.png --save /dev/full --report run.json");
-    run.failed_saying(&["/dev/full"]);
+    let arguments = quick("picture.png --save /dev/full --report run.json");
+    let data = studio.path("data");
+    let run = studio.run_with(("XDG_DATA_HOME", data.to_str().unwrap()), &arguments);
+    assert_eq!(run.code, Some(1), "{run}");
+    // The network is in the data folder.
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert!(
+        matches!(lines[..], [warning, error] if warning.starts_with("warning: the network was saved as")
+        && error.starts_with("error: ") && error.contains("/dev/full")),
+        "{run}"
+    );
     assert_eq!(studio.picture("painted.png").width(), 24);
     assert!(studio.json("run.json")["result"]["psnr_db"].is_f64());
 }

@@ -3,8 +3,7 @@
 use super::options::Options;
 use super::progress::View;
 use super::report::{report, write};
-use super::training::{Parts, train};
-use crate::output;
+use super::training::{Parts, save, train};
 use crate::paint::signals::Signal;
 use crate::paint::streams::is_standard;
 use crate::paint::text::{describe_network, describe_training};
@@ -40,7 +39,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     device.say(format!("network {}", describe_network(&network)));
     device.say(format!("training {}", describe_training(&trainer)));
     let engine = device.open()?;
-    let signal = Signal::listen()?;
+    let signal = Signal::listen();
     let known = engine.notes().len();
     let parts = Parts { training: samples, validation: None };
     let quality = |epoch: &Epoch| format!("{:.1} dB", decibels(epoch.loss));
@@ -48,7 +47,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let trained = train(&engine, &trainer, &mut network, &parts, &signal, view)?;
     device.notes(engine.notes().iter().skip(known));
     device.say(trained.describe(&trainer, "frames"));
-    output::write(&file, &network.encode_with([(KEY, sound.to_json()?)])?)?;
+    save(&file, &network, KEY, sound.to_json()?)?;
     let snr = decibels(evaluate(&engine, &network, trainer.loss, &parts.training)?);
     device.say(format!("signal-to-noise ratio {snr:.1} dB"));
     if !is_standard(&file) {

@@ -5,8 +5,7 @@ use super::options::{Options, Task};
 use super::progress::View;
 use super::report::{report, write};
 use super::samples::Table;
-use super::training::{Parts, train};
-use crate::output;
+use super::training::{Parts, save, train};
 use crate::paint::signals::Signal;
 use crate::paint::streams::is_standard;
 use crate::paint::text::{counted, describe_network, describe_training, thousands};
@@ -61,14 +60,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     device.say(format!("network {}", describe_network(&network)));
     device.say(format!("training {}", describe_training(&trainer)));
     let engine = device.open()?;
-    let signal = Signal::listen()?;
+    let signal = Signal::listen();
     let known = engine.notes().len();
     let view = View { quiet: device.quiet, unit: "rows", quality };
     let trained = train(&engine, &trainer, &mut network, &parts, &signal, view)?;
     device.notes(engine.notes().iter().skip(known));
     device.say(trained.describe(&trainer, "rows"));
 
-    output::write(&file, &network.encode_with([(KEY, schema.to_json()?)])?)?;
+    save(&file, &network, KEY, schema.to_json()?)?;
     let measured = Quality::measure(&engine, &network, parts.judged(), &schema)?;
     let judged = if validation > 0 { "validation rows" } else { "rows that it learned from" };
     device.say(format!("on {} {judged}:", thousands(parts.judged().len() as u64)));

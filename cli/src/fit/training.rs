@@ -1,9 +1,15 @@
 //! A training run with a progress bar, which a signal ends early.
 
 use super::progress::{Progress, View};
+use crate::output;
+use crate::paint::console::warn_of;
+use crate::paint::ending::save_elsewhere;
 use crate::paint::signals::Signal;
 use crate::paint::text::{counted, thousands};
-use impasto::{Dataset, Ending, Engine, Error, Network, Result, Summary, Trainer, TrainingData};
+use impasto::{
+    Dataset, Ending, Engine, Error, Event, Network, Result, Summary, Trainer, TrainingData,
+};
+use std::path::Path;
 
 /// The samples of a run.
 pub struct Parts {
@@ -34,6 +40,18 @@ pub struct Trained {
     pub failure: Option<Error>,
 }
 
+/// Writes the file of a network. Where it cannot be written, the network is saved in the user's data folder, whose file is
+/// named, and the error is returned.
+pub fn save(file: &Path, network: &Network, key: &str, text: String) -> Result<()> {
+    let bytes = network.encode_with([(key, text)])?;
+    output::write(file, &bytes).inspect_err(|_| match save_elsewhere(file, &bytes) {
+        Ok(path) => {
+            warn_of(format_args!("the network was saved as {} instead", path.display()));
+        }
+        Err(error) => warn_of(error),
+    })
+}
+
 /// Trains `network`. What was learned until a signal came or the run diverged is kept.
 pub fn train(
     engine: &Engine,
@@ -44,8 +62,16 @@ pub fn train(
     view: View,
 ) -> Result<Trained> {
     let mut progress = Progress::start(signal, view, trainer.time_limit)?;
+    // Until the first step is done, there is nothing to keep.
+    signal.end_at_once(None);
     let mut training = trainer.begin(engine, &*network, parts.data())?;
-    let ended = training.run_with(|event| progress.watch(event));
+    let ended = training.run_with(|event| {
+        if matches!(event, Event::Progress { .. } | Event::Epoch(_)) {
+            signal.end_cleanly();
+        }
+        progress.watch(event)
+    });
+    signal.end_cleanly();
     progress.finish();
     // Whatever ended it, what was learned is kept, unless the device is gone.
     let learned = training.network();

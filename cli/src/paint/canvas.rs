@@ -1,5 +1,6 @@
 //! What a network learns and paints: the picture's colors, or its two classes.
 
+use super::ending::Failures;
 use super::keeping::Resumed;
 use super::mask::Masks;
 use super::options::Options;
@@ -166,18 +167,19 @@ impl Canvas {
     }
 
     /// Paints, compares with the picture, and writes both down; nothing of that if it was
-    /// interrupted.
+    /// interrupted. A file that cannot be written is one of the failures, and the comparison goes on.
     pub fn paint(
         &self,
         engine: &Engine,
         network: &Network,
         outputs: &Outputs,
         mut brush: Brush,
+        failures: &mut Failures,
     ) -> Result<Option<Judged>> {
         let judged = if in_bands(self.subject, self.masks.is_some()) {
-            self.paint_in_bands(engine, network, outputs, &mut brush)
+            self.paint_in_bands(engine, network, outputs, &mut brush, failures)
         } else {
-            self.paint_in_memory(engine, network, outputs, &mut brush)
+            self.paint_in_memory(engine, network, outputs, &mut brush, failures)
         };
         brush.finish();
         judged
@@ -190,25 +192,23 @@ impl Canvas {
         network: &Network,
         outputs: &Outputs,
         brush: &mut Brush,
+        failures: &mut Failures,
     ) -> Result<Option<Judged>> {
         let Subject { width, height, .. } = self.subject;
         let watch = |done| brush.watch(done, width * height);
         let painted = self.subject.paint(engine, network, (width, height), watch)?;
         let Some(painted) = painted else { return Ok(None) };
-        let files = outputs.names();
         if self.subject.classify {
             let expected = self.subject.expected(&self.picture)?;
-            outputs.write_picture(&Picture::beside(&[&painted, &expected], GAP)?)?;
+            let written = outputs.write_picture(&Picture::beside(&[&painted, &expected], GAP)?);
+            let is_painted = failures.take(written).is_some();
             return Ok(Some(Judged {
                 accuracy: Some(self.quality_of(&painted)?),
                 is_masked: self.masks.is_some(),
                 one_color: is_one_color(&painted) && !is_one_color(&expected),
-                ..Judged::of(files)
+                ..Judged::of(outputs, is_painted, true)
             }));
         }
-        let difference = self.picture.difference(&painted, 4)?;
-        let sheet = Picture::beside(&[&self.picture, &painted, &difference], GAP)?;
-        // Both are tried, even if the first fails.
         let written = if outputs.frame.is_whole(self.subject) {
             outputs.write_picture(&painted)
         } else {
@@ -217,7 +217,12 @@ impl Canvas {
                 written => written.map(drop),
             }
         };
-        outputs.write_sheet(&sheet).and(written)?;
+        let is_painted = failures.take(written).is_some();
+        let sheet = self
+            .picture
+            .difference(&painted, 4)
+            .and_then(|difference| Picture::beside(&[&self.picture, &painted, &difference], GAP));
+        let has_sheet = failures.take(sheet.and_then(|sheet| outputs.write_sheet(&sheet)));
         Ok(Some(Judged {
             one_color: is_one_color(&painted) && !is_one_color(&self.picture),
             psnr: Some(self.quality_of(&painted)?),
@@ -226,7 +231,7 @@ impl Canvas {
                 None => impasto::ssim(&self.picture, &painted)?,
             }),
             is_masked: self.masks.is_some(),
-            ..Judged::of(files)
+            ..Judged::of(outputs, is_painted, has_sheet.is_some())
         }))
     }
 
@@ -237,6 +242,7 @@ impl Canvas {
         network: &Network,
         outputs: &Outputs,
         brush: &mut Brush,
+        failures: &mut Failures,
     ) -> Result<Option<Judged>> {
         let Subject { width, height, .. } = self.subject;
         let factor = sheet_factor(self.subject, self.masks.is_some());
@@ -256,22 +262,24 @@ impl Canvas {
         let (psnr, ssim) = (Some(comparison.psnr()), comparison.ssim());
         let one_color =
             is_small(comparison.contrast(), &self.picture) && !is_one_color(&self.picture);
-        let mut note = None;
+        let (mut note, mut has_sheet) = (None, true);
         if let Some(pictures) = comparison.into_sheet()? {
             let sheet = Picture::beside(&pictures.each_ref(), GAP)?;
             drop(pictures);
-            outputs.write_sheet(&sheet)?;
+            has_sheet = failures.take(outputs.write_sheet(&sheet)).is_some();
             note = (factor > 1).then(|| {
                 format!("note: the pictures of the sheet are {factor} times smaller, since {width}×{height} are many pixels")
             });
         }
-        Ok(Some(Judged { psnr, ssim, one_color, note, ..Judged::of(outputs.names()) }))
+        Ok(Some(Judged { psnr, ssim, one_color, note, ..Judged::of(outputs, true, has_sheet) }))
     }
 }
 
 /// How good the painting is.
 pub struct Judged {
     files: String,
+    /// Whether the painting was written.
+    pub is_painted: bool,
     /// Fraction of the pixels whose class is right.
     pub accuracy: Option<f64>,
     /// In dB; infinite for an exact painting.
@@ -289,10 +297,16 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Nothing yet about these files.
-    fn of(files: String) -> Self {
+    /// Nothing yet about the quality, and whether the painting and the sheet were written.
+    fn of(outputs: &Outputs, is_painted: bool, has_sheet: bool) -> Self {
+        let files = match (is_painted, has_sheet) {
+            (true, true) => outputs.names(),
+            (true, false) => outputs.name(),
+            (false, _) => "in memory".into(),
+        };
         Self {
             files,
+            is_painted,
             accuracy: None,
             psnr: None,
             ssim: None,

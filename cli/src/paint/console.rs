@@ -1,8 +1,11 @@
 //! Lines for the user: on standard output, or on standard error where standard output is one of the run's outputs.
 
+use impasto::{Error, Result};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Whether standard output carries an output.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -15,14 +18,49 @@ pub fn leave_standard_output() {
     IS_TAKEN.store(true, Ordering::Relaxed);
 }
 
-/// Prints a line. A reader that went away (`| head -1`) is no reason to lose what was learned.
+/// Why a line could not be printed, if one could not.
+static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Prints a line. That it cannot be printed is no reason to lose what was learned: [`check`] reports it at the end.
 pub fn print_line(line: impl Display) {
     LINES.fetch_add(1, Ordering::Relaxed);
-    let _ = if IS_TAKEN.load(Ordering::Relaxed) {
-        writeln!(io::stderr(), "{line}")
-    } else {
-        writeln!(io::stdout(), "{line}")
-    };
+    if IS_TAKEN.load(Ordering::Relaxed) {
+        let _ = writeln!(io::stderr(), "{line}");
+    } else if let Err(error) = writeln!(io::stdout(), "{line}") {
+        note(error);
+    }
+}
+
+/// Keeps the first error of standard output. A reader that went away (`| head -1`) is no error.
+fn note(error: io::Error) {
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        FAILURE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// An error if a line could not be printed on standard output.
+pub fn check() -> Result<()> {
+    if let Err(error) = io::stdout().flush() {
+        note(error);
+    }
+    match FAILURE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(source) => {
+            Err(Error::File { action: "write", path: "standard output".into(), source })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Prints what a command line asks for, such as its help, or what is wrong with it. Returns the exit code.
+pub fn print_answer(answer: &clap::Error) -> ExitCode {
+    if answer.use_stderr() {
+        let _ = answer.print();
+        return ExitCode::from(2);
+    }
+    if let Err(error) = answer.print() {
+        note(error);
+    }
+    check().map_or_else(|error| super::fail(&error), |()| ExitCode::SUCCESS)
 }
 
 /// How many lines were printed so far.
@@ -36,9 +74,14 @@ pub fn draw(text: &str) {
 }
 
 /// Warns on standard error, in one line, of what does not end a run.
-pub fn warn(error: &impasto::Error) {
-    let line = error.to_string().replace(char::is_control, "?");
-    let _ = writeln!(io::stderr(), "warning: {line}: training goes on");
+pub fn warn(error: &Error) {
+    warn_of(format_args!("{error}: training goes on"));
+}
+
+/// Warns on standard error, in one line.
+pub fn warn_of(text: impl Display) {
+    let line = text.to_string().replace(char::is_control, "?");
+    let _ = writeln!(io::stderr(), "warning: {line}");
 }
 
 /// Whether a bar can be drawn on standard error.

@@ -1,5 +1,6 @@
 //! The course of a run: when its numbers are taken, for `--metrics` and `--plot`.
 
+use super::ending::Failures;
 use super::measure::{Sample, Source};
 use super::metrics::{Metrics, Point};
 use super::pace::Pace;
@@ -167,19 +168,24 @@ impl Curve {
     }
 
     /// Takes the last point, of a run that ended with `summary`, and draws the plot. Returns what to print.
-    pub fn finish(mut self, training: &mut Training) -> Result<Option<String>> {
+    pub fn finish(mut self, training: &mut Training, failures: &mut Failures) -> Option<String> {
         let summary = training.summary();
         let (steps, seconds) = (summary.steps, summary.seconds);
         if let Some((_, loss)) = self.loss.filter(|_| steps > 0) {
             let speed = self.progress.2;
             if self.take(steps, seconds, loss, speed) {
-                self.measure(training)?;
+                let measured = self.measure(training);
+                failures.take(measured);
             }
         }
-        let Some(path) = &self.plot else { return Ok(None) };
-        let svg = plot::draw(&self.points)
-            .map_err(|error| Error::Picture { path: path.clone(), reason: error.to_string() })?;
-        files::write(path, svg.as_bytes())?;
-        Ok(Some(format!("plotted {}", path.display())))
+        if let Some(metrics) = self.metrics.take() {
+            failures.take(metrics.finish());
+        }
+        let path = self.plot.as_ref().filter(|_| steps > 0)?;
+        let drawn = plot::draw(&self.points)
+            .map_err(|error| Error::Picture { path: path.clone(), reason: error.to_string() })
+            .and_then(|svg| files::write(path, svg.as_bytes()));
+        failures.take(drawn)?;
+        Some(format!("plotted {}", path.display()))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::animation::Form;
 use super::console::warn;
+use super::ending::Failures;
 use super::text::counted;
 use super::watching::Watching;
 use impasto::{Engine, Error, Network, Picture, Result, Subject, files};
@@ -62,6 +63,8 @@ pub struct Film {
     count: usize,
     /// Frames of the animation.
     pictures: Vec<Picture>,
+    /// Why a frame could not be written to the folder.
+    failure: Option<Error>,
 }
 
 impl Film {
@@ -98,6 +101,7 @@ impl Film {
             taken: None,
             count: 0,
             pictures: Vec::new(),
+            failure: None,
         }))
     }
 
@@ -150,31 +154,35 @@ impl Film {
                 // The run is worth more than its frames.
                 warn(&error);
                 self.folder = None;
+                self.failure = Some(error);
             }
         }
         Ok(())
     }
 
     /// Writes the animation. Returns what to print.
-    pub fn finish(self) -> Result<Vec<String>> {
+    pub fn finish(self, failures: &mut Failures) -> Vec<String> {
         let frames = counted(self.count as u64, "frame");
         let mut lines = Vec::new();
         if let Some(folder) = &self.folder {
             lines.push(format!("wrote {frames} to {}", folder.display()));
+        }
+        if let Some(error) = self.failure {
+            failures.add(error);
         }
         if let Some((path, form)) = &self.animation {
             let mut delays = vec![EACH; self.pictures.len()];
             if let Some(last) = delays.last_mut() {
                 *last = LAST;
             }
-            let file = form.encode(&self.pictures, &delays).map_err(|error| Error::Picture {
-                path: path.clone(),
-                reason: error.to_string(),
-            })?;
-            files::write(path, &file)?;
-            lines.push(format!("animated {} with {frames}", path.display()));
+            let encoded = form
+                .encode(&self.pictures, &delays)
+                .map_err(|error| Error::Picture { path: path.clone(), reason: error.to_string() });
+            if failures.take(encoded.and_then(|file| files::write(path, &file))).is_some() {
+                lines.push(format!("animated {} with {frames}", path.display()));
+            }
         }
-        Ok(lines)
+        lines
     }
 }
 

@@ -171,6 +171,11 @@ impl Keeper {
         Ok(())
     }
 
+    /// The bytes of the file with a state of the run.
+    pub fn encode(&self, state: &TrainingState) -> Result<Vec<u8>> {
+        state.encode_with(&self.texts)
+    }
+
     /// Saves a state of the run.
     pub fn save_state(&self, state: &TrainingState) -> Result<()> {
         state.save_with(&self.path, &self.texts)

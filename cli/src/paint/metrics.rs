@@ -125,6 +125,7 @@ pub struct Metrics {
     layout: Layout,
     /// None after a failed write.
     output: Option<Box<dyn Write>>,
+    failure: Option<Error>,
 }
 
 impl Metrics {
@@ -133,16 +134,15 @@ impl Metrics {
         let error = |source| Error::File { action: "write", path: path.into(), source };
         if is_standard(path) {
             let layout = Layout::Csv;
-            let mut output = io::stdout();
-            // A reader that went away is found out at the next line.
-            let _ = output.write_all(layout.header().as_bytes());
-            return Ok(Self { path: path.into(), layout, output: Some(Box::new(output)) });
+            let mut metrics = Self::to(path, layout, io::stdout());
+            metrics.append(&layout.header());
+            return Ok(metrics);
         }
         let layout = Layout::of(path).map_err(Error::Setting)?;
         if files::is_stream(path) {
             let mut output = OpenOptions::new().append(true).open(path).map_err(error)?;
             output.write_all(layout.header().as_bytes()).map_err(error)?;
-            return Ok(Self { path: path.into(), layout, output: Some(Box::new(output)) });
+            return Ok(Self::to(path, layout, output));
         }
         let text = match (resumed, std::fs::read_to_string(path)) {
             (Some(step), Ok(text)) => layout.up_to(&text, step).ok_or_else(|| {
@@ -157,21 +157,58 @@ impl Metrics {
             _ => layout.header(),
         };
         files::write(path, text.as_bytes())?;
-        let output: File = OpenOptions::new().append(true).open(path).map_err(error)?;
-        Ok(Self { path: path.into(), layout, output: Some(Box::new(output)) })
+        let output = OpenOptions::new().append(true).open(path).map_err(error)?;
+        Ok(Self::to(path, layout, WholeLines(output)))
     }
 
-    /// Writes a line. A full disk does not end the run, and a reader of standard output that went away is no error.
+    fn to(path: &Path, layout: Layout, output: impl Write + 'static) -> Self {
+        Self { path: path.into(), layout, output: Some(Box::new(output)), failure: None }
+    }
+
+    /// Writes a line. A failure does not end the run: [`finish`](Self::finish) reports it.
     pub fn write(&mut self, point: &Point) {
+        self.append(&self.layout.line(point));
+    }
+
+    fn append(&mut self, text: &str) {
         let Some(output) = &mut self.output else { return };
-        let line = self.layout.line(point);
-        if let Err(source) = output.write_all(line.as_bytes()).and_then(|()| output.flush()) {
+        if let Err(source) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
             self.output = None;
+            // A reader of standard output that went away is no error.
             if source.kind() != io::ErrorKind::BrokenPipe {
-                let path = self.path.clone();
-                warn(&Error::File { action: "write", path, source });
+                let path = if is_standard(&self.path) {
+                    "standard output".into()
+                } else {
+                    self.path.clone()
+                };
+                let error = Error::File { action: "write", path, source };
+                warn(&error);
+                self.failure = Some(error);
             }
         }
+    }
+
+    /// An error if a line could not be written.
+    pub fn finish(self) -> Result<()> {
+        self.failure.map_or(Ok(()), Err)
+    }
+}
+
+/// A file that a failed write leaves as it was before, so that each of its lines is whole.
+struct WholeLines(File);
+
+impl Write for WholeLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let before = self.0.metadata()?.len();
+        if let Err(error) = self.0.write_all(line) {
+            let _ = self.0.set_len(before);
+            return Err(error);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

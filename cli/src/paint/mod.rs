@@ -7,6 +7,7 @@ mod canvas;
 mod clip;
 pub(crate) mod console;
 mod curve;
+pub(crate) mod ending;
 mod fallback;
 mod film;
 mod keeping;
@@ -38,7 +39,9 @@ use budget::Budget;
 use canvas::Canvas;
 use clap::Command;
 use clap::error::ErrorKind;
+pub(crate) use console::print_answer;
 use console::print_line;
+use ending::Failures;
 use impasto::gpu::{GpuEngine, Precision};
 use impasto::{Backend, Dataset, Engine, Error, Network, Result, Subject, Trainer};
 use keeping::{Keeper, Resumed};
@@ -51,6 +54,7 @@ use rounding::SavedFile;
 use signals::Signal;
 use start::Start;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 use streams::is_standard;
@@ -63,10 +67,9 @@ pub fn run(options: &Options, command: &mut Command) -> ExitCode {
     if let Err(reason) = options.check() {
         command.error(ErrorKind::ArgumentConflict, reason).exit();
     }
-    match carry_out(options) {
-        Ok(code) => code,
-        Err(error) => fail(&error),
-    }
+    signals::write_past_limits_as_errors();
+    let code = carry_out(options).unwrap_or_else(|error| fail(&error));
+    console::check().map_or_else(|error| fail(&error), |()| code)
 }
 
 /// Reports an error. Returns the exit code of a program that it ended.
@@ -248,10 +251,11 @@ fn train_and_paint(
             engine.device()
         )));
     }
-    let signal = Signal::listen()?;
+    let signal = Signal::listen();
     let known = engine.notes().len();
     if budget.fills_time {
-        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal)?;
+        let quiet = options.quiet;
+        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal, quiet)?;
     }
     let resumed = resumed.as_ref();
     if let (Some(run), false) = (resumed, options.quiet) {
@@ -261,79 +265,163 @@ fn train_and_paint(
     let mut keeper = Keeper::new(options, &canvas, &engine, done)?;
     let run =
         Run { options, budget, trainer: &trainer, engine: &engine, dataset: &dataset, subject };
-    let mut trained = train(run, &mut network, &signal, resumed, keeper.as_mut())?;
+    let (mut failures, mut saved) = (Failures::default(), None);
+    let keep =
+        |network: &Network, trained: &Trained, keeper: Option<&Keeper>, failures: &mut Failures| {
+            saved = save(options, subject, network, keeper, trained, failures);
+        };
+    let kept = keeper.as_mut();
+    let trained = train(run, &mut network, &signal, resumed, kept, &mut failures, keep);
+    let Some(trained) = failures.take(trained) else {
+        return Ok(failures.report(ExitCode::FAILURE));
+    };
     print_notes(options, &engine, known);
     if !options.quiet && options.precision != Precision::Full {
         print_line(format!("trained in {} precision", engine.precision()));
     }
-    let mut report = Report::new(&engine, &network, options.seed());
-    report.set_image(&canvas);
-    report.set_training(&trainer, &engine, &trained, opening, dataset.len());
     if !options.quiet {
         print_line(describe_run(&trained, &trainer));
+        trained.lines.iter().for_each(print_line);
     }
-    let watched = std::mem::replace(&mut trained.watched, Ok(Vec::new()));
-    let watched = watched.map(|lines| {
-        lines.iter().filter(|_| !options.quiet).for_each(print_line);
-    });
-    let profiled = if options.profile && trained.failure.is_none() {
+    let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
+    if !trained.has_learned() {
+        if !options.quiet {
+            print_line("no step was done: no file was written");
+        }
+        if let Some(error) = trained.failure {
+            failures.add(error);
+        }
+        return Ok(failures.report(code));
+    }
+    let mut report = Report::new(&engine, &network, options.seed());
+    report.set_image(&canvas);
+    let known = engine.notes().len();
+    let mut painted = paint(options, &canvas, &engine, &network, &outputs, &signal, &mut failures);
+    if let (Some(mut file), Some(judged)) = (saved.take(), &mut painted) {
+        let measured = file.judge(&canvas, &engine, Brush::start(options, Some(&signal)));
+        failures.take(measured);
+        judged.file = Some(file);
+    }
+    print_notes(options, &engine, known);
+    if let Some(judged) = &painted {
+        report.set_result(judged);
+        if !options.quiet {
+            print_line(judged);
+            judged.note.iter().for_each(print_line);
+            outputs.removal().into_iter().for_each(print_line);
+        }
+        if judged.one_color && !options.quiet && trained.failure.is_none() {
+            print_line(options.advice(trained.summary.steps));
+        }
+    }
+    if options.profile && trained.failure.is_none() {
         let plan = trainer.plan(&dataset);
-        Profile::take(&engine, &network, &plan, &dataset).map(|profile| {
+        if let Some(profile) = failures.take(Profile::take(&engine, &network, &plan, &dataset)) {
             profile.print();
             report.set_profile(&profile);
-        })
-    } else {
-        Ok(())
-    };
-    // What was learned is kept: neither a training that diverged nor a file that could not be
-    // written costs the others.
-    let saved = save(options, subject, &network, keeper.as_ref(), &trained);
-    let brush = Brush::start(options, Some(&signal));
-    let known = engine.notes().len();
-    let mut painted = canvas.paint(&engine, &network, &outputs, brush);
-    let saved = saved.and_then(|file| {
-        if let (Some(mut file), Ok(Some(judged))) = (file, &mut painted) {
-            file.judge(&canvas, &engine, Brush::start(options, Some(&signal)))?;
-            judged.file = Some(file);
         }
-        Ok(())
-    });
-    print_notes(options, &engine, known);
-    match &painted {
-        Ok(Some(judged)) => {
-            report.set_result(judged);
-            if !options.quiet {
-                print_line(judged);
-                judged.note.iter().for_each(print_line);
-                outputs.removal().into_iter().for_each(print_line);
-            }
-            if judged.one_color && !options.quiet && trained.failure.is_none() {
-                print_line(options.advice(trained.summary.steps));
-            }
-        }
-        Ok(None) if !options.quiet => print_line("painting interrupted: no picture was written"),
-        _ => {}
     }
-    let reported = report.write(options);
-    saved.and(painted.map(drop)).and(reported).and(profiled).and(watched)?;
-    let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
-    trained.failure.map_or(Ok(code), Err)
+    if options.report.is_some() {
+        report.set_training(&trainer, &engine, &trained, opening, dataset.len());
+        failures.take(report.write(options));
+    }
+    if let Some(error) = trained.failure {
+        failures.add(error);
+    }
+    Ok(failures.report(code))
 }
 
-/// Saves what was learned, or the run. Returns the file of a network.
+/// Paints the picture, on the CPU engine if the GPU engine fails. A painting that cannot be written is no reason to lose
+/// the network, which is then saved where [`save`] has not done so.
+fn paint(
+    options: &Options,
+    canvas: &Canvas,
+    engine: &Engine,
+    network: &Network,
+    outputs: &Outputs,
+    signal: &Signal,
+    failures: &mut Failures,
+) -> Option<canvas::Judged> {
+    let mut painted =
+        canvas.paint(engine, network, outputs, Brush::start(options, Some(signal)), failures);
+    if let Err(error @ (Error::Gpu { .. } | Error::DeviceLost { .. })) = painted {
+        failures.add(error);
+        if !options.quiet {
+            print_line("painting on the CPU engine, since the GPU engine failed");
+        }
+        let on_the_cpu = impasto::Options {
+            backend: Backend::Cpu,
+            threads: options.threads,
+            ..impasto::Options::default()
+        };
+        let brush = Brush::start(options, Some(signal));
+        painted = on_the_cpu
+            .open()
+            .and_then(|engine| canvas.paint(&engine, network, outputs, brush, failures));
+    }
+    let judged = match painted {
+        Ok(Some(judged)) => Some(judged),
+        Ok(None) => {
+            if !options.quiet {
+                print_line("painting interrupted: no picture was written");
+            }
+            None
+        }
+        Err(error) => {
+            failures.add(error);
+            None
+        }
+    };
+    let is_painted = judged.as_ref().is_some_and(|judged| judged.is_painted);
+    if !is_painted && options.save.is_none() {
+        let file = failures.take(canvas.subject().encode_compact(network, options.rounding.bits()));
+        keep_elsewhere(&outputs.picture, file, failures);
+    }
+    judged
+}
+
+/// Saves what was learned, or the run. Returns the file of a network. Where the file cannot be written, the user's data
+/// folder is the last resort.
 fn save(
     options: &Options,
     subject: Subject,
     network: &Network,
     keeper: Option<&Keeper>,
     trained: &Trained,
-) -> Result<Option<SavedFile>> {
-    let write = |path| SavedFile::write(path, subject, network, &options.rounding);
-    match (keeper, &trained.state) {
+    failures: &mut Failures,
+) -> Option<SavedFile> {
+    let path = options.save.as_deref()?;
+    let saved = match (keeper, &trained.state) {
         (Some(keeper), Some(state)) => keeper.save_state(state).map(|()| None),
-        // After a divergence without a state, the file has what was saved before.
-        (Some(_), None) => Ok(None),
-        (None, _) => options.save.as_deref().map(write).transpose(),
+        // The file keeps what was saved before.
+        (Some(_), None) => {
+            let file = subject.encode_compact(network, options.rounding.bits());
+            let file = failures.take(file);
+            keep_elsewhere(path, file, failures);
+            return None;
+        }
+        (None, _) => SavedFile::write(path, subject, network, &options.rounding).map(Some),
+    };
+    match saved {
+        Ok(file) => file,
+        Err(error) => {
+            failures.add(error);
+            let file = match (keeper, &trained.state) {
+                (Some(keeper), Some(state)) => keeper.encode(state),
+                _ => subject.encode_compact(network, options.rounding.bits()),
+            };
+            let file = failures.take(file);
+            keep_elsewhere(path, file, failures);
+            None
+        }
+    }
+}
+
+/// Writes a network that could not be saved at its place, if it could be encoded, to the user's data folder.
+fn keep_elsewhere(wanted: &Path, file: Option<Vec<u8>>, failures: &mut Failures) {
+    let Some(file) = file else { return };
+    if let Some(path) = failures.take(ending::save_elsewhere(wanted, &file)) {
+        console::warn_of(format_args!("the network was saved as {} instead", path.display()));
     }
 }
 

@@ -1,9 +1,8 @@
 //! The signals that end a run early: what was learned so far is painted, saved and reported.
 
-use impasto::{Error, Result};
-use std::process;
-use std::sync::Arc;
+use super::console::{print_line, warn_of};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Signals so soon after the first one are the same request.
@@ -12,38 +11,92 @@ const SAME_REQUEST: Duration = Duration::from_millis(300);
 /// The number of Ctrl-C's signal.
 const INTERRUPT: u8 = 2;
 
+/// The number of the signal of a limit of processor time on Linux. Elsewhere there is no such limit, or it is the same.
+const PROCESSOR_TIME: u8 = 24;
+
 /// The signal that asked for an early end, if one came.
 #[derive(Clone, Debug, Default)]
-pub struct Signal(Arc<AtomicU8>);
+pub struct Signal(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// 0 if none came.
+    number: AtomicU8,
+    first: Mutex<First>,
+}
+
+/// What the first signal does.
+#[derive(Clone, Copy, Debug, Default)]
+enum First {
+    /// It asks for a clean end.
+    #[default]
+    Asks,
+    /// It ends the program at once, with this line.
+    Ends(Option<&'static str>),
+}
 
 impl Signal {
-    /// Listens for Ctrl-C, and where there are such signals for SIGTERM and SIGHUP. The first asks for a clean end, and
-    /// a later one ends the program at once.
-    pub fn listen() -> Result<Self> {
+    /// Listens for Ctrl-C, and where there are such signals for SIGTERM, SIGHUP and SIGXCPU. The first asks for a clean
+    /// end, and a later one ends the program at once. Where the system cannot listen, the user is warned, and each
+    /// signal ends the program at once.
+    pub fn listen() -> Self {
         let signal = Self::default();
         let (raised, mut first) = (signal.clone(), None);
-        platform::listen(move |number| {
+        let listening = platform::listen(move |number| {
             let now = Instant::now();
-            raised.0.store(number, Ordering::SeqCst);
-            // Some senders (`timeout -s INT`) reach us twice at once, which counts as the first.
-            if now - *first.get_or_insert(now) > SAME_REQUEST {
-                process::exit(i32::from(exit_code(number)));
+            // Some senders (`timeout -s INT`) reach us twice at once, which counts as the first. So do the signals that
+            // a limit of processor time sends every second.
+            let is_later =
+                now - *first.get_or_insert(now) > SAME_REQUEST && number != PROCESSOR_TIME;
+            if let (First::Ends(Some(line)), false) = (raised.first(), is_later) {
+                print_line(line);
             }
-        })
-        .map_err(|error| Error::Unsupported(format!("cannot listen for signals: {error}")))?;
-        Ok(signal)
+            if is_later || matches!(raised.first(), First::Ends(_)) {
+                platform::exit(i32::from(exit_code(number)));
+            }
+            raised.0.number.store(number, Ordering::SeqCst);
+        });
+        if let Err(reason) = listening {
+            warn_of(format_args!(
+                "cannot listen for Ctrl-C and other signals, which end the run at once and lose what was learned: {reason}"
+            ));
+        }
+        signal
+    }
+
+    /// From now on the first signal ends the program at once, with this line: there is nothing to keep.
+    pub fn end_at_once(&self, line: Option<&'static str>) {
+        self.set(First::Ends(line));
+    }
+
+    /// From now on the first signal asks for a clean end.
+    pub fn end_cleanly(&self) {
+        self.set(First::Asks);
+    }
+
+    fn first(&self) -> First {
+        *self.0.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, first: First) {
+        *self.0.first.lock().unwrap_or_else(PoisonError::into_inner) = first;
     }
 
     /// Whether one came.
     pub fn came(&self) -> bool {
-        self.0.load(Ordering::SeqCst) != 0
+        self.0.number.load(Ordering::SeqCst) != 0
     }
 
-    /// The exit code of a program that it ended: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP; `None` if none
-    /// came.
+    /// The exit code of a program that it ended: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 152 after
+    /// SIGXCPU; `None` if none came.
     pub fn exit_code(&self) -> Option<u8> {
-        self.came().then(|| exit_code(self.0.load(Ordering::SeqCst)))
+        self.came().then(|| exit_code(self.0.number.load(Ordering::SeqCst)))
     }
+}
+
+/// Turns the signal of a file that exceeds a limit of size (`ulimit -f`) into an error of writing.
+pub fn write_past_limits_as_errors() {
+    platform::ignore_file_size();
 }
 
 /// That of a shell for a program that a signal ended.
@@ -53,20 +106,38 @@ fn exit_code(number: u8) -> u8 {
 
 #[cfg(unix)]
 mod platform {
-    use signal_hook::consts::{SIGHUP, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGTERM, SIGXCPU, SIGXFSZ};
     use signal_hook::iterator::Signals;
     use std::io;
+    use std::sync::{Arc, mpsc};
 
     /// Calls `on` on a thread of its own with the number of each signal.
     pub fn listen(mut on: impl FnMut(u8) + Send + 'static) -> io::Result<()> {
-        let mut wanted = vec![i32::from(super::INTERRUPT), SIGTERM];
+        let mut wanted = vec![i32::from(super::INTERRUPT), SIGTERM, SIGXCPU];
         // `nohup` has it ignored, so that the run goes on.
         if !hangup_is_ignored() {
             wanted.push(SIGHUP);
         }
-        let mut signals = Signals::new(wanted)?;
-        let serve = move || signals.forever().for_each(|number| on(number as u8));
-        std::thread::Builder::new().name("signals".into()).spawn(serve).map(drop)
+        // The thread comes first: once there are handlers, a signal no longer ends the program by itself.
+        let (sender, receiver) = mpsc::channel::<Signals>();
+        let serve = move || {
+            if let Ok(mut signals) = receiver.recv() {
+                signals.forever().for_each(|number| on(number as u8));
+            }
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(serve)?;
+        let _ = sender.send(Signals::new(wanted)?);
+        Ok(())
+    }
+
+    /// Ends the program without waiting for its threads.
+    pub fn exit(code: i32) -> ! {
+        signal_hook::low_level::exit(code)
+    }
+
+    /// Sets a handler that does nothing, so that `write` reports the limit.
+    pub fn ignore_file_size() {
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     }
 
     /// Whether SIGHUP is ignored. Known on Linux only.
@@ -84,4 +155,12 @@ mod platform {
     pub fn listen(mut on: impl FnMut(u8) + Send + 'static) -> Result<(), ctrlc::Error> {
         ctrlc::set_handler(move || on(super::INTERRUPT))
     }
+
+    /// Ends the program.
+    pub fn exit(code: i32) -> ! {
+        std::process::exit(code)
+    }
+
+    /// There is no such signal.
+    pub fn ignore_file_size() {}
 }

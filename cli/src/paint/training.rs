@@ -1,6 +1,7 @@
 //! Training with a budget, a progress bar, signals, and a quality that ends it.
 
 use super::budget::Budget;
+use super::ending::Failures;
 use super::keeping::{Keeper, Resumed};
 use super::measure::{Sample, Source};
 use super::options::Options;
@@ -24,20 +25,28 @@ const WORTH: u32 = 20;
 /// The longest trial run for the pace, in seconds.
 const TRIAL: f64 = 1.0;
 
+/// What is said where a signal comes before the first step.
+const NOTHING: &str = "interrupted before the first step: no file was written";
+
 /// How training ended.
 pub struct Trained {
     pub summary: Summary,
-    /// That it diverged: what was learned before is still worth painting.
+    /// That it diverged or the engine failed: what was learned before is still worth painting.
     pub failure: Option<Error>,
     /// The PSNR that ended it, in dB.
     pub reached: Option<f64>,
     /// What the file of the run has, if it is saved.
     pub state: Option<TrainingState>,
-    /// What to print of the files that show how it went, or why one could not be written.
-    pub watched: Result<Vec<String>>,
+    /// What to print of the files that show how it went.
+    pub lines: Vec<String>,
 }
 
 impl Trained {
+    /// Whether it did a step. Otherwise there is nothing to keep.
+    pub fn has_learned(&self) -> bool {
+        self.summary.steps > 0
+    }
+
     /// Why it ended: `finished`, `converged`, `target loss`, `time limit`, `quality`, `diverged` or `interrupted`.
     pub fn ending(&self) -> &'static str {
         if self.reached.is_some() { "quality" } else { text::ending(self.summary.ending) }
@@ -52,10 +61,13 @@ pub fn fill_time(
     network: &Network,
     dataset: &Dataset,
     signal: &Signal,
+    quiet: bool,
 ) -> Result<Trainer> {
     let most = budget.seconds.map_or(TRIAL, |seconds| (seconds / 10.0).min(TRIAL));
     let endless =
         Trainer { steps: None, epochs: usize::MAX, time_limit: Some(most), ..trainer.clone() };
+    // The network of the trial is thrown away.
+    signal.end_at_once((!quiet).then_some(NOTHING));
     let mut training = endless.begin(engine, network, dataset)?;
     let watch = |_: &Event| {
         if signal.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -82,18 +94,23 @@ pub struct Run<'a> {
 }
 
 /// Trains with a progress bar, until a signal comes. A run from a file goes on, and `keeper` saves the run now and then.
+/// What was learned is given to `keep` before anything else is done with it.
 pub fn train(
     run: Run<'_>,
     network: &mut Network,
     signal: &Signal,
     resumed: Option<&Resumed>,
     mut keeper: Option<&mut Keeper>,
+    failures: &mut Failures,
+    keep: impl FnOnce(&Network, &Trained, Option<&Keeper>, &mut Failures),
 ) -> Result<Trained> {
     let Run { options, budget, trainer, engine, dataset, subject } = run;
     let source = Source::new(options, dataset);
     let done = resumed.map(|run| run.state.summary());
     let mut watcher = Watcher::start(options, subject, trainer, engine, dataset, done, signal)?;
     let mut progress = Progress::start(options, budget, source, signal)?;
+    // A GPU's shapes are searched here, before the first step.
+    signal.end_at_once((!options.quiet).then_some(NOTHING));
     let mut training = match resumed {
         Some(run) => Training::resume(engine, dataset, &run.state)?,
         None => trainer.begin(engine, &*network, dataset)?,
@@ -106,9 +123,16 @@ pub fn train(
         options.until.map(|until| Goal::new(until.0, dataset, options.seed())).transpose()?;
     let mut reached = None;
     let ended = loop {
-        watcher.look(&mut training, &progress)?;
+        let looked = watcher.look(&mut training, &progress);
+        if failures.take(looked).is_none() {
+            // Training is worth more than what shows it.
+            watcher = Watcher::blind(engine, signal);
+        }
         let (mut measures, mut saves) = (false, false);
         let ended = training.run_to(watcher.pause(), |event| {
+            if matches!(event, Event::Progress { .. } | Event::Epoch(_)) {
+                signal.end_cleanly();
+            }
             progress.watch(event)?;
             let looks = watcher.watch(event);
             measures = goal.as_ref().is_some_and(|goal| goal.is_due(event));
@@ -122,36 +146,53 @@ pub fn train(
         if !matches!(ended, Ok(Ending::Stopped)) || signal.came() {
             break ended;
         }
-        if let (Some(keeper), true) = (&mut keeper, saves) {
-            keeper.save(&mut training)?;
+        if let (Some(keeper), true) = (&mut keeper, saves)
+            && let Err(error) = keeper.save(&mut training)
+        {
+            break Err(error);
         }
         let (Some(goal), true) = (&mut goal, measures) else { continue };
-        let psnr = goal.measure(&mut training)?;
-        progress.show_psnr(psnr);
-        if psnr >= goal.psnr {
-            reached = Some(psnr);
-            break ended;
+        match goal.measure(&mut training) {
+            Err(error) => break Err(error),
+            Ok(psnr) => {
+                progress.show_psnr(psnr);
+                if psnr >= goal.psnr {
+                    reached = Some(psnr);
+                    break ended;
+                }
+            }
         }
     };
+    signal.end_cleanly();
     progress.finish();
     // Whatever ended it, what was learned so far is kept, unless the device is gone.
     let learned = training.network();
     if let Ok(learned) = &learned {
         network.clone_from(learned);
     }
-    let (summary, failure) = match ended {
-        Ok(_) => (training.summary().clone(), None),
-        Err(Error::Diverged { ref summary, .. }) => ((**summary).clone(), ended.err()),
-        Err(error) => return Err(error),
+    let (summary, failure) = match (ended, learned) {
+        (Ok(_), learned) => {
+            learned?;
+            (training.summary().clone(), None)
+        }
+        (Err(Error::Diverged { what, step, epoch, suggestion, summary }), Ok(_)) => {
+            let known = (*summary).clone();
+            (known, Some(Error::Diverged { what, step, epoch, suggestion, summary }))
+        }
+        (Err(error), Ok(_)) => (training.summary().clone(), Some(error)),
+        (Err(error), Err(_)) => return Err(error),
     };
-    learned?;
-    let watched = watcher.finish(&mut training, network);
-    let state = match (keeper, &failure) {
+    let state = match (&keeper, &failure) {
         (None, _) => None,
-        (Some(_), None) => Some(training.state()?),
+        (Some(_), None) => failures.take(training.state()),
         (Some(_), Some(_)) => training.state().ok(),
     };
-    Ok(Trained { summary, failure, reached, state, watched })
+    let mut trained = Trained { summary, failure, reached, state, lines: Vec::new() };
+    if trained.has_learned() {
+        keep(network, &trained, keeper.as_deref(), failures);
+    }
+    trained.lines = watcher.finish(&mut training, network, failures);
+    Ok(trained)
 }
 
 /// A quality that ends a run.

@@ -4,6 +4,8 @@ use super::animation::Form;
 use super::budget::Budget;
 use super::clip::Clip;
 use super::console::print_line;
+use super::ending::Failures;
+use super::keeping::Keeper;
 use super::options::Options;
 use super::outputs::{check_beside, check_names, check_standard};
 use super::progress::Brush;
@@ -11,9 +13,9 @@ use super::report::Report;
 use super::signals::Signal;
 use super::streams::{is_standard, save_bytes};
 use super::text::{describe_network, describe_run, describe_training};
-use super::training::{Run, fill_time, train};
+use super::training::{Run, Trained, fill_time, train};
 use super::values::Size;
-use super::{open, open_for, print_notes};
+use super::{keep_elsewhere, open, open_for, print_notes};
 use clap::Args;
 use impasto::{Engine, Error, Network, Picture, Result, Video, files};
 use std::path::{Path, PathBuf};
@@ -61,45 +63,69 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
         print_line(format!("training {}", describe_training(&trainer)));
     }
     let (engine, opening) = open_for(options, &trainer, &network, &dataset)?;
-    let signal = Signal::listen()?;
+    let signal = Signal::listen();
     let known = engine.notes().len();
     if budget.fills_time {
-        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal)?;
+        let quiet = options.quiet;
+        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal, quiet)?;
     }
     let (trainer, subject) = (&trainer, video.picture);
     let run = Run { options, budget, trainer, engine: &engine, dataset: &dataset, subject };
-    let mut trained = train(run, &mut network, &signal, None, None)?;
+    let mut failures = Failures::default();
+    let keep = |network: &Network, _: &Trained, _: Option<&Keeper>, failures: &mut Failures| {
+        save(options, &video, network, failures);
+    };
+    let trained = train(run, &mut network, &signal, None, None, &mut failures, keep);
+    let Some(trained) = failures.take(trained) else {
+        return Ok(failures.report(ExitCode::FAILURE));
+    };
     print_notes(options, &engine, known);
-    let mut report = Report::new(&engine, &network, options.seed());
-    report.set_video(&path, &video);
-    report.set_training(trainer, &engine, &trained, opening, dataset.len());
     if !options.quiet {
         print_line(describe_run(&trained, trainer));
+        trained.lines.iter().for_each(print_line);
     }
-    let watched = std::mem::replace(&mut trained.watched, Ok(Vec::new()));
-    let watched = watched.map(|lines| lines.iter().filter(|_| !options.quiet).for_each(print_line));
-    let saved = match &options.save {
-        Some(path) => save_bytes(path, &network.encode_with(video.to_metadata()?)?),
-        None => Ok(()),
-    };
-    let known = engine.notes().len();
-    let brush = Brush::start(options, Some(&signal));
-    let painted = output.paint(&video, &clip.frames, &engine, &network, brush);
-    print_notes(options, &engine, known);
-    match &painted {
-        Ok(Some(psnr)) => {
-            report.set_psnr(*psnr);
-            if !options.quiet {
-                print_line(format!("painted {}: {}", output.name(), quality(*psnr)));
-            }
-        }
-        Ok(None) if !options.quiet => print_line("painting interrupted: no animation was written"),
-        _ => {}
-    }
-    let reported = report.write(options);
-    saved.and(painted.map(drop)).and(reported).and(watched)?;
     let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
-    trained.failure.map_or(Ok(code), Err)
+    if trained.has_learned() {
+        let mut report = Report::new(&engine, &network, options.seed());
+        report.set_video(&path, &video);
+        let known = engine.notes().len();
+        let brush = Brush::start(options, Some(&signal));
+        let painted = output.paint(&video, &clip.frames, &engine, &network, brush);
+        print_notes(options, &engine, known);
+        match failures.take(painted) {
+            Some(Some(psnr)) => {
+                report.set_psnr(psnr);
+                if !options.quiet {
+                    print_line(format!("painted {}: {}", output.name(), quality(psnr)));
+                }
+            }
+            Some(None) if !options.quiet => {
+                print_line("painting interrupted: no animation was written");
+            }
+            _ => {}
+        }
+        if options.report.is_some() {
+            report.set_training(trainer, &engine, &trained, opening, dataset.len());
+            failures.take(report.write(options));
+        }
+    } else if !options.quiet {
+        print_line("no step was done: no file was written");
+    }
+    if let Some(error) = trained.failure {
+        failures.add(error);
+    }
+    Ok(failures.report(code))
+}
+
+/// Saves the network of a video, in the user's data folder if its place cannot be written.
+fn save(options: &Options, video: &Video, network: &Network, failures: &mut Failures) {
+    let Some(path) = &options.save else { return };
+    let file = video.to_metadata().and_then(|texts| network.encode_with(texts));
+    let Some(file) = failures.take(file) else { return };
+    if let Err(error) = save_bytes(path, &file) {
+        failures.add(error);
+        keep_elsewhere(path, Some(file), failures);
+    }
 }
 
 /// The video in a saved file, if it has one. Prints what the user should know of the file, unless `quiet`.

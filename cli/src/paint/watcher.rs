@@ -2,6 +2,7 @@
 
 use super::console::print_line;
 use super::curve::Curve;
+use super::ending::Failures;
 use super::film::Film;
 use super::measure::Source;
 use super::options::Options;
@@ -51,6 +52,12 @@ impl Watcher {
         Ok(Self { engine, signal, curve, film, preview, shows: false })
     }
 
+    /// One that watches nothing.
+    pub fn blind(engine: &Engine, signal: &Signal) -> Self {
+        let (engine, signal) = (engine.clone(), signal.clone());
+        Self { engine, signal, curve: None, film: None, preview: None, shows: false }
+    }
+
     /// The step after which the run is to pause next.
     pub fn pause(&self) -> u64 {
         self.film.as_ref().and_then(Film::next).unwrap_or(u64::MAX)
@@ -85,24 +92,31 @@ impl Watcher {
         Ok(())
     }
 
-    /// Looks at the network that a run ended with, and writes the files. Returns what to print.
-    pub fn finish(mut self, training: &mut Training, network: &Network) -> Result<Vec<String>> {
+    /// Looks at the network that a run ended with, and writes the files. Returns what to print. After a run without a
+    /// step, nothing is written.
+    pub fn finish(
+        mut self,
+        training: &mut Training,
+        network: &Network,
+        failures: &mut Failures,
+    ) -> Vec<String> {
         let mut lines = Vec::new();
-        let curve = self.curve.take().map_or(Ok(None), |curve| curve.finish(training));
+        if let Some(curve) = self.curve.take() {
+            lines.extend(curve.finish(training, failures));
+        }
         let step = training.summary().steps;
-        // A second signal would end the program: one that came is no reason to leave the last frame out.
-        let film = self.film.take().map_or(Ok(Vec::new()), |mut film| {
-            film.take(step, &self.engine, network, || false)?;
-            film.finish()
-        });
+        if let Some(mut film) = self.film.take().filter(|_| step > 0) {
+            // A second signal would end the program: one that came is no reason to leave the last frame out.
+            failures.take(film.take(step, &self.engine, network, || false));
+            lines.extend(film.finish(failures));
+        }
         // After Ctrl-C, the terminal shows ^C where the bar was.
         if let Some(preview) = self.preview.as_mut().filter(|_| !self.signal.came())
-            && let Some(painted) = preview.paint(&self.engine, network, || false)?
+            && let Some(painted) =
+                failures.take(preview.paint(&self.engine, network, || false)).flatten()
         {
             preview.draw(&painted);
         }
-        lines.extend(curve?);
-        lines.extend(film?);
-        Ok(lines)
+        lines
     }
 }

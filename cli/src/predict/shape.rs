@@ -29,7 +29,7 @@ pub fn run(options: &Options, network: &Network, shape: &Shape) -> Result<ExitCo
     }
     let engine = options.device.open()?;
     let model = engine.prepare(network)?;
-    let signal = Signal::listen()?;
+    let signal = Signal::listen();
     let at = |number: u32| number as f32 / (side - 1) as f32;
     let mut distances: Vec<f32> = Vec::new();
     for z in 0..side {

@@ -15,7 +15,7 @@ pub fn run(options: &Options, network: &Network, sound: &Sound) -> Result<ExitCo
     let Options { output, device, .. } = options;
     let engine = device.open()?;
     let model = engine.prepare(network)?;
-    let signal = Signal::listen()?;
+    let signal = Signal::listen();
     let mut amplitudes = Vec::new();
     for first in (0..sound.frames).step_by(BLOCK) {
         let end = sound.frames.min(first + BLOCK as u32);

@@ -30,7 +30,7 @@ pub fn run(options: &Options, network: &Network, schema: &Schema) -> Result<Exit
     let engine = options.device.open()?;
     let model = engine.prepare(network)?;
     let writer = Writer { schema, model: &model, probabilities: options.probabilities };
-    let signal = Signal::listen()?;
+    let signal = Signal::listen();
     let (mut row, mut inputs) = (Row::new(), Vec::new());
     let mut is_open = output.write(&writer.header()?)?;
     while is_open {

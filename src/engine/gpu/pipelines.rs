@@ -6,8 +6,8 @@
 #![expect(unsafe_code, reason = "wgpu cannot validate the data of a driver's cache")]
 
 use super::cache::Cache;
-use super::device::Scopes;
 use super::lock::lock;
+use super::scopes::Scopes;
 use crate::checksum::fnv;
 use std::sync::Mutex;
 

@@ -1,6 +1,7 @@
 //! Asynchronous copies from the device to the host.
 
-use super::device::{Gpu, Scopes};
+use super::device::Gpu;
+use super::scopes::Scopes;
 use crate::error::{Error, Result};
 use futures_intrusive::channel::shared::oneshot_channel;
 use std::ops::Range;

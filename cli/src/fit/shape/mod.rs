@@ -6,8 +6,7 @@ use super::options::Options;
 use super::progress::View;
 use super::report::{report, write};
 use super::samples::shown;
-use super::training::{Parts, train};
-use crate::output;
+use super::training::{Parts, save, train};
 use crate::paint::signals::Signal;
 use crate::paint::streams::is_standard;
 use crate::paint::text::{counted, describe_network, describe_training, thousands};
@@ -62,13 +61,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     device.say(format!("network {}", describe_network(&network)));
     device.say(format!("training {}", describe_training(&trainer)));
     let engine = device.open()?;
-    let signal = Signal::listen()?;
+    let signal = Signal::listen();
     let known = engine.notes().len();
     let view = View { quiet: device.quiet, unit: "places", quality };
     let trained = train(&engine, &trainer, &mut network, &parts, &signal, view)?;
     device.notes(engine.notes().iter().skip(known));
     device.say(trained.describe(&trainer, "places"));
-    output::write(&file, &network.encode_with([(KEY, shape.to_json()?)])?)?;
+    save(&file, &network, KEY, shape.to_json()?)?;
     let quality = Quality::measure(&engine, &network, parts.judged())?;
     let unit = shape.scale * shape.side;
     device.say(format!(

@@ -96,7 +96,7 @@ impl Run {
             let begun = |other| threads::start(scope, other, move || work(other)).ok();
             let threads = 1 + (1..wanted).map_while(begun).count();
             self.notes.add_fewer(threads, wanted);
-            // Nobody clears what threads that are not there have recorded in earlier steps.
+            // Nothing clears what threads that are not there have recorded in earlier steps.
             self.records[threads..].iter().for_each(|records| write(records).clear());
             barrier.get_or_init(|| Barrier::new(threads));
             // A panic of another thread goes on in this one at the end of the scope.

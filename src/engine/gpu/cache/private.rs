@@ -1,7 +1,7 @@
 //! A folder of cache files that no other user can write to, on Unix.
 //!
 //! The folder is opened once for each read or write, and the open folder is checked, not its name. Its files are
-//! then reached through it. Folders above it are not checked: whoever may rename those can put another folder in
+//! then reached through it. Folders above it are not checked: a user who may rename those can put another folder in
 //! this one's place, and that folder is checked like this one.
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, open, openat, renameat, unlinkat};
@@ -19,7 +19,7 @@ use std::time::Duration;
 const FOLDER_MODE: u32 = 0o700;
 
 /// The bits of a mode that let others write. The write bit of a group is also set where an access control list lets
-/// somebody else write.
+/// another user write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// The beginning and the end of the name of a file that is being written.

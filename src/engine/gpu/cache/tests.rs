@@ -43,7 +43,7 @@ fn filled() -> (TempDir, PathBuf, Cache) {
 fn reason(cache: &Cache) -> String {
     assert_eq!(cache.read("name"), None);
     let reason = cache.distrust().expect("a reason").to_string();
-    // Told once, whatever else is wrong later.
+    // Reported once, whatever else is wrong later.
     assert_eq!((cache.read("name"), cache.distrust()), (None, Some(reason.as_str())));
     reason
 }
