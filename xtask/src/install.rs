@@ -1,5 +1,6 @@
-//! Installs what the tests need with the system's package manager: Mesa's software Vulkan driver, the
-//! validator of SPIR-V, and what builds and opens the page.
+//! Installs what the tests need with the system's package manager.
+//!
+//! That is Mesa's software Vulkan driver, the validator of SPIR-V, `strace`, and what builds and opens the page.
 //!
 //! The driver lets the GPU tests run on a machine without a GPU. The EGL library comes along because the
 //! tests exercise the OpenGL adapter too, where they find one.
@@ -126,28 +127,50 @@ pub fn vulkan_driver() -> Result<()> {
     Ok(())
 }
 
-/// Sees to it that the validator of SPIR-V is there, as far as this machine lets it.
+/// A program that tests use.
+pub struct Tool {
+    program: &'static str,
+    /// Has this name in all of the systems above.
+    package: &'static str,
+    /// What is not tested without it.
+    loss: &'static str,
+}
+
+/// Checks the kernels in the form that Vulkan's drivers are given.
+pub const SPIRV_VALIDATOR: Tool = Tool {
+    program: "spirv-val",
+    package: "spirv-tools",
+    loss: "The SPIR-V of the kernels will not be validated.",
+};
+
+/// Injects faults into system calls. For Linux only.
+pub const STRACE: Tool = Tool {
+    program: "strace",
+    package: "strace",
+    loss: "The tests that inject faults into system calls will report themselves as skipped.",
+};
+
+/// Sees to it that a program is there, as far as this machine lets it.
 ///
 /// # Errors
 ///
 /// When it is not there afterwards and `IMPASTO_REQUIRE_GPU=1`. Without that variable a message says how
-/// to install it, and the test that needs it reports that no SPIR-V was validated.
-pub fn spirv_validator() -> Result<()> {
-    // The package has this name in all of the systems above.
-    let packages = ["spirv-tools"];
-    if program_exists("spirv-val") {
+/// to install it, and what is not tested.
+pub fn tool(tool: &Tool) -> Result<()> {
+    let (program, packages) = (tool.program, [tool.package]);
+    if program_exists(program) {
         return Ok(());
     }
-    println!("Missing: spirv-val.");
+    println!("Missing: {program}.");
     let advice = match PackageManager::of_this_system() {
         Some(manager) => match install(manager, &packages) {
             Ok(()) => return Ok(()),
             Err(error) => advice_by_hand(&format!("{error:#}"), manager, &packages),
         },
-        None => "Install SPIRV-Tools by hand.".to_owned(),
+        None => format!("Install {} by hand.", tool.package),
     };
-    ensure!(!gpu_is_required(), "no spirv-val, and IMPASTO_REQUIRE_GPU=1. {advice}");
-    println!("{advice}\nThe SPIR-V of the kernels will not be validated.");
+    ensure!(!gpu_is_required(), "no {program}, and IMPASTO_REQUIRE_GPU=1. {advice}");
+    println!("{advice}\n{}", tool.loss);
     Ok(())
 }
 

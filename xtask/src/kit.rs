@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use crate::workspace::{Cargo, root};
 
 /// Test programs that check files and no device.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "config",
     "documents",
+    "faults",
     "files",
     "guide",
     "hostile",

@@ -16,11 +16,14 @@ use crate::workspace::{Cargo, gpu_is_required, root};
 ///
 /// # Errors
 ///
-/// When cargo cannot be started, or the Vulkan driver or the validator of SPIR-V is required and cannot
+/// When cargo cannot be started, or the Vulkan driver or a program that tests use is required and cannot
 /// be had, and when what mixed precision is tested on cannot be fetched.
 pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
     install::vulkan_driver()?;
-    install::spirv_validator()?;
+    install::tool(&install::SPIRV_VALIDATOR)?;
+    if cfg!(target_os = "linux") {
+        install::tool(&install::STRACE)?;
+    }
     let cargo = Cargo::new();
     let status = cargo
         .command()
