@@ -22,7 +22,7 @@ fn a_file_that_no_longer_fits_leaves_the_one_before_whole_and_training_goes_on()
         command
             .current_dir(studio.path(""))
             .env("IMPASTO_CACHE", "")
-            .env("XDG_DATA_HOME", studio.path("data"))
+            .env("XDG_DATA_HOME", studio.data())
             .stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         finish(command.spawn().expect("a shell"), arguments)
@@ -47,7 +47,7 @@ fn a_file_that_no_longer_fits_leaves_the_one_before_whole_and_training_goes_on()
         "{ended}"
     );
     assert!(studio.bytes("run.safetensors") == whole);
-    let names = ["data", "painted-comparison.png", "painted.png", "picture.png", "run.safetensors"];
+    let names = ["painted-comparison.png", "painted.png", "picture.png", "run.safetensors"];
     assert_eq!(studio.names(), names);
     // With room it goes on, as if nothing had happened.
     studio.run("--resume run.safetensors --epochs 40").succeeded();

@@ -11,10 +11,9 @@ use std::time::Duration;
 /// A run that would go on for years.
 const ENDLESS: &str = "--epochs 1000000000000";
 
-/// Starts a run with a data folder of its own, and waits until it trains.
+/// Starts a run, and waits until it trains.
 fn training(studio: &Studio, arguments: &str) -> Child {
-    let mut command = studio.command(&quick(&format!("picture.png {ENDLESS} {arguments}")));
-    let mut child = command.env("XDG_DATA_HOME", studio.path("data")).spawn().unwrap();
+    let mut child = studio.start(&quick(&format!("picture.png {ENDLESS} {arguments}")));
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("cpu engine on ") {
@@ -34,39 +33,48 @@ fn send(signal: &str, child: &Child) {
 
 /// The network in the user's data folder, which the run names.
 fn kept_elsewhere(studio: &Studio, run: &Run) -> Network {
-    let folder = studio.path("data/impasto");
-    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> = fs::read_dir(studio.data().join("impasto"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(files.len(), 1, "{run}");
     assert!(run.stderr.contains(&files[0].display().to_string()), "{run}");
     Network::load(&files[0]).unwrap()
 }
 
-#[test]
-fn where_the_folder_is_gone_the_network_goes_to_the_data_folder() {
-    let studio = Studio::with_picture();
+/// A run whose outputs are in the folder `out`, which is gone when the signal comes.
+fn without_its_folder(studio: &Studio, arguments: &str, signal: &str) -> Run {
     fs::create_dir(studio.path("out")).unwrap();
-    let child = training(&studio, "-o out/p.png --save out/n.safetensors --report out/r.json");
+    let child = training(studio, arguments);
     fs::remove_dir_all(studio.path("out")).unwrap();
-    send("-TERM", &child);
-    let run = finish(child, "without its folder");
+    send(signal, &child);
+    finish(child, "without its folder")
+}
+
+/// Asserts that each of these files is named in an error of its own.
+fn reports(run: &Run, names: &[&str]) {
     assert_eq!(run.code, Some(1), "{run}");
-    for name in ["out/n.safetensors", "out/p.png", "out/r.json"] {
+    for name in names {
         let is_reported = |line: &str| line.starts_with("error: ") && line.contains(name);
         assert!(run.stderr.lines().any(is_reported), "{name}: {run}");
     }
+}
+
+#[test]
+fn where_the_folder_is_gone_the_network_goes_to_the_data_folder() {
+    let studio = Studio::with_picture();
+    let arguments = "-o out/p.png --save out/n.safetensors --report out/r.json";
+    let run = without_its_folder(&studio, arguments, "-TERM");
+    reports(&run, &["out/n.safetensors", "out/p.png", "out/p-comparison.png", "out/r.json"]);
     assert_eq!(kept_elsewhere(&studio, &run).inputs(), 2);
 }
 
 #[test]
 fn a_painting_that_cannot_be_written_costs_no_network() {
     let studio = Studio::with_picture();
-    fs::create_dir(studio.path("out")).unwrap();
-    let child = training(&studio, "-o out/p.png");
-    fs::remove_dir_all(studio.path("out")).unwrap();
-    send("-INT", &child);
-    let run = finish(child, "without its folder");
-    assert_eq!(run.code, Some(1), "{run}");
-    kept_elsewhere(&studio, &run);
+    let run = without_its_folder(&studio, "-o out/p.png", "-INT");
+    reports(&run, &["out/p.png"]);
+    assert_eq!(kept_elsewhere(&studio, &run).outputs(), 3);
 }
 
 #[test]
@@ -80,12 +88,8 @@ fn on_a_full_disk_every_failure_is_reported() {
     std::thread::sleep(Duration::from_millis(500));
     send("-HUP", &child);
     let run = finish(child, "on a full disk");
-    assert_eq!(run.code, Some(1), "{run}");
     // The last page of the metrics may have room for the lines that were left.
-    for name in ["full/n.safetensors", "full/p.png"] {
-        let is_reported = |line: &str| line.starts_with("error: ") && line.contains(name);
-        assert!(run.stderr.lines().any(is_reported), "{name}: {run}");
-    }
+    reports(&run, &["full/n.safetensors", "full/p.png", "full/p-comparison.png"]);
     kept_elsewhere(&studio, &run);
     let lines = fs::read(studio.path("full/m.csv")).unwrap();
     assert!(lines.is_empty() || lines.ends_with(b"\n"), "each line is whole");

@@ -16,10 +16,12 @@ const OUTPUTS: [&str; 6] =
     ["net.safetensors", "painted.png", "painted-comparison.png", "run.json", "run.csv", "run.svg"];
 
 /// Calls that write files, and those that look at them.
-const CALLS: [&str; 14] = [
+const CALLS: [&str; 16] = [
     "write",
     "fsync",
     "rename",
+    "renameat",
+    "renameat2",
     "openat",
     "unlink",
     "fchmod",
@@ -36,13 +38,6 @@ const CALLS: [&str; 14] = [
 /// Errors that a file system reports.
 const ERRORS: [&str; 8] =
     ["EIO", "ENOSPC", "EPERM", "EACCES", "EROFS", "ENOENT", "EMFILE", "EINVAL"];
-
-/// A studio with outputs of a run before, so that each file has an old and a new state.
-fn studio() -> Studio {
-    let studio = Studio::with_picture();
-    studio.run(&quick(&format!("{RUN} --seed 7"))).succeeded();
-    studio
-}
 
 /// Asserts that a file is what it was before or complete.
 fn check_whole(studio: &Studio, name: &str, before: Option<&Vec<u8>>, run: &Run) {
@@ -80,89 +75,109 @@ fn outputs(studio: &Studio) -> Vec<Option<Vec<u8>>> {
     OUTPUTS.iter().map(|name| std::fs::read(studio.path(name)).ok()).collect()
 }
 
-/// A call of the run and its number, between the moment when the input is opened and the end.
-struct Moments(Vec<(&'static str, [usize; 2])>);
+/// A folder with outputs of a run before, so that each file has an old and a new state, and the calls of a run in it.
+struct Faults {
+    studio: Studio,
+    arguments: String,
+    /// Each call, how often it was made before the input was opened, and in all.
+    calls: Vec<(&'static str, [usize; 2])>,
+    random: ChaCha8Rng,
+}
 
-impl Moments {
-    fn of(studio: &Studio, arguments: &str) -> Self {
-        let counts = calls(studio, &CALLS, "picture.png", arguments);
-        let made = CALLS.into_iter().zip(counts).filter(|(_, [early, all])| early < all);
-        Self(made.collect())
+impl Faults {
+    /// None where `strace` may not trace.
+    fn new(seed: u64) -> Option<Self> {
+        if !has_strace() {
+            return None;
+        }
+        let studio = Studio::with_picture();
+        studio.run(&quick(&format!("{RUN} --seed 7"))).succeeded();
+        studio.put_bytes("copy.png", &studio.bytes("picture.png"));
+        let arguments = quick(RUN);
+        let counts = calls(&studio, &CALLS, "picture.png", &arguments);
+        let calls = CALLS.into_iter().zip(counts).filter(|(_, [early, all])| early < all).collect();
+        Some(Self { studio, arguments, calls, random: ChaCha8Rng::seed_from_u64(seed) })
     }
 
-    fn random(&self, random: &mut ChaCha8Rng) -> (&'static str, usize) {
-        let (call, [early, all]) = self.0.choose(random).expect("calls");
-        (call, random.random_range(*early..*all) + 1)
+    /// A call of the run and its number.
+    fn moment(&mut self) -> (&'static str, usize) {
+        let (call, [early, all]) = *self.calls.choose(&mut self.random).expect("calls");
+        (call, self.random.random_range(early..all) + 1)
+    }
+
+    /// Runs with a fault. Returns the outputs before and the run.
+    fn run(&self, fault: &str) -> (Vec<Option<Vec<u8>>>, Run) {
+        let before = outputs(&self.studio);
+        (before, injected(&self.studio, &[fault], &self.arguments))
     }
 }
 
 #[test]
 fn a_call_that_fails_costs_no_more_than_its_file() {
-    if !has_strace() {
-        return;
-    }
-    let studio = studio();
-    studio.put_bytes("copy.png", &studio.bytes("picture.png"));
-    let arguments = quick(RUN);
-    let moments = Moments::of(&studio, &arguments);
-    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let Some(mut faults) = Faults::new(1) else { return };
     let mut failed = 0;
     for number in 0..count(30) {
-        let (call, when) = moments.random(&mut random);
-        let error = ERRORS.choose(&mut random).unwrap();
+        let (call, when) = faults.moment();
+        let error = ERRORS.choose(&mut faults.random).unwrap();
         // Once, or from there on.
         let on = if number % 3 == 0 { "+" } else { "" };
-        let fault = format!("{call}:error={error}:when={when}{on}");
-        let before = outputs(&studio);
-        let run = injected(&studio, &[&fault], &arguments);
-        check(&studio, &before, &run);
+        let (before, run) = faults.run(&format!("{call}:error={error}:when={when}{on}"));
+        check(&faults.studio, &before, &run);
         failed += usize::from(run.code == Some(1));
         if run.code == Some(0) && on.is_empty() {
-            assert!(outputs(&studio).iter().all(Option::is_some), "{run}");
+            assert!(outputs(&faults.studio).iter().all(Option::is_some), "{run}");
         }
     }
     println!("{failed} of {} runs ended with an error", count(30));
     assert!(failed > 0, "no fault was noticed");
 }
 
+/// The calls that give a file its name are few among all: each fails once here.
+#[test]
+fn a_file_that_cannot_be_renamed_is_an_error_and_the_others_are_written() {
+    let Some(faults) = Faults::new(4) else { return };
+    let renames = faults.calls.iter().filter(|(call, _)| call.starts_with("rename"));
+    let mut tried = 0;
+    for &(call, [early, all]) in renames {
+        for when in early + 1..=all {
+            let (before, run) = faults.run(&format!("{call}:error=EIO:when={when}"));
+            assert_eq!(run.code, Some(1), "{call} {when}: {run}");
+            check(&faults.studio, &before, &run);
+            tried += 1;
+        }
+    }
+    // The network, the painting, the sheet, the report, the metrics and the plot.
+    assert_eq!(tried, OUTPUTS.len());
+}
+
 #[test]
 fn a_kill_at_any_call_leaves_whole_files() {
-    if !has_strace() {
-        return;
-    }
-    let studio = studio();
-    studio.put_bytes("copy.png", &studio.bytes("picture.png"));
-    let arguments = quick(RUN);
-    let moments = Moments::of(&studio, &arguments);
-    let mut random = ChaCha8Rng::seed_from_u64(2);
+    let Some(mut faults) = Faults::new(2) else { return };
     for _ in 0..count(20) {
-        let (call, when) = moments.random(&mut random);
-        let before = outputs(&studio);
-        let run = injected(&studio, &[&format!("{call}:signal=KILL:when={when}")], &arguments);
+        let (call, when) = faults.moment();
+        let (before, run) = faults.run(&format!("{call}:signal=KILL:when={when}"));
         for (name, before) in OUTPUTS.iter().zip(&before) {
             // A file that grows line by line is as long as the run came.
             if *name != "run.csv" {
-                check_whole(&studio, name, before.as_ref(), &run);
+                check_whole(&faults.studio, name, before.as_ref(), &run);
             }
         }
+        let studio = &faults.studio;
         assert!(studio.bytes("picture.png") == studio.bytes("copy.png"), "{run}");
     }
     // The files that are left do not keep the next run from its own.
-    studio.run(&arguments).succeeded();
+    faults.studio.run(&faults.arguments).succeeded();
 }
 
 #[test]
 fn slow_calls_change_nothing() {
-    if !has_strace() {
-        return;
-    }
-    let studio = studio();
-    let arguments = quick(RUN);
-    studio.run(&arguments).succeeded();
-    let expected = studio.bytes("net.safetensors");
-    for call in ["fsync", "rename", "write"] {
-        let slow = format!("{call}:delay_enter=30000:when=1..40");
-        injected(&studio, &[&slow], &arguments).succeeded();
-        assert!(studio.bytes("net.safetensors") == expected, "{call}");
+    let Some(faults) = Faults::new(5) else { return };
+    faults.studio.run(&faults.arguments).succeeded();
+    let expected = faults.studio.bytes("net.safetensors");
+    for (call, _) in &faults.calls {
+        if ["fsync", "write"].contains(call) || call.starts_with("rename") {
+            faults.run(&format!("{call}:delay_enter=30000:when=1..40")).1.succeeded();
+            assert!(faults.studio.bytes("net.safetensors") == expected, "{call}");
+        }
     }
 }

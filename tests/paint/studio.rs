@@ -5,7 +5,7 @@ use impasto::Picture;
 use serde_json::Value;
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -21,12 +21,17 @@ const INSTEAD: [(&str, &str); 3] =
     [("--epochs", "--steps"), ("--epochs", "--time"), ("--hidden", "--start")];
 
 /// A folder of its own, where the program runs.
-pub struct Studio(TempDir);
+pub struct Studio {
+    folder: TempDir,
+    /// The user's folder for data, which no run writes to as long as its outputs can be written.
+    data: TempDir,
+}
 
 impl Studio {
     /// An empty one.
     pub fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
+        let [folder, data] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        Self { folder, data }
     }
 
     /// One with a small picture, `picture.png`, in it.
@@ -38,7 +43,12 @@ impl Studio {
 
     /// The whole path of a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
+    }
+
+    /// The user's folder for data.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Puts a picture into it.
@@ -68,7 +78,7 @@ impl Studio {
 
     /// The names of all files and folders in it, in order.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(self.0.path())
+        let mut names: Vec<String> = fs::read_dir(self.folder.path())
             .expect("listed")
             .map(|entry| entry.expect("listed").file_name().to_string_lossy().into_owned())
             .collect();
@@ -86,12 +96,13 @@ impl Studio {
         let mut command = Command::new(common::example("paint"));
         command
             .args(arguments.split_whitespace())
-            .current_dir(self.0.path())
+            .current_dir(self.folder.path())
             .env_remove("IMPASTO_ADAPTER")
             .env_remove("WGPU_ADAPTER_NAME")
             .env_remove("WGPU_BACKEND")
             .env_remove("RAYON_NUM_THREADS")
             .env("IMPASTO_CACHE", "")
+            .env("XDG_DATA_HOME", self.data())
             // As on a machine without a desktop, where Mesa complains unless the program sets it.
             .env_remove("XDG_RUNTIME_DIR")
             .stdin(Stdio::null())
