@@ -1,5 +1,6 @@
 //! The end of a run: each step fails alone, every failure is reported, and what was learned is kept somewhere.
 
+use super::console::print_line;
 use super::fail;
 use super::streams::is_standard;
 use impasto::{Error, Result};
@@ -27,9 +28,26 @@ impl Failures {
         outcome.map_err(|error| self.add(error)).ok()
     }
 
+    /// The end of a run without a step, which writes no file. Returns the exit code.
+    pub fn end_without_a_step(
+        mut self,
+        failure: Option<Error>,
+        quiet: bool,
+        code: ExitCode,
+    ) -> ExitCode {
+        if !quiet {
+            print_line("no step was done: no file was written");
+        }
+        self.0.extend(failure);
+        self.report(code)
+    }
+
     /// Reports all errors. Returns `code` if there are none, and 1 otherwise.
-    pub fn report(self, code: ExitCode) -> ExitCode {
-        self.0.iter().map(fail).last().unwrap_or(code)
+    pub fn report(self, mut code: ExitCode) -> ExitCode {
+        for error in &self.0 {
+            code = fail(error);
+        }
+        code
     }
 }
 

@@ -215,6 +215,25 @@ fn begin(
     Ok((start.network(options, canvas.subject())?, budget, trainer))
 }
 
+/// Prints what will be learned, by what, and how.
+fn describe(
+    options: &Options,
+    canvas: &Canvas,
+    network: &Network,
+    trainer: &Trainer,
+    is_resumed: bool,
+) {
+    if options.quiet {
+        return;
+    }
+    print_line(canvas.describe());
+    canvas.notes.iter().for_each(|note| print_line(format!("note: {note}")));
+    print_line(format!("network {}", describe_network(network)));
+    print_line(format!("training {}", describe_training(trainer)));
+    let advice = advice::preset(&canvas.picture);
+    advice.iter().filter(|_| !is_resumed && !options.has_choice()).for_each(print_line);
+}
+
 /// The usual way: learn a picture, or go on with it, paint it, compare.
 fn train_and_paint(
     mut options: Options,
@@ -236,14 +255,7 @@ fn train_and_paint(
     if options.start.is_some() && options.warm_up.is_none() {
         trainer.warm_up = trainer.warm_up_again(&dataset);
     }
-    if !options.quiet {
-        print_line(canvas.describe());
-        canvas.notes.iter().for_each(|note| print_line(format!("note: {note}")));
-        print_line(format!("network {}", describe_network(&network)));
-        print_line(format!("training {}", describe_training(&trainer)));
-        let advice = advice::preset(&canvas.picture);
-        advice.iter().filter(|_| resumed.is_none() && !options.has_choice()).for_each(print_line);
-    }
+    describe(options, &canvas, &network, &trainer, resumed.is_some());
     let (engine, opening) = open_for(options, &trainer, &network, &dataset)?;
     if options.profile && engine.device().backend == Backend::Reference {
         return Err(Error::Setting(format!(
@@ -285,13 +297,7 @@ fn train_and_paint(
     }
     let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
     if !trained.has_learned() {
-        if !options.quiet {
-            print_line("no step was done: no file was written");
-        }
-        if let Some(error) = trained.failure {
-            failures.add(error);
-        }
-        return Ok(failures.report(code));
+        return Ok(failures.end_without_a_step(trained.failure, options.quiet, code));
     }
     let mut report = Report::new(&engine, &network, options.seed());
     report.set_image(&canvas);
@@ -316,7 +322,8 @@ fn train_and_paint(
     }
     if options.profile && trained.failure.is_none() {
         let plan = trainer.plan(&dataset);
-        if let Some(profile) = failures.take(Profile::take(&engine, &network, &plan, &dataset)) {
+        let profile = Profile::take(&engine, &network, &plan, &dataset);
+        if let Some(profile) = failures.take(profile) {
             profile.print();
             report.set_profile(&profile);
         }

@@ -85,31 +85,30 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
         trained.lines.iter().for_each(print_line);
     }
     let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
-    if trained.has_learned() {
-        let mut report = Report::new(&engine, &network, options.seed());
-        report.set_video(&path, &video);
-        let known = engine.notes().len();
-        let brush = Brush::start(options, Some(&signal));
-        let painted = output.paint(&video, &clip.frames, &engine, &network, brush);
-        print_notes(options, &engine, known);
-        match failures.take(painted) {
-            Some(Some(psnr)) => {
-                report.set_psnr(psnr);
-                if !options.quiet {
-                    print_line(format!("painted {}: {}", output.name(), quality(psnr)));
-                }
+    if !trained.has_learned() {
+        return Ok(failures.end_without_a_step(trained.failure, options.quiet, code));
+    }
+    let mut report = Report::new(&engine, &network, options.seed());
+    report.set_video(&path, &video);
+    let known = engine.notes().len();
+    let brush = Brush::start(options, Some(&signal));
+    let painted = output.paint(&video, &clip.frames, &engine, &network, brush);
+    print_notes(options, &engine, known);
+    match failures.take(painted) {
+        Some(Some(psnr)) => {
+            report.set_psnr(psnr);
+            if !options.quiet {
+                print_line(format!("painted {}: {}", output.name(), quality(psnr)));
             }
-            Some(None) if !options.quiet => {
-                print_line("painting interrupted: no animation was written");
-            }
-            _ => {}
         }
-        if options.report.is_some() {
-            report.set_training(trainer, &engine, &trained, opening, dataset.len());
-            failures.take(report.write(options));
+        Some(None) if !options.quiet => {
+            print_line("painting interrupted: no animation was written");
         }
-    } else if !options.quiet {
-        print_line("no step was done: no file was written");
+        _ => {}
+    }
+    if options.report.is_some() {
+        report.set_training(trainer, &engine, &trained, opening, dataset.len());
+        failures.take(report.write(options));
     }
     if let Some(error) = trained.failure {
         failures.add(error);
