@@ -10,7 +10,7 @@ use std::time::Instant;
 
 /// A run of some tenths of a second, from start to end.
 const RUN: &str =
-    "picture.png --epochs 300 --batch 60 --hidden 2x12 --save net.safetensors --report run.json";
+    "picture.png --epochs 3000 --batch 60 --hidden 2x12 --save net.safetensors --report run.json";
 
 /// The signals, with the code that a run ends with.
 const SIGNALS: [(&str, i32); 4] = [("KILL", 137), ("TERM", 143), ("HUP", 129), ("INT", 130)];
@@ -33,9 +33,13 @@ fn a_run_that_is_killed_leaves_whole_files_and_loses_nothing_it_can_save() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let arguments = quick(RUN);
     let studio = Studio::with_picture();
-    let clock = Instant::now();
-    studio.run(&arguments).succeeded();
-    let whole = clock.elapsed();
+    // The first run reads the program from disk.
+    let times = [(); 3].map(|()| {
+        let clock = Instant::now();
+        studio.run(&arguments).succeeded();
+        clock.elapsed()
+    });
+    let whole = times.into_iter().min().unwrap();
     let (mut early, mut during, mut late) = (0, 0, 0);
     for number in 0..count(24) {
         for name in FILES {
@@ -43,7 +47,7 @@ fn a_run_that_is_killed_leaves_whole_files_and_loses_nothing_it_can_save() {
         }
         let (signal, code) = SIGNALS[number % SIGNALS.len()];
         let child = studio.start(&arguments);
-        std::thread::sleep(whole.mul_f64(random.random_range(0.0..1.1)));
+        std::thread::sleep(whole.mul_f64(random.random_range(0.0..1.05)));
         // It may have ended by itself.
         let _ =
             Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).output();
