@@ -64,7 +64,7 @@ pub enum Error {
     /// A file could not be read, written or created.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
-        /// `read`, `write` or `create`.
+        /// `read`, `write`, `create`, `find` or `remove`.
         action: &'static str,
         /// The file.
         path: PathBuf,

@@ -1,195 +1,115 @@
 //! Files that are written whole or not at all.
 //!
 //! A file is written under a temporary name beside its target and then renamed. An interrupted run
-//! leaves the old file unchanged.
+//! leaves the old file unchanged. The new file has the mode of the old one and, where possible, its owner and group.
+//!
+//! Where no other file can take the place of the old one, the old one is written in place: a mount point, the file of
+//! another user in a folder such as `/tmp`, a file whose owner or access list a new one would not have, and a folder whose
+//! names cannot be changed. Its old contents are copied aside first, to a file `.impasto-backup-…`, and come back if the
+//! write fails.
+//!
+//! [`reserve()`] checks all outputs of a program before it works. Temporary files are called `.impasto-….part` and are
+//! locked. The first write to a folder removes those whose program is not running any more, where files can be locked.
+
+mod install;
+mod place;
+mod reservation;
+mod stream;
+mod system;
+mod temporary;
+mod way;
+mod writer;
+
+pub use place::Place;
+pub use reservation::{Reservation, release_all, reserve};
+pub use stream::is_stream;
+pub use writer::Writer;
 
 use crate::error::{Error, Result};
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
-/// How many links a path may lead through.
-const MOST_LINKS: usize = 40;
+use std::io::Write;
+use std::path::Path;
+use way::Prepared;
 
 /// Writes `bytes` to `path`, whole or not at all; a link is followed, not replaced. A stream (see
 /// [`is_stream`]) is written to directly.
 ///
 /// # Errors
-/// The folder is missing or closed, or the disk is full.
+/// The folder is missing or closed, or the disk is full. See [`Writer::create`] and [`Writer::finish`].
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    begin(path, bytes).map(drop)
+}
+
+/// Writes `bytes` to `path` as [`write()`] does. What is written to the result later is at the end of the file, and is
+/// there at once. A write that fails leaves nothing of it in a file.
+///
+/// ```
+/// use impasto::files;
+///
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let path = folder.path().join("log.csv");
+/// let mut log = files::begin(&path, b"step,loss\n")?;
+/// writeln!(log, "1,0.5").expect("space on the disk");
+/// assert_eq!(std::fs::read(&path).expect("a file"), b"step,loss\n1,0.5\n");
+/// # use std::io::Write;
+/// # Ok::<(), impasto::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`write()`].
+pub fn begin(path: &Path, bytes: &[u8]) -> Result<Box<dyn Write + Send>> {
+    let mut writer = Writer::create(path)?;
     let error = |source| Error::File { action: "write", path: path.into(), source };
-    if is_stream(path) {
-        // To the end of what others wrote there: standard output may well be a file.
-        let stream = fs::OpenOptions::new().append(true).open(path);
-        return stream.and_then(|mut stream| stream.write_all(bytes)).map_err(error);
-    }
-    let target = place(path).map_err(error)?;
-    let mut file = temporary_beside(&target).map_err(error)?;
-    let opened = file.as_file_mut();
-    opened.write_all(bytes).and_then(|()| opened.sync_all()).map_err(error)?;
-    file.persist(&target).map_err(|e| error(e.error))?;
-    Ok(())
+    writer.write_all(bytes).map_err(error)?;
+    writer.publish()
 }
 
 /// Writes a file with `fill`, whole or not at all: not at all if `fill` fails or returns false, which this
-/// returns too. A stream is written to directly.
+/// returns too. A stream gets its contents when they are complete.
 ///
 /// # Errors
-/// The folder is missing or closed, the disk is full, or an error of `fill`.
+/// As [`write()`], or an error of `fill`.
 #[cfg(feature = "pictures")]
 pub(crate) fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut fs::File) -> Result<bool>,
 ) -> Result<bool> {
-    let error = |source| Error::File { action: "write", path: path.into(), source };
-    if is_stream(path) {
-        let mut stream = fs::OpenOptions::new().append(true).open(path).map_err(error)?;
-        return fill(&mut stream);
-    }
-    let target = place(path).map_err(error)?;
-    let mut file = temporary_beside(&target).map_err(error)?;
-    let opened = file.as_file_mut();
-    if !fill(opened)? {
-        return Ok(false);
-    }
-    opened.sync_all().map_err(error)?;
-    file.persist(&target).map_err(|e| error(e.error))?;
-    Ok(true)
+    Writer::create(path)?.fill(fill)
 }
 
-/// Finds out, before any work is done, whether [`write()`] to `path` can succeed.
+/// Finds out, before any work is done, whether [`write()`] to `path` can succeed, by the same steps. [`reserve()`] also
+/// compares outputs with each other and with inputs.
 ///
 /// # Errors
-/// The folder is missing or closed, or `path` is a directory, a read-only file or no possible name.
+/// The folder is missing or closed, or `path` is a directory, a read-only file, a file that neither can be replaced nor
+/// written, or no possible name.
 pub fn check_writable(path: &Path) -> Result<()> {
-    let error = |source| Error::File { action: "write", path: path.into(), source };
     if is_stream(path) {
         // Not opened: a reader of the pipe would take an empty file for its whole contents.
         return Ok(());
     }
-    let target = place(path).map_err(error)?;
-    match fs::metadata(&target) {
-        Ok(found) if found.is_dir() => {
-            return Err(error(io::Error::other("it is a directory: name a file in it")));
-        }
-        Ok(found) if found.permissions().readonly() => {
-            return Err(error(io::Error::other("it is there already and read-only")));
-        }
-        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(error(reason)),
-        _ => {}
-    }
-    temporary_beside(&target).map(drop).map_err(error)
+    let error = |source| Error::File { action: "write", path: path.into(), source };
+    Prepared::new(path).map(drop).map_err(error)
 }
 
-/// Whether `path` is a stream: a pipe, a device, or one of the process's own streams, such as `/dev/stdout`,
-/// redirected or not.
-pub fn is_stream(path: &Path) -> bool {
-    let own = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
-    own.iter().any(|stream| path.starts_with(stream))
-        || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
-}
-
-/// The one place that a path means, whether or not there is a file yet: links followed, the folder
-/// absolute.
+/// Whether a folder has nothing but temporary files of runs that are over, which it has not any more then.
+///
+/// ```
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let folder = folder.path();
+/// std::fs::write(folder.join(".impasto-a1b2c3.part"), "left by a run that was killed").expect("written");
+/// assert!(impasto::files::is_empty_folder(folder)?);
+/// # Ok::<(), impasto::Error>(())
+/// ```
 ///
 /// # Errors
-/// A missing folder, a name that ends in a separator, or links that lead nowhere.
-pub fn place(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_path_buf();
-    for _ in 0..MOST_LINKS {
-        if path.as_os_str().as_encoded_bytes().last().is_some_and(|b| b"/\\".contains(b))
-            || path.file_name().is_none()
-        {
-            return Err(io::Error::other("it names a folder: name a file in it"));
-        }
-        let folder = folder_of(&path);
-        if let Ok(target) = fs::read_link(&path) {
-            path = folder.join(target);
-            continue;
-        }
-        return match fs::canonicalize(folder) {
-            Ok(found) if found.is_dir() => Ok(found.join(path.file_name().unwrap_or_default())),
-            _ => Err(io::Error::other(format!("there is no folder {}", folder.display()))),
-        };
-    }
-    Err(io::Error::other("it is a link that leads back to itself"))
-}
-
-/// The folder that contains a path.
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn temporary_beside(target: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let folder = folder_of(target);
-    if !folder.is_dir() {
-        return Err(io::Error::other(format!("there is no folder {}", folder.display())));
-    }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".impasto-").suffix(".part");
-    // As if created in the ordinary way: what the umask leaves of read and write for all.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    // Only the kind: the rest of the message is the temporary name, which a user never asked for.
-    builder.tempfile_in(folder).map_err(|error| error.kind().into())
+/// No folder, or one that cannot be read.
+pub fn is_empty_folder(folder: &Path) -> Result<bool> {
+    let error = |source| Error::File { action: "read", path: folder.into(), source };
+    temporary::remove_dead(folder);
+    let mut entries = fs::read_dir(folder).map_err(error)?;
+    Ok(entries.next().is_none())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.txt");
-        write(&path, b"one").expect("written");
-        write(&path, b"two").expect("replaced");
-        assert_eq!(fs::read(&path).expect("read"), b"two");
-        check_writable(&folder.path().join("b.txt")).expect("writable");
-        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_are_followed_even_where_they_lead_to_nothing_yet() {
-        use std::os::unix::fs::symlink;
-        let folder = tempfile::tempdir().expect("a folder");
-        let [link, target, round] = ["link", "target", "round"].map(|n| folder.path().join(n));
-        symlink("target", &link).expect("linked");
-        symlink("round", &round).expect("linked");
-        assert_eq!(place(&link).expect("a place"), place(&target).expect("a place"));
-        write(&link, b"through").expect("written");
-        assert_eq!(fs::read(&target).expect("read"), b"through");
-        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
-        assert!(check_writable(&round).expect_err("unwritable").to_string().contains("itself"));
-    }
-
-    #[test]
-    fn impossible_names_are_found_out_early() {
-        let folder = tempfile::tempdir().expect("a folder");
-        for name in ["a.png/".to_string(), "a".repeat(300)] {
-            assert!(check_writable(&folder.path().join(name)).is_err());
-        }
-    }
-
-    #[test]
-    fn unwritable_places_are_found_out_early() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let message = |path: &Path| check_writable(path).expect_err("unwritable").to_string();
-        assert!(message(folder.path()).contains("directory"));
-        assert!(message(&folder.path().join("missing/a.txt")).contains("no folder"));
-        let path = folder.path().join("read-only.txt");
-        fs::write(&path, "kept").expect("written");
-        let mut permissions = fs::metadata(&path).expect("there").permissions();
-        permissions.set_readonly(true);
-        fs::set_permissions(&path, permissions).expect("set");
-        assert!(message(&path).contains("read-only"));
-        if cfg!(target_os = "linux") {
-            let message = message(Path::new("/proc/picture.png"));
-            assert!(message.contains("not found") && !message.contains(".impasto"), "{message}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! `impasto completions` and `impasto man`: what a shell and `man` need of the command line.
 
 use crate::output;
+use crate::paint::streams::is_standard;
 use clap::{Command, Parser};
 use clap_complete::Shell;
 use impasto::{Error, Result};
@@ -36,6 +37,11 @@ pub fn complete(options: &Completions, command: &mut Command) -> Result<ExitCode
 /// Writes the pages.
 pub fn write(options: &Manual, command: &Command) -> Result<ExitCode> {
     let folder = &options.folder;
+    if is_standard(folder) {
+        return Err(Error::Setting(
+            "the pages are files in a folder, which standard output is not: name a folder".into(),
+        ));
+    }
     let failed = |source| Error::File { action: "create", path: folder.clone(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut command = command.clone();

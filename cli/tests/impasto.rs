@@ -91,4 +91,5 @@ fn each_subcommand_has_a_manual_page() {
     assert!(page("impasto-fit.1").contains("\\-\\-target"));
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(refused(folder.path(), "man file").contains("cannot create file"));
+    assert!(refused(folder.path(), "man -").contains("name a folder"));
 }

@@ -185,5 +185,6 @@ fn unfit_options_of_frames_are_refused() {
     studio.quick("picture.png --animate painted.png").failed_saying(&["painted.png", "both"]);
     studio.quick("picture.png --frames picture.png").failed_saying(&["picture.png"]);
     studio.quick("picture.png --frames none/made").failed_saying(&["none", "no folder"]);
+    studio.quick("picture.png --frames -").failed_saying(&["standard output", "name a folder"]);
     assert_eq!(studio.names(), ["picture.png"]);
 }

@@ -86,6 +86,12 @@ impl Studio {
         names
     }
 
+    /// [`names`](Self::names) without the marks of outputs that a killed run had reserved, which the next run removes.
+    pub fn names_but_claims(&self) -> Vec<String> {
+        let is_claim = |name: &String| name.starts_with(".impasto-claim-");
+        self.names().into_iter().filter(|name| !is_claim(name)).collect()
+    }
+
     /// Starts the program with these arguments, which are separated by spaces, and no others.
     pub fn start(&self, arguments: &str) -> Child {
         self.command(arguments).spawn().expect("started")

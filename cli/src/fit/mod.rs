@@ -12,10 +12,9 @@ mod training;
 
 pub use options::Options;
 
-use crate::output;
 use crate::paint::console;
-use crate::paint::streams::is_standard;
-use impasto::{Result, files};
+use crate::paint::streams::{self, is_standard};
+use impasto::Result;
 use std::process::ExitCode;
 
 /// Runs with these options. Returns the exit code, which is that of a signal if one ended the run early.
@@ -26,12 +25,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if outputs.into_iter().flatten().any(|path| is_standard(path)) {
         console::leave_standard_output();
     }
-    for path in outputs.into_iter().flatten().filter(|path| !is_standard(path)) {
-        files::check_writable(path)?;
-    }
-    let mut named = vec![("the data", options.data.as_path()), ("the network", file.as_path())];
-    named.extend(options.report.as_deref().map(|report| ("the report", report)));
-    output::check_different(&named)?;
+    let outputs = [("the network", Some(&file)), ("the report", options.report.as_ref())];
+    // Until the run is over.
+    let _reservation = streams::reserve([("the data", Some(&options.data))], outputs)?;
     let is = |kinds: &[&str]| {
         let ending = options.data.extension().unwrap_or_default();
         kinds.iter().any(|kind| ending.eq_ignore_ascii_case(kind))

@@ -3,6 +3,7 @@
 use super::animation::Form;
 use super::console::warn;
 use super::ending::Failures;
+use super::streams::is_standard;
 use super::text::counted;
 use super::watching::Watching;
 use impasto::{Engine, Error, Network, Picture, Result, Subject, files};
@@ -188,21 +189,21 @@ impl Film {
 
 /// An error unless frames can be written to this folder, which need not be there yet.
 pub fn check_folder(folder: &Path) -> Result<()> {
-    let error = |source| Error::File { action: "write", path: folder.into(), source };
-    match fs::read_dir(folder) {
-        Ok(mut entries) => match entries.next() {
-            // Frames of another run would be among those of this one.
-            Some(_) => Err(Error::Setting(format!(
-                "the folder {} is not empty: name a new one for the frames, or empty it",
-                folder.display()
-            ))),
-            None => files::check_writable(&folder.join("frame-0001.png")),
-        },
-        Err(source) if source.kind() == io::ErrorKind::NotFound => {
-            // Where its parent is there, a file of its name could be written too.
-            files::check_writable(folder)
-        }
-        Err(source) => Err(error(source)),
+    if is_standard(folder) {
+        return Err(Error::Setting(
+            "the frames are files in a folder, which standard output is not: name a folder for --frames".into(),
+        ));
+    }
+    match fs::symlink_metadata(folder) {
+        // Frames of another run would be among those of this one.
+        Ok(_) if !files::is_empty_folder(folder)? => Err(Error::Setting(format!(
+            "the folder {} is not empty: name a new one for the frames, or empty it",
+            folder.display()
+        ))),
+        Ok(_) => files::check_writable(&folder.join("frame-0001.png")),
+        // Where its parent is there, a file of its name could be written too.
+        Err(source) if source.kind() == io::ErrorKind::NotFound => files::check_writable(folder),
+        Err(source) => Err(Error::File { action: "write", path: folder.into(), source }),
     }
 }
 

@@ -5,7 +5,6 @@ use super::streams::is_standard;
 use super::values::ending;
 use impasto::{Error, Result, files};
 use serde_json::{Value, json};
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -131,7 +130,6 @@ pub struct Metrics {
 impl Metrics {
     /// Begins the file, or continues that of a run that was resumed after so many steps.
     pub fn open(path: &Path, resumed: Option<u64>) -> Result<Self> {
-        let error = |source| Error::File { action: "write", path: path.into(), source };
         if is_standard(path) {
             let layout = Layout::Csv;
             let mut metrics = Self::to(path, layout, io::stdout());
@@ -139,26 +137,20 @@ impl Metrics {
             return Ok(metrics);
         }
         let layout = Layout::of(path).map_err(Error::Setting)?;
-        if files::is_stream(path) {
-            let mut output = OpenOptions::new().append(true).open(path).map_err(error)?;
-            output.write_all(layout.header().as_bytes()).map_err(error)?;
-            return Ok(Self::to(path, layout, output));
-        }
-        let text = match (resumed, std::fs::read_to_string(path)) {
-            (Some(step), Ok(text)) => layout.up_to(&text, step).ok_or_else(|| {
+        let resumed = resumed.filter(|_| !files::is_stream(path));
+        let text = match resumed.map(|step| (step, std::fs::read_to_string(path))) {
+            Some((step, Ok(text))) => layout.up_to(&text, step).ok_or_else(|| {
                 Error::Setting(format!(
                     "{} has no metrics that this run could go on with: name another file",
                     path.display()
                 ))
             })?,
-            (Some(_), Err(source)) if source.kind() != io::ErrorKind::NotFound => {
+            Some((_, Err(source))) if source.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::File { action: "read", path: path.into(), source });
             }
             _ => layout.header(),
         };
-        files::write(path, text.as_bytes())?;
-        let output = OpenOptions::new().append(true).open(path).map_err(error)?;
-        Ok(Self::to(path, layout, WholeLines(output)))
+        Ok(Self::to(path, layout, files::begin(path, text.as_bytes())?))
     }
 
     fn to(path: &Path, layout: Layout, output: impl Write + 'static) -> Self {
@@ -175,7 +167,7 @@ impl Metrics {
         if let Err(source) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
             self.output = None;
             // A reader of standard output that went away is no error.
-            if source.kind() != io::ErrorKind::BrokenPipe {
+            if source.kind() != io::ErrorKind::BrokenPipe || !is_standard(&self.path) {
                 let path = if is_standard(&self.path) {
                     "standard output".into()
                 } else {
@@ -191,24 +183,6 @@ impl Metrics {
     /// An error if a line could not be written.
     pub fn finish(self) -> Result<()> {
         self.failure.map_or(Ok(()), Err)
-    }
-}
-
-/// A file that a failed write leaves as it was before, so that each of its lines is whole.
-struct WholeLines(File);
-
-impl Write for WholeLines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let before = self.0.metadata()?.len();
-        if let Err(error) = self.0.write_all(line) {
-            let _ = self.0.set_len(before);
-            return Err(error);
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }
 

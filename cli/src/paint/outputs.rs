@@ -6,7 +6,8 @@ use super::options::Options;
 use super::progress::Brush;
 use super::streams::{self, is_standard};
 use super::view::Frame;
-use impasto::{Engine, Error, Network, Picture, Result, Subject, files};
+use impasto::files::{Place, Reservation};
+use impasto::{Engine, Error, Network, Picture, Result, Subject};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -25,6 +26,8 @@ pub struct Outputs {
     pub frame: Frame,
     /// Whether pixels are weighted by a mask.
     is_masked: bool,
+    /// Keeps other runs from writing the same files.
+    _reservation: Reservation,
 }
 
 /// An error if two outputs go to standard output, or bytes to a terminal.
@@ -43,48 +46,33 @@ pub fn check_standard(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that the files beside the painting can be written.
-pub fn check_beside(options: &Options) -> Result<()> {
-    let watching = options.watching.files().map(|(_, path)| path);
-    let all = [options.report.as_ref(), options.save.as_ref()].into_iter().chain(watching);
-    for path in all.flatten().filter(|path| !is_standard(path)) {
-        files::check_writable(path)?;
-    }
-    options.watching.frames.as_deref().map_or(Ok(()), film::check_folder)
-}
-
-/// Makes sure that no file is in the way of another or of an input, which is that of the options unless another is
-/// given. Returns where the files are.
-pub fn check_names(
+/// Reserves all outputs: makes sure that each can be written, and that none is in the way of another or of an input, which
+/// is that of the options unless another is given.
+pub fn reserve(
     options: &Options,
     input: Option<&PathBuf>,
     sheet: Option<&PathBuf>,
-) -> Result<Vec<PathBuf>> {
-    let files = [
+) -> Result<Reservation> {
+    let watching = &options.watching;
+    let frames = watching.frames.as_deref();
+    frames.map_or(Ok(()), film::check_folder)?;
+    let inputs = [
         ("the input", input.or(options.image.as_ref()).or(options.repaint.as_ref())),
         ("the configuration", options.config.as_ref()),
         ("the mask", options.masking.mask.as_ref()),
+    ];
+    let outputs = [
         ("the painting", Some(&options.output)),
         ("the comparison sheet", sheet),
         ("the report", options.report.as_ref()),
         ("the saved network", options.save.as_ref()),
     ];
-    let mut taken: Vec<(&str, PathBuf)> = Vec::new();
-    for (role, path) in files.into_iter().chain(options.watching.files()) {
-        let Some(path) = path else { continue };
-        if is_standard(path) || files::is_stream(path) {
-            continue;
-        }
-        let place = files::place(path).unwrap_or_else(|_| path.clone());
-        if let Some((other, _)) = taken.iter().find(|(_, other)| *other == place) {
-            return Err(Error::Setting(format!(
-                "{} would be both {other} and {role}: choose another name",
-                path.display()
-            )));
-        }
-        taken.push((role, place));
+    let outputs = outputs.into_iter().chain(watching.files());
+    let mut reservation = streams::reserve(inputs, outputs)?;
+    if let Some(folder) = frames {
+        reservation.add_folder("the folder of the frames", folder)?;
     }
-    Ok(taken.into_iter().map(|(_, place)| place).collect())
+    Ok(reservation)
 }
 
 impl Outputs {
@@ -110,13 +98,13 @@ impl Outputs {
         if let Some(path) = &sheet {
             Picture::check_saving(path, sheet_size(subject, 3, is_masked), channels, maximum)?;
         }
-        check_beside(options)?;
-        let taken = check_names(options, input, sheet.as_ref())?;
+        let reservation = reserve(options, input, sheet.as_ref())?;
         let is_older_sheet = sheet.is_none()
             && !is_standard(&picture)
             && fs::metadata(&beside).is_ok_and(|found| found.is_file())
-            && files::place(&beside).is_ok_and(|place| taken.iter().all(|p| *p != place));
-        Ok(Self { picture, sheet, outdated: is_older_sheet.then_some(beside), frame, is_masked })
+            && Place::of(&beside).is_ok_and(|place| !reservation.includes(&place));
+        let outdated = is_older_sheet.then_some(beside);
+        Ok(Self { picture, sheet, outdated, frame, is_masked, _reservation: reservation })
     }
 
     /// Writes the painting. Where it gets no sheet, an older one is removed.

@@ -1,9 +1,10 @@
 //! `-`: standard input and standard output, wherever a file can be named.
 
 use super::console::print_line;
+use impasto::files::Reservation;
 use impasto::{Error, Import, Network, Picture, Result, Subject, files};
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The most bytes of a picture on standard input, which are put in a temporary file.
 const MOST_BYTES: u64 = 2 << 30;
@@ -11,6 +12,20 @@ const MOST_BYTES: u64 = 2 << 30;
 /// Whether this is not a file but standard input or standard output. A file of that name is `./-`.
 pub fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Reserves the outputs of a program, which must not be its inputs: those that there are, but for standard input and
+/// standard output. Each has what it is for.
+pub fn reserve<'a>(
+    inputs: impl IntoIterator<Item = (&'a str, Option<&'a PathBuf>)>,
+    outputs: impl IntoIterator<Item = (&'a str, Option<&'a PathBuf>)>,
+) -> Result<Reservation> {
+    let file = |(role, path): (&'a str, Option<&'a PathBuf>)| {
+        path.filter(|path| !is_standard(path)).map(|path| (role, path.as_path()))
+    };
+    let inputs: Vec<_> = inputs.into_iter().filter_map(file).collect();
+    let outputs: Vec<_> = outputs.into_iter().filter_map(file).collect();
+    files::reserve(&inputs, &outputs)
 }
 
 /// A picture from a file or from standard input.

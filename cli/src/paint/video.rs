@@ -7,7 +7,7 @@ use super::console::print_line;
 use super::ending::Failures;
 use super::keeping::Keeper;
 use super::options::Options;
-use super::outputs::{check_beside, check_names, check_standard};
+use super::outputs::{check_standard, reserve};
 use super::progress::Brush;
 use super::report::Report;
 use super::signals::Signal;
@@ -17,7 +17,8 @@ use super::training::{Run, Trained, fill_time, train};
 use super::values::Size;
 use super::{keep_elsewhere, open, open_for, print_notes};
 use clap::Args;
-use impasto::{Engine, Error, Network, Picture, Result, Video, files};
+use impasto::files::{Place, Reservation};
+use impasto::{Engine, Error, Network, Picture, Result, Video};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -177,6 +178,8 @@ struct Output<'a> {
     path: &'a Path,
     form: Form,
     size: Option<Size>,
+    /// Keeps other runs from writing the same files.
+    _reservation: Reservation,
 }
 
 impl<'a> Output<'a> {
@@ -187,24 +190,22 @@ impl<'a> Output<'a> {
         let form = if is_standard(path) {
             Form::Apng
         } else {
-            let form = Form::of(path, "--video").map_err(Error::Setting)?;
-            files::check_writable(path)?;
-            form
+            Form::of(path, "--video").map_err(Error::Setting)?
         };
         check_standard(options)?;
-        check_beside(options)?;
-        let names = check_names(options, None, None)?;
+        let reservation = reserve(options, None, None)?;
         if let Some(folder) = options.image.as_deref().filter(|image| image.is_dir()) {
-            let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
+            let inside = Place::of(&folder.join(".frame"))?;
             // A frame may be a link to a file elsewhere.
-            let frames: Vec<PathBuf> =
-                frames.iter().filter_map(|frame| files::place(frame).ok()).collect();
-            let is_frame =
-                |name: &&PathBuf| name.parent() == Some(folder.as_path()) || frames.contains(name);
-            if let Some(name) = names.iter().find(is_frame) {
+            let frames: Vec<Place> =
+                frames.iter().filter_map(|frame| Place::of(frame).ok()).collect();
+            let is_frame = |place: &&Place| {
+                place.is_beside(&inside) || frames.iter().any(|frame| frame.is_same(place))
+            };
+            if let Some(place) = reservation.places().find(is_frame) {
                 return Err(Error::Setting(format!(
                     "{} would be among the frames that are learned: choose another folder for it",
-                    name.display()
+                    place.path().display()
                 )));
             }
         }
@@ -221,7 +222,7 @@ impl<'a> Output<'a> {
         // All frames are painted before the file is written.
         let frames = width * height * video.frames() * video.picture.channels;
         video.picture.check_memory_beside(2 * frames as u64)?;
-        Ok(Self { path, form, size: options.size })
+        Ok(Self { path, form, size: options.size, _reservation: reservation })
     }
 
     fn name(&self) -> String {

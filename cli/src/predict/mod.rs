@@ -5,15 +5,14 @@ mod sound;
 mod table;
 
 use crate::engine::Device;
-use crate::output;
 use crate::paint::console;
-use crate::paint::streams::{check_redirected, is_standard};
+use crate::paint::streams::{self, check_redirected, is_standard};
 use crate::shape::Shape;
 use crate::sound::Sound;
 use crate::table::schema::Schema;
 use crate::table::source::Dialect;
 use clap::Parser;
-use impasto::{Error, Network, Result, files};
+use impasto::{Error, Network, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,11 +57,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         console::leave_standard_output();
     }
     let path = &options.network;
-    let output = ("the output", options.output.as_path());
-    output::check_different(&[("the network", path.as_path()), output])?;
-    if let Some(data) = &options.data {
-        output::check_different(&[("the data", data.as_path()), output])?;
-    }
+    let inputs = [("the network", Some(path)), ("the data", options.data.as_ref())];
+    // Until the run is over.
+    let _reservation = streams::reserve(inputs, [("the output", Some(&options.output))])?;
     let (network, texts, notes) = Network::load_with_notes(path)?;
     for note in notes {
         options.device.say(format!("note: {note}"));
@@ -107,6 +104,6 @@ impl Options {
         if is_standard(output) {
             return check_redirected();
         }
-        files::check_writable(output)
+        Ok(())
     }
 }
