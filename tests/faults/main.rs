@@ -1,5 +1,5 @@
-//! The program `paint` under injected faults: failing and slow system calls, signals at random moments, full disks and
-//! limits of the system.
+//! The program `paint` under injected faults: failing and slow system calls, signals at random moments, full disks,
+//! limits of the system, mounts, links and pipes.
 //!
 //! Each test has a fixed seed. `IMPASTO_FAULTS=1000 cargo test --release --test faults -- --nocapture` injects a thousand
 //! faults of each kind instead of a few.
@@ -18,4 +18,5 @@ mod studio;
 mod endings;
 mod harness;
 mod kills;
+mod places;
 mod system_calls;
