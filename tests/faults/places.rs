@@ -1,5 +1,6 @@
 //! Outputs at places where a file cannot simply be replaced, or which lead elsewhere than it seems.
 
+use crate::harness::{Mount, behind, has_strace, injected, is_root};
 use crate::studio::{Run, Studio, finish, quick};
 use impasto::Picture;
 use std::fs;
@@ -13,27 +14,6 @@ const OTHER: u32 = 65_534;
 
 /// The calls that rename a file.
 const RENAMES: [&str; 3] = ["rename", "renameat", "renameat2"];
-
-/// Whether the tests run as root. Says so where they do not.
-fn is_root(what: &str) -> bool {
-    let is_root = fs::metadata("/proc/self").expect("this process").uid() == 0;
-    if !is_root {
-        eprintln!("SKIPPED: {what} needs root.");
-    }
-    is_root
-}
-
-/// Whether `strace` can inject faults here. Says so where it cannot.
-fn has_strace() -> bool {
-    let tried = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
-    let is_there = tried.is_ok_and(|output| output.status.success());
-    let required = std::env::var("IMPASTO_REQUIRE_GPU").is_ok_and(|v| !v.is_empty() && v != "0");
-    assert!(is_there || !required, "IMPASTO_REQUIRE_GPU is set, but there is no strace");
-    if !is_there {
-        eprintln!("SKIPPED: faults are injected with strace, which cannot be started here.");
-    }
-    is_there
-}
 
 /// A command that must succeed. False, with a line that says so, where this machine does not allow it.
 fn is_done(program: &str, arguments: &[&str]) -> bool {
@@ -55,28 +35,6 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
-/// A mounted file system, until it is dropped.
-struct Mount(PathBuf);
-
-impl Mount {
-    /// A folder or a file, at a second place.
-    fn again(what: &Path, on: &Path) -> Option<Self> {
-        Self::new(&["--bind", text(what)], on)
-    }
-
-    fn new(arguments: &[&str], on: &Path) -> Option<Self> {
-        let is_mounted =
-            is_root("mounting") && is_done("mount", &[arguments, &[text(on)]].concat());
-        is_mounted.then(|| Self(on.into()))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
 /// A file or folder that `chattr` gave an attribute, until it is dropped.
 struct Attribute(PathBuf, String);
 
@@ -94,18 +52,11 @@ impl Drop for Attribute {
     }
 }
 
-/// Runs the program with faults of these system calls, such as `error=EINVAL`.
-fn injected(studio: &Studio, calls: &[&str], fault: &str, arguments: &str) -> Run {
-    let plain = studio.command(&quick(arguments));
-    let set = calls.join(",");
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={set}")]);
-    traced.args(["-e", &format!("inject={set}:{fault}")]);
-    traced.arg(plain.get_program()).args(plain.get_args()).current_dir(studio.path(""));
-    traced.env("IMPASTO_CACHE", "");
-    traced.stdin(std::process::Stdio::null());
-    traced.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    finish(traced.spawn().expect("strace"), &format!("{arguments} ({set}:{fault})"))
+/// Runs the program for a short time with a fault of each of these system calls, such as `error=EINVAL`.
+fn with_fault(studio: &Studio, calls: &[&str], fault: &str, arguments: &str) -> Run {
+    let faults: Vec<String> = calls.iter().map(|call| format!("{call}:{fault}")).collect();
+    let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+    injected(studio, &faults, &quick(arguments))
 }
 
 /// The names of temporary files.
@@ -198,7 +149,7 @@ fn a_write_in_place_that_fails_leaves_the_old_contents() {
         return;
     }
     // The first of these copies the old contents aside, and the second writes the new ones.
-    let run = injected(&studio, &["copy_file_range"], "error=EIO:when=2", "picture.png");
+    let run = with_fault(&studio, &["copy_file_range"], "error=EIO:when=2", "picture.png");
     let run = run.failed_saying(&["painted.png", "Input/output error", "is in "]);
     assert_eq!(studio.bytes("outside.png"), b"the old contents");
     check_kept(&run);
@@ -214,17 +165,15 @@ fn check_kept(run: &Run) {
 
 /// The program, where another user can run it, and a studio where he can write.
 fn as_other(studio: &Studio, arguments: &str) -> Run {
-    let plain = studio.command(&quick(arguments));
     let program = studio.path("paint");
     if !program.exists() {
-        fs::copy(plain.get_program(), &program).expect("copied");
+        fs::copy(studio.command("").get_program(), &program).expect("copied");
     }
     let user = OTHER.to_string();
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]).arg(program);
-    command.args(plain.get_args()).current_dir(studio.path("")).env("IMPASTO_CACHE", "");
-    command.stdin(std::process::Stdio::null());
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut front = vec!["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"];
+    // The shell runs the copy instead of the program, which is the `$0` of the script.
+    front.extend(["sh", "-c", "exec ./paint \"$@\""]);
+    let mut command = behind(studio, &front, &quick(arguments));
     finish(command.spawn().expect("setpriv"), arguments)
 }
 
@@ -326,7 +275,7 @@ fn refused_renames_and_missing_syncs_cost_nothing() {
         }
         for seed in [1, 2] {
             let arguments = format!("picture.png --seed {seed}");
-            injected(&studio, calls, &format!("error={error}"), &arguments).succeeded();
+            with_fault(&studio, calls, &format!("error={error}"), &arguments).succeeded();
             let painted = studio.bytes("painted.png");
             studio.quick(&format!("picture.png --seed {seed} -o plain.png")).succeeded();
             assert!(painted == studio.bytes("plain.png"), "{calls:?} {error}");
@@ -342,7 +291,7 @@ fn what_cannot_be_renamed_at_all_is_kept_under_another_name() {
     }
     let studio = Studio::with_picture();
     studio.put_bytes("painted.png", b"old");
-    let run = injected(&studio, &RENAMES, "error=EIO:when=1", "picture.png");
+    let run = with_fault(&studio, &RENAMES, "error=EIO:when=1", "picture.png");
     let run = run.failed_saying(&["painted.png", "Input/output error"]);
     assert_eq!(studio.bytes("painted.png"), b"old");
     check_kept(&run);
