@@ -98,6 +98,11 @@ pub fn calls(studio: &Studio, calls: &[&str], first: &str, arguments: &str) -> V
     calls.iter().map(counted).collect()
 }
 
+/// The names of the temporary files in a studio.
+pub fn temporary(studio: &Studio) -> Vec<String> {
+    studio.names().into_iter().filter(|name| name.starts_with(".impasto-")).collect()
+}
+
 /// A file system that is mounted while this lives.
 pub struct Mount(PathBuf);
 

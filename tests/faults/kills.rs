@@ -1,6 +1,6 @@
 //! Signals at random moments of whole runs.
 
-use crate::harness::count;
+use crate::harness::{count, temporary};
 use crate::studio::{Studio, finish, quick};
 use impasto::{Network, Picture};
 use rand::rngs::ChaCha8Rng;
@@ -86,4 +86,6 @@ fn a_run_that_is_killed_leaves_whole_files_and_loses_nothing_it_can_save() {
         count(24)
     );
     assert!(during > 0 || count(24) < 8, "no signal came during training");
+    studio.run(&arguments).succeeded();
+    assert_eq!(temporary(&studio), [""; 0], "the next run removes what was left");
 }

@@ -1,6 +1,6 @@
 //! Outputs at places where a file cannot simply be replaced, or which lead elsewhere than it seems.
 
-use crate::harness::{Mount, behind, has_strace, injected, is_root};
+use crate::harness::{Mount, behind, has_strace, injected, is_root, temporary};
 use crate::studio::{Run, Studio, finish, quick};
 use impasto::Picture;
 use std::fs;
@@ -57,11 +57,6 @@ fn with_fault(studio: &Studio, calls: &[&str], fault: &str, arguments: &str) -> 
     let faults: Vec<String> = calls.iter().map(|call| format!("{call}:{fault}")).collect();
     let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
     injected(studio, &faults, &quick(arguments))
-}
-
-/// The names of temporary files.
-fn temporary(studio: &Studio) -> Vec<String> {
-    studio.names().into_iter().filter(|name| name.starts_with(".impasto-")).collect()
 }
 
 /// Starts a run that lasts until it is ended, and waits until its outputs are reserved.

@@ -1,6 +1,6 @@
 //! System calls that fail, are slow, or at which the program is killed.
 
-use crate::harness::{calls, count, has_strace, injected};
+use crate::harness::{calls, count, has_strace, injected, temporary};
 use crate::studio::{Run, Studio, quick};
 use impasto::{Network, Picture};
 use rand::rngs::ChaCha8Rng;
@@ -165,8 +165,9 @@ fn a_kill_at_any_call_leaves_whole_files() {
         let studio = &faults.studio;
         assert!(studio.bytes("picture.png") == studio.bytes("copy.png"), "{run}");
     }
-    // The files that are left do not keep the next run from its own.
+    // The files that are left do not keep the next run from its own, and it removes them.
     faults.studio.run(&faults.arguments).succeeded();
+    assert_eq!(temporary(&faults.studio), [""; 0]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The signals that end a run early: what was learned so far is painted, saved and reported.
 
 use super::console::{print_line, warn_of};
+use impasto::files;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,6 +53,7 @@ impl Signal {
                 print_line(line);
             }
             if is_later || matches!(raised.first(), First::Ends(_)) {
+                files::release_all();
                 platform::exit(i32::from(exit_code(number)));
             }
             raised.0.number.store(number, Ordering::SeqCst);
