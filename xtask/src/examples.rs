@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,7 +28,6 @@ pub fn run() -> Result<()> {
     if !runner.with_gpu {
         println!("No Vulkan driver: the examples are not run on the GPU engine.");
     }
-    runner.build()?;
     for name in &names {
         if name == "paint" {
             runner.paint()?;
@@ -62,17 +61,6 @@ struct Runner {
 }
 
 impl Runner {
-    fn build(&self) -> Result<()> {
-        let status = self
-            .cargo
-            .command()
-            .args(["build", "--release", "--examples"])
-            .status()
-            .context("cannot start `cargo build`")?;
-        ensure!(status.success(), "the examples do not build");
-        Ok(())
-    }
-
     /// Any example but `paint`: on every engine, at its own default size.
     fn generic(&self, name: &str) -> Result<()> {
         let backends = ["reference", "cpu", "gpu"];
@@ -123,15 +111,14 @@ impl Runner {
             .map(|argument| argument.to_string_lossy())
             .collect::<Vec<_>>()
             .join(" ");
+        let program = self.cargo.example(name)?;
         let start = Instant::now();
-        let output = self
-            .cargo
-            .command()
-            .args(["run", "--release", "--quiet", "--example", name, "--"])
+        let output = Command::new(&program)
             .args(arguments)
+            .current_dir(root())
             .stdin(Stdio::null())
             .output()
-            .context("cannot start `cargo run`")?;
+            .with_context(|| format!("cannot start {}", program.display()))?;
         let seconds = start.elapsed().as_secs_f64();
         if !output.status.success() {
             // Nothing can be done where even this cannot be written.

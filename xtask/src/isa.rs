@@ -2,9 +2,8 @@
 //!
 //! The program is the example `isa` of this package, in the folder `isa`.
 
-use std::env;
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
@@ -16,15 +15,11 @@ use crate::workspace::Cargo;
 ///
 /// When cargo cannot be started.
 pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
-    let cargo = Cargo::new();
-    let status = cargo
-        .command()
-        // File names are relative to the user's current folder.
-        .current_dir(env::current_dir().context("cannot find the current folder")?)
-        .args(["run", "--release", "--quiet", "--package", "xtask", "--example", "isa", "--"])
+    let program = Cargo::new().example("isa")?;
+    let status = Command::new(&program)
         .args(arguments)
         .status()
-        .context("cannot start `cargo run`")?;
+        .with_context(|| format!("cannot start {}", program.display()))?;
     // A process that a signal ended has no code; it failed all the same.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))

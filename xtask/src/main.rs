@@ -18,6 +18,7 @@ mod loops;
 mod matrices;
 mod nightly;
 mod outline;
+mod package;
 mod peers;
 mod reference;
 mod test;
@@ -87,6 +88,8 @@ enum Chore {
     Matrices,
     /// Run the tests of the CPU engine's unsafe code in Miri, where it is installed
     Miri,
+    /// Pack the library as it is published, and check what was packed
+    Package,
     /// Measure Impasto beside scikit-learn, PyTorch, Burn and Candle, and write BENCHMARKS.md
     Peers(peers::Options),
     /// Measure how well networks learn pictures, and write docs/benchmarks/quality.md and BENCHMARKS.md
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Loops(options) => loops::run(&options),
         Chore::Matrices => matrices::test().map(|()| ExitCode::SUCCESS),
+        Chore::Package => package::run().map(|()| ExitCode::SUCCESS),
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
         Chore::Sanitize => nightly::sanitize().map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::install::{self, program_exists};
@@ -49,7 +49,7 @@ pub fn test() -> Result<()> {
         "mixed precision cannot be tested: Mesa 26's llvmpipe, from Debian's trixie-backports, could not \
          be fetched",
     )?;
-    let tests = tests()?;
+    let tests = Cargo::new().program(&["test", "--lib", "--no-run"], "impasto")?;
     let packages = folder.join("root");
     let status = Command::new(packages.join(LOADER))
         .arg("--library-path")
@@ -147,27 +147,6 @@ fn succeed(command: &mut Command) -> Result<()> {
     let status = status.with_context(|| format!("cannot start {shown}"))?;
     ensure!(status.success(), "{shown} failed ({status})");
     Ok(())
-}
-
-/// The program with the library's unit tests.
-fn tests() -> Result<PathBuf> {
-    let output = Cargo::new()
-        .command()
-        .args(["test", "--release", "--lib", "--package", "impasto", "--no-run"])
-        .arg("--message-format=json")
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start `cargo test`")?;
-    ensure!(output.status.success(), "the unit tests could not be built");
-    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut programs = lines.lines().filter_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message.get("executable")?.as_str()?))
-    });
-    match programs.next_back() {
-        Some(program) => Ok(program),
-        None => bail!("cargo names no program with the unit tests"),
-    }
 }
 
 #[cfg(test)]

@@ -102,9 +102,8 @@ impl Web {
         let toolchain = self.toolchain()?;
         for (name, features) in MODULES {
             let module = self.compile(&toolchain, features)?;
-            let mut bind = self.cargo.command();
-            bind.args(["run", "--release", "--package", "xtask", "--example", "bindgen"]);
-            execute(bind.arg("--").arg(module).arg(self.folder.join("pkg").join(name)))?;
+            let mut bind = Command::new(self.cargo.example("bindgen")?);
+            execute(bind.arg(module).arg(self.folder.join("pkg").join(name)))?;
         }
         npm_packages(&self.folder)?;
         self.node(&["node_modules/typescript/bin/tsc", "--noEmit"], &[])?;
@@ -174,9 +173,7 @@ impl Web {
 
     fn test(&self) -> Result<()> {
         let chromium = chromium()?;
-        let paint = self.root.join("target/release/examples/paint");
-        let mut build = self.cargo.command();
-        execute(build.args(["build", "--release", "--example", "paint"]))?;
+        let paint = self.cargo.example("paint")?;
         let variables =
             [("IMPASTO_CHROMIUM", chromium.as_os_str()), ("IMPASTO_PAINT", paint.as_os_str())];
         // One file after the other, since the tests of the page need the processor.

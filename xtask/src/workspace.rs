@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
 
 /// Root of the repository.
 pub fn root() -> PathBuf {
@@ -38,5 +40,43 @@ impl Cargo {
         let mut command = Command::new(&self.program);
         command.current_dir(&self.root);
         command
+    }
+
+    /// Builds a program of this workspace, with arguments such as `["build", "--example"]` before its name, and returns
+    /// where cargo put it.
+    ///
+    /// The packages are always all of the workspace: for others, cargo would choose other features of what they
+    /// depend on, and build wgpu once more.
+    ///
+    /// # Errors
+    ///
+    /// When it does not build.
+    pub fn program(&self, arguments: &[&str], name: &str) -> Result<PathBuf> {
+        let output = self
+            .command()
+            .args(arguments)
+            .args(["--release", "--workspace", "--quiet"])
+            .args(["--message-format", "json-render-diagnostics"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot start cargo")?;
+        ensure!(output.status.success(), "{name} does not build");
+        // Wherever the user has cargo put it.
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|message| message["target"]["name"] == name)
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .context("cargo does not report where it put the program")
+    }
+
+    /// Builds an example of a package of this workspace, and returns where cargo put it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not build.
+    pub fn example(&self, name: &str) -> Result<PathBuf> {
+        self.program(&["build", "--example", name], name)
     }
 }

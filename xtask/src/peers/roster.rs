@@ -150,32 +150,7 @@ fn executable(target: &Path, below: &str, name: &str) -> PathBuf {
 ///
 /// When it does not build.
 pub fn build_impasto(cargo: &Cargo) -> Result<PathBuf> {
-    build(cargo, &["--package", "xtask", "--example", "peer-impasto"], "peer-impasto")
-}
-
-/// Builds a program of this workspace, and returns where cargo put it.
-///
-/// # Errors
-///
-/// When it does not build.
-pub fn build(cargo: &Cargo, target: &[&str], name: &str) -> Result<PathBuf> {
-    let output = cargo
-        .command()
-        .args(["build", "--release", "--quiet"])
-        .args(target)
-        .args(["--message-format", "json-render-diagnostics"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start `cargo build`")?;
-    ensure!(output.status.success(), "{name} does not build");
-    // Wherever the user has cargo put it.
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo does not report where it put the program")
+    cargo.example("peer-impasto")
 }
 
 #[cfg(test)]

@@ -112,8 +112,7 @@ pub fn sheet(photos: &[Photo], side: usize) -> Result<Photo> {
 ///
 /// When it does not build.
 pub fn build(cargo: &crate::workspace::Cargo) -> Result<PathBuf> {
-    let package = ["--package", "impasto-cli", "--bin", "impasto"];
-    crate::peers::roster::build(cargo, &package, "impasto")
+    cargo.program(&["build", "--bin", "impasto"], "impasto")
 }
 
 #[cfg(test)]
