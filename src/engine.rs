@@ -14,6 +14,7 @@ pub mod gpu;
 #[cfg(not(feature = "gpu"))]
 #[path = "engine/without_gpu.rs"]
 pub mod gpu;
+mod notes;
 mod outcome;
 #[cfg(not(target_arch = "wasm32"))]
 mod outputs;
@@ -21,6 +22,7 @@ pub mod reference;
 mod times;
 
 use self::choice::Precision;
+use self::notes::Notes;
 pub use self::outcome::{Divergence, Outcome, Output};
 pub use self::times::{CandidateTime, KernelTime};
 use crate::dataset::Dataset;
@@ -46,6 +48,10 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 #[cfg(target_arch = "wasm32")]
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
+/// The most notes that painting adds to those of an engine.
+#[cfg(feature = "pictures")]
+const MOST_NOTES: usize = 3;
+
 /// A handle to an engine, which trains and runs networks.
 ///
 /// A clone is another handle to the same engine and costs nothing. Except on WebAssembly, threads can share
@@ -62,13 +68,13 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 /// # Ok::<(), impasto::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Engine(Arc<dyn Compute>);
+pub struct Engine(Arc<dyn Compute>, Arc<Notes>);
 
 impl Engine {
     /// A handle to an engine of another crate. The engines of this crate convert by `From`. See [`Compute`]
     /// for an example.
     pub fn new(engine: impl Compute + 'static) -> Self {
-        Self(Arc::new(engine))
+        Self(Arc::new(engine), Arc::default())
     }
 
     /// The device that it runs on.
@@ -104,9 +110,20 @@ impl Engine {
     }
 
     /// What the user should know of choices that were made for them so far: why no GPU is used, or
-    /// which kernels a driver refused and what is used in their place. One sentence each.
+    /// which kernels a driver refused and what is used in their place; and pixels that were painted although the
+    /// network computes no finite number for them. One sentence each.
     pub fn notes(&self) -> Vec<String> {
-        self.0.notes()
+        let mut notes = self.0.notes();
+        notes.extend(self.1.lines());
+        notes
+    }
+
+    /// Adds a note, unless there are many already.
+    #[cfg(feature = "pictures")]
+    pub(crate) fn add_note(&self, note: String) {
+        if self.1.lines().len() < MOST_NOTES {
+            self.1.add(note);
+        }
     }
 
     /// How long each kernel of a full training step takes on the GPU engine's device, and each phase of one

@@ -5,6 +5,7 @@ pub(crate) mod comparison;
 mod decoded;
 #[cfg(not(target_arch = "wasm32"))]
 mod files;
+mod finite;
 mod hidden;
 mod jpeg;
 pub(crate) mod mask;

@@ -48,7 +48,7 @@ use self::pool::Pool;
 use self::predictor::Predictor;
 use self::run::Run;
 use self::session::CpuSession;
-use self::threads::Notes;
+use super::notes::Notes;
 use super::{Compute, KernelTime, Output, Pending, Plan, Prepared, Session, handles, ready};
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};

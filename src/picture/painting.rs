@@ -1,5 +1,6 @@
 //! Painting: what a network learns of a picture, and the picture that it paints.
 
+use super::finite::NotFinite;
 use super::mask::Mask;
 use super::subject::Subject;
 use super::{Picture, level};
@@ -395,11 +396,16 @@ impl Subject {
         let (channels, maximum) = self.painted_kind();
         Picture::check_size(width, height)?;
         let mut levels = Levels::with_capacity(maximum, width * height * channels)?;
-        let take = |outputs: &[f64]| levels.extend(self.levels(outputs));
+        let mut not_finite = NotFinite::default();
+        let take = |outputs: &[f64]| {
+            not_finite.add(outputs, network.outputs());
+            levels.extend(self.levels(outputs));
+        };
         let (engine, places) = (engine.into(), self.places(size));
         if !sample_bands(&engine, network, size, places, watch, take).await? {
             return Ok(None);
         }
+        not_finite.note(&engine);
         Picture::of_levels(width, height, channels, levels).map(Some)
     }
 }

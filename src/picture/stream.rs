@@ -1,5 +1,6 @@
 //! Painting straight into a file, a band of rows at a time, so that a painting may be larger than memory.
 
+use super::finite::NotFinite;
 use super::painting::BAND;
 use super::subject::Subject;
 use crate::dataset::Places;
@@ -79,6 +80,7 @@ struct Bands<'a> {
     rows: usize,
     /// The next row of the region.
     next: usize,
+    not_finite: NotFinite,
 }
 
 impl<'a> Bands<'a> {
@@ -93,7 +95,18 @@ impl<'a> Bands<'a> {
         let region = region.unwrap_or(Region { x: 0, y: 0, width: size.0, height: size.1 });
         region.check(size)?;
         let (places, rows) = (subject.places(size), (BAND / region.width).max(1));
-        Ok(Self { subject, engine, network, places, width: size.0, region, rows, next: 0 })
+        let not_finite = NotFinite::default();
+        Ok(Self {
+            subject,
+            engine,
+            network,
+            places,
+            width: size.0,
+            region,
+            rows,
+            next: 0,
+            not_finite,
+        })
     }
 
     /// The levels of the next band; nothing after the last, or if `watch` breaks before it.
@@ -109,8 +122,13 @@ impl<'a> Bands<'a> {
         });
         let inputs: Vec<f64> = pixels.flat_map(|pixel| self.places.at(pixel)).collect();
         let outputs = self.engine.forward(self.network, &inputs, Output::Activated);
-        let band = self.subject.levels(&pollster::block_on(outputs)?).collect();
+        let outputs = pollster::block_on(outputs)?;
+        let band = self.subject.levels(&outputs).collect();
         self.next = end;
+        self.not_finite.add(&outputs, self.network.outputs());
+        if end == height {
+            std::mem::take(&mut self.not_finite).note(&self.engine);
+        }
         let is_stopped = watch(end * width).is_break() && end < height;
         Ok((!is_stopped).then_some(band))
     }

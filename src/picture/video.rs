@@ -1,6 +1,7 @@
 //! `Video`: what a network of x, y and time paints.
 
 use super::Picture;
+use super::finite::NotFinite;
 use super::painting::BAND;
 use super::subject::Subject;
 use crate::dataset::Dataset;
@@ -195,6 +196,7 @@ impl Video {
         let (places, time) = (self.picture.places((width, height)), self.time(frame));
         let pixels = width * height;
         let mut values = Vec::with_capacity(channels * pixels);
+        let mut not_finite = NotFinite::default();
         for first in (0..pixels).step_by(BAND) {
             let end = pixels.min(first + BAND);
             let place = |pixel| {
@@ -203,11 +205,13 @@ impl Video {
             };
             let inputs: Vec<f64> = (first..end).flat_map(place).collect();
             let outputs = engine.forward(network, &inputs, Output::Activated).await?;
+            not_finite.add(&outputs, channels);
             values.extend(self.picture.levels(&outputs));
             if watch(end).is_break() && end < pixels {
                 return Ok(None);
             }
         }
+        not_finite.note(&engine);
         Picture::new(width, height, channels, maximum, values).map(Some)
     }
 

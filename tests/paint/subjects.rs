@@ -2,7 +2,7 @@
 
 use crate::pictures;
 use crate::studio::Studio;
-use impasto::Picture;
+use impasto::{Activation, Encoding, Loss, Picture, Subject};
 
 /// Width, height, channels and largest value.
 fn kind(picture: &Picture) -> (usize, usize, usize, u16) {
@@ -131,4 +131,23 @@ fn saved_classes_are_painted_again() {
     studio.run("--repaint net.safetensors --backend cpu -o again.png").succeeded();
     let again = studio.picture("again.png");
     assert_eq!(again, part(&sheet, 0, again.width()));
+}
+
+#[test]
+fn pixels_without_a_finite_color_are_told() {
+    let studio = Studio::with_picture();
+    let subject = Subject::new(&studio.picture("picture.png"), Encoding::Identity, false);
+    let loss = Loss::MeanSquaredError;
+    let mut network =
+        subject.builder(Encoding::Identity, &[2], Activation::Relu, loss).build().expect("valid");
+    let largest = vec![3.4e38; network.parameters().len()];
+    network.set_parameters(&largest).expect("finite");
+    subject.save(studio.path("net.safetensors"), &network).expect("written");
+    for backend in ["cpu", "reference"] {
+        let run = studio.run(&format!("--repaint net.safetensors --backend {backend}"));
+        let run = run.succeeded();
+        let is_told = run.stdout.contains("note: the network computes NaN or infinity for ")
+            && run.stdout.contains(" of 432 pixels, which are painted black or white");
+        assert_eq!(is_told, backend == "cpu", "{run}");
+    }
 }

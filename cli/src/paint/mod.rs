@@ -167,7 +167,7 @@ fn open(options: &Options) -> Result<(Engine, f64)> {
     if !options.quiet {
         print_line(engine.device());
     }
-    print_notes(options, &engine, 0);
+    print_notes(options, &engine, &[]);
     Ok((engine, clock.elapsed().as_secs_f64()))
 }
 
@@ -191,10 +191,12 @@ fn open_for(
     open(&on_the_cpu)
 }
 
-/// Prints what the engine chose for the user since it had `shown` notes.
-fn print_notes(options: &Options, engine: &Engine, shown: usize) {
+/// Prints what the engine chose for the user and what it found out, but for what was `shown`.
+fn print_notes(options: &Options, engine: &Engine, shown: &[String]) {
     if !options.quiet {
-        engine.notes().iter().skip(shown).for_each(|note| print_line(format!("note: {note}")));
+        let notes = engine.notes();
+        let new = notes.iter().filter(|note| !shown.contains(note));
+        new.for_each(|note| print_line(format!("note: {note}")));
     }
 }
 
@@ -264,7 +266,7 @@ fn train_and_paint(
         )));
     }
     let signal = Signal::listen();
-    let known = engine.notes().len();
+    let known = engine.notes();
     if budget.fills_time {
         let quiet = options.quiet;
         trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal, quiet)?;
@@ -287,7 +289,7 @@ fn train_and_paint(
     let Some(trained) = failures.take(trained) else {
         return Ok(failures.report(ExitCode::FAILURE));
     };
-    print_notes(options, &engine, known);
+    print_notes(options, &engine, &known);
     if !options.quiet && options.precision != Precision::Full {
         print_line(format!("trained in {} precision", engine.precision()));
     }
@@ -301,14 +303,14 @@ fn train_and_paint(
     }
     let mut report = Report::new(&engine, &network, options.seed());
     report.set_image(&canvas);
-    let known = engine.notes().len();
+    let known = engine.notes();
     let mut painted = paint(options, &canvas, &engine, &network, &outputs, &signal, &mut failures);
     if let (Some(mut file), Some(judged)) = (saved.take(), &mut painted) {
         let measured = file.judge(&canvas, &engine, Brush::start(options, Some(&signal)));
         failures.take(measured);
         judged.file = Some(file);
     }
-    print_notes(options, &engine, known);
+    print_notes(options, &engine, &known);
     if let Some(judged) = &painted {
         report.set_result(judged);
         if !options.quiet {
@@ -441,11 +443,11 @@ fn repaint(options: &Options, network: &Network, subject: Subject) -> Result<()>
     }
     let (engine, opening) = open(options)?;
     // No handler of signals is installed here, so a signal ends the program, which has written nothing yet.
-    let known = engine.notes().len();
+    let known = engine.notes();
     let mut brush = Brush::start(options, None);
     let painted = outputs.paint(subject, &engine, network, &mut brush, |_| Ok(()));
     brush.finish();
-    print_notes(options, &engine, known);
+    print_notes(options, &engine, &known);
     if !painted? {
         return Ok(());
     }

@@ -65,7 +65,7 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
     }
     let (engine, opening) = open_for(options, &trainer, &network, &dataset)?;
     let signal = Signal::listen();
-    let known = engine.notes().len();
+    let known = engine.notes();
     if budget.fills_time {
         let quiet = options.quiet;
         trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal, quiet)?;
@@ -80,7 +80,7 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
     let Some(trained) = failures.take(trained) else {
         return Ok(failures.report(ExitCode::FAILURE));
     };
-    print_notes(options, &engine, known);
+    print_notes(options, &engine, &known);
     if !options.quiet {
         print_line(describe_run(&trained, trainer));
         trained.lines.iter().for_each(print_line);
@@ -91,10 +91,10 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
     }
     let mut report = Report::new(&engine, &network, options.seed());
     report.set_video(&path, &video);
-    let known = engine.notes().len();
+    let known = engine.notes();
     let brush = Brush::start(options, Some(&signal));
     let painted = output.paint(&video, &clip.frames, &engine, &network, brush);
-    print_notes(options, &engine, known);
+    print_notes(options, &engine, &known);
     match failures.take(painted) {
         Some(Some(psnr)) => {
             report.set_psnr(psnr);

@@ -1,6 +1,6 @@
 //! The threads that share the work of a prediction.
 
-use super::threads::Notes;
+use crate::engine::notes::Notes;
 use crate::error::{Result, invalid_setting};
 use crate::real::Real;
 use rayon::prelude::*;

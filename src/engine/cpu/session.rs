@@ -2,8 +2,8 @@
 
 use super::jobs::Jobs;
 use super::run::Run;
-use super::threads::Notes;
 use crate::dataset::Dataset;
+use crate::engine::notes::Notes;
 use crate::engine::{
     KEPT, Outcome, Output, Pending, Plan, Session, Step, check_evaluation, check_gradient,
     no_place, not_finite, ready,

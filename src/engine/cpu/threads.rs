@@ -1,8 +1,6 @@
-//! Threads of the CPU engine, as many as the operating system starts, and the notes on those it did not start.
+//! Threads of the CPU engine, as many as the operating system starts.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 /// Starts thread `number` in a scope.
@@ -19,35 +17,6 @@ pub(super) fn start<'scope, T: Send + 'scope>(
         return Err(io::ErrorKind::WouldBlock.into());
     }
     thread::Builder::new().name(format!("impasto-cpu-{number}")).spawn_scoped(scope, work)
-}
-
-/// What the user should know of an engine. Its clones and its runs share it.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    lines: Mutex<Vec<String>>,
-    /// Whether one of them is on threads that were not started.
-    has_fewer: AtomicBool,
-}
-
-impl Notes {
-    pub(super) fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn add(&self, line: String) {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-    }
-
-    /// Notes once that the operating system started fewer threads than `wanted`.
-    pub(super) fn add_fewer(&self, started: usize, wanted: usize) {
-        if started < wanted && !self.has_fewer.swap(true, Ordering::Relaxed) {
-            let plural = if started == 1 { "" } else { "s" };
-            self.add(format!(
-                "{started} thread{plural} instead of {wanted}: the system started no more, since a limit of \
-                 processes or memory is reached (ulimit -u, ulimit -v)"
-            ));
-        }
-    }
 }
 
 /// How many threads the operating system has for a test.

@@ -1,6 +1,6 @@
 //! The module `pool` without the feature `threads`: the calling thread.
 
-use super::threads::Notes;
+use crate::engine::notes::Notes;
 use crate::error::{Result, unsupported};
 use crate::real::Real;
 
