@@ -181,3 +181,16 @@ fn without_threads_a_run_is_slower_and_whole() {
         assert!(studio.bytes(&name) == studio.bytes("1.png"), "{most} processes: {run}");
     }
 }
+
+#[test]
+fn a_small_stack_is_enough() {
+    for adapter in crate::common::adapters() {
+        let studio = Studio::with_picture();
+        let arguments = "picture.png --hidden 10x100 --steps 1 --batch 100 --backend gpu --no-tune";
+        let front = ["sh", "-c", "ulimit -s 256; exec \"$0\" \"$@\""];
+        let mut command = behind(&studio, &front, arguments);
+        command.env("IMPASTO_ADAPTER", adapter.description());
+        let run = finish(command.spawn().unwrap(), arguments);
+        assert_eq!(run.code, Some(0), "{}: {run}", adapter.description());
+    }
+}

@@ -15,6 +15,7 @@ mod pictures;
 #[path = "../paint/studio.rs"]
 mod studio;
 
+mod caches;
 mod endings;
 mod harness;
 mod kills;
