@@ -24,7 +24,7 @@ pub fn run() -> Result<()> {
     ensure!(!names.is_empty(), "no examples in {}", folder.display());
 
     let runner =
-        Runner { cargo: Cargo::new(), with_gpu: gpu_is_required() || vulkan::missing().is_empty() };
+        Runner { cargo: Cargo::checked(), with_gpu: gpu_is_required() || vulkan::missing().is_empty() };
     if !runner.with_gpu {
         println!("No Vulkan driver: the examples are not run on the GPU engine.");
     }

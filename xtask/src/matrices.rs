@@ -49,7 +49,7 @@ pub fn test() -> Result<()> {
         "mixed precision cannot be tested: Mesa 26's llvmpipe, from Debian's trixie-backports, could not \
          be fetched",
     )?;
-    let tests = Cargo::new().program(&["test", "--lib", "--no-run"], "impasto")?;
+    let tests = Cargo::checked().program(&["test", "--lib", "--no-run"], "impasto")?;
     let packages = folder.join("root");
     let status = Command::new(packages.join(LOADER))
         .arg("--library-path")

@@ -12,7 +12,7 @@ use crate::workspace::{Cargo, gpu_is_required, root};
 
 /// Runs the unit, integration and documentation tests of every package in the repository.
 ///
-/// Optimized, because many tests train networks. The exit code is that of `cargo test`.
+/// Optimized, because many tests train networks, and with checks of overflow. The exit code is that of `cargo test`.
 ///
 /// # Errors
 ///
@@ -24,10 +24,11 @@ pub fn run(cargo_arguments: &[String]) -> Result<ExitCode> {
     if cfg!(target_os = "linux") {
         install::tool(&install::STRACE)?;
     }
-    let cargo = Cargo::new();
+    let cargo = Cargo::checked();
     let status = cargo
         .command()
         .args(["test", "--release", "--workspace"])
+        .args(cargo.checks())
         .args(cargo_arguments)
         .status()
         .context("cannot start `cargo test`")?;

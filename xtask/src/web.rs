@@ -173,7 +173,7 @@ impl Web {
 
     fn test(&self) -> Result<()> {
         let chromium = chromium()?;
-        let paint = self.cargo.example("paint")?;
+        let paint = Cargo::checked().example("paint")?;
         let variables =
             [("IMPASTO_CHROMIUM", chromium.as_os_str()), ("IMPASTO_PAINT", paint.as_os_str())];
         // One file after the other, since the tests of the page need the processor.

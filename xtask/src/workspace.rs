@@ -23,16 +23,33 @@ pub fn gpu_is_required() -> bool {
     std::env::var_os("IMPASTO_REQUIRE_GPU").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
+/// The packages whose arithmetic is checked in tests.
+const CHECKED: [&str; 3] = ["impasto", "impasto-cli", "impasto-web"];
+
 /// Starts cargo in the root of the repository.
 pub struct Cargo {
     program: OsString,
     root: PathBuf,
+    is_checked: bool,
 }
 
 impl Cargo {
     /// The cargo that runs this chore.
     pub fn new() -> Self {
-        Self { program: std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), root: root() }
+        let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        Self { program, root: root(), is_checked: false }
+    }
+
+    /// One that builds the packages of the workspace with checks of overflow, as all tests do.
+    pub fn checked() -> Self {
+        Self { is_checked: true, ..Self::new() }
+    }
+
+    /// The arguments of a build that follow from [`checked`](Self::checked).
+    pub fn checks(&self) -> Vec<String> {
+        let checked = CHECKED.iter().filter(|_| self.is_checked);
+        let check = |name| format!("profile.release.package.{name}.overflow-checks=true");
+        checked.flat_map(|name| ["--config".into(), check(name)]).collect()
     }
 
     /// A cargo command, not yet started.
@@ -56,6 +73,7 @@ impl Cargo {
             .command()
             .args(arguments)
             .args(["--release", "--workspace", "--quiet"])
+            .args(self.checks())
             .args(["--message-format", "json-render-diagnostics"])
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
