@@ -351,6 +351,27 @@ fn a_pipe_needs_a_reader_before_training_and_keeps_it_waiting_until_the_end() {
 }
 
 #[test]
+fn a_painting_does_not_wait_for_the_reader_of_a_network() {
+    let studio = Studio::with_picture();
+    pipe(&studio, "net");
+    let (path, painted) = (studio.path("net"), studio.path("painted.png"));
+    let reader = std::thread::spawn(move || {
+        let mut pipe = fs::File::open(path).expect("opened");
+        wait_for(|| painted.exists());
+        let mut network = Vec::new();
+        std::io::Read::read_to_end(&mut pipe, &mut network).expect("read");
+        network
+    });
+    // More than a pipe holds. The reader may not be there yet.
+    let clock = Instant::now();
+    while studio.quick("picture.png --hidden 2x200 --save net").code != Some(0) {
+        assert!(clock.elapsed() < Duration::from_secs(60));
+    }
+    studio.put_bytes("net.safetensors", &reader.join().expect("a reader"));
+    impasto::Network::load(studio.path("net.safetensors")).expect("a network");
+}
+
+#[test]
 fn an_output_that_becomes_a_pipe_holds_nothing_up() {
     let studio = Studio::with_picture();
     let arguments = "picture.png --report run.json";

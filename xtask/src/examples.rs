@@ -23,8 +23,10 @@ pub fn run() -> Result<()> {
     let names = example_names(&folder)?;
     ensure!(!names.is_empty(), "no examples in {}", folder.display());
 
-    let runner =
-        Runner { cargo: Cargo::checked(), with_gpu: gpu_is_required() || vulkan::missing().is_empty() };
+    let runner = Runner {
+        cargo: Cargo::checked(),
+        with_gpu: gpu_is_required() || vulkan::missing().is_empty(),
+    };
     if !runner.with_gpu {
         println!("No Vulkan driver: the examples are not run on the GPU engine.");
     }

@@ -280,9 +280,13 @@ fn train_and_paint(
     let run =
         Run { options, budget, trainer: &trainer, engine: &engine, dataset: &dataset, subject };
     let (mut failures, mut saved) = (Failures::default(), None);
+    // A reader of a pipe may be slow or gone, so the painting does not wait for it.
+    let is_last = options.save.as_deref().is_some_and(streams::is_pipe);
     let keep =
         |network: &Network, trained: &Trained, keeper: Option<&Keeper>, failures: &mut Failures| {
-            saved = save(options, subject, network, keeper, trained, failures);
+            if !is_last {
+                saved = save(options, subject, network, keeper, trained, failures);
+            }
         };
     let kept = keeper.as_mut();
     let trained = train(run, &mut network, &signal, resumed, kept, &mut failures, keep);
@@ -305,6 +309,9 @@ fn train_and_paint(
     report.set_image(&canvas);
     let known = engine.notes();
     let mut painted = paint(options, &canvas, &engine, &network, &outputs, &signal, &mut failures);
+    if is_last {
+        saved = save(options, subject, &network, keeper.as_ref(), &trained, &mut failures);
+    }
     if let (Some(mut file), Some(judged)) = (saved.take(), &mut painted) {
         let measured = file.judge(&canvas, &engine, Brush::start(options, Some(&signal)));
         failures.take(measured);

@@ -14,6 +14,11 @@ pub fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Whether what is written there goes to another program or a device, whose pace is not ours.
+pub fn is_pipe(path: &Path) -> bool {
+    is_standard(path) || files::is_stream(path)
+}
+
 /// Reserves the outputs of a program, which must not be its inputs: those that there are, but for standard input and
 /// standard output. Each has what it is for.
 pub fn reserve<'a>(
