@@ -19,6 +19,7 @@ use crate::engine::choice::Precision;
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Devices are opened one after the other: NVIDIA's driver for Linux fails where several threads do so at once
 /// (<https://github.com/kvark/blade/issues/336>).
@@ -107,6 +108,9 @@ pub(super) type Rewrites = Box<dyn Fn(&str) -> String + Send>;
 /// The most compiled kernels, and the most networks with found shapes, that an engine remembers. A
 /// search tries about ten kernels, and a network trains and predicts with three or four.
 pub(super) const MOST_KERNELS: usize = 128;
+
+/// How long commands that are under way may delay the report that the device is lost.
+const LOSS_REPORT: Duration = Duration::from_secs(2);
 
 /// The most notes that are kept: a driver that refuses something usually does so again.
 const MOST_NOTES: usize = 100;
@@ -323,9 +327,8 @@ impl Gpu {
     /// An error if the device was lost or refused something since it was opened.
     pub(super) fn check(&self) -> Result<()> {
         if lock(&self.failures).error.is_some() {
-            // What was refused may have been refused because the device is gone, of which wgpu
-            // reports when it is polled.
-            let _ = self.device.poll(wgpu::PollType::Poll);
+            // What was refused may have been refused because the device is gone.
+            self.wait_for_loss();
         }
         let failures = lock(&self.failures);
         if let Some(reason) = &failures.lost {
@@ -344,12 +347,21 @@ impl Gpu {
         }
     }
 
-    /// After something failed, waits for the report that the device is lost, if that is why. A browser
-    /// reports it later than what fails for it.
-    #[allow(clippy::unused_async, reason = "only a browser must be waited for")]
+    /// After something failed, waits for the report that the device is lost, if that is why: the report comes later
+    /// than what fails for it.
+    #[allow(clippy::unused_async, reason = "only a browser is awaited")]
     pub(super) async fn hear_of_loss(&self) {
         #[cfg(target_arch = "wasm32")]
         super::browser::wait_until(|| lock(&self.failures).lost.is_some()).await;
+        #[cfg(not(target_arch = "wasm32"))]
+        self.wait_for_loss();
+    }
+
+    /// Has wgpu report that the device is lost, if it is. wgpu does so when the device is polled and no commands are
+    /// under way any more.
+    fn wait_for_loss(&self) {
+        let timeout = Some(LOSS_REPORT);
+        let _ = self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout });
     }
 
     /// Runs `make` and turns whatever the driver says against it into an error that names `what`.
@@ -370,8 +382,7 @@ impl Gpu {
     /// better reason if that is what it is.
     pub(super) fn failure(&self, what: &str, error: &wgpu::Error) -> Error {
         let refused = Error::Gpu { what: what.to_string(), reason: one_line(error) };
-        // wgpu reports a lost device when it is polled.
-        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.wait_for_loss();
         self.check().err().unwrap_or(refused)
     }
 
