@@ -90,8 +90,7 @@ pub mod input_encoding;
 mod layer;
 pub mod loss;
 mod loss_fn;
-#[cfg(feature = "pictures")]
-mod memory;
+pub mod memory;
 mod metric;
 mod model;
 mod network;

@@ -1,7 +1,117 @@
-//! How much memory this process can still take.
+//! Memory that may not be there.
+//!
+//! The library asks for large memory so that it gets an error where there is none, [`Error::OutOfMemory`]. A program whose
+//! allocator does something else where memory runs out asks [`may_fail`] first.
 
+use crate::error::{Error, Result};
+use std::cell::Cell;
+use std::fmt::Display;
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
+
+thread_local! {
+    /// Whether an allocation of this thread may fail.
+    static MAY_FAIL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether an allocation that fails at this moment on this thread becomes an error. For global allocators: they return null
+/// then. All other allocations end the program where they fail.
+///
+/// ```
+/// use impasto::memory;
+/// use std::alloc::{GlobalAlloc, Layout, System};
+///
+/// /// Ends the program with a sentence where memory runs out.
+/// struct Polite;
+///
+/// // SAFETY: the system's allocator does it all.
+/// unsafe impl GlobalAlloc for Polite {
+///     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+///         let block = unsafe { System.alloc(layout) };
+///         if block.is_null() && !memory::may_fail() {
+///             eprintln!("error: there is no memory left");
+///             std::process::exit(1);
+///         }
+///         block
+///     }
+///
+///     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+///         unsafe { System.dealloc(block, layout) }
+///     }
+/// }
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Polite = Polite;
+///
+/// assert!(!memory::may_fail());
+/// let values = memory::room::<u8>(1 << 60, "a table", "take fewer rows");
+/// let error = values.expect_err("more than any machine has");
+/// assert!(error.to_string().starts_with("a table needs 1152921504606846976 bytes"));
+/// ```
+pub fn may_fail() -> bool {
+    MAY_FAIL.get()
+}
+
+/// An empty vector with room for `count` values.
+///
+/// ```
+/// let mut numbers = impasto::memory::room(2, "a pair", "take fewer numbers")?;
+/// numbers.extend([1, 2]);
+/// # Ok::<(), impasto::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::OutOfMemory`], with what the values are and what to do instead.
+pub fn room<T>(count: usize, what: impl Display, advice: impl Display) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    if reserve(&mut values, count) {
+        return Ok(values);
+    }
+    missing(count.saturating_mul(size_of::<T>()), what, advice)
+}
+
+/// `count` zeros.
+///
+/// # Errors
+/// As [`room`].
+pub(crate) fn zeros<T: bytemuck::Zeroable>(
+    count: usize,
+    what: impl Display,
+    advice: impl Display,
+) -> Result<Vec<T>> {
+    match fallibly(|| bytemuck::try_zeroed_vec(count)) {
+        Ok(values) => Ok(values),
+        Err(()) => missing(count.saturating_mul(size_of::<T>()), what, advice),
+    }
+}
+
+/// Makes room for exactly so many more values. Returns whether there is memory.
+pub(crate) fn reserve<T>(values: &mut Vec<T>, more: usize) -> bool {
+    fallibly(|| values.try_reserve_exact(more).is_ok())
+}
+
+/// Whether there is memory for so many values at once.
+pub(crate) fn has_room<T>(count: usize) -> bool {
+    reserve(&mut Vec::<T>::new(), count)
+}
+
+/// The error that there is no memory for this.
+pub(crate) fn missing<T>(bytes: usize, what: impl Display, advice: impl Display) -> Result<T> {
+    let (what, advice) = (what.to_string(), advice.to_string());
+    Err(Error::OutOfMemory { what, needed: bytes as u64, advice })
+}
+
+/// Calls `work`, whose allocations may fail.
+fn fallibly<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            MAY_FAIL.set(self.0);
+        }
+    }
+    let _before = Before(MAY_FAIL.replace(true));
+    work()
+}
 
 /// Bytes that this process can still take: the least of what the machine has, what the limits of its
 /// control groups leave, and what its limit of address space leaves. `None` where the system does not say

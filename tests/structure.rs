@@ -20,6 +20,7 @@ const KNOWN: &[(&str, &str)] = &[];
 /// The modules that may contain unsafe code. Their documentation says why they need it.
 const UNSAFE: &[&str] = &[
     "benches/tiles.rs",
+    "cli/src/paint/allocator.rs",
     "src/engine/cpu/kernel.rs",
     "src/engine/cpu/product.rs",
     "src/engine/gpu/compile.rs",

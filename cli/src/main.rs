@@ -43,6 +43,7 @@ enum Task {
 
 fn main() -> ExitCode {
     environment::prepare();
+    paint::allocator::prepare();
     paint::signals::write_past_limits_as_errors();
     let mut command = command();
     let read = command.try_get_matches_from_mut(std::env::args_os());

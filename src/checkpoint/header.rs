@@ -2,6 +2,7 @@
 
 use crate::error::{self, Error};
 use crate::input;
+use crate::memory;
 use safetensors::tensor::{Metadata, TensorView};
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -201,7 +202,7 @@ pub(super) fn read(
         return Err(Failure::TooLarge(promised, most));
     }
     let rest = promised - bytes.len() as u64;
-    let is_reserved = usize::try_from(rest).is_ok_and(|rest| bytes.try_reserve_exact(rest).is_ok());
+    let is_reserved = usize::try_from(rest).is_ok_and(|rest| memory::reserve(&mut bytes, rest));
     if !is_reserved {
         return Err(Failure::Memory(promised));
     }

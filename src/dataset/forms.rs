@@ -1,7 +1,8 @@
 //! Datasets from rows and labels.
 
 use super::{Dataset, to_single};
-use crate::error::{Error, Result, invalid_data, invalid_shape};
+use crate::error::{Result, invalid_data, invalid_shape};
+use crate::memory;
 
 impl Dataset {
     /// From one row of numbers for each sample, of widths that need not be known when the program is
@@ -63,13 +64,8 @@ impl Dataset {
             return invalid_shape(format!("{classes} classes: there must be at least 2"));
         }
         let numbers = labels.len().saturating_mul(classes);
-        let mut targets = Vec::new();
-        targets.try_reserve_exact(numbers).map_err(|_| Error::OutOfMemory {
-            what: format!("{} samples of {classes} classes", labels.len()),
-            needed: (numbers as u64).saturating_mul(4),
-            advice: "take fewer samples or classes".into(),
-        })?;
-        targets.resize(numbers, 0.0);
+        let what = format_args!("{} samples of {classes} classes", labels.len());
+        let mut targets: Vec<f32> = memory::zeros(numbers, what, "take fewer samples or classes")?;
         for (sample, (row, label)) in targets.chunks_exact_mut(classes).zip(labels).enumerate() {
             let Some(target) = row.get_mut(*label) else {
                 return invalid_data(format!(

@@ -1,7 +1,9 @@
 //! `Levels`: the channels of pixels, of 8 or 16 bits each.
 
 #[cfg(feature = "pictures")]
-use crate::error::{Error, Result};
+use crate::error::Result;
+#[cfg(feature = "pictures")]
+use crate::memory;
 
 /// Numbers of pixels, row by row, `[height, width, channels]`, in as many bits as they need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,18 +101,12 @@ impl Levels {
     /// # Errors
     /// There is no memory for them.
     pub(crate) fn with_capacity(maximum: u16, count: usize) -> Result<Self> {
-        let (mut bytes, mut words) = (Vec::new(), Vec::new());
-        let (is_reserved, size) = if maximum == 255 {
-            (bytes.try_reserve_exact(count), 1)
+        let (what, advice) = (format_args!("a picture of {count} numbers"), "make it smaller");
+        if maximum == 255 {
+            memory::room(count, what, advice).map(Self::Bytes)
         } else {
-            (words.try_reserve_exact(count), 2)
-        };
-        is_reserved.map_err(|_| Error::OutOfMemory {
-            what: format!("a picture of {count} numbers"),
-            needed: size * count as u64,
-            advice: "make it smaller".into(),
-        })?;
-        Ok(if maximum == 255 { Self::Bytes(bytes) } else { Self::Words(words) })
+            memory::room(count, what, advice).map(Self::Words)
+        }
     }
 
     /// The value of white: 255 or 65,535.

@@ -7,7 +7,7 @@ use super::way::Prepared;
 use crate::error::{Error, Result};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// The outputs that are reserved in this process.
 static RESERVED: Mutex<Vec<Arc<Entry>>> = Mutex::new(Vec::new());
@@ -85,7 +85,8 @@ pub fn reserve(inputs: &[(&str, &Path)], outputs: &[(&str, &Path)]) -> Result<Re
 }
 
 /// Lets other runs have the outputs that this process has reserved, for a program that ends without dropping its
-/// [`Reservation`].
+/// [`Reservation`]. It never waits: an output that another thread is just reserving or writing stays reserved until the
+/// process has ended.
 ///
 /// ```
 /// use impasto::files;
@@ -98,8 +99,9 @@ pub fn reserve(inputs: &[(&str, &Path)], outputs: &[(&str, &Path)]) -> Result<Re
 /// # Ok::<(), impasto::Error>(())
 /// ```
 pub fn release_all() {
-    for entry in locked(&RESERVED).iter() {
-        drop(locked(&entry.claim).take());
+    let Some(entries) = unlocked(&RESERVED) else { return };
+    for mut claim in entries.iter().filter_map(|entry| unlocked(&entry.claim)) {
+        drop(claim.take());
     }
 }
 
@@ -236,6 +238,15 @@ fn unwritable(path: &Path, source: io::Error) -> Error {
     Error::File { action: "write", path: path.into(), source }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is in a mutex that no thread holds.
+fn unlocked<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(found) => Some(found),
+        Err(TryLockError::Poisoned(found)) => Some(found.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }

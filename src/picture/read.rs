@@ -185,7 +185,7 @@ fn check_header(
 fn whole(reader: &mut impl Read, length: u64) -> std::result::Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let is_reserved =
-        usize::try_from(length).is_ok_and(|length| bytes.try_reserve_exact(length).is_ok());
+        usize::try_from(length).is_ok_and(|length| memory::reserve(&mut bytes, length));
     if !is_reserved {
         return Err(Failure::Io(std::io::ErrorKind::OutOfMemory.into()));
     }
@@ -333,15 +333,14 @@ fn decoded(decoder: impl ImageDecoder, meaning: Meaning) -> std::result::Result<
 }
 
 /// Space for all numbers of a picture.
-fn zeros<T: Clone + Default>(decoder: &impl ImageDecoder) -> std::result::Result<Vec<T>, Failure> {
+fn zeros<T: bytemuck::Zeroable>(
+    decoder: &impl ImageDecoder,
+) -> std::result::Result<Vec<T>, Failure> {
     let (width, height) = decoder.dimensions();
     let count = decoder.total_bytes() as usize / size_of::<T>();
-    if Vec::<T>::new().try_reserve_exact(count).is_err() {
-        let size = [width as usize, height as usize];
-        return Err(Failure::Memory(size, decoder.total_bytes(), 0));
-    }
     // Zeros of the system, which take no memory until pixels are written: a broken file may promise many.
-    Ok(vec![T::default(); count])
+    memory::zeros(count, "a picture", "")
+        .map_err(|_| Failure::Memory([width as usize, height as usize], decoder.total_bytes(), 0))
 }
 
 /// The PNG file in an icon, if the best of its pictures is one: the deepest, of these the largest.

@@ -3,6 +3,7 @@
 use super::color::{Meaning, of_inks};
 use super::decoded::{Decoded, Numbers};
 use super::promise;
+use crate::memory;
 use ::tiff::ColorType;
 use ::tiff::decoder::{BufferLayoutPreference, Decoder, DecodingResult, Limits};
 use ::tiff::tags::Tag;
@@ -49,7 +50,7 @@ pub(super) fn decode<E: From<String>>(
         // The crate refuses palettes, but decodes their numbers as gray.
         let mut bytes = Vec::new();
         let is_reserved =
-            usize::try_from(length).is_ok_and(|length| bytes.try_reserve_exact(length).is_ok());
+            usize::try_from(length).is_ok_and(|length| memory::reserve(&mut bytes, length));
         if !is_reserved {
             return Err(no_memory(length).into());
         }
@@ -95,9 +96,7 @@ fn decode_with<E: From<String>>(
     promise::check(size, samples * u64::from(color.bit_depth()), expansion, length)?;
     // The decoder would abort.
     let needed = (width * height) as u64 * bytes;
-    let is_reserved = usize::try_from(needed)
-        .is_ok_and(|needed| Vec::<u8>::new().try_reserve_exact(needed).is_ok());
-    if !is_reserved {
+    if !usize::try_from(needed).is_ok_and(memory::has_room::<u8>) {
         return Err(no_memory(needed).into());
     }
     let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten();

@@ -19,5 +19,6 @@ mod caches;
 mod endings;
 mod harness;
 mod kills;
+mod memory;
 mod places;
 mod system_calls;

@@ -7,7 +7,7 @@ use crate::table::cell::Cell;
 use crate::table::columns::Gathered;
 use crate::table::schema::{Column, Kind, Schema};
 use crate::table::source::{Row, Source, listed};
-use impasto::{Dataset, Error, Permutation, Result};
+use impasto::{Dataset, Error, Permutation, Result, memory};
 
 /// The most whole numbers that are taken for classes.
 const FEW_CLASSES: usize = 10;
@@ -310,14 +310,10 @@ fn filled(columns: &[Values<'_>], rows: &[usize]) -> Result<Vec<f32>> {
         Values::Codes { width, .. } => *width,
     };
     let width: usize = columns.iter().map(width_of).sum();
-    let mut numbers: Vec<f32> = Vec::new();
     let needed = width.saturating_mul(rows.len());
-    numbers.try_reserve_exact(needed).map_err(|_| Error::OutOfMemory {
-        what: format!("a table of {} rows as {width} numbers each", rows.len()),
-        needed: needed as u64 * 4,
-        advice: "leave out columns with --ignore".into(),
-    })?;
-    numbers.resize(needed, 0.0);
+    let what = format_args!("a table of {} rows as {width} numbers each", rows.len());
+    let mut numbers = memory::room(needed, what, "leave out columns with --ignore")?;
+    numbers.resize(needed, 0.0_f32);
     let mut first = 0;
     for column in columns {
         for (row, numbers) in rows.iter().zip(numbers.chunks_exact_mut(width)) {

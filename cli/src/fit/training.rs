@@ -2,6 +2,7 @@
 
 use super::progress::{Progress, View};
 use crate::output;
+use crate::paint::allocator;
 use crate::paint::console::warn_of;
 use crate::paint::ending::save_elsewhere;
 use crate::paint::signals::Signal;
@@ -36,7 +37,7 @@ impl Parts {
 /// What came of a run.
 pub struct Trained {
     pub summary: Summary,
-    /// Why it could not go on, if it diverged.
+    /// Why it could not go on, if it diverged or memory ran out.
     pub failure: Option<Error>,
 }
 
@@ -65,6 +66,7 @@ pub fn train(
     // Until the first step is done, there is nothing to keep.
     signal.end_at_once(None);
     let mut training = trainer.begin(engine, &*network, parts.data())?;
+    allocator::set_aside(network.parameters().len());
     let ended = training.run_with(|event| {
         if matches!(event, Event::Progress { .. } | Event::Epoch(_)) {
             signal.end_cleanly();
@@ -72,6 +74,7 @@ pub fn train(
         progress.watch(event)
     });
     signal.end_cleanly();
+    allocator::release();
     progress.finish();
     // Whatever ended it, what was learned is kept, unless the device is gone.
     let learned = training.network();
@@ -83,6 +86,7 @@ pub fn train(
         Err(Error::Diverged { ref summary, .. }) => ((**summary).clone(), ended.err()),
         Err(error) => return Err(error),
     };
+    let failure = failure.or_else(allocator::shortage);
     learned?;
     Ok(Trained { summary, failure })
 }
@@ -91,7 +95,7 @@ impl Trained {
     /// Why it ended, in a word or two.
     pub fn ending(&self) -> &'static str {
         match self.summary.ending {
-            _ if self.failure.is_some() => "diverged",
+            _ if matches!(self.failure, Some(Error::Diverged { .. })) => "diverged",
             Ending::Finished => "finished",
             Ending::Converged => "converged",
             Ending::TimeLimit => "time limit",

@@ -1,6 +1,7 @@
 //! `paint`: trains a network that maps a pixel's place to its color, and repaints the picture with it.
 
 mod advice;
+pub(crate) mod allocator;
 mod animation;
 mod budget;
 mod canvas;
@@ -67,6 +68,7 @@ pub fn run(options: &Options, command: &mut Command) -> ExitCode {
     if let Err(reason) = options.check() {
         command.error(ErrorKind::ArgumentConflict, reason).exit();
     }
+    allocator::prepare();
     signals::write_past_limits_as_errors();
     let code = carry_out(options).unwrap_or_else(|error| fail(&error));
     console::check().map_or_else(|error| fail(&error), |()| code)

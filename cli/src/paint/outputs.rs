@@ -7,7 +7,7 @@ use super::progress::Brush;
 use super::streams::{self, is_standard};
 use super::view::Frame;
 use impasto::files::{Place, Reservation};
-use impasto::{Engine, Error, Network, Picture, Result, Subject};
+use impasto::{Engine, Error, Network, Picture, Result, Subject, memory};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -163,12 +163,9 @@ impl Outputs {
             return if is_whole { self.remove_older_sheet().map(|()| true) } else { Ok(false) };
         }
         let (channels, maximum) = subject.painted_kind();
-        let (count, mut values) = (width * height * channels, Vec::new());
-        values.try_reserve_exact(count).map_err(|_| Error::OutOfMemory {
-            what: format!("a painting of {width}×{height} pixels"),
-            needed: 2 * count as u64,
-            advice: "end the name in .png, which is painted a few rows at a time".into(),
-        })?;
+        let what = format_args!("a painting of {width}×{height} pixels");
+        let advice = "end the name in .png, which is painted a few rows at a time";
+        let mut values = memory::room(width * height * channels, what, advice)?;
         let keep = |rows: &[u16]| {
             values.extend_from_slice(rows);
             take(rows)

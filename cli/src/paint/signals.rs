@@ -1,5 +1,6 @@
 //! The signals that end a run early: what was learned so far is painted, saved and reported.
 
+use super::allocator;
 use super::console::{print_line, warn_of};
 use impasto::files;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -84,21 +85,32 @@ impl Signal {
         *self.0.first.lock().unwrap_or_else(PoisonError::into_inner) = first;
     }
 
-    /// Whether one came.
+    /// Whether one came, or memory ran out, which ends a run alike.
     pub fn came(&self) -> bool {
-        self.0.number.load(Ordering::SeqCst) != 0
+        self.number() != 0 || allocator::is_short()
+    }
+
+    /// The number of the signal; 0 if none came.
+    fn number(&self) -> u8 {
+        self.0.number.load(Ordering::SeqCst)
     }
 
     /// The exit code of a program that it ended: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 152 after
     /// SIGXCPU; `None` if none came.
     pub fn exit_code(&self) -> Option<u8> {
-        self.came().then(|| exit_code(self.0.number.load(Ordering::SeqCst)))
+        let number = self.number();
+        (number != 0).then(|| exit_code(number))
     }
 }
 
 /// Turns the signal of a file that exceeds a limit of size (`ulimit -f`) into an error of writing.
 pub fn write_past_limits_as_errors() {
     platform::ignore_file_size();
+}
+
+/// Ends the program without waiting for its threads.
+pub fn exit_at_once(code: i32) -> ! {
+    platform::exit(code)
 }
 
 /// That of a shell for a program that a signal ended.

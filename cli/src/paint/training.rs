@@ -1,5 +1,6 @@
 //! Training with a budget, a progress bar, signals, and a quality that ends it.
 
+use super::allocator;
 use super::budget::Budget;
 use super::ending::Failures;
 use super::keeping::{Keeper, Resumed};
@@ -122,6 +123,7 @@ pub fn train(
     let mut goal =
         options.until.map(|until| Goal::new(until.0, dataset, options.seed())).transpose()?;
     let mut reached = None;
+    allocator::set_aside(network.parameters().len());
     let ended = loop {
         let looked = watcher.look(&mut training, &progress);
         if failures.take(looked).is_none() {
@@ -164,6 +166,7 @@ pub fn train(
         }
     };
     signal.end_cleanly();
+    allocator::release();
     progress.finish();
     // Whatever ended it, what was learned so far is kept, unless the device is gone.
     let learned = training.network();
@@ -182,6 +185,7 @@ pub fn train(
         (Err(error), Ok(_)) => (training.summary().clone(), Some(error)),
         (Err(error), Err(_)) => return Err(error),
     };
+    let failure = failure.or_else(allocator::shortage);
     let state = match (&keeper, &failure) {
         (None, _) => None,
         (Some(_), None) => failures.take(training.state()),

@@ -13,7 +13,8 @@ use super::tile::{SHARE, Samples, Shape, Tile};
 use crate::dataset::Dataset;
 use crate::engine::notes::Notes;
 use crate::engine::{Divergence, KEPT, Plan};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::memory;
 use crate::network::Network;
 use crate::resources::Resources;
 use std::cmp::Reverse;
@@ -220,11 +221,11 @@ pub(super) fn check_memory(
     numbers: usize,
     threads: usize,
 ) -> Result<()> {
-    Vec::<f32>::new().try_reserve_exact(numbers).map_err(|_| Error::OutOfMemory {
-        what: format!("{task} {parameters} parameters on {threads} threads"),
-        needed: (numbers as u64).saturating_mul(4),
-        advice: "make the layers narrower".into(),
-    })
+    if memory::has_room::<f32>(numbers) {
+        return Ok(());
+    }
+    let what = format_args!("{task} {parameters} parameters on {threads} threads");
+    memory::missing(numbers.saturating_mul(4), what, "make the layers narrower")
 }
 
 /// Which blocks each thread updates: the largest first, each to the thread with least to do.
