@@ -18,12 +18,17 @@ mod notes;
 mod outcome;
 #[cfg(not(target_arch = "wasm32"))]
 mod outputs;
+mod pending;
+mod prepared;
 pub mod reference;
 mod times;
 
 use self::choice::Precision;
 use self::notes::Notes;
 pub use self::outcome::{Divergence, Outcome, Output};
+pub use self::pending::Pending;
+pub(crate) use self::pending::ready;
+pub use self::prepared::Prepared;
 pub use self::times::{CandidateTime, KernelTime};
 use crate::dataset::Dataset;
 pub use crate::device::Device;
@@ -35,18 +40,10 @@ pub use crate::plan::{Plan, Step};
 pub(crate) use crate::plan::{check_evaluation, check_gradient, not_finite};
 use crate::resources::Resources;
 use crate::state::State;
+use crate::stop::StopHandle;
 use crate::threads::{MaybeSend, MaybeSync};
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-
-/// A result that may have to wait for a device. It can be awaited on any thread, except on
-/// WebAssembly.
-#[cfg(not(target_arch = "wasm32"))]
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
-/// A result that may have to wait for a device.
-#[cfg(target_arch = "wasm32")]
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// The most notes that painting adds to those of an engine.
 #[cfg(feature = "pictures")]
@@ -379,44 +376,6 @@ pub trait Compute: MaybeSend + MaybeSync {
     }
 }
 
-/// A network that an engine has prepared for predictions ([`Compute::prepare`]). It owns what it needs.
-/// Users call it through a [`Model`](crate::Model).
-///
-/// ```
-/// use impasto::{Activation, Compute, Network, Output, cpu::CpuEngine};
-///
-/// let network = Network::builder(2).output(1, Activation::Sigmoid).build()?;
-/// let engine = CpuEngine::new(Some(1))?;
-/// let mut outputs = [0.0; 1];
-/// if let Some(prepared) = pollster::block_on(engine.prepare(&network))? {
-///     prepared.forward_blocking(&[0.5, -1.0], Output::Activated, &mut outputs)?;
-///     pollster::block_on(prepared.forward(&[0.5, -1.0], Output::Activated, &mut outputs))?;
-/// }
-/// assert!(outputs[0] > 0.0);
-/// # Ok::<(), impasto::Error>(())
-/// ```
-pub trait Prepared: MaybeSend + MaybeSync {
-    /// Writes the outputs (or logits) of `inputs`, `[samples, network.inputs()]`, to `outputs`,
-    /// `[samples, network.outputs()]`. The caller has checked the lengths; there may be no sample.
-    ///
-    /// Fails on a device that failed; then `outputs` contains anything.
-    fn forward<'a>(
-        &'a self,
-        inputs: &'a [f32],
-        output: Output,
-        outputs: &'a mut [f32],
-    ) -> Pending<'a, ()>;
-
-    /// The same for callers that may block.
-    ///
-    /// # Errors
-    /// As [`forward`](Self::forward).
-    #[cfg(not(target_arch = "wasm32"))]
-    fn forward_blocking(&self, inputs: &[f32], output: Output, outputs: &mut [f32]) -> Result<()> {
-        pollster::block_on(self.forward(inputs, output, outputs))
-    }
-}
-
 /// How many moments of its run a session can keep at a time: see [`Session::keep`].
 pub const KEPT: usize = 2;
 
@@ -596,11 +555,38 @@ pub trait Session: MaybeSend {
         ready(unsupported("this session cannot compute gradients from one of the caller's"))
     }
 
+    /// From now on, the session stops when this handle is used: a step that is under way is abandoned, as if it had
+    /// not begun, and those after it are not taken. [`evaluate`](Self::evaluate) fails with
+    /// [`Error::Stopped`](crate::Error::Stopped). So it is until [`StopHandle::resume`]. The default implementation
+    /// does nothing: all steps are taken.
+    ///
+    /// ```
+    /// use impasto::cpu::CpuEngine;
+    /// use impasto::{Activation, Dataset, Engine, Network, Step, StopHandle, Trainer};
+    ///
+    /// # fn main() -> Result<(), impasto::Error> {
+    /// # pollster::block_on(async {
+    /// let samples = Dataset::from_rows(&[[0.0], [1.0]], &[[1.0], [0.0]])?;
+    /// let network = Network::builder(1).output(1, Activation::Identity).build()?;
+    /// let engine = Engine::from(CpuEngine::new(None)?);
+    /// let plan = Trainer::default().plan(&samples);
+    /// let mut session = engine.start(&network, &plan, &samples).await?;
+    /// let handle = StopHandle::default();
+    /// session.stop_with(&handle);
+    ///
+    /// let step = Step { number: 1, epoch: 1, first: 0, count: 2, learning_rate: 0.01 };
+    /// // Usually on another thread, while the step is computed.
+    /// handle.stop();
+    /// assert!(handle.is_stopping());
+    /// assert!(session.train(&[step])?.await?.losses.is_empty());
+    /// handle.resume();
+    /// assert_eq!(session.train(&[step])?.await?.losses.len(), 1);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    fn stop_with(&mut self, _stop: &StopHandle) {}
+
     /// The memory that the session holds.
     fn resources(&self) -> Resources;
-}
-
-/// A result that is there already.
-pub(crate) fn ready<'a, T: MaybeSend + 'a>(result: Result<T>) -> Pending<'a, T> {
-    Box::pin(std::future::ready(result))
 }

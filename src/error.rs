@@ -120,6 +120,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// A [`StopHandle`](crate::StopHandle) stopped it before it was done.
+    #[error("stopped before it was done")]
+    Stopped,
+
     /// The loss, or an update, became NaN or infinite.
     #[error(
         "training diverged: {what} was no longer finite at step {step} (epoch {epoch}); the \

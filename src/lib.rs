@@ -109,6 +109,7 @@ mod schedule_fn;
 mod segment;
 mod standardizer;
 mod state;
+mod stop;
 mod summary;
 #[cfg(feature = "gpu")]
 mod template;
@@ -173,11 +174,11 @@ pub use schedule_fn::ScheduleFn;
 pub use segment::{Segment, SegmentKind};
 pub use standardizer::Standardizer;
 pub use state::{LossScale, State};
+pub use stop::StopHandle;
 pub use summary::{Ending, Epoch, Summary};
 pub use trainer::data::TrainingData;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::evaluate;
-pub use trainer::stop::StopHandle;
 pub use trainer::training::Training;
 pub use trainer::training::saved::TrainingState;
 pub use trainer::{EarlyStopping, Event, Trainer, evaluate_async};

@@ -3,7 +3,6 @@
 pub(crate) mod data;
 mod judge;
 mod pipeline;
-pub(crate) mod stop;
 mod timetable;
 pub(crate) mod training;
 mod turns;

@@ -34,7 +34,7 @@ const WARM_UP: usize = 5;
 /// The most bytes that a part may add to the memory of the process, whatever its repeats: the allocator's own reserves.
 const MOST_GROWTH: u64 = 12 << 20;
 
-/// How long threads that were told to end may take.
+/// How long threads may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What these tests' names begin with, as far as the name of a thread is long. The test harness starts a thread for each.
@@ -55,6 +55,7 @@ struct Usage {
 #[cfg(target_os = "linux")]
 impl Usage {
     /// Of this process, without the threads of the test harness.
+    #[allow(clippy::unnecessary_wraps, reason = "elsewhere there is nothing")]
     fn now() -> Option<Self> {
         use std::fs;
         let entries =
@@ -139,7 +140,7 @@ fn trainer() -> Trainer {
 
 /// Trains a small network of one of several shapes, and uses it in each way.
 fn whole_life(engine: &Engine, number: usize) -> Result<()> {
-    let mut network = network(&[4 + number % 7, 3 + number % 5][..1 + number % 2]);
+    let mut network = network(&[4 + number % 7, 3 + number % 5][..=number % 2]);
     let data = samples(64 + number % 3);
     trainer().fit(engine, &mut network, &data)?;
     let (inputs, gradient) = (numbers(20, number), numbers(30, number));

@@ -16,6 +16,8 @@ mod restarts;
 mod resuming;
 #[path = "trainer/schedules.rs"]
 mod schedules;
+#[path = "trainer/stops.rs"]
+mod stops;
 #[path = "trainer/targets.rs"]
 mod targets;
 #[path = "trainer/threads.rs"]

@@ -14,7 +14,8 @@ pub enum Output {
 #[non_exhaustive]
 pub struct Outcome {
     /// The loss of each step's samples before its update. If a step diverged, it is the last one here, since
-    /// no step after it is taken.
+    /// no step after it is taken. If a [`StopHandle`](crate::StopHandle) stopped a step, that and those after it are
+    /// missing.
     pub losses: Vec<f64>,
     /// The step that diverged, if one did.
     pub diverged: Option<Divergence>,

@@ -50,8 +50,8 @@ pub(crate) use first_level::{encode_columns, encode_gradient};
 pub use linear::{bias_add, bias_gradient, matmul, matmul_nt, matmul_tn};
 pub use losses::{loss, loss_sum};
 pub use optimizers::{gradient_norms, initial_states, update};
-use passes::forward_with;
 pub use passes::{Trace, backward, forward, gradients, input_gradient, loss_gradient};
+use passes::{add_backward, forward_with};
 pub(crate) use wrappers::Surrounded;
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use wrappers::gather_gradients;
@@ -64,13 +64,14 @@ use super::{
 use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
 use crate::dropout::Masks;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::permutation::Permutation;
 use crate::resources::Resources;
 use crate::state::{State, no_state};
+use crate::stop::StopHandle;
 
 /// Loss of a batch and the gradient of every parameter. `inputs` is `[batch, inputs]`, `targets`
 /// `[batch, outputs]`.
@@ -94,21 +95,10 @@ pub fn weighted_loss_and_gradient(
     weights: &[f64],
 ) -> (f64, Vec<f64>) {
     let trace = forward(network, inputs);
-    loss_and_gradient_of(network, loss, &trace, targets, weights)
-}
-
-/// The same of a forward pass.
-fn loss_and_gradient_of(
-    network: &Network,
-    loss: Loss,
-    trace: &Trace,
-    targets: &[f64],
-    weights: &[f64],
-) -> (f64, Vec<f64>) {
     let scale = loss.scale(weights.len(), network.outputs());
     let scales: Vec<f64> = weights.iter().map(|weight| scale * weight).collect();
-    let (losses, delta) = loss_gradient(network, loss, trace, targets, &scales);
-    (loss_sum(&losses), backward(network, trace, delta))
+    let (losses, delta) = loss_gradient(network, loss, &trace, targets, &scales);
+    (loss_sum(&losses), backward(network, &trace, delta))
 }
 
 /// The reference as an engine.
@@ -157,6 +147,7 @@ impl Compute for ReferenceEngine {
                 dataset: dataset.clone(),
                 moment: Moment { network: network.clone(), states, batches: 0, diverged: None },
                 kept: [None, None],
+                stop: StopHandle::default(),
             }) as Box<dyn Session>
         }))
     }
@@ -193,6 +184,16 @@ struct ReferenceSession {
     dataset: Dataset,
     moment: Moment,
     kept: [Option<Moment>; KEPT],
+    /// What has steps abandoned.
+    stop: StopHandle,
+}
+
+/// The products with a parameter, forward and back, in a part of a step: some hundredths of a second.
+const PART: usize = 1 << 22;
+
+/// The samples in a part.
+fn part(network: &Network) -> usize {
+    (PART / network.parameters().len()).max(1)
 }
 
 /// What the steps of a run change.
@@ -207,22 +208,35 @@ struct Moment {
 }
 
 impl ReferenceSession {
-    /// One step; its loss.
-    fn step(&mut self, step: &Step) -> f64 {
-        let Self { plan, dataset, moment, .. } = self;
+    /// One step, in parts between which it can be stopped; its loss. `None` if it was stopped, and nothing is changed.
+    fn step(&mut self, step: &Step) -> Option<f64> {
+        let Self { plan, dataset, moment, stop, .. } = self;
+        let network = &moment.network;
         let order = plan.order(dataset.len(), step.epoch);
-        let (inputs, targets) = gather(dataset, &order, step.first, step.count);
-        let weights = gather_weights(dataset, &order, step.first, step.count);
+        let scale = plan.loss.scale(step.count, network.outputs());
         let masks = Masks::new(plan.seed, step.number);
-        let trace = forward_with(&moment.network, &inputs, Some(masks));
-        let (loss, gradient) =
-            loss_and_gradient_of(&moment.network, plan.loss, &trace, &targets, &weights);
-        if !loss.is_finite() {
-            moment.diverged = Some(Divergence { step: step.number, in_loss: true });
-            return loss;
+        let (mut losses, mut gradient) = (Vec::new(), vec![0.0; network.parameters().len()]);
+        let part = part(network);
+        for first in (0..step.count).step_by(part) {
+            if stop.is_stopping() {
+                return None;
+            }
+            let (start, count) = (step.first + first, part.min(step.count - first));
+            let (inputs, targets) = gather(dataset, &order, start, count);
+            let weights = gather_weights(dataset, &order, start, count);
+            let scales: Vec<f64> = weights.iter().map(|weight| scale * weight).collect();
+            let trace = forward_with(network, &inputs, Some((masks, first)));
+            let (some, delta) = loss_gradient(network, plan.loss, &trace, &targets, &scales);
+            losses.extend(some);
+            add_backward(network, &trace, delta, &mut gradient);
         }
-        self.update(gradient, step.learning_rate, step.number);
-        loss
+        let loss = loss_sum(&losses);
+        if loss.is_finite() {
+            self.update(gradient, step.learning_rate, step.number);
+        } else {
+            moment.diverged = Some(Divergence { step: step.number, in_loss: true });
+        }
+        Some(loss)
     }
 
     /// One update, in the step of that number.
@@ -283,7 +297,8 @@ impl Session for ReferenceSession {
             if self.moment.diverged.is_some() {
                 break;
             }
-            losses.push(self.step(step));
+            let Some(loss) = self.step(step) else { break };
+            losses.push(loss);
         }
         Ok(ready(Ok(Outcome { losses, diverged: self.moment.diverged })))
     }
@@ -327,13 +342,20 @@ impl Session for ReferenceSession {
         let fits = check_evaluation(&self.moment.network, loss, dataset);
         ready(fits.and_then(|()| {
             let order = Permutation::identity(dataset.len());
-            let (inputs, targets) = gather(dataset, &order, 0, dataset.len());
-            let weights = gather_weights(dataset, &order, 0, dataset.len());
             let network = self.learned()?;
-            let trace = forward(&network, &inputs);
             let scale = loss.scale(dataset.len(), network.outputs());
-            let scales: Vec<f64> = weights.iter().map(|weight| scale * weight).collect();
-            let (losses, _) = loss_gradient(&network, loss, &trace, &targets, &scales);
+            let (mut losses, part) = (Vec::new(), part(&network));
+            for first in (0..dataset.len()).step_by(part) {
+                if self.stop.is_stopping() {
+                    return Err(Error::Stopped);
+                }
+                let count = part.min(dataset.len() - first);
+                let (inputs, targets) = gather(dataset, &order, first, count);
+                let weights = gather_weights(dataset, &order, first, count);
+                let trace = forward(&network, &inputs);
+                let scales: Vec<f64> = weights.iter().map(|weight| scale * weight).collect();
+                losses.extend(loss_gradient(&network, loss, &trace, &targets, &scales).0);
+            }
             Ok(loss_sum(&losses))
         }))
     }
@@ -365,7 +387,7 @@ impl Session for ReferenceSession {
         let Moment { network, states, .. } = &self.moment;
         let one = |moment: &Moment| moment.network.parameters().len() + moment.states.len();
         let widths = network.widths();
-        let batch = self.plan.batch_size.min(self.dataset.len());
+        let batch = self.plan.batch_size.min(self.dataset.len()).min(part(network));
         Resources {
             samples: 0,
             parameters: bytes(network.parameters().len()),
@@ -374,6 +396,10 @@ impl Session for ReferenceSession {
             // Values, slopes and deltas, and the gradient.
             workspace: bytes(3 * batch * widths.iter().sum::<usize>() + network.parameters().len()),
         }
+    }
+
+    fn stop_with(&mut self, stop: &StopHandle) {
+        self.stop = stop.clone();
     }
 
     fn can_keep(&self) -> bool {

@@ -5,9 +5,10 @@
 use super::turns::Turns;
 use crate::dataset::Dataset;
 use crate::engine::{Divergence, KEPT, Outcome, Output, Pending, Session, Step};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::state::State;
+use crate::stop::StopHandle;
 use std::collections::VecDeque;
 use std::time::Duration;
 use web_time::Instant;
@@ -36,6 +37,8 @@ pub(super) struct Pipeline {
     clock: Instant,
     /// Seconds a sample, of the submission measured last.
     pace: f64,
+    /// What has the session abandon its steps.
+    stop: StopHandle,
 }
 
 /// Steps that were submitted at once.
@@ -58,8 +61,19 @@ enum Fate {
 }
 
 impl Submission {
+    /// The samples of its steps, without those that were abandoned.
     fn samples(&self) -> usize {
-        self.steps.iter().map(|step| step.count).sum()
+        self.done().iter().map(|step| step.count).sum()
+    }
+
+    /// Its steps, without those that were abandoned.
+    fn done(&self) -> &[Step] {
+        match &self.fate {
+            Fate::Known(outcome) if outcome.diverged.is_none() => {
+                &self.steps[..self.steps.len().min(outcome.losses.len())]
+            }
+            _ => &self.steps,
+        }
     }
 }
 
@@ -90,10 +104,19 @@ impl Pipeline {
         self.session.state().await
     }
 
-    pub(super) fn new(session: Box<dyn Session>) -> Self {
-        let keeps = session.can_keep();
-        let clock = Instant::now();
-        Self { session, under_way: VecDeque::new(), keeps, place: 0, size: 1, clock, pace: 0.0 }
+    /// A session, whose steps the handle has abandoned.
+    pub(super) fn new(mut session: Box<dyn Session>, stop: StopHandle) -> Self {
+        session.stop_with(&stop);
+        Self {
+            keeps: session.can_keep(),
+            session,
+            under_way: VecDeque::new(),
+            place: 0,
+            size: 1,
+            clock: Instant::now(),
+            pace: 0.0,
+            stop,
+        }
     }
 
     /// Whether a submission must end with its epoch, and be taken in before the next: so it is where
@@ -160,7 +183,10 @@ impl Pipeline {
         let took = self.clock.elapsed().as_secs_f64();
         self.clock = Instant::now();
         let samples = first.samples();
-        if first.paused {
+        if first.done().len() < first.steps.len() {
+            // How long the step took that was abandoned says nothing.
+            first.seconds = took;
+        } else if first.paused {
             // Its end was not observed.
             first.seconds = took.max(self.pace * samples as f64);
         } else {
@@ -211,6 +237,15 @@ impl Pipeline {
     /// Has the session be where it was after the last step taken in; what is under way beyond that is
     /// given up.
     pub(super) async fn settle(&mut self) -> Result<()> {
+        if self.stop.is_stopping() {
+            // What is under way is abandoned first, since the steps that are repeated below must not be.
+            for submission in &mut self.under_way {
+                if let Fate::Pending(outcome) = &mut submission.fate {
+                    submission.fate = Fate::Known(outcome.await?);
+                }
+            }
+            self.stop.resume();
+        }
         let Some(first) = self.under_way.front() else { return Ok(()) };
         let (taken, rest) = first.steps.split_at(first.taken);
         if let (Some(place), false) = (first.place, rest.is_empty()) {
@@ -254,7 +289,13 @@ impl Pipeline {
     /// The `loss` of some samples after the last step taken in.
     pub(super) async fn evaluate_now(&mut self, dataset: &Dataset, loss: Loss) -> Result<f64> {
         self.settle().await?;
-        self.session.evaluate(dataset, loss).await
+        loop {
+            match self.session.evaluate(dataset, loss).await {
+                // The run stops when it goes on, and this is no part of it.
+                Err(Error::Stopped) => self.stop.resume(),
+                evaluated => return evaluated,
+            }
+        }
     }
 
     /// The parameters after the last step taken in.

@@ -4,11 +4,11 @@
 mod blocking;
 mod pace;
 pub(crate) mod saved;
+mod stopping;
 
 use super::data::TrainingData;
 use super::judge::Judge;
 use super::pipeline::{Done, Pipeline, Taken};
-use super::stop::StopHandle;
 use super::timetable::Timetable;
 use super::turns::Turns;
 use super::{Ending, Epoch, Event, Summary, Trainer};
@@ -18,6 +18,7 @@ use crate::metric::Metrics;
 use crate::metric::measure::Measure;
 use crate::network::Network;
 use crate::schedule::plateau::Plateau;
+use crate::stop::StopHandle;
 use crate::summary::OpenEpoch;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -214,19 +215,20 @@ impl Training {
         let notes = data.training.scale_note().into_iter().collect();
         let measured = data.validation.as_ref().unwrap_or(&data.training);
         let output = network.output_layer().activation;
+        let stop = StopHandle::default();
         Ok(Self {
             engine,
             network: network.clone(),
             timetable: Timetable::new(&trainer, data.training.len()),
             measure: Measure::new(&trainer.metrics, trainer.loss, output, measured),
             data,
-            pipeline: Pipeline::new(session),
+            pipeline: Pipeline::new(session, stop.clone()),
             judge: Judge::new(trainer.early_stopping),
             trainer,
             plateau: Plateau::default(),
             multiplier: 1.0,
             stale: false,
-            stop: StopHandle::default(),
+            stop,
             last_loss: f64::NAN,
             epoch: OpenEpoch::default(),
             summary: Summary {
@@ -266,20 +268,6 @@ impl Training {
         watch: impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Ending> {
         self.run_until(u64::MAX, watch).await
-    }
-
-    /// [`run_with_async`](Self::run_with_async) up to the step of that number.
-    async fn run_until(
-        &mut self,
-        until: u64,
-        mut watch: impl FnMut(&Event) -> ControlFlow<()>,
-    ) -> Result<Ending> {
-        let trained = self.train(until, &mut watch).await;
-        self.summary.ending = match &trained {
-            Ok(ending) => *ending,
-            Err(_) => Ending::Stopped,
-        };
-        trained
     }
 
     /// The parameters learned so far, in the order of [`Network::parameters`]. Where early stopping
@@ -382,7 +370,8 @@ impl Training {
         let mut turns = Turns::new();
         loop {
             let hold = waits && self.is_between_epochs() && !self.pipeline.is_empty();
-            if self.pipeline.has_room() && self.next() <= until && !hold {
+            let goes_on = self.next() <= until && !self.stop.is_stopping();
+            if self.pipeline.has_room() && goes_on && !hold {
                 let steps = self.next_steps(until, waits);
                 self.pipeline.submit(steps).await?;
                 continue;
@@ -390,7 +379,13 @@ impl Training {
             if let Some(seconds) = self.pipeline.finish_first(&mut turns).await? {
                 self.summary.seconds += seconds;
             }
-            let Some(done) = self.pipeline.first() else { break };
+            let Some(done) = self.pipeline.first() else {
+                // A request to stop is kept for later if this is the end in any case.
+                if self.summary.steps < until {
+                    self.stop.take();
+                }
+                break;
+            };
             match self.digest(done, until, watch).await? {
                 None => {}
                 Some(Ending::Stopped) => break,
@@ -399,31 +394,6 @@ impl Training {
         }
         let left = self.summary.steps < self.timetable.steps;
         Ok(if left { Ending::Stopped } else { Ending::Finished })
-    }
-
-    /// Takes in the steps that are under way in a session that cannot go back to before them. A run whose
-    /// future was dropped may have some.
-    pub(super) async fn catch_up(&mut self) -> Result<()> {
-        if !self.pipeline.waits() {
-            return Ok(());
-        }
-        let mut turns = Turns::new();
-        while !self.pipeline.is_empty() {
-            if let Some(seconds) = self.pipeline.finish_first(&mut turns).await? {
-                self.summary.seconds += seconds;
-            }
-            let Some(done) = self.pipeline.first() else { break };
-            let mut watch = |_: &Event| ControlFlow::Continue(());
-            let ended = self.digest(done, self.timetable.steps, &mut watch).await;
-            if matches!(ended, Ok(Some(Ending::Stopped))) {
-                self.stop.stop();
-            }
-            if let Err(error) = ended {
-                // What is before the step that diverged can still be read.
-                return if matches!(error, Error::Diverged { .. }) { Ok(()) } else { Err(error) };
-            }
-        }
-        Ok(())
     }
 
     /// The number of the next step to submit.
@@ -489,6 +459,10 @@ impl Training {
             }
         }
         self.pipeline.drop_first();
+        if done.samples == 0 {
+            // Its first step was abandoned.
+            return Ok(ending.or_else(|| self.stop.take().then_some(Ending::Stopped)));
+        }
         let event = Event::Progress {
             steps: self.summary.steps,
             loss: done.loss,

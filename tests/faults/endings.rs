@@ -138,6 +138,59 @@ fn a_signal_before_the_first_step_ends_at_once_and_overwrites_nothing() {
     }
 }
 
+/// A later step is under way when the signal comes, and takes seconds: the run does not wait for its end.
+#[test]
+fn a_signal_in_one_huge_step_abandons_it() {
+    let studio = Studio::new();
+    studio.put("picture.png", &crate::pictures::stones(600, 600));
+    // The reference takes two steps before it reports the first.
+    for (backend, steps) in [("cpu --hidden 3x256", 1), ("reference --hidden 1x150", 2)] {
+        let arguments = format!(
+            "picture.png --backend {backend} --batch 1000000 --epochs 100 --metrics m.jsonl \
+             --save net.safetensors --report run.json"
+        );
+        let child = studio.start(&arguments);
+        while fs::read(studio.path("m.jsonl")).unwrap_or_default().is_empty() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        send("-INT", &child);
+        let run = finish(child, &arguments);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(130), ""), "{run}");
+        assert_eq!(studio.json("run.json")["training"]["steps"], steps, "{run}");
+        assert!(Network::load(studio.path("net.safetensors")).is_ok(), "{run}");
+        fs::remove_file(studio.path("m.jsonl")).unwrap();
+    }
+}
+
+/// The search for the fastest kernels takes seconds, and a signal in it ends the run at once.
+#[test]
+fn a_signal_in_the_search_for_shapes_overwrites_nothing() {
+    if impasto::gpu::adapters().is_empty() {
+        eprintln!("SKIPPED: {}", impasto::gpu::NO_ADAPTER);
+        return;
+    }
+    let studio = Studio::with_picture();
+    studio.put_bytes("painted.png", b"old");
+    let adapter = &impasto::gpu::adapters()[0].description();
+    for delay in [0, 300, 900] {
+        let mut command =
+            studio.command("picture.png --backend gpu --hidden 4x96 --batch 256 --epochs 100000");
+        command.arg("--adapter").arg(adapter).env("IMPASTO_CACHE", studio.path("cache"));
+        let mut child = command.spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with("gpu engine on ") {
+            line.clear();
+            assert!(output.read_line(&mut line).unwrap() > 0, "it ended before the search");
+        }
+        std::thread::sleep(Duration::from_millis(delay));
+        send("-INT", &child);
+        let run = finish(child, "in the search");
+        assert_eq!(run.code, Some(130), "{run}");
+        assert_eq!(studio.bytes("painted.png"), b"old");
+    }
+}
+
 #[test]
 fn answers_that_cannot_be_written_are_errors() {
     let studio = Studio::with_picture();

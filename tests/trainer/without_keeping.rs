@@ -4,13 +4,13 @@ use super::{fit, hill, network, trainer};
 use impasto::cpu::CpuEngine;
 use impasto::{
     Compute, Dataset, Device, EarlyStopping, Engine, Loss, Network, Outcome, Output, Pending, Plan,
-    Resources, Session, State, Step, Trainer, Training, TrainingState,
+    Resources, Session, State, Step, StopHandle, Trainer, Training, TrainingState,
 };
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 /// The CPU engine, whose sessions cannot keep and make their callers wait.
-struct Forgetful(CpuEngine);
+pub struct Forgetful(pub CpuEngine);
 
 struct ForgetfulSession(Box<dyn Session>);
 
@@ -42,6 +42,10 @@ impl Compute for Forgetful {
 }
 
 impl Session for ForgetfulSession {
+    fn stop_with(&mut self, stop: &StopHandle) {
+        self.0.stop_with(stop);
+    }
+
     fn train(&mut self, steps: &[Step]) -> impasto::Result<Pending<'static, Outcome>> {
         let outcome = self.0.train(steps)?;
         let mut waited = false;

@@ -67,6 +67,7 @@ pub fn train(
     signal.end_at_once(None);
     let mut training = trainer.begin(engine, &*network, parts.data())?;
     allocator::set_aside(network.parameters().len());
+    signal.stop_with(training.stop_handle());
     let ended = training.run_with(|event| {
         if matches!(event, Event::Progress { .. } | Event::Epoch(_)) {
             signal.end_cleanly();

@@ -2,7 +2,7 @@
 
 use super::allocator;
 use super::console::{print_line, warn_of};
-use impasto::files;
+use impasto::{StopHandle, files};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ struct State {
     /// 0 if none came.
     number: AtomicU8,
     first: Mutex<First>,
+    /// What it stops too.
+    run: Mutex<Option<StopHandle>>,
 }
 
 /// What the first signal does.
@@ -58,6 +60,7 @@ impl Signal {
                 platform::exit(i32::from(exit_code(number)));
             }
             raised.0.number.store(number, Ordering::SeqCst);
+            raised.stop_run();
         });
         if let Err(reason) = listening {
             warn_of(format_args!(
@@ -75,6 +78,20 @@ impl Signal {
     /// From now on the first signal asks for a clean end.
     pub fn end_cleanly(&self) {
         self.set(First::Asks);
+    }
+
+    /// From now on it also stops this run, within a step where the engine can.
+    pub fn stop_with(&self, run: StopHandle) {
+        *self.0.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+        if self.came() {
+            self.stop_run();
+        }
+    }
+
+    fn stop_run(&self) {
+        if let Some(run) = &*self.0.run.lock().unwrap_or_else(PoisonError::into_inner) {
+            run.stop();
+        }
     }
 
     fn first(&self) -> First {

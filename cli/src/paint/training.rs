@@ -116,6 +116,7 @@ pub fn train(
         Some(run) => Training::resume(engine, dataset, &run.state)?,
         None => trainer.begin(engine, &*network, dataset)?,
     };
+    signal.stop_with(training.stop_handle());
     if let Some(run) = resumed {
         // It does not report this itself.
         let _ = progress.watch(&run.started(dataset));

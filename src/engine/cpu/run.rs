@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::memory;
 use crate::network::Network;
 use crate::resources::Resources;
+use crate::stop::StopHandle;
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -106,6 +107,8 @@ pub(super) struct Run {
     kept_progress: Mutex<[Progress; KEPT]>,
     /// Whether steps were left out, since a thread panicked.
     failed: AtomicBool,
+    /// What has steps and evaluations abandoned.
+    stop: Mutex<StopHandle>,
     /// Of the engine.
     pub(super) notes: Arc<Notes>,
     /// The memory that it holds, with what one kept moment takes.
@@ -186,6 +189,7 @@ impl Run {
             kept: std::array::from_fn(|_| (0..layout.len()).map(|_| Mutex::default()).collect()),
             kept_progress: Mutex::default(),
             failed: AtomicBool::new(false),
+            stop: Mutex::default(),
             notes: Arc::default(),
             resources: Resources::default(),
         };
@@ -206,6 +210,11 @@ impl Run {
             })
         };
         (0..groups).flat_map(of_group).collect()
+    }
+
+    /// From now on, the handle has steps and evaluations abandoned.
+    pub(super) fn stop_with(&self, stop: &StopHandle) {
+        *lock(&self.stop) = stop.clone();
     }
 
     /// The work of so many samples: multiplications by a parameter.

@@ -14,6 +14,7 @@ use crate::loss::Loss;
 use crate::network::{Network, whole_samples};
 use crate::resources::Resources;
 use crate::state::State;
+use crate::stop::StopHandle;
 use std::sync::Arc;
 
 /// Multiplications with a parameter that take less time than to hand them to another thread and to
@@ -110,7 +111,8 @@ impl Session for CpuSession {
         }
         let (run, dataset) = (Arc::clone(&self.run), dataset.clone());
         let short = run.work(dataset.len()) < WORTH_A_JOB;
-        self.jobs.start(short, move || run.evaluate(&dataset, loss))
+        let loss = self.jobs.start(short, move || run.evaluate(&dataset, loss));
+        Box::pin(async move { loss.await? })
     }
 
     fn apply<'a>(&'a mut self, gradient: &'a [f64], learning_rate: f64) -> Pending<'a, ()> {
@@ -140,6 +142,10 @@ impl Session for CpuSession {
         let gradients =
             self.jobs.start(short, move || run.backward([&inputs, &output_gradient], wanted));
         Box::pin(async move { gradients.await? })
+    }
+
+    fn stop_with(&mut self, stop: &StopHandle) {
+        self.run.stop_with(stop);
     }
 
     fn resources(&self) -> Resources {

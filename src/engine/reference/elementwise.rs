@@ -43,7 +43,7 @@ pub fn round_f16(x: f64) -> f64 {
 ///
 /// `y` and `slopes` are `[batch, width]`, `layer` counts from 0.
 pub(crate) fn dropout(
-    masks: Masks,
+    (masks, first): (Masks, usize),
     layer: usize,
     rate: f64,
     width: usize,
@@ -53,7 +53,7 @@ pub(crate) fn dropout(
     let (threshold, factor) = (dropout::threshold(rate), dropout::factor(rate));
     let rows = y.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width));
     for (i, (y, slopes)) in rows.enumerate() {
-        let mask = masks.of(layer, i);
+        let mask = masks.of(layer, first + i);
         for (j, (y, slope)) in (0..).zip(y.iter_mut().zip(slopes)) {
             let scale = if mask.keeps(j, threshold) { factor } else { 0.0 };
             *y *= scale;

@@ -35,10 +35,14 @@ pub fn forward(network: &Network, inputs: &[f64]) -> Trace {
     forward_with(network, inputs, None)
 }
 
-/// [`forward`] with [`dropout`](Layer::dropout) by these masks.
+/// [`forward`] with [`dropout`](Layer::dropout) by these masks, from that of a row of the batch.
 ///
 /// [`Layer::dropout`]: crate::Layer::dropout
-pub(super) fn forward_with(network: &Network, inputs: &[f64], masks: Option<Masks>) -> Trace {
+pub(super) fn forward_with(
+    network: &Network,
+    inputs: &[f64],
+    masks: Option<(Masks, usize)>,
+) -> Trace {
     let batch = inputs.len() / network.inputs();
     let mut trace = Trace {
         inputs: inputs.to_vec(),
@@ -139,16 +143,39 @@ pub fn gradients(
     Gradients::new(parameters, inputs.into_iter().map(|number| number as f32).collect())
 }
 
+/// Adds what [`backward`] returns to a gradient, sample by sample, so that a batch can come in parts.
+pub(super) fn add_backward(
+    network: &Network,
+    trace: &Trace,
+    delta: Vec<f64>,
+    gradient: &mut [f64],
+) {
+    add_backpropagation(network, trace, delta, Wanted::Parameters, gradient);
+}
+
 /// The gradients with respect to the parameters and to the inputs, from the gradient with respect to the last
 /// layer's weighted sums, `[batch, outputs]`.
 fn backpropagate(
     network: &Network,
     trace: &Trace,
-    mut delta: Vec<f64>,
+    delta: Vec<f64>,
     wanted: Wanted,
 ) -> (Vec<f64>, Vec<f64>) {
     let count = if wanted.parameters() { network.parameters().len() } else { 0 };
     let mut gradient = vec![0.0; count];
+    let inputs = add_backpropagation(network, trace, delta, wanted, &mut gradient);
+    (gradient, inputs)
+}
+
+/// The same, with the gradient with respect to the parameters added to `gradient`. Returns that with respect to the
+/// inputs.
+fn add_backpropagation(
+    network: &Network,
+    trace: &Trace,
+    mut delta: Vec<f64>,
+    wanted: Wanted,
+    gradient: &mut [f64],
+) -> Vec<f64> {
     for (l, layer) in network.layers().iter().enumerate().rev() {
         let batch = delta.len() / layer.fan_out;
         if wanted.parameters() {
@@ -160,7 +187,7 @@ fn backpropagate(
             }
         }
         if l == 0 && !wanted.inputs() && network.encoding_parameters() == 0 {
-            return (gradient, Vec::new());
+            return Vec::new();
         }
         let mut below = vec![0.0; batch * layer.fan_in];
         matmul_nt(&delta, network.weights(l), batch, layer.fan_out, layer.fan_in, &mut below);
@@ -169,7 +196,6 @@ fn backpropagate(
         }
         delta = below;
     }
-    let parameters = wanted.parameters().then_some(&mut gradient[..]);
-    let inputs = encode_gradient(network, &trace.inputs, delta, parameters, wanted.inputs());
-    (gradient, inputs)
+    let parameters = wanted.parameters().then_some(gradient);
+    encode_gradient(network, &trace.inputs, delta, parameters, wanted.inputs())
 }

@@ -5,9 +5,9 @@ use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::metric::measure::Measure;
 use crate::metric::{Metric, Metrics};
+use crate::stop::StopHandle;
 use crate::summary::{Ending, Epoch};
 use crate::trainer::Event;
-use crate::trainer::stop::StopHandle;
 use std::ops::ControlFlow;
 
 impl Training {

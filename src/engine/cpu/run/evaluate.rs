@@ -9,10 +9,11 @@ use crate::engine::cpu::phases::Untimed;
 use crate::engine::cpu::threads;
 use crate::engine::cpu::tile::{Scaled, Tile};
 use crate::engine::{Output, not_finite};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, RwLockReadGuard};
 use std::thread;
 
@@ -47,8 +48,9 @@ impl Run {
         parts.concat()
     }
 
-    /// The `loss` of the parameters learned so far on samples that fit.
-    pub(in super::super) fn evaluate(&self, dataset: &Dataset, loss: Loss) -> f64 {
+    /// The `loss` of the parameters learned so far on samples that fit, or an error if it is to be stopped.
+    pub(in super::super) fn evaluate(&self, dataset: &Dataset, loss: Loss) -> Result<f64> {
+        let (stop, left) = (lock(&self.stop).clone(), AtomicBool::new(false));
         let scale = loss.scale(dataset.len(), self.shape.outputs) as f32;
         let loss = Scaled { loss, scale };
         let order = crate::permutation::Permutation::identity(dataset.len());
@@ -56,6 +58,10 @@ impl Run {
             let blocks: Vec<_> = self.blocks.iter().map(read).collect();
             let mut losses = Vec::with_capacity(range.len());
             for first in range.clone().step_by(tile.rows()) {
+                if stop.is_stopping() {
+                    left.store(true, Ordering::Relaxed);
+                    break;
+                }
                 let rows = tile.rows().min(range.end - first);
                 tile.gather(&self.shape, dataset, &order, first, rows);
                 tile.loss(&self.shape, &blocks, loss, rows, None, &mut Untimed);
@@ -63,7 +69,10 @@ impl Run {
             }
             losses
         });
-        total(parts.iter().map(Vec::as_slice))
+        if left.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        Ok(total(parts.iter().map(Vec::as_slice)))
     }
 
     /// Calls `work` for each thread's share of so many samples, while the blocks contain the parameters

@@ -1,24 +1,24 @@
 //! The steps of a training run on the CPU: the part of each thread.
 
+mod passes;
 mod tables;
 
 use super::{
-    MOST_GROUPS, Norms, Progress, Round, Run, SLICES_AT_ONCE, Slice, all_samples, lock, read,
-    shared, takes_whole_groups, total, write,
+    MOST_GROUPS, Norms, Progress, Round, Run, SLICES_AT_ONCE, Slice, lock, read,
+    takes_whole_groups, total, write,
 };
-use crate::dropout::Masks;
 use crate::engine::cpu::barrier::{Abandoned, Barrier};
 use crate::engine::cpu::gradient::{Of, gather, squares};
 use crate::engine::cpu::layout::Block;
 use crate::engine::cpu::lines::Lines;
 use crate::engine::cpu::phases::{Clock, Phase, Stopwatch, Times, Untimed};
 use crate::engine::cpu::threads;
-use crate::engine::cpu::tile::{Dropout, Pass, Samples, Scaled, Tile, gradient};
+use crate::engine::cpu::tile::{Pass, Samples, gradient};
 use crate::engine::cpu::update::{Around, Terms, update};
 use crate::engine::{Divergence, Outcome, Plan, Step};
 use crate::error::{Result, internal};
 use crate::layer::Layer;
-use crate::permutation::Permutation;
+use crate::stop::StopHandle;
 use crate::wrapper::clip_norm::factor;
 use std::ops::Range;
 use std::result;
@@ -28,7 +28,8 @@ use std::thread;
 
 impl Run {
     /// Takes these steps, which the plan allows, and first keeps what they change in `place`, if one is
-    /// given. To be called by one thread at a time.
+    /// given. A step that is to be stopped has no effect, and is the last that is looked at. To be called by one thread
+    /// at a time.
     pub(in super::super) fn train(&self, steps: &[Step], place: Option<usize>) -> Result<Outcome> {
         self.in_threads(place, |worker| worker.run(steps, &mut Untimed))
     }
@@ -82,11 +83,14 @@ impl Run {
             lock(&self.kept_progress)[place] = before;
         }
         // Each thread waits until it is known how many there are.
-        let (barrier, broken) = (OnceLock::new(), AtomicBool::new(false));
-        let (barrier, broken) = (&barrier, &broken);
+        let (barrier, broken, left) =
+            (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
+        let (barrier, broken, left) = (&barrier, &broken, &left);
+        let stop = &lock(&self.stop).clone();
         let work = move |thread: usize| {
             let barrier: &Barrier = barrier.wait();
-            let mut worker = Worker { run: self, thread, barrier, broken, progress: before };
+            let progress = before;
+            let mut worker = Worker { run: self, thread, barrier, broken, stop, left, progress };
             worker.keep(place);
             part(&mut worker).map(|losses| (losses, worker.progress))
         };
@@ -121,6 +125,9 @@ struct Worker<'a> {
     barrier: &'a Barrier,
     /// Whether a parameter is no longer finite.
     broken: &'a AtomicBool,
+    stop: &'a StopHandle,
+    /// Whether a thread has left samples of the step out, since it is to be stopped.
+    left: &'a AtomicBool,
     /// As all threads have it.
     progress: Progress,
 }
@@ -157,7 +164,8 @@ impl Worker<'_> {
                 break;
             }
             clock.begin();
-            losses.push(self.step(step, clock)?);
+            let Some(loss) = self.step(step, clock)? else { break };
+            losses.push(loss);
             clock.lap(Phase::Other);
         }
         Ok(losses)
@@ -172,8 +180,12 @@ impl Worker<'_> {
         Ok(Vec::new())
     }
 
-    /// Takes a step; its loss.
-    fn step(&mut self, step: &Step, clock: &mut impl Clock) -> result::Result<f64, Abandoned> {
+    /// Takes a step; its loss. `None` if it was left, and nothing is changed.
+    fn step(
+        &mut self,
+        step: &Step,
+        clock: &mut impl Clock,
+    ) -> result::Result<Option<f64>, Abandoned> {
         let run = self.run;
         let order = run.plan.order(run.dataset.len(), step.epoch);
         let slices = run.slices(step.count);
@@ -184,6 +196,10 @@ impl Worker<'_> {
         if takes_whole_groups(self.threads(), groups) {
             self.take_groups(step, &order, &slices, groups, clock);
             self.wait(clock)?;
+            // All threads see the same: none is written before they have met again.
+            if self.left.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             losses.iter_mut().zip(&run.losses).for_each(|(loss, of_group)| *loss = *lock(of_group));
         } else {
             for slices in slices.chunks(self.threads()) {
@@ -194,6 +210,9 @@ impl Worker<'_> {
                 }
                 self.take_part(step, &order, slices, clock);
                 self.wait(clock)?;
+                if self.left.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
                 let round = Round::new(run, self.threads(), slices);
                 for (slice, parts) in round.parts() {
                     losses[slice.group] += loss_of(&parts);
@@ -208,7 +227,7 @@ impl Worker<'_> {
         } else {
             self.progress.diverged = Some(Divergence { step: step.number, in_loss: true });
         }
-        Ok(loss)
+        Ok(Some(loss))
     }
 
     /// Meets the other threads. The time before it belongs to what is in no phase.
@@ -217,87 +236,6 @@ impl Worker<'_> {
         self.barrier.wait()?;
         clock.lap(Phase::Wait);
         Ok(())
-    }
-
-    /// Takes some groups of the batch forward and back: their losses and gradients.
-    fn take_groups(
-        &self,
-        step: &Step,
-        order: &Permutation,
-        slices: &[Slice],
-        groups: usize,
-        clock: &mut impl Clock,
-    ) {
-        let (run, threads) = (self.run, self.threads());
-        let own = groups * self.thread / threads..groups * (self.thread + 1) / threads;
-        let mut partial = lock(&run.partial[self.thread]);
-        for group in own.clone() {
-            *lock(&run.losses[group]) = 0.0;
-        }
-        let tile = &mut *write(&run.tiles[self.thread]);
-        tile.keep_deltas(false);
-        for slice in slices.iter().filter(|slice| own.contains(&slice.group)) {
-            let count = slice.samples.len();
-            self.pass(step, order, &slice.samples, tile, clock, |tile, layer| {
-                for b in run.layers[layer].clone() {
-                    let parts = [Samples { tile, first: 0, count }];
-                    self.add(slice, &parts, b, &read(&run.blocks[b]), &mut partial);
-                }
-            });
-            *lock(&run.losses[slice.group]) += loss_of(&[Samples { tile, first: 0, count }]);
-        }
-    }
-
-    /// Takes this thread's part of some slices forward and back.
-    fn take_part(
-        &self,
-        step: &Step,
-        order: &Permutation,
-        slices: &[Slice],
-        clock: &mut impl Clock,
-    ) {
-        let run = self.run;
-        let all = all_samples(slices);
-        let own = shared(all.len(), self.threads(), self.thread);
-        let tile = &mut *write(&run.tiles[self.thread]);
-        tile.keep_deltas(true);
-        if !own.is_empty() {
-            let own = all.start + own.start..all.start + own.end;
-            self.pass(step, order, &own, tile, clock, |_, _| {});
-        }
-    }
-
-    /// Takes some samples of the batch forward and back in a tile. Calls `each` when a layer that is not frozen
-    /// has its deltas.
-    fn pass(
-        &self,
-        step: &Step,
-        order: &Permutation,
-        samples: &Range<usize>,
-        tile: &mut Tile,
-        clock: &mut impl Clock,
-        each: impl FnMut(&Tile, usize),
-    ) {
-        let run = self.run;
-        let (rows, first) = (samples.len(), samples.start);
-        let (shape, loss) = (&run.shape, run.plan.loss);
-        let scale = loss.scale(step.count, shape.outputs) as f32;
-        let loss = Scaled { loss, scale };
-        let dropout = Dropout { masks: Masks::new(run.plan.seed, step.number), first };
-        let blocks: Vec<_> = run.blocks.iter().map(read).collect();
-        clock.lap(Phase::Other);
-        tile.gather(shape, &run.dataset, order, step.first + first, rows);
-        clock.lap(Phase::Gather);
-        tile.loss(shape, &blocks, loss, rows, Some(dropout), clock);
-        tile.backward(shape, &blocks, rows, training(shape.has_tables), clock, each);
-        if let Some(encoder) = shape.encoder.as_ref().filter(|_| shape.has_tables) {
-            let (raw, deltas) = tile.first_gradient(shape, rows);
-            let (mut of_columns, columns) = (Vec::new(), encoder.columns());
-            encoder.column_gradient(shape.arch, &blocks, raw, deltas, &mut of_columns);
-            let mut records = write(&run.records[self.thread]);
-            records.add(first, raw, &of_columns, columns, &run.levels);
-            clock.lap(Phase::Scatter);
-        }
     }
 
     /// The blocks of this thread that are not frozen.

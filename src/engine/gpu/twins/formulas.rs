@@ -84,7 +84,7 @@ pub(super) fn dropout_of_outputs_and_slopes() {
         let mut expected =
             [&y, &slopes].map(|values| [vec![0.0; offset * width], double(values)].concat());
         let [expected_y, expected_slopes] = &mut expected;
-        reference::dropout(masks, layer, rate, width, expected_y, expected_slopes);
+        reference::dropout((masks, 0), layer, rate, width, expected_y, expected_slopes);
         let got = run(
             gpu,
             Case {
