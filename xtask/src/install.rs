@@ -150,6 +150,10 @@ pub const STRACE: Tool = Tool {
     loss: "The tests that inject faults into system calls will report themselves as skipped.",
 };
 
+/// Checks how a program uses its memory.
+pub const VALGRIND: Tool =
+    Tool { program: "valgrind", package: "valgrind", loss: "Nothing will be checked." };
+
 /// Sees to it that a program is there, as far as this machine lets it.
 ///
 /// # Errors

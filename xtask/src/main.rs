@@ -11,7 +11,6 @@ mod features;
 mod files;
 mod guide;
 mod install;
-mod isa;
 mod kit;
 mod logo;
 mod loops;
@@ -20,8 +19,10 @@ mod nightly;
 mod outline;
 mod package;
 mod peers;
+mod program;
 mod reference;
 mod test;
+mod valgrind;
 mod vulkan;
 mod web;
 mod workspace;
@@ -101,9 +102,22 @@ enum Chore {
         check: bool,
     },
     /// Run the tests of the CPU engine under AddressSanitizer (needs a nightly compiler)
-    Sanitize,
+    Sanitize {
+        /// Run all tests of the library that need no GPU
+        #[arg(long)]
+        all: bool,
+    },
     /// Measure what training costs as pictures and networks grow, and write BENCHMARKS.md
     Scaling(peers::ScalingOptions),
+    /// Train, predict, save and resume for minutes, and fail if memory, threads or open files grow
+    #[command(disable_help_flag = true)]
+    Soak {
+        /// Passed on; `cargo xtask soak --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run a small painting on the CPU under valgrind, which is installed if it can be
+    Valgrind,
     /// Build the page and the npm package: the engine as WebAssembly
     Web(web::Options),
 }
@@ -118,14 +132,16 @@ fn main() -> ExitCode {
             nightly::fuzz(seconds, target.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Chore::Guide => guide::run().map(|()| ExitCode::SUCCESS),
-        Chore::Isa { arguments } => isa::run(&arguments),
+        Chore::Isa { arguments } => program::run("isa", &arguments),
         Chore::Kit(options) => kit::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Loops(options) => loops::run(&options),
         Chore::Matrices => matrices::test().map(|()| ExitCode::SUCCESS),
         Chore::Package => package::run().map(|()| ExitCode::SUCCESS),
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
-        Chore::Sanitize => nightly::sanitize().map(|()| ExitCode::SUCCESS),
+        Chore::Sanitize { all } => nightly::sanitize(all).map(|()| ExitCode::SUCCESS),
+        Chore::Soak { arguments } => program::run("soak", &arguments),
+        Chore::Valgrind => valgrind::run().map(|()| ExitCode::SUCCESS),
         Chore::Peers(options) => peers::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Quality(options) => peers::run_quality(&options).map(|()| ExitCode::SUCCESS),
         Chore::Reference { check } => reference::run(check),

@@ -110,19 +110,27 @@ fn fuzz_target(program: &Path, name: &str, seconds: u32, corpus: &Path) -> Resul
     run(&mut command)
 }
 
-/// Runs the tests of the CPU engine, which contains unsafe code, under AddressSanitizer.
+/// The library without the GPU engine: drivers are no part of it, and wgpu would take most of the time to build.
+const WITHOUT_GPU: [&str; 3] = ["--no-default-features", "--features", "pictures,safetensors,threads"];
+
+/// Runs the tests of the CPU engine, which contains unsafe code, under AddressSanitizer. With `all`, runs all tests
+/// of the library but those of the GPU engine.
 ///
 /// # Errors
 ///
 /// When they do not build, or one fails.
-pub fn sanitize() -> Result<()> {
+pub fn sanitize(all: bool) -> Result<()> {
     if !cfg!(target_os = "linux") || !works(&["--version"]) {
         println!("SKIPPED: AddressSanitizer needs Linux and a nightly compiler here.");
         return Ok(());
     }
     // With a target named, procedural macros are built without the sanitizer.
     let mut tests = nightly(&["test", "--release", "--package", "impasto", "--lib"]);
-    tests.args(["--target", &host()?, "--target-dir", "target/sanitize", "engine::cpu"]);
+    tests.args(WITHOUT_GPU);
+    tests.args(["--target", &host()?, "--target-dir", "target/sanitize"]);
+    if !all {
+        tests.args(["--", "engine::cpu"]);
+    }
     run(tests.env("RUSTFLAGS", ADDRESS_SANITIZER))
 }
 
@@ -137,8 +145,9 @@ pub fn miri() -> Result<()> {
         println!("SKIPPED: no Miri (rustup component add miri --toolchain nightly).");
         return Ok(());
     }
-    let mut tests = nightly(&["miri", "test", "--package", "impasto", "--lib", "--"]);
-    tests.args(["engine::cpu::product", "engine::cpu::barrier", "engine::cpu::jobs"]);
+    let mut tests = nightly(&["miri", "test", "--package", "impasto", "--lib"]);
+    tests.args(WITHOUT_GPU);
+    tests.args(["--", "engine::cpu::product", "engine::cpu::barrier", "engine::cpu::jobs"]);
     // proptest asks for the current folder.
     run(tests.env("MIRIFLAGS", "-Zmiri-disable-isolation"))
 }

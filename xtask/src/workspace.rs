@@ -26,6 +26,9 @@ pub fn gpu_is_required() -> bool {
 /// The packages whose arithmetic is checked in tests.
 const CHECKED: [&str; 3] = ["impasto", "impasto-cli", "impasto-web"];
 
+/// The units that the library is compiled in for tests.
+const UNITS: &str = "profile.release.package.impasto.codegen-units=16";
+
 /// Starts cargo in the root of the repository.
 pub struct Cargo {
     program: OsString,
@@ -47,9 +50,13 @@ impl Cargo {
 
     /// The arguments of a build that follow from [`checked`](Self::checked).
     pub fn checks(&self) -> Vec<String> {
-        let checked = CHECKED.iter().filter(|_| self.is_checked);
+        if !self.is_checked {
+            return Vec::new();
+        }
         let check = |name| format!("profile.release.package.{name}.overflow-checks=true");
-        checked.flat_map(|name| ["--config".into(), check(name)]).collect()
+        // Tests need not be as fast as can be, and two units are compiled at once.
+        let settings = CHECKED.iter().map(check).chain([UNITS.into()]);
+        settings.flat_map(|setting| ["--config".into(), setting]).collect()
     }
 
     /// A cargo command, not yet started.

@@ -1,6 +1,4 @@
-//! `cargo xtask isa`: starts the example `isa` of this package.
-//!
-//! The program is the example `isa` of this package, in the folder `isa`.
+//! The chores that are examples of this package, since they need the library: `isa` and `soak`.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -9,13 +7,13 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Cargo;
 
-/// Runs the program with these arguments; its exit code is the chore's.
+/// Runs the example of this name with these arguments; its exit code is the chore's.
 ///
 /// # Errors
 ///
 /// When cargo cannot be started.
-pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
-    let program = Cargo::new().example("isa")?;
+pub fn run(name: &str, arguments: &[OsString]) -> Result<ExitCode> {
+    let program = Cargo::new().example(name)?;
     let status = Command::new(&program)
         .args(arguments)
         .status()
