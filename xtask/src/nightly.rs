@@ -111,7 +111,8 @@ fn fuzz_target(program: &Path, name: &str, seconds: u32, corpus: &Path) -> Resul
 }
 
 /// The library without the GPU engine: drivers are no part of it, and wgpu would take most of the time to build.
-const WITHOUT_GPU: [&str; 3] = ["--no-default-features", "--features", "pictures,safetensors,threads"];
+const WITHOUT_GPU: [&str; 3] =
+    ["--no-default-features", "--features", "pictures,safetensors,threads"];
 
 /// Runs the tests of the CPU engine, which contains unsafe code, under AddressSanitizer. With `all`, runs all tests
 /// of the library but those of the GPU engine.
