@@ -41,7 +41,9 @@ mod tests {
         let engine = Engine::from(ReferenceEngine::new());
         let count = |bands: &[&[f64]]| {
             let mut counted = NotFinite::default();
-            bands.iter().for_each(|band| counted.add(band, 3));
+            for band in bands {
+                counted.add(band, 3);
+            }
             counted.note(&engine);
         };
         count(&[&[0.0, -1e300, 1.0]]);

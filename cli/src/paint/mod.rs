@@ -296,12 +296,8 @@ fn train_and_paint(
         return Ok(failures.report(ExitCode::FAILURE));
     };
     print_notes(options, &engine, &known);
-    if !options.quiet && options.precision != Precision::Full {
-        print_line(format!("trained in {} precision", engine.precision()));
-    }
     if !options.quiet {
-        print_line(describe_run(&trained, &trainer));
-        trained.lines.iter().for_each(print_line);
+        describe_trained(options, &engine, &trained, &trainer);
     }
     let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
     if !trained.has_learned() {
@@ -347,6 +343,15 @@ fn train_and_paint(
         failures.add(error);
     }
     Ok(failures.report(code))
+}
+
+/// Prints how a run went.
+fn describe_trained(options: &Options, engine: &Engine, trained: &Trained, trainer: &Trainer) {
+    if options.precision != Precision::Full {
+        print_line(format!("trained in {} precision", engine.precision()));
+    }
+    print_line(describe_run(trained, trainer));
+    trained.lines.iter().for_each(print_line);
 }
 
 /// Paints the picture, on the CPU engine if the GPU engine fails. A painting that cannot be written is no reason to lose
