@@ -67,7 +67,7 @@ pub fn room<T>(count: usize, what: impl Display, advice: impl Display) -> Result
     if reserve(&mut values, count) {
         return Ok(values);
     }
-    missing(count.saturating_mul(size_of::<T>()), what, advice)
+    missing(bytes_of::<T>(count), what, advice)
 }
 
 /// `count` zeros.
@@ -81,8 +81,13 @@ pub(crate) fn zeros<T: bytemuck::Zeroable>(
 ) -> Result<Vec<T>> {
     match fallibly(|| bytemuck::try_zeroed_vec(count)) {
         Ok(values) => Ok(values),
-        Err(()) => missing(count.saturating_mul(size_of::<T>()), what, advice),
+        Err(()) => missing(bytes_of::<T>(count), what, advice),
     }
+}
+
+/// The bytes of so many values.
+fn bytes_of<T>(count: usize) -> u64 {
+    (count as u64).saturating_mul(size_of::<T>() as u64)
 }
 
 /// Makes room for exactly so many more values. Returns whether there is memory.
@@ -96,9 +101,55 @@ pub(crate) fn has_room<T>(count: usize) -> bool {
 }
 
 /// The error that there is no memory for this.
-pub(crate) fn missing<T>(bytes: usize, what: impl Display, advice: impl Display) -> Result<T> {
+pub(crate) fn missing<T>(bytes: u64, what: impl Display, advice: impl Display) -> Result<T> {
     let (what, advice) = (what.to_string(), advice.to_string());
-    Err(Error::OutOfMemory { what, needed: bytes as u64, advice })
+    Err(Error::OutOfMemory { what, needed: bytes, advice })
+}
+
+/// What is not asked of the system, in bytes: asking takes a tenth of a millisecond.
+const LITTLE: u64 = 16 << 20;
+
+/// What a task needs, part by part, before it begins.
+#[derive(Debug, Default)]
+pub(crate) struct Need {
+    bytes: u64,
+    /// The largest part, and what makes it smaller.
+    largest: (u64, &'static str),
+}
+
+impl Need {
+    /// Adds so many numbers of `size` bytes; `advice` is what makes them fewer.
+    pub(crate) fn add(&mut self, size: usize, numbers: usize, advice: &'static str) {
+        let bytes = (numbers as u64).saturating_mul(size as u64);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if bytes > self.largest.0 {
+            self.largest = (bytes, advice);
+        }
+    }
+
+    /// All bytes.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// An error if the system would not give that much.
+    pub(crate) fn check(&self, what: impl Display) -> Result<()> {
+        let left = if self.bytes > LITTLE { available() } else { None };
+        self.check_of(left, what)
+    }
+
+    /// The same where so many bytes are left.
+    fn check_of(&self, left: Option<u64>, what: impl Display) -> Result<()> {
+        let Self { bytes, largest: (_, advice) } = self;
+        if let Some(left) = left.filter(|left| bytes > left) {
+            return missing(*bytes, what, format_args!("{left} are left, so {advice}"));
+        }
+        if usize::try_from(*bytes).is_ok_and(has_room::<u8>) {
+            return Ok(());
+        }
+        missing(*bytes, what, advice)
+    }
 }
 
 /// Calls `work`, whose allocations may fail.
@@ -168,6 +219,31 @@ fn left_in(folder: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_advice_is_for_the_largest_part() {
+        let mut need = Need::default();
+        need.add(4, 1000, "make the layers narrower");
+        need.add(8, 1000, "lower the batch size");
+        assert_eq!(need.bytes(), 12_000);
+        assert!(need.check("training").is_ok() && need.check_of(Some(12_000), "training").is_ok());
+        let error = need.check_of(Some(11_999), "training").expect_err("too little");
+        let expected = "training needs 12000 bytes, more than this machine has: 11999 are left, so lower the batch size";
+        assert_eq!(error.to_string(), expected);
+        need.add(4, usize::MAX, "make the layers narrower");
+        let error = need.check("training").expect_err("more than any machine has");
+        assert!(error.to_string().ends_with("make the layers narrower"), "{error}");
+    }
+
+    #[test]
+    fn allocations_may_fail_where_their_failure_is_an_error() {
+        assert!(!may_fail());
+        assert!(fallibly(|| fallibly(may_fail) && may_fail()) && !may_fail());
+        assert!(!has_room::<u64>(usize::MAX / 16));
+        let error = zeros::<u64>(usize::MAX / 16, "a vector", "take less").expect_err("too much");
+        assert!(error.to_string().ends_with("more than this machine has: take less"), "{error}");
+        assert_eq!(zeros::<u64>(2, "a vector", "take less").expect("16 bytes"), [0, 0]);
+    }
 
     #[test]
     fn texts_of_the_system_are_read() {

@@ -67,6 +67,7 @@ use crate::dropout::Masks;
 use crate::error::{Error, Result};
 use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
+use crate::memory::Need;
 use crate::network::Network;
 use crate::permutation::Permutation;
 use crate::resources::Resources;
@@ -140,7 +141,13 @@ impl Compute for ReferenceEngine {
         plan: &'a Plan,
         dataset: &'a Dataset,
     ) -> Pending<'a, Box<dyn Session>> {
-        ready(plan.check(network, dataset).map(|()| {
+        let checked = plan.check(network, dataset).and_then(|()| {
+            let batch = plan.batch_size.min(dataset.len());
+            let parameters = network.parameters().len();
+            let what = format_args!("training {parameters} parameters in batches of {batch}");
+            need(network, plan, batch).check(what)
+        });
+        ready(checked.map(|()| {
             let states = wrappers::initial_states(plan, network.parameters());
             Box::new(ReferenceSession {
                 plan: *plan,
@@ -176,6 +183,23 @@ impl Compute for ReferenceEngine {
     ) -> Pending<'a, Option<Gradients>> {
         ready(gradients(network, inputs, output_gradient, wanted).map(Some))
     }
+}
+
+/// The memory of a run with so many samples in a batch.
+fn need(network: &Network, plan: &Plan, batch: usize) -> Need {
+    const NARROWER: &str = "make the layers narrower";
+    let (mut need, double) = (Need::default(), size_of::<f64>());
+    let widths = network.widths();
+    let widest = widths.iter().copied().max().unwrap_or(0);
+    // The samples twice, outputs and slopes of each layer, two deltas, and the last sums, targets, losses and weights.
+    let values = 2 * network.inputs() + 2 * widths.iter().sum::<usize>() + 2 * widest;
+    let values = values + 3 * network.outputs() + 4;
+    need.add(double, batch.saturating_mul(values), "lower the batch size");
+    // With the states before a step, the gradient, the new parameters, and what is kept.
+    let moment = 1 + plan.vectors();
+    let vectors = moment * (2 + KEPT) + 2;
+    need.add(double, network.parameters().len().saturating_mul(vectors), NARROWER);
+    need
 }
 
 /// A training run on the reference.

@@ -7,7 +7,7 @@ use super::{Picture, level};
 use crate::activation::Activation;
 use crate::dataset::{Dataset, Levels, Places};
 use crate::engine::{Engine, Output};
-use crate::error::{Error, Result, invalid_shape};
+use crate::error::{Result, invalid_shape};
 use crate::initialization::Initialization;
 use crate::input_encoding::InputEncoding;
 use crate::loss::Loss;
@@ -305,19 +305,16 @@ impl Subject {
     /// The same where so many bytes are left.
     fn check_memory_of(&self, available: Option<u64>, more: u64) -> Result<()> {
         let fixed = if self.is_large() && !self.classify { IN_BANDS } else { 0 };
-        let needed =
-            self.bytes_a_pixel().saturating_mul(self.pixels()).saturating_add(fixed + more);
-        match available {
-            Some(available) if needed > available => Err(Error::OutOfMemory {
-                what: format!(
-                    "learning, painting and comparing {}×{} pixels",
-                    self.width, self.height
-                ),
-                needed,
-                advice: format!("{available} are left, so make the picture smaller"),
-            }),
-            _ => Ok(()),
-        }
+        let pixels = self.bytes_a_pixel().saturating_mul(self.pixels());
+        let needed = pixels.saturating_add(fixed).saturating_add(more);
+        let Some(available) = available.filter(|available| needed > *available) else {
+            return Ok(());
+        };
+        let (width, height) = (self.width, self.height);
+        let what = format_args!("learning, painting and comparing {width}×{height} pixels");
+        let smaller = if more > pixels { "picture or the network" } else { "picture" };
+        let advice = format_args!("{available} are left, so make the {smaller} smaller");
+        memory::missing(needed, what, advice)
     }
 
     /// Bytes for each pixel, beside the picture: the samples that it does not share, and, unless all that goes a
@@ -414,6 +411,7 @@ impl Subject {
 mod tests {
     use super::*;
     use crate::encoding::Encoding;
+    use crate::error::Error;
 
     #[test]
     fn painting_is_watched_and_can_be_stopped() {
@@ -447,6 +445,8 @@ mod tests {
         let error = twelve_million.check_memory_of(Some(280_000_000), 0).expect_err("too little");
         assert!(matches!(error, Error::OutOfMemory { needed: 288_000_000, .. }), "{error}");
         assert!(twelve_million.check_memory_of(Some(300_000_000), 20_000_000).is_err());
+        let error = twelve_million.check_memory_of(Some(0), 1 << 40).expect_err("too little");
+        assert!(error.to_string().ends_with("make the picture or the network smaller"), "{error}");
         assert!(twelve_million.check_memory_of(None, 0).is_ok());
         // What is large is painted in bands. With an alpha channel, a copy is learned.
         let deep = Subject { maximum: 65_535, ..twelve_million };

@@ -4,7 +4,7 @@ use super::progress::{Progress, View};
 use crate::output;
 use crate::paint::allocator;
 use crate::paint::console::warn_of;
-use crate::paint::ending::save_elsewhere;
+use crate::paint::ending::{self, save_elsewhere};
 use crate::paint::signals::Signal;
 use crate::paint::text::{counted, thousands};
 use impasto::{
@@ -66,7 +66,7 @@ pub fn train(
     // Until the first step is done, there is nothing to keep.
     signal.end_at_once(None);
     let mut training = trainer.begin(engine, &*network, parts.data())?;
-    allocator::set_aside(network.parameters().len());
+    allocator::set_aside(ending::memory(network, false));
     signal.stop_with(training.stop_handle());
     let ended = training.run_with(|event| {
         if matches!(event, Event::Progress { .. } | Event::Epoch(_)) {

@@ -23,9 +23,6 @@ static ALLOCATOR: Guard = Guard;
 /// Bytes that are kept for the end of a run beside its network: for a few rows of its painting.
 const PAINTING: usize = 16 << 20;
 
-/// Bytes a parameter that are kept for the end of a run: for copies of the network, the state of the run and its file.
-const SAVING: usize = 64;
-
 /// How many times as much must be free for a reserve, so that it is no reason why memory runs out.
 const PLENTY: usize = 4;
 
@@ -132,12 +129,11 @@ fn end(bytes: usize) -> ! {
     exit_at_once(1);
 }
 
-/// Sets memory aside for the end of a run of a network of so many parameters, if there is plenty. From then on, an
+/// Sets memory aside for the end of a run, which takes so many bytes for its network, if there is plenty. From then on, an
 /// allocation that fails ends training. One thread calls this and [`release`] in turn.
-pub fn set_aside(parameters: usize) {
+pub fn set_aside(network: usize) {
     release();
-    let bytes =
-        parameters.saturating_mul(SAVING).saturating_add(PAINTING).min(isize::MAX as usize / 8);
+    let bytes = network.saturating_add(PAINTING).min(isize::MAX as usize / 8);
     let all = layout(PLENTY * bytes);
     // SAFETY: the layouts have a size above 0, and the block is of the layout that it is given back with.
     let reserve = unsafe {

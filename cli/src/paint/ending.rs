@@ -3,7 +3,7 @@
 use super::console::print_line;
 use super::fail;
 use super::streams::is_standard;
-use impasto::{Error, Result};
+use impasto::{Error, Network, Result};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,18 @@ use std::time::SystemTime;
 
 /// How many names are tried for a network whose own place cannot be written.
 const NAMES: u64 = 100;
+
+/// Bytes a parameter at the end of a run: copies of the network, its file, and what paints with it.
+const SAVING: usize = 32;
+
+/// The same with the state of the run.
+const SAVING_STATE: usize = 64;
+
+/// The bytes that the end of a run takes for its network. `keeps_state` is whether its file has all that it needs to go on.
+pub fn memory(network: &Network, keeps_state: bool) -> usize {
+    let each = if keeps_state { SAVING_STATE } else { SAVING };
+    network.parameters().len().saturating_mul(each)
+}
 
 /// The errors of a run that goes on after them.
 #[derive(Debug, Default)]

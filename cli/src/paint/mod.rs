@@ -254,7 +254,8 @@ fn train_and_paint(
     let (mut network, budget, mut trainer) = begin(options, start, resumed.as_mut(), &canvas)?;
     trainer.check(&network)?;
     let outputs = Outputs::check(options, subject, Some(&canvas.path))?;
-    subject.check_memory_beside(outputs.memory(subject))?;
+    let at_the_end = ending::memory(&network, options.save_every.is_some());
+    subject.check_memory_beside(outputs.memory(subject).saturating_add(at_the_end as u64))?;
     let dataset = canvas.dataset()?;
     if options.start.is_some() && options.warm_up.is_none() {
         trainer.warm_up = trainer.warm_up_again(&dataset);

@@ -2,7 +2,7 @@
 
 use super::allocator;
 use super::budget::Budget;
-use super::ending::Failures;
+use super::ending::{self, Failures};
 use super::keeping::{Keeper, Resumed};
 use super::measure::{Sample, Source};
 use super::options::Options;
@@ -124,7 +124,7 @@ pub fn train(
     let mut goal =
         options.until.map(|until| Goal::new(until.0, dataset, options.seed())).transpose()?;
     let mut reached = None;
-    allocator::set_aside(network.parameters().len());
+    allocator::set_aside(ending::memory(network, keeper.is_some()));
     let ended = loop {
         let looked = watcher.look(&mut training, &progress);
         if failures.take(looked).is_none() {

@@ -328,6 +328,11 @@ impl Layout {
             .fold(0, usize::saturating_add)
     }
 
+    /// Numbers of the blocks that are levels of grids.
+    pub(super) fn table_numbers(&self) -> usize {
+        (0..self.tables).map(|b| self.size(b)).fold(0, usize::saturating_add)
+    }
+
     /// The blocks with a network's parameters in them, and in training with a vector of the
     /// optimizer's state for each of `states`, filled with that number.
     pub(super) fn blocks(&self, network: &Network, purpose: Purpose, states: &[f64]) -> Vec<Block> {

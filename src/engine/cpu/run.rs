@@ -1,6 +1,7 @@
 //! The steps of a training run on the CPU, on several threads.
 
 mod evaluate;
+mod need;
 mod profile;
 mod steps;
 mod transfer;
@@ -148,8 +149,10 @@ impl Run {
         // A smaller batch may be one group where this one is several.
         let in_parts = batch > SLICES_AT_ONCE * rows;
         let partial = if in_parts { threads } else { 0 };
-        let numbers = layout.numbers(states.len(), groups + partial);
-        check_memory("training", network.parameters().len(), numbers, threads)?;
+        let need =
+            need::of(&layout, &shape, states.len(), groups + partial, (threads, rows, batch));
+        let parameters = network.parameters().len();
+        need.check(format_args!("training {parameters} parameters on {threads} threads"))?;
         // The gradients of tables are added up once, not by groups.
         let zeros = |b: usize, first: bool| {
             Lines::zeros(if first || b >= layout.tables { layout.size(b) } else { 0 })
@@ -234,7 +237,7 @@ pub(super) fn check_memory(
         return Ok(());
     }
     let what = format_args!("{task} {parameters} parameters on {threads} threads");
-    memory::missing(numbers.saturating_mul(4), what, "make the layers narrower")
+    memory::missing((numbers as u64).saturating_mul(4), what, "make the layers narrower")
 }
 
 /// Which blocks each thread updates: the largest first, each to the thread with least to do.
