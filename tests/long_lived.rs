@@ -31,8 +31,13 @@ const GPU_SHAPES: usize = 3;
 /// How much of a part is done before anything is counted: caches fill, and the allocator takes what it needs.
 const WARM_UP: usize = 5;
 
-/// The most bytes that a part may add to the memory of the process, whatever its repeats: the allocator's own reserves.
-const MOST_GROWTH: u64 = 12 << 20;
+/// The most bytes that a processor's part may add to the memory of the process, whatever its repeats: the allocator's own
+/// reserves.
+const RESERVES: u64 = 12 << 20;
+
+/// The same of a GPU's part: llvmpipe's compiler leaves the memory in pieces, up to 17 MiB after 80 lost devices and less after
+/// 180.
+const GPU_RESERVES: u64 = 32 << 20;
 
 /// How long threads may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,15 +87,19 @@ impl Usage {
     }
 }
 
-/// How often a GPU's part is repeated.
-fn gpu_repeats() -> usize {
+/// How often a processor's part is repeated, and how much its memory may grow.
+const CPU: (usize, u64) = (REPEATS, RESERVES);
+
+/// How often a GPU's part is repeated, and how much its memory may grow.
+fn gpu() -> (usize, u64) {
     let repeats = std::env::var("IMPASTO_REPEATS").ok();
-    repeats.map_or(GPU_REPEATS, |repeats| repeats.parse().expect("IMPASTO_REPEATS is a number"))
+    let number = |repeats: String| repeats.parse().expect("IMPASTO_REPEATS is a number");
+    (repeats.map_or(GPU_REPEATS, number), GPU_RESERVES)
 }
 
 /// Calls `work` so often, with the number of the call, and asserts that threads, files and memory return to what they
 /// were after the first few calls.
-fn assert_returns(what: &str, repeats: usize, mut work: impl FnMut(usize)) {
+fn assert_returns(what: &str, (repeats, reserves): (usize, u64), mut work: impl FnMut(usize)) {
     let clock = Instant::now();
     (0..WARM_UP).for_each(&mut work);
     let Some(before) =
@@ -106,7 +115,7 @@ fn assert_returns(what: &str, repeats: usize, mut work: impl FnMut(usize)) {
     assert!(after.threads <= before.threads, "{what}: {before:?}, and {after:?} after {repeats}");
     assert!(after.files <= before.files, "{what}: {before:?}, and {after:?} after {repeats}");
     let growth = after.memory.saturating_sub(before.memory);
-    assert!(growth <= MOST_GROWTH, "{what}: {before:?}, and {after:?} after {repeats}");
+    assert!(growth <= reserves, "{what}: {before:?}, and {after:?} after {repeats}");
 }
 
 /// What the process has when no more than this is left, or when so much time has passed: a thread that ends is listed
@@ -157,19 +166,19 @@ fn whole_life(engine: &Engine, number: usize) -> Result<()> {
 #[test]
 fn long_lived_programs_open_and_close_engines() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    assert_returns("engines of the CPU", REPEATS, |number| {
+    assert_returns("engines of the CPU", CPU, |number| {
         let engine = CpuEngine::new(Some(1 + number % 3)).unwrap();
         Engine::from(engine).predict(&network(&[4]), &[0.5_f32; 200]).unwrap();
     });
-    assert_returns("sessions of the CPU", REPEATS, |number| {
+    assert_returns("sessions of the CPU", CPU, |number| {
         let engine = Engine::from(CpuEngine::new(Some(1 + number % 3)).unwrap());
         trainer().begin(&engine, &network(&[4]), samples(8)).unwrap();
     });
-    assert_returns("reference engines", REPEATS, |_| {
+    assert_returns("reference engines", CPU, |_| {
         Engine::from(ReferenceEngine::new()).predict(&network(&[4]), &[0.5_f32; 2]).unwrap();
     });
     for adapter in common::adapters() {
-        assert_returns(&format!("engines of {adapter}"), gpu_repeats(), |number| {
+        assert_returns(&format!("engines of {adapter}"), gpu(), |number| {
             let engine = common::open(&adapter);
             // Some are closed unused.
             if number % 2 == 0 {
@@ -183,13 +192,13 @@ fn long_lived_programs_open_and_close_engines() {
 fn long_lived_programs_train_many_networks() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for engine in [Engine::from(ReferenceEngine::new()), CpuEngine::new(Some(2)).unwrap().into()] {
-        assert_returns(&format!("networks on {}", engine.device()), REPEATS, |number| {
+        assert_returns(&format!("networks on {}", engine.device()), CPU, |number| {
             whole_life(&engine, number).unwrap();
         });
     }
     for engine in common::gpu_engines() {
         let (name, engine) = (format!("{engine:?}"), Engine::from(engine));
-        assert_returns(&format!("networks on {name}"), gpu_repeats(), |number| {
+        assert_returns(&format!("networks on {name}"), gpu(), |number| {
             whole_life(&engine, number % GPU_SHAPES).unwrap();
         });
     }
@@ -210,10 +219,10 @@ fn long_lived_programs_predict_with_many_networks() {
         pollster::block_on(engine.forward(&network, &double, Output::Logits)).unwrap();
     };
     let engine = Engine::from(CpuEngine::new(Some(2)).unwrap());
-    assert_returns("predictors of the CPU", REPEATS, |number| work(&engine, number % 90));
+    assert_returns("predictors of the CPU", CPU, |number| work(&engine, number % 90));
     for engine in common::gpu_engines() {
         let (name, engine) = (format!("{engine:?}"), Engine::from(engine));
-        assert_returns(&format!("predictors of {name}"), gpu_repeats(), |number| {
+        assert_returns(&format!("predictors of {name}"), gpu(), |number| {
             work(&engine, number % GPU_SHAPES);
         });
     }
@@ -286,7 +295,7 @@ fn long_lived_programs_lose_devices_in_every_phase() {
     for adapter in common::adapters() {
         for phase in ["opening", "search", "training", "reading back", "painting"] {
             let what = format!("devices lost in {phase} on {adapter}");
-            assert_returns(&what, gpu_repeats() / 2, |number| {
+            assert_returns(&what, (gpu().0 / 2, gpu().1), |number| {
                 let kernels = [Kernels::Auto, Kernels::Layerwise][number % 2];
                 lose(phase, common::open(&adapter).with_kernels(kernels), number);
             });
