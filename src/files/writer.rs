@@ -4,6 +4,7 @@ use super::install::install;
 use super::place::{Place, resolve};
 use super::reservation::{Entry, reserved};
 use super::stream::{Stream, is_stream};
+#[cfg(feature = "pictures")]
 use super::temporary::Temporary;
 use super::way::Prepared;
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::workspace::Cargo;
+use crate::workspace::{Cargo, UNITS};
 
 /// The features that are on by default.
 const FEATURES: [&str; 4] = ["gpu", "pictures", "safetensors", "threads"];
@@ -37,8 +37,7 @@ fn test_alone() -> Result<bool> {
         .command()
         .args(["test", "--release", "--package", "impasto", "--lib"])
         // These are few tests, which take less time than the compiler.
-        .args(["--config", "profile.release.package.impasto.opt-level=1"])
-        .args(["--config", "profile.release.package.impasto.codegen-units=16"])
+        .args(["--config", UNITS])
         .args(["--no-default-features", "--features", "ndarray"])
         .status()
         .context("cannot start `cargo test`")?;

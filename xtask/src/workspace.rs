@@ -27,7 +27,7 @@ pub fn gpu_is_required() -> bool {
 const CHECKED: [&str; 3] = ["impasto", "impasto-cli", "impasto-web"];
 
 /// The units that the library is compiled in for tests.
-const UNITS: &str = "profile.release.package.impasto.codegen-units=16";
+pub const UNITS: &str = "profile.release.package.impasto.codegen-units=16";
 
 /// Starts cargo in the root of the repository.
 pub struct Cargo {
