@@ -82,14 +82,23 @@ pub fn train(
     if let Ok(learned) = &learned {
         network.clone_from(learned);
     }
-    let (summary, failure) = match ended {
-        Ok(_) => (training.summary().clone(), None),
-        Err(Error::Diverged { ref summary, .. }) => ((**summary).clone(), ended.err()),
-        Err(error) => return Err(error),
+    let failure = match (ended.err(), learned) {
+        // Why the run ended says more than why nothing could be read back.
+        (Some(error), Err(_)) => return Err(error),
+        (failure, learned) => {
+            learned?;
+            failure
+        }
     };
-    let failure = failure.or_else(allocator::shortage);
-    learned?;
-    Ok(Trained { summary, failure })
+    let summary = match &failure {
+        Some(Error::Diverged { summary, .. }) => (**summary).clone(),
+        _ => training.summary().clone(),
+    };
+    match failure.or_else(allocator::shortage) {
+        // Nothing was learned, so no file is overwritten.
+        Some(error) if summary.steps == 0 => Err(error),
+        failure => Ok(Trained { summary, failure }),
+    }
 }
 
 impl Trained {

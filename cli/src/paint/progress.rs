@@ -204,8 +204,11 @@ impl Progress {
         if seconds < WORTH_SAYING || self.view == View::Nothing {
             return;
         }
-        let (steps, batch) = (counted(self.steps, "step"), self.budget.batch as u64);
-        let pixels = counted(batch, "pixel");
+        let steps = counted(self.steps, "step");
+        let batch = self.budget.batch as u64;
+        // A batch may be larger than the picture.
+        let is_whole = self.steps_per_epoch == 1;
+        let pixels = if is_whole { "the whole picture".into() } else { counted(batch, "pixel") };
         let mut lines = vec![format!(
             "training takes about {}: {steps} of {pixels} at {} px/s",
             lasting(seconds),
