@@ -134,7 +134,7 @@ fn saved_classes_are_painted_again() {
 }
 
 #[test]
-fn pixels_without_a_finite_color_are_told() {
+fn pixels_without_a_finite_color_are_reported() {
     let studio = Studio::with_picture();
     let subject = Subject::new(&studio.picture("picture.png"), Encoding::Identity, false);
     let loss = Loss::MeanSquaredError;
@@ -146,8 +146,8 @@ fn pixels_without_a_finite_color_are_told() {
     for backend in ["cpu", "reference"] {
         let run = studio.run(&format!("--repaint net.safetensors --backend {backend}"));
         let run = run.succeeded();
-        let is_told = run.stdout.contains("note: the network computes NaN or infinity for ")
+        let is_reported = run.stdout.contains("note: the network computes NaN or infinity for ")
             && run.stdout.contains(" of 432 pixels, which are painted black or white");
-        assert_eq!(is_told, backend == "cpu", "{run}");
+        assert_eq!(is_reported, backend == "cpu", "{run}");
     }
 }
