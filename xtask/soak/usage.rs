@@ -76,7 +76,8 @@ impl Log {
         }
     }
 
-    /// An error if the least of the last third is more than the most of the middle one. In the first, caches fill.
+    /// An error if the least of the last third is more than that of the middle one: what comes and goes is in neither. In
+    /// the first third, caches fill.
     ///
     /// # Errors
     /// Growth, or too few looks to find any.
@@ -85,8 +86,9 @@ impl Log {
         ensure!(third >= 3, "{} looks in so short a time: give it more --minutes", self.rows.len());
         let (middle, last) = (&self.rows[third..2 * third], &self.rows[2 * third..]);
         let grows = |of: fn(&Usage) -> u64, more: u64| {
-            let before = middle.iter().map(|(_, usage)| of(usage)).max().unwrap_or_default();
-            let after = last.iter().map(|(_, usage)| of(usage)).min().unwrap_or_default();
+            let least = |rows: &[(Duration, Usage)]| rows.iter().map(|(_, usage)| of(usage)).min();
+            let (before, after) =
+                (least(middle).unwrap_or_default(), least(last).unwrap_or_default());
             (after > before + more).then_some((before, after))
         };
         for (what, of, more) in [
@@ -95,7 +97,7 @@ impl Log {
             ("open files", |usage| usage.files as u64, 0),
         ] {
             if let Some((before, after)) = grows(of, more) {
-                anyhow::bail!("{what} grew from at most {before} to at least {after}");
+                anyhow::bail!("{what} grew from {before} to {after}");
             }
         }
         println!("no growth");
