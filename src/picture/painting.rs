@@ -288,8 +288,8 @@ impl Subject {
     /// ```
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] where the machine, a control group or a limit of address space leaves less.
-    /// Where the system does not say how much there is, there is no error.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) where the machine, a control group or a limit of address space
+    /// leaves less. Where the system does not say how much there is, there is no error.
     pub fn check_memory(&self) -> Result<()> {
         self.check_memory_beside(0)
     }
