@@ -15,10 +15,12 @@ use crate::workspace::Cargo;
 ///
 /// When cargo cannot be started.
 pub fn run(check: bool) -> Result<ExitCode> {
-    let status = Cargo::new()
+    let cargo = Cargo::checked();
+    let status = cargo
         .command()
-        // The whole workspace, as `cargo xtask test` has it, so that both share one build.
+        // As `cargo xtask test` builds it, so that both share one build.
         .args(["test", "--release", "--quiet", "--workspace", "--test", "reference_page"])
+        .args(cargo.checks())
         .env("IMPASTO_WRITE_REFERENCE", if check { "0" } else { "1" })
         .status()
         .context("cannot start `cargo test`")?;

@@ -92,7 +92,8 @@ struct Web {
 impl Web {
     fn new() -> Self {
         let root = root();
-        Self { cargo: Cargo::new(), folder: root.join("web"), root }
+        // As the tests build it, since its programs are the same.
+        Self { cargo: Cargo::checked(), folder: root.join("web"), root }
     }
 
     fn build(&self) -> Result<()> {
@@ -173,7 +174,7 @@ impl Web {
 
     fn test(&self) -> Result<()> {
         let chromium = chromium()?;
-        let paint = Cargo::checked().example("paint")?;
+        let paint = self.cargo.example("paint")?;
         let variables =
             [("IMPASTO_CHROMIUM", chromium.as_os_str()), ("IMPASTO_PAINT", paint.as_os_str())];
         // One file after the other, since the tests of the page need the processor.
