@@ -308,8 +308,11 @@ describe("on the processor", () => {
     await shown("no saved network");
     // The file is refused, the new beginning is made.
     await page.waitForFunction((painter) => impasto.state() === "ready" && impasto.painter() !== painter, painter);
+    // The sample takes its time, and the state is ready until it is there.
+    const before = await page.evaluateHandle(() => impasto.painter());
     await page.click("#sample");
-    await page.waitForFunction(() => impasto.state() === "ready" && impasto.painter() && document.getElementById("message").hidden);
+    await page.waitForFunction((before) => impasto.painter() && impasto.painter() !== before, before);
+    await page.waitForFunction(() => impasto.state() === "ready" && document.getElementById("message").hidden);
     // What is done stays done, whatever the rate of the steps that are not taken any more.
     await set(page, { epochs: "3" });
     await page.click("#run");
