@@ -85,6 +85,56 @@ pub(crate) fn zeros<T: bytemuck::Zeroable>(
     }
 }
 
+/// The values of an iterator, in room for all of them.
+///
+/// # Errors
+/// As [`room`].
+pub(crate) fn collect<T>(
+    values: impl ExactSizeIterator<Item = T>,
+    what: impl Display,
+    advice: impl Display,
+) -> Result<Vec<T>> {
+    let mut all = room(values.len(), what, advice)?;
+    all.extend(values);
+    Ok(all)
+}
+
+/// Adds values to a vector, which grows as [`Vec::extend`] has it.
+///
+/// # Errors
+/// As [`room`].
+pub(crate) fn extend<T>(
+    all: &mut Vec<T>,
+    values: impl ExactSizeIterator<Item = T>,
+    what: impl Display,
+    advice: impl Display,
+) -> Result<()> {
+    let more = values.len();
+    if all.capacity() - all.len() < more && fallibly(|| all.try_reserve(more).is_err()) {
+        return missing(bytes_of::<T>(all.len().saturating_add(more)), what, advice);
+    }
+    all.extend(values);
+    Ok(())
+}
+
+/// A copy of some parameters, or of other numbers for each of them.
+///
+/// # Errors
+/// As [`room`].
+pub(crate) fn copy(parameters: &[f64]) -> Result<Vec<f64>> {
+    let what = format_args!("a copy of {} parameters", parameters.len());
+    collect(parameters.iter().copied(), what, NARROWER)
+}
+
+/// What makes parameters fewer.
+pub(crate) const NARROWER: &str = "make the layers narrower";
+
+/// What makes samples fewer.
+pub(crate) const FEWER: &str = "take fewer samples";
+
+/// What makes pixels fewer.
+pub(crate) const SMALLER: &str = "make the picture smaller";
+
 /// The bytes of so many values.
 fn bytes_of<T>(count: usize) -> u64 {
     (count as u64).saturating_mul(size_of::<T>() as u64)
@@ -97,7 +147,7 @@ pub(crate) fn reserve<T>(values: &mut Vec<T>, more: usize) -> bool {
 
 /// Whether there is memory for so many values at once.
 pub(crate) fn has_room<T>(count: usize) -> bool {
-    reserve(&mut Vec::<T>::new(), count)
+    fallibly(|| Vec::<T>::new().try_reserve_exact(count).is_ok())
 }
 
 /// The error that there is no memory for this.
@@ -172,11 +222,14 @@ pub(crate) fn available() -> Option<u64> {
     let machine = text("/proc/meminfo").and_then(|text| in_kilobytes(&text, "MemAvailable:"));
     let groups = text("/proc/self/cgroup").map(|text| folders(&text)).unwrap_or_default();
     let groups = groups.iter().filter_map(|folder| left_in(folder)).min();
-    let space = text("/proc/self/limits").and_then(|limits| {
-        let used = in_kilobytes(&text("/proc/self/status")?, "VmSize:")?;
-        Some(address_space(&limits)?.saturating_sub(used))
-    });
-    [machine, groups, space].into_iter().flatten().min()
+    [machine, groups, space_left()].into_iter().flatten().min()
+}
+
+/// What a limit of address space leaves, if there is one.
+pub(crate) fn space_left() -> Option<u64> {
+    let limit = address_space(&read_to_string("/proc/self/limits").ok()?)?;
+    let used = in_kilobytes(&read_to_string("/proc/self/status").ok()?, "VmSize:")?;
+    Some(limit.saturating_sub(used))
 }
 
 /// The bytes in a line such as `MemAvailable:   24026464 kB`.

@@ -28,6 +28,7 @@ pub(crate) mod video;
 
 use crate::dataset::{Dataset, Levels, Places};
 use crate::error::{Error, Result, invalid_shape};
+use crate::memory::{self, SMALLER};
 use color::Meaning;
 pub use pixel::Pixel;
 use std::borrow::Cow;
@@ -81,7 +82,9 @@ impl Picture {
             return invalid_shape(format!("a value above {maximum}, which is white"));
         }
         let levels = if maximum == 255 {
-            Levels::Bytes(values.into_iter().map(|v| v as u8).collect())
+            let what = format_args!("{} values of a picture", values.len());
+            let bytes = values.into_iter().map(|v| v as u8);
+            Levels::Bytes(memory::collect(bytes, what, SMALLER)?)
         } else {
             Levels::Words(values)
         };

@@ -44,6 +44,15 @@ impl Levels {
         }
     }
 
+    /// The bytes that they take.
+    #[cfg(feature = "pictures")]
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Bytes(values) => values.len(),
+            Self::Words(values) => 2 * values.len(),
+        }
+    }
+
     /// Writes the `channels` numbers of a pixel to the beginning of `units`, in [0, 1].
     #[inline]
     pub(super) fn read(&self, pixel: usize, channels: usize, units: &mut [f32]) {

@@ -2,6 +2,7 @@
 
 use super::{Dataset, to_single};
 use crate::error::{Result, invalid_data, invalid_shape};
+use crate::memory::{self, FEWER};
 use std::sync::Arc;
 
 impl Dataset {
@@ -39,11 +40,18 @@ impl Dataset {
         check("sample", weights)?;
         let given = to_single("weight", weights, 1)?;
         // By the position among all samples, of which this may be a part.
-        let mut stored = vec![1.0; self.samples.len()];
+        let what = format_args!("weights of {} samples", self.samples.len());
+        let mut stored = memory::room(self.samples.len(), what, FEWER)?;
+        stored.resize(self.samples.len(), 1.0);
         for (index, weight) in given.into_iter().enumerate() {
             stored[self.position(index)] = weight;
         }
         Ok(Self { weights: Some(Arc::new(stored)), ..self.clone() })
+    }
+
+    /// The same with the weights of all samples of which this is the whole, in their order.
+    pub(crate) fn with_shared_weights(&self, weights: &Arc<Vec<f32>>) -> Self {
+        Self { weights: Some(Arc::clone(weights)), ..self.clone() }
     }
 
     /// The same samples, each with the weight of its class as its [weight](Self::with_weights). The

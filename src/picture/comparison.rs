@@ -1,6 +1,7 @@
 //! `Comparison`: a painting compared with a picture while it is painted.
 
 use super::Picture;
+use super::mask::Mask;
 use super::quality::{Noise, Windows, channel_of};
 use super::reduction::Reduction;
 use crate::error::{Result, invalid_setting, invalid_shape};
@@ -29,6 +30,7 @@ const WIDEST: usize = 1 << 17;
 #[derive(Debug)]
 pub struct Comparison<'a> {
     picture: &'a Picture,
+    mask: Option<&'a Mask>,
     /// Rows that came.
     rows: usize,
     noise: Noise,
@@ -60,6 +62,7 @@ impl<'a> Comparison<'a> {
         let compared = if width > WIDEST { 0 } else { channels };
         Ok(Self {
             picture,
+            mask: None,
             rows: 0,
             noise: Noise::new(picture),
             windows: (0..compared).map(|_| Windows::new(width, height, maximum)).collect(),
@@ -69,6 +72,30 @@ impl<'a> Comparison<'a> {
             row: Vec::new(),
             apart: Vec::new(),
         })
+    }
+
+    /// The same comparison with pixels weighted by a mask, as [`Mask::psnr`] and [`Mask::ssim`] do it. To be said before
+    /// the first row comes.
+    ///
+    /// ```
+    /// use impasto::{Comparison, Mask, Picture};
+    ///
+    /// let picture = Picture::new(2, 1, 1, 255, vec![10, 20])?;
+    /// let mask = Mask::new(&Picture::new(2, 1, 1, 255, vec![255, 0])?)?;
+    /// let mut comparison = Comparison::new(&picture, None)?.with_mask(&mask)?;
+    /// comparison.add(&[10, 99])?;
+    /// assert_eq!(comparison.psnr(), f64::INFINITY);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A mask of another size, or rows that came before it.
+    pub fn with_mask(self, mask: &'a Mask) -> Result<Self> {
+        mask.check(self.picture)?;
+        if self.rows > 0 {
+            return invalid_setting("a comparison has its mask before its first row");
+        }
+        Ok(Self { mask: Some(mask), ..self })
     }
 
     /// Takes the next rows of the painting, `[rows, width, channels]`.
@@ -90,9 +117,14 @@ impl<'a> Comparison<'a> {
         }
         for painted in painted.chunks_exact(stride) {
             picture.read_row(self.rows, &mut self.row);
-            self.noise.add(&self.row, painted);
+            let (number, mask) = (self.rows, self.mask);
+            self.noise.add(&self.row, painted, mask.map(|mask| mask.row(number)));
             for (channel, windows) in self.windows.iter_mut().enumerate() {
-                windows.add(&channel_of(picture, &self.row, painted, channel));
+                let row = channel_of(picture, &self.row, painted, channel);
+                windows.add(&match mask {
+                    Some(mask) => mask.masked(row, number),
+                    None => row,
+                });
             }
             if let Some([before, after, difference]) = &mut self.sheet {
                 picture.difference_of(&self.row, painted, 4, &mut self.apart);

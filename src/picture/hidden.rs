@@ -5,6 +5,8 @@
 //! there instead, and its alpha channel is learned everywhere.
 
 use super::{Picture, Pixel};
+use crate::error::Result;
+use crate::memory::{Need, SMALLER};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -83,17 +85,22 @@ impl Cells {
 
 impl Picture {
     /// The same, with the colors of the visible pixels around in place of those that cannot be seen.
-    pub(super) fn without_hidden_colors(&self) -> Cow<'_, Self> {
+    pub(super) fn without_hidden_colors(&self) -> Result<Cow<'_, Self>> {
         let channels = self.channels;
         let alpha_of = |pixel: &Pixel| pixel[channels - 1];
         if !self.has_alpha() || self.pixels().all(|pixel| alpha_of(&pixel) > 0) {
-            return Cow::Borrowed(self);
+            return Ok(Cow::Borrowed(self));
         }
         // A cell is one pixel, or a square of them in large pictures.
         let side = (1..=self.width.max(self.height))
             .find(|side| self.width.div_ceil(*side) * self.height.div_ceil(*side) <= MOST_CELLS);
         let side = side.unwrap_or(1);
         let (width, height) = (self.width.div_ceil(side), self.height.div_ceil(side));
+        // The copy, and cells of each size, halved again and again.
+        let mut need = Need::default();
+        need.add(1, self.levels.bytes(), SMALLER);
+        need.add(size_of::<[f32; 4]>(), 2 * width * height, SMALLER);
+        need.check("a copy without the colors that cannot be seen")?;
         let mut cells = Cells { width, height, values: vec![[0.0; 4]; width * height] };
         let maximum = f32::from(self.maximum());
         for (i, pixel) in self.pixels().enumerate() {
@@ -122,7 +129,7 @@ impl Picture {
                 changed.set(i * channels + channel, level);
             }
         }
-        Cow::Owned(Self { levels: Arc::new(changed), ..self.clone() })
+        Ok(Cow::Owned(Self { levels: Arc::new(changed), ..self.clone() }))
     }
 }
 
@@ -141,7 +148,7 @@ mod tests {
         };
         let values = (0..width * height).flat_map(pixel).collect();
         let picture = Picture::new(width, height, 4, 255, values).expect("a picture");
-        let smooth = picture.without_hidden_colors();
+        let smooth = picture.without_hidden_colors().expect("memory");
         for (before, after) in picture.pixels().zip(smooth.pixels()) {
             assert_eq!(before[3], after[3]);
             assert!(before[3] == 0 || before == after);
@@ -153,8 +160,8 @@ mod tests {
         assert!(row.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 80), "{row:?}");
         // Nothing to do, and nothing to see.
         let opaque = Picture::new(1, 1, 2, 255, vec![7, 255]).expect("a pixel");
-        assert!(matches!(opaque.without_hidden_colors(), Cow::Borrowed(_)));
+        assert!(matches!(opaque.without_hidden_colors(), Ok(Cow::Borrowed(_))));
         let empty = Picture::new(2, 1, 2, 65_535, vec![7, 0, 9, 0]).expect("two pixels");
-        assert_eq!(*empty.without_hidden_colors().values(), [0; 4]);
+        assert_eq!(*empty.without_hidden_colors().expect("memory").values(), [0; 4]);
     }
 }

@@ -1,8 +1,10 @@
 //! `Mask`: how much each pixel of a picture counts.
 
 use super::Picture;
-use super::quality::{Row, decibels, row_of, similarity, weighted_square};
+use super::quality::{Noise, Row, row_of, similarity};
 use crate::error::{Result, invalid_data, invalid_shape};
+use crate::memory::{self, SMALLER};
+use std::sync::Arc;
 
 /// How much each pixel of a picture counts, from 0 to 1.
 ///
@@ -32,15 +34,15 @@ use crate::error::{Result, invalid_data, invalid_shape};
 pub struct Mask {
     width: usize,
     height: usize,
-    /// Row by row, from 0 to 1.
-    weights: Vec<f32>,
+    /// Row by row, from 0 to 1. A clone and the samples of a picture share them.
+    weights: Arc<Vec<f32>>,
 }
 
 impl Mask {
     /// The mask in a picture: of each pixel the mean of its colors in [0, 1], times its alpha.
     ///
     /// # Errors
-    /// Every pixel is black or transparent, so that none counts.
+    /// Every pixel is black or transparent, so that none counts, or too little memory.
     pub fn new(picture: &Picture) -> Result<Self> {
         let maximum = f64::from(picture.maximum());
         let colors = picture.channels - usize::from(picture.has_alpha());
@@ -49,11 +51,13 @@ impl Mask {
             let alpha = pixel.get(colors).map_or(1.0, |alpha| f64::from(*alpha) / maximum);
             (sum / maximum / colors as f64 * alpha) as f32
         };
-        let weights: Vec<f32> = picture.pixels().map(|pixel| weight(&pixel)).collect();
+        let mut weights: Vec<f32> =
+            memory::room(picture.width * picture.height, "a mask", SMALLER)?;
+        weights.extend(picture.pixels().map(|pixel| weight(&pixel)));
         if weights.iter().all(|weight| *weight == 0.0) {
             return invalid_data("the mask is black everywhere, so no pixel counts");
         }
-        Ok(Self { width: picture.width, height: picture.height, weights })
+        Ok(Self { width: picture.width, height: picture.height, weights: Arc::new(weights) })
     }
 
     /// Pixels in a row, and rows.
@@ -65,6 +69,16 @@ impl Mask {
     pub fn weights(&self) -> Vec<f64> {
         // To the digits that f32 has, so that a fifth is 0.2.
         self.weights.iter().map(|weight| (f64::from(*weight) * 1e7).round() / 1e7).collect()
+    }
+
+    /// The same numbers, to be shared.
+    pub(super) fn shared(&self) -> &Arc<Vec<f32>> {
+        &self.weights
+    }
+
+    /// How much each pixel of a row counts.
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.weights[row * self.width..][..self.width]
     }
 
     /// An error unless this is a mask for `picture`.
@@ -85,9 +99,13 @@ impl Mask {
     pub fn psnr(&self, a: &Picture, b: &Picture) -> Result<f64> {
         self.check(a)?;
         a.check_same_shape(b)?;
-        let mean = weighted_square(a, b, |pixel| f64::from(self.weights[pixel]));
-        // Where nothing that counts can be seen, nothing differs.
-        Ok(if mean.is_nan() { f64::INFINITY } else { decibels(a.maximum().into(), mean) })
+        let (mut own, mut others, mut noise) = (Vec::new(), Vec::new(), Noise::new(a));
+        for row in 0..a.height {
+            a.read_row(row, &mut own);
+            b.read_row(row, &mut others);
+            noise.add(&own, &others, Some(self.row(row)));
+        }
+        Ok(noise.psnr())
     }
 
     /// [`ssim`](crate::ssim) with pixels weighted by the mask, as by alpha: what does not count is black in both
@@ -106,8 +124,8 @@ impl Mask {
     }
 
     /// A row of two pictures, each pixel multiplied by its weight.
-    fn masked(&self, [x, y, alpha]: Row, row: usize) -> Row {
-        let weights = &self.weights[row * self.width..][..self.width];
+    pub(super) fn masked(&self, [x, y, alpha]: Row, row: usize) -> Row {
+        let weights = self.row(row);
         let times = |numbers: Vec<f64>| -> Vec<f64> {
             numbers.into_iter().zip(weights).map(|(n, weight)| n * f64::from(*weight)).collect()
         };
@@ -123,7 +141,7 @@ impl Mask {
         self.check(a)?;
         a.check_same_shape(b)?;
         let (mut equal, mut all) = (0.0, 0.0);
-        for ((a, b), weight) in a.pixels().zip(b.pixels()).zip(&self.weights) {
+        for ((a, b), weight) in a.pixels().zip(b.pixels()).zip(self.weights.iter()) {
             let weight = f64::from(*weight);
             equal += if a == b { weight } else { 0.0 };
             all += weight;

@@ -11,7 +11,7 @@ use crate::error::{Result, invalid_shape};
 use crate::initialization::Initialization;
 use crate::input_encoding::InputEncoding;
 use crate::loss::Loss;
-use crate::memory;
+use crate::memory::{self, SMALLER};
 use crate::network::Network;
 use crate::network::builder::Builder;
 use std::ops::ControlFlow;
@@ -20,10 +20,13 @@ use std::ops::ControlFlow;
 pub(super) const BAND: usize = 1 << 16;
 
 /// Bytes of a painting that is large.
-const LARGE: u64 = 1 << 26;
+const LARGE: u64 = 1 << 24;
 
-/// Bytes for painting and comparing a few rows at a time, with a sheet of smaller copies.
-const IN_BANDS: u64 = 1 << 28;
+/// Bytes for painting and comparing a few rows at a time, without the sheet.
+const IN_BANDS: u64 = 1 << 25;
+
+/// Pixels of each of the three copies in a sheet of a large picture, about.
+const COPY: u64 = 1 << 22;
 
 /// The largest r + g + b, of 765, that counts as ink.
 const INK: f64 = 600.0;
@@ -94,7 +97,8 @@ impl Picture {
 
     /// Ink in black on white paper.
     fn of_ink(width: usize, height: usize, ink: impl Iterator<Item = bool>) -> Result<Self> {
-        let values = ink.map(|ink| if ink { 0 } else { 255 }).collect();
+        let mut values = memory::room(width * height, "a picture of ink", SMALLER)?;
+        values.extend(ink.map(|ink| if ink { 0 } else { 255 }));
         Self::from_bytes(width, height, 1, values)
     }
 }
@@ -136,7 +140,10 @@ async fn sample(
     places: Places,
     watch: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<Vec<f64>>> {
-    let mut outputs = Vec::new();
+    Picture::check_size(size.0, size.1)?;
+    let count = size.0.saturating_mul(size.1).saturating_mul(network.outputs());
+    let what = format_args!("the outputs for {}×{} pixels", size.0, size.1);
+    let mut outputs = memory::room(count, what, SMALLER)?;
     let take = |band: &[f64]| outputs.extend_from_slice(band);
     let is_whole = sample_bands(engine, network, size, places, watch, take).await?;
     Ok(is_whole.then_some(outputs))
@@ -222,7 +229,7 @@ impl Subject {
     pub fn dataset(&self, picture: &Picture) -> Result<Dataset> {
         if !self.classify {
             let places = self.places((picture.width, picture.height));
-            return picture.without_hidden_colors().to_dataset_at(places);
+            return picture.without_hidden_colors()?.to_dataset_at(places);
         }
         // One-hot: 255 means 1.
         let targets = picture.ink().flat_map(|ink| if ink { [255, 0] } else { [0, 255] });
@@ -236,7 +243,7 @@ impl Subject {
     /// A mask of another size.
     pub fn masked_dataset(&self, picture: &Picture, mask: &Mask) -> Result<Dataset> {
         mask.check(picture)?;
-        self.dataset(picture)?.with_weights(&mask.weights())
+        Ok(self.dataset(picture)?.with_shared_weights(mask.shared()))
     }
 
     /// The painting of `picture` by a network without any error: the picture itself, or its classes, ink
@@ -252,7 +259,7 @@ impl Subject {
         }
     }
 
-    /// Whether the painting takes more than 64 MiB. Then [`check_memory`](Self::check_memory) counts on painting
+    /// Whether the painting takes more than 16 MiB. Then [`check_memory`](Self::check_memory) counts on painting
     /// and comparing a few rows at a time, as `paint_file` and [`Comparison`](crate::Comparison) do.
     ///
     /// ```
@@ -265,9 +272,7 @@ impl Subject {
     /// # Ok::<(), impasto::Error>(())
     /// ```
     pub fn is_large(&self) -> bool {
-        let (channels, maximum) = self.painted_kind();
-        let bytes = if maximum == 255 { 1 } else { 2 };
-        self.pixels().saturating_mul(channels as u64 * bytes) > LARGE
+        self.pixels().saturating_mul(self.painted_bytes()) > LARGE
     }
 
     fn pixels(&self) -> u64 {
@@ -304,9 +309,8 @@ impl Subject {
 
     /// The same where so many bytes are left.
     fn check_memory_of(&self, available: Option<u64>, more: u64) -> Result<()> {
-        let fixed = if self.is_large() && !self.classify { IN_BANDS } else { 0 };
         let pixels = self.bytes_a_pixel().saturating_mul(self.pixels());
-        let needed = pixels.saturating_add(fixed).saturating_add(more);
+        let needed = pixels.saturating_add(self.bytes_in_bands()).saturating_add(more);
         let Some(available) = available.filter(|available| needed > *available) else {
             return Ok(());
         };
@@ -317,12 +321,25 @@ impl Subject {
         memory::missing(needed, what, advice)
     }
 
+    /// Bytes for painting and comparing a few rows at a time, if that is done: three smaller copies, the sheet that they
+    /// are put into, and its file.
+    fn bytes_in_bands(&self) -> u64 {
+        if !self.is_large() || self.classify {
+            return 0;
+        }
+        IN_BANDS + self.painted_bytes() * self.pixels().min(COPY) * (3 + 3 + 3)
+    }
+
+    /// Bytes of a painted pixel.
+    fn painted_bytes(&self) -> u64 {
+        let (channels, maximum) = self.painted_kind();
+        channels as u64 * if maximum == 255 { 1 } else { 2 }
+    }
+
     /// Bytes for each pixel, beside the picture: the samples that it does not share, and, unless all that goes a
     /// few rows at a time, the painting, the difference, and a sheet of three with its file.
     fn bytes_a_pixel(&self) -> u64 {
-        let (channels, maximum) = self.painted_kind();
-        let bytes = if maximum == 255 { 1 } else { 2 };
-        let painted = channels as u64 * bytes;
+        let painted = self.painted_bytes();
         if self.classify {
             // Two classes to learn; the painting, the expected one, and both in a sheet with its file.
             return 2 + 1 + 1 + 2 + 2;
@@ -438,19 +455,22 @@ mod tests {
     fn memory_is_checked_by_the_pixel() {
         let picture = Picture::new(2, 1, 3, 255, vec![0; 6]).expect("2×1");
         let subject = Subject::new(&picture, Encoding::Identity, false);
-        let twelve_million = Subject { width: 4000, height: 3000, ..subject };
+        let five_million = Subject { width: 2500, height: 2000, ..subject };
         // The painting, the difference, and a sheet of three with its file; the samples are the picture.
-        assert_eq!(twelve_million.bytes_a_pixel(), 3 * 8);
-        assert!(twelve_million.check_memory_of(Some(300_000_000), 0).is_ok());
-        let error = twelve_million.check_memory_of(Some(280_000_000), 0).expect_err("too little");
-        assert!(matches!(error, Error::OutOfMemory { needed: 288_000_000, .. }), "{error}");
-        assert!(twelve_million.check_memory_of(Some(300_000_000), 20_000_000).is_err());
-        let error = twelve_million.check_memory_of(Some(0), 1 << 40).expect_err("too little");
+        assert_eq!((five_million.bytes_a_pixel(), five_million.bytes_in_bands()), (3 * 8, 0));
+        assert!(five_million.check_memory_of(Some(125_000_000), 0).is_ok());
+        let error = five_million.check_memory_of(Some(115_000_000), 0).expect_err("too little");
+        assert!(matches!(error, Error::OutOfMemory { needed: 120_000_000, .. }), "{error}");
+        assert!(five_million.check_memory_of(Some(125_000_000), 20_000_000).is_err());
+        let error = five_million.check_memory_of(Some(0), 1 << 40).expect_err("too little");
         assert!(error.to_string().ends_with("make the picture or the network smaller"), "{error}");
-        assert!(twelve_million.check_memory_of(None, 0).is_ok());
+        assert!(five_million.check_memory_of(None, 0).is_ok());
         // What is large is painted in bands. With an alpha channel, a copy is learned.
-        let deep = Subject { maximum: 65_535, ..twelve_million };
-        assert!(deep.is_large() && deep.check_memory_of(Some(300_000_000), 0).is_ok());
+        let large = Subject { width: 4000, height: 3000, ..subject };
+        assert!(large.is_large() && large.bytes_a_pixel() == 0);
+        assert!(large.check_memory_of(Some(150_000_000), 0).is_ok());
+        assert!(large.check_memory_of(Some(140_000_000), 0).is_err());
+        let deep = Subject { maximum: 65_535, ..large };
         let alpha = Subject { channels: 4, ..deep };
         assert_eq!((deep.bytes_a_pixel(), alpha.bytes_a_pixel()), (0, 8));
         let classes = Subject { classify: true, ..deep };

@@ -23,7 +23,7 @@ pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
     for row in 0..a.height {
         a.read_row(row, &mut own);
         b.read_row(row, &mut others);
-        noise.add(&own, &others);
+        noise.add(&own, &others, None);
     }
     Ok(noise.psnr())
 }
@@ -45,57 +45,44 @@ impl Noise {
         Self { channels, has_alpha, maximum: picture.maximum().into(), sum: 0.0, weights: 0.0 }
     }
 
-    /// Takes values of both, `[pixels, channels]`.
-    pub(super) fn add(&mut self, own: &[u16], others: &[u16]) {
-        if !self.has_alpha {
+    /// Takes values of both, `[pixels, channels]`, with the weights of the pixels if a mask gives them some.
+    pub(super) fn add(&mut self, own: &[u16], others: &[u16], mask: Option<&[f32]>) {
+        if !self.has_alpha && mask.is_none() {
             for (own, others) in own.iter().zip(others) {
                 self.sum += square(*own, *others);
             }
             self.weights += own.len() as f64;
             return;
         }
-        for (own, others) in own.chunks_exact(self.channels).zip(others.chunks_exact(self.channels))
-        {
-            let ([colors @ .., alpha], [others @ .., other_alpha]) = (own, others) else {
-                continue;
+        let squares = |own: &[u16], others: &[u16]| -> f64 {
+            own.iter().zip(others).map(|(a, b)| square(*a, *b)).sum()
+        };
+        let pixels = own.chunks_exact(self.channels).zip(others.chunks_exact(self.channels));
+        for (pixel, (own, others)) in pixels.enumerate() {
+            let counts = mask.map_or(1.0, |mask| f64::from(mask[pixel]));
+            let (sum, weights) = match (own, others) {
+                ([colors @ .., alpha], [others @ .., other_alpha]) if self.has_alpha => {
+                    let weight = f64::from(*alpha) / self.maximum;
+                    let sum = weight * squares(colors, others) + square(*alpha, *other_alpha);
+                    (sum, weight * colors.len() as f64 + 1.0)
+                }
+                _ => (squares(own, others), own.len() as f64),
             };
-            let weight = f64::from(*alpha) / self.maximum;
-            let squares: f64 = colors.iter().zip(others).map(|(a, b)| square(*a, *b)).sum();
-            self.sum += weight * squares + square(*alpha, *other_alpha);
-            self.weights += weight * colors.len() as f64 + 1.0;
+            self.sum += counts * sum;
+            self.weights += counts * weights;
         }
     }
 
     /// The peak signal-to-noise ratio in dB.
     pub(super) fn psnr(&self) -> f64 {
-        decibels(self.maximum, self.sum / self.weights)
+        // Where nothing that counts can be seen, nothing differs.
+        let mean = if self.weights > 0.0 { self.sum / self.weights } else { 0.0 };
+        10.0 * (self.maximum.powi(2) / mean).log10()
     }
 }
 
 fn square(a: u16, b: u16) -> f64 {
     f64::from(a.abs_diff(b)).powi(2)
-}
-
-/// The PSNR of a mean squared difference.
-pub(super) fn decibels(maximum: f64, mean: f64) -> f64 {
-    10.0 * (maximum.powi(2) / mean).log10()
-}
-
-/// The mean squared difference of all pixels and channels: each pixel by its weight, and a color also by the alpha
-/// that it has in `a`.
-pub(super) fn weighted_square(a: &Picture, b: &Picture, weight: impl Fn(usize) -> f64) -> f64 {
-    let colors = a.channels - usize::from(a.has_alpha());
-    let (mut sum, mut weights) = (0.0, 0.0);
-    for (pixel, (own, others)) in a.pixels().zip(b.pixels()).enumerate() {
-        let squares = |range: std::ops::Range<usize>| -> f64 {
-            own[range.clone()].iter().zip(&others[range]).map(|(a, b)| square(*a, *b)).sum()
-        };
-        let (weight, has_alpha) = (weight(pixel), own.len() > colors);
-        let alpha = if has_alpha { f64::from(own[colors]) / f64::from(a.maximum()) } else { 1.0 };
-        sum += weight * (alpha * squares(0..colors) + squares(colors..own.len()));
-        weights += weight * (alpha * colors as f64 + f64::from(u8::from(has_alpha)));
-    }
-    sum / weights
 }
 
 /// Structural similarity (SSIM), 1 for equal pictures. Wang et al. 2004, eq. 13.

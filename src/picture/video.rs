@@ -153,7 +153,7 @@ impl Video {
                 let [x, y] = places.at(pixel);
                 inputs.extend([x as f32, y as f32, time]);
             }
-            let visible = frame.without_hidden_colors();
+            let visible = frame.without_hidden_colors()?;
             targets.extend(visible.values().iter().map(|v| f32::from(*v) / f32::from(maximum)));
         }
         Dataset::new(inputs, targets, INPUTS, channels)

@@ -23,22 +23,23 @@ const SHEET_PIXELS: usize = 1 << 22;
 
 /// How many times smaller than the picture those of a sheet are: 1, except for large pictures that are compared a few
 /// rows at a time.
-fn sheet_factor(subject: Subject, is_masked: bool) -> usize {
+fn sheet_factor(subject: Subject) -> usize {
     let pixels = subject.width * subject.height;
-    if !in_bands(subject, is_masked) {
+    if !in_bands(subject) {
         return 1;
     }
     (pixels as f64 / SHEET_PIXELS as f64).sqrt().ceil() as usize
 }
 
-/// Whether a painting is compared a few rows at a time. A mask is compared with whole pictures, and so are classes.
-pub fn in_bands(subject: Subject, is_masked: bool) -> bool {
-    subject.is_large() && !subject.classify && !is_masked
+/// Whether a painting is compared a few rows at a time. Classes, which take a byte a pixel, are compared as whole
+/// pictures.
+fn in_bands(subject: Subject) -> bool {
+    subject.is_large() && !subject.classify
 }
 
 /// Width and height of a sheet of `pictures` side by side.
-pub fn sheet_size(subject: Subject, pictures: usize, is_masked: bool) -> (usize, usize) {
-    let factor = sheet_factor(subject, is_masked);
+pub fn sheet_size(subject: Subject, pictures: usize) -> (usize, usize) {
+    let factor = sheet_factor(subject);
     let (width, height) = (subject.width.div_ceil(factor), subject.height.div_ceil(factor));
     (pictures * (width + GAP) - GAP, height)
 }
@@ -143,6 +144,15 @@ impl Canvas {
         }
     }
 
+    /// Compares a painting that comes a few rows at a time, with a sheet of copies so many times smaller if there is one.
+    fn comparison(&self, sheet: Option<usize>) -> Result<Comparison<'_>> {
+        let comparison = Comparison::new(&self.picture, sheet)?;
+        match &self.masks {
+            Some(masks) => comparison.with_mask(&masks.whole),
+            None => Ok(comparison),
+        }
+    }
+
     /// The quality of what `network` paints: the PSNR in dB, or the fraction of the pixels whose class is right. Nothing
     /// if that was interrupted.
     pub fn quality(
@@ -153,8 +163,8 @@ impl Canvas {
     ) -> Result<Option<f64>> {
         let size = (self.subject.width, self.subject.height);
         let watch = |done| brush.watch(done, size.0 * size.1);
-        let quality = if in_bands(self.subject, self.masks.is_some()) {
-            let mut comparison = Comparison::new(&self.picture, None)?;
+        let quality = if in_bands(self.subject) {
+            let mut comparison = self.comparison(None)?;
             let compare = |rows: &[u16]| comparison.add(rows);
             let is_whole = self.subject.paint_rows(engine, network, size, None, watch, compare)?;
             is_whole.then(|| comparison.psnr())
@@ -176,7 +186,7 @@ impl Canvas {
         mut brush: Brush,
         failures: &mut Failures,
     ) -> Result<Option<Judged>> {
-        let judged = if in_bands(self.subject, self.masks.is_some()) {
+        let judged = if in_bands(self.subject) {
             self.paint_in_bands(engine, network, outputs, &mut brush, failures)
         } else {
             self.paint_in_memory(engine, network, outputs, &mut brush, failures)
@@ -245,8 +255,8 @@ impl Canvas {
         failures: &mut Failures,
     ) -> Result<Option<Judged>> {
         let Subject { width, height, .. } = self.subject;
-        let factor = sheet_factor(self.subject, self.masks.is_some());
-        let mut comparison = Comparison::new(&self.picture, outputs.has_sheet().then_some(factor))?;
+        let factor = sheet_factor(self.subject);
+        let mut comparison = self.comparison(outputs.has_sheet().then_some(factor))?;
         let compare = |rows: &[u16]| comparison.add(rows);
         let painted = if outputs.frame.is_whole(self.subject) {
             outputs.paint(self.subject, engine, network, brush, compare)?
@@ -271,7 +281,15 @@ impl Canvas {
                 format!("note: the pictures of the sheet are {factor} times smaller, since {width}×{height} are many pixels")
             });
         }
-        Ok(Some(Judged { psnr, ssim, one_color, note, ..Judged::of(outputs, true, has_sheet) }))
+        let is_masked = self.masks.is_some();
+        Ok(Some(Judged {
+            psnr,
+            ssim,
+            is_masked,
+            one_color,
+            note,
+            ..Judged::of(outputs, true, has_sheet)
+        }))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::canvas::Canvas;
 use super::console::warn;
+use super::digest::digest;
 use super::mask::Masks;
 use super::options::Options;
 use super::pace::Pace;
@@ -122,7 +123,7 @@ impl Keeper {
             "learned": [learned.width(), learned.height()],
             "mask": canvas.masks.as_ref().map(|masks| {
                 let path = std::path::absolute(&masks.path).unwrap_or(masks.path.clone());
-                json!([path.to_string_lossy(), digest(&masks.picture)])
+                json!([path.to_string_lossy(), masks.digest])
             }),
             "until": options.until.map(|until| until.0),
             "every": every.to_string(),
@@ -329,7 +330,7 @@ impl Resumed {
     /// An error unless this is the mask that the run learns with.
     pub fn check_mask(&self, masks: Option<&Masks>) -> Result<()> {
         let Some(masks) = masks else { return Ok(()) };
-        if self.mask == Some(digest(&masks.picture)) {
+        if self.mask.as_ref() == Some(&masks.digest) {
             return Ok(());
         }
         let path = masks.path.display();
@@ -366,18 +367,4 @@ impl Resumed {
         }
         lines
     }
-}
-
-/// FNV-1a of the size, the kind and the pixels of a picture.
-fn digest(picture: &Picture) -> String {
-    let size = [picture.width(), picture.height(), picture.channels(), picture.maximum().into()];
-    let size = size.into_iter().flat_map(|number| (number as u64).to_le_bytes());
-    let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let mut hash = size.fold(0xcbf2_9ce4_8422_2325_u64, add);
-    let mut values = Vec::new();
-    for row in 0..picture.height() {
-        picture.read_row(row, &mut values);
-        hash = values.iter().flat_map(|value| value.to_le_bytes()).fold(hash, add);
-    }
-    format!("{hash:016x}")
 }

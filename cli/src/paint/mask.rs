@@ -1,5 +1,6 @@
 //! `--mask`: how much each pixel counts, from a picture.
 
+use super::digest::digest;
 use super::options::Options;
 use super::smaller;
 use clap::Args;
@@ -19,8 +20,8 @@ pub struct Masking {
 pub struct Masks {
     /// Where it was read from.
     pub path: PathBuf,
-    /// As it was read.
-    pub picture: Picture,
+    /// A number that other pixels would hardly have.
+    pub digest: String,
     /// For the picture.
     pub whole: Mask,
     /// For the smaller copy that is learned, or the same.
@@ -54,6 +55,6 @@ impl Masks {
             Some(copy) => Mask::new(&copy).map_err(black)?,
             None => whole.clone(),
         };
-        Ok(Some(Self { path, picture: mask, whole, learned }))
+        Ok(Some(Self { path, digest: digest(&mask), whole, learned }))
     }
 }

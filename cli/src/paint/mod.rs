@@ -8,6 +8,7 @@ mod canvas;
 mod clip;
 pub(crate) mod console;
 mod curve;
+mod digest;
 pub(crate) mod ending;
 mod fallback;
 mod film;
@@ -261,6 +262,7 @@ fn train_and_paint(
         trainer.warm_up = trainer.warm_up_again(&dataset);
     }
     describe(options, &canvas, &network, &trainer, resumed.is_some());
+    let signal = training::listen(options);
     let (engine, opening) = open_for(options, &trainer, &network, &dataset)?;
     if options.profile && engine.device().backend == Backend::Reference {
         return Err(Error::Setting(format!(
@@ -268,11 +270,9 @@ fn train_and_paint(
             engine.device()
         )));
     }
-    let signal = Signal::listen();
     let known = engine.notes();
     if budget.fills_time {
-        let quiet = options.quiet;
-        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal, quiet)?;
+        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal)?;
     }
     let resumed = resumed.as_ref();
     if let (Some(run), false) = (resumed, options.quiet) {

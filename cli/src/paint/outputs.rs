@@ -11,9 +11,6 @@ use impasto::{Engine, Error, Network, Picture, Result, Subject, memory};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Bytes of the weights of a pixel, as they are read, for the samples and for the comparison.
-const MASK: u64 = 20;
-
 /// Where the pictures go.
 pub struct Outputs {
     /// The painting.
@@ -24,8 +21,6 @@ pub struct Outputs {
     outdated: Option<PathBuf>,
     /// What is painted.
     pub frame: Frame,
-    /// Whether pixels are weighted by a mask.
-    is_masked: bool,
     /// Keeps other runs from writing the same files.
     _reservation: Reservation,
 }
@@ -83,12 +78,11 @@ impl Outputs {
         let beside = sheet_beside(&picture);
         let has_sheet = options.repaint.is_none() && !subject.classify && !is_standard(&picture);
         let sheet = has_sheet.then(|| beside.clone());
-        let is_masked = options.masking.mask.is_some();
         check_standard(options)?;
         let (channels, maximum) = subject.painted_kind();
         let frame = options.view.frame(options.size, subject)?;
         let size = if subject.classify && options.repaint.is_none() {
-            sheet_size(subject, 2, is_masked)
+            sheet_size(subject, 2)
         } else {
             frame.painted()
         };
@@ -96,7 +90,7 @@ impl Outputs {
             Picture::check_saving(&picture, size, channels, maximum)?;
         }
         if let Some(path) = &sheet {
-            Picture::check_saving(path, sheet_size(subject, 3, is_masked), channels, maximum)?;
+            Picture::check_saving(path, sheet_size(subject, 3), channels, maximum)?;
         }
         let reservation = reserve(options, input, sheet.as_ref())?;
         let is_older_sheet = sheet.is_none()
@@ -104,7 +98,7 @@ impl Outputs {
             && fs::metadata(&beside).is_ok_and(|found| found.is_file())
             && Place::of(&beside).is_ok_and(|place| !reservation.includes(&place));
         let outdated = is_older_sheet.then_some(beside);
-        Ok(Self { picture, sheet, outdated, frame, is_masked, _reservation: reservation })
+        Ok(Self { picture, sheet, outdated, frame, _reservation: reservation })
     }
 
     /// Writes the painting. Where it gets no sheet, an older one is removed.
@@ -125,22 +119,16 @@ impl Outputs {
         fits && self.part(subject).is_large()
     }
 
-    /// Bytes that a painting takes which is large, but cannot be written a few rows at a time: its numbers, widened to
-    /// 16 bits and as they are, and those of the file. With a mask, which is compared with whole pictures, also the
-    /// painting, the difference, a sheet of three with its file, and the weights.
+    /// Bytes that a painting takes which is large, but cannot be written a few rows at a time: its numbers, and
+    /// those of the file.
     pub fn memory(&self, subject: Subject) -> u64 {
         let (channels, maximum) = subject.painted_kind();
         let bytes = if maximum == 255 { 1 } else { 2 };
-        let compared = if self.is_masked && subject.is_large() {
-            (subject.width * subject.height) as u64 * (channels as u64 * 8 * bytes + MASK)
-        } else {
-            0
-        };
         let part = self.part(subject);
         if !part.is_large() || self.is_streamed(subject) {
-            return compared;
+            return 0;
         }
-        compared + (part.width * part.height * channels) as u64 * (2 + 2 * bytes)
+        (part.width * part.height * channels) as u64 * 2 * bytes
     }
 
     /// Paints what the options ask for, and gives the rows of each band to `take`. Returns whether it came to the end.
@@ -165,15 +153,27 @@ impl Outputs {
         let (channels, maximum) = subject.painted_kind();
         let what = format_args!("a painting of {width}×{height} pixels");
         let advice = "end the name in .png, which is painted a few rows at a time";
-        let mut values = memory::room(width * height * channels, what, advice)?;
+        // In one of two vectors.
+        let (count, is_deep) = (width * height * channels, maximum > 255);
+        let mut words = memory::room(if is_deep { count } else { 0 }, what, advice)?;
+        let mut bytes = memory::room(if is_deep { 0 } else { count }, what, advice)?;
         let keep = |rows: &[u16]| {
-            values.extend_from_slice(rows);
+            if is_deep {
+                words.extend_from_slice(rows);
+            } else {
+                bytes.extend(rows.iter().map(|value| *value as u8));
+            }
             take(rows)
         };
         if !subject.paint_rows(engine, network, size, region, watch, keep)? {
             return Ok(false);
         }
-        self.write_picture(&Picture::new(width, height, channels, maximum, values)?)?;
+        let picture = if is_deep {
+            Picture::new(width, height, channels, maximum, words)
+        } else {
+            Picture::from_bytes(width, height, channels, bytes)
+        };
+        self.write_picture(&picture?)?;
         Ok(true)
     }
 
