@@ -18,6 +18,7 @@ mod training;
 
 use crate::error::{Error, Result};
 use crate::initialization::Initialization;
+use crate::memory::{self, NARROWER, Need};
 use crate::network::Network;
 use crate::segment;
 use bits::{ParameterBits, numbers_of_bytes};
@@ -41,6 +42,9 @@ const MOST_BYTES: u64 = 4 * (1 << 28) + (100 << 20);
 
 /// The most epochs that a network may have been trained for.
 const MOST_EPOCHS: u64 = 1 << 53;
+
+/// Bytes that a tensor takes in the header of a file, at most.
+const ENTRY: usize = 256;
 
 impl Network {
     /// Writes the network to a file, whole or not at all. PyTorch reads it too.
@@ -265,10 +269,10 @@ fn to_bytes(
         ));
     }
     let (parameters, ranges) = match size {
-        ParameterBits::Sixteen => (bits::halves(network), Ranges::new()),
-        ParameterBits::Eight => bits::bytes(network),
+        ParameterBits::Sixteen => (bits::halves(network)?, Ranges::new()),
+        ParameterBits::Eight => bits::bytes(network)?,
         ParameterBits::ThirtyTwo => {
-            let all = tensors_of(network.segments(), network.parameters(), "", Dtype::F32);
+            let all = tensors_of(network.segments(), network.parameters(), "", Dtype::F32)?;
             (all, Ranges::new())
         }
     };
@@ -303,10 +307,21 @@ fn to_bytes(
     if texts > MOST_HEADER_BYTES {
         return Err(too_long());
     }
+    // The file, and once more with its header sorted.
+    let all = parameters.iter().chain(more);
+    let file = all.map(|tensor| tensor.bytes.len() + ENTRY).fold(texts, usize::saturating_add);
+    check_room(file.saturating_mul(2), "the bytes of the file")?;
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())?;
     let mut bytes = with_sorted_header(&bytes)?;
     checksum::write(&mut bytes);
     Ok(bytes)
+}
+
+/// An error, for `what`, if there is no memory for so many bytes.
+fn check_room(bytes: usize, what: &str) -> std::result::Result<(), String> {
+    let mut need = Need::default();
+    need.add(1, bytes, NARROWER);
+    need.check(what).map_err(|error| error.to_string())
 }
 
 /// The same file with the keys of its header in order, so that the same network always gives the
@@ -453,7 +468,7 @@ fn from_bytes(
         names.check_only(segments())?;
         Vec::new()
     };
-    let mut parameters = vec![0.0; network.parameters().len()];
+    let mut parameters = memory::copy(network.parameters()).map_err(|e| e.to_string())?;
     for segment in network.segments() {
         let (name, tensor) = tensor(tensors, &names, &segment.name)?;
         let numbers = &mut parameters[segment.range.clone()];

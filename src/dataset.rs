@@ -10,6 +10,7 @@ mod split;
 mod weights;
 
 use crate::error::{Error, Result, invalid_data, invalid_shape};
+use crate::memory::{self, FEWER, SMALLER};
 use crate::permutation::Permutation;
 pub(crate) use levels::Levels;
 #[cfg(feature = "gpu")]
@@ -284,7 +285,9 @@ impl Dataset {
         let pixels = check_pixels(&places, target_width)?;
         let numbers = pixels.saturating_mul(target_width);
         let mut targets = targets.into_iter();
-        let bytes: Vec<u8> = targets.by_ref().take(numbers).collect();
+        let what = format_args!("{pixels} pixels");
+        let mut bytes: Vec<u8> = memory::room(numbers, what, SMALLER)?;
+        bytes.extend(targets.by_ref().take(numbers));
         if bytes.len() < numbers || targets.next().is_some() {
             let amount = if bytes.len() < numbers { "fewer" } else { "more" };
             let Places { width, height, .. } = places;
@@ -391,14 +394,27 @@ impl Dataset {
             "samples {range:?} of a dataset of {}",
             self.len()
         );
-        let (wide_in, wide_out) = (self.input_width(), self.target_width());
-        let mut inputs = vec![0.0; range.len() * wide_in];
-        let mut targets = vec![0.0; range.len() * wide_out];
-        let rows = inputs.chunks_exact_mut(wide_in).zip(targets.chunks_exact_mut(wide_out));
+        let mut inputs = vec![0.0; range.len() * self.input_width()];
+        let mut targets = vec![0.0; range.len() * self.target_width()];
+        self.read_rows(range, &mut inputs, &mut targets);
+        (inputs, targets)
+    }
+
+    /// The same of all samples, or an error where there is too little memory.
+    pub(crate) fn all_rows(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        let (what, advice) = (format_args!("{} samples", self.len()), FEWER);
+        let mut inputs = memory::zeros(self.len() * self.input_width(), what, advice)?;
+        let mut targets = memory::zeros(self.len() * self.target_width(), what, advice)?;
+        self.read_rows(0..self.len(), &mut inputs, &mut targets);
+        Ok((inputs, targets))
+    }
+
+    fn read_rows(&self, range: std::ops::Range<usize>, inputs: &mut [f32], targets: &mut [f32]) {
+        let inputs = inputs.chunks_exact_mut(self.input_width());
+        let rows = inputs.zip(targets.chunks_exact_mut(self.target_width()));
         for (index, (inputs, targets)) in range.zip(rows) {
             self.read(index, inputs, targets);
         }
-        (inputs, targets)
     }
 
     /// Whether both are parts of the same samples in memory, with the same weights.
@@ -442,7 +458,9 @@ fn check_pixels(places: &Places, target_width: usize) -> Result<usize> {
 
 /// The numbers of `values`, rows of `width`, in f32. `name` is what one of them is called.
 fn to_single(name: &str, values: &[f64], width: usize) -> Result<Vec<f32>> {
-    let single: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+    let what = format_args!("{} numbers", values.len());
+    let single = values.iter().map(|value| *value as f32);
+    let single: Vec<f32> = memory::collect(single, what, FEWER)?;
     let outside = |(value, single): (&f64, &f32)| value.is_finite() && single.is_infinite();
     match values.iter().zip(&single).position(outside) {
         None => Ok(single),

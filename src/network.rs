@@ -6,6 +6,7 @@ use crate::activation::Backward;
 use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
 use crate::input_encoding::{InputEncoding, Leaves};
 use crate::layer::Layer;
+use crate::memory;
 #[cfg(feature = "gpu")]
 use crate::segment::SegmentKind;
 use crate::segment::{Segment, SegmentTable};
@@ -110,7 +111,7 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// No layer, or more than there are.
+    /// No layer, or more than there are, or too little memory.
     pub fn first_layers(&self, count: usize) -> Result<Self> {
         if !(1..=self.layers.len()).contains(&count) {
             return invalid_shape(format!(
@@ -122,7 +123,7 @@ impl Network {
         // What they put out is the output now, which nothing drops.
         layers[count - 1].dropout = 0.0;
         let segments = self.segments.first(count);
-        let parameters = self.parameters[..segments.len()].to_vec();
+        let parameters = memory::copy(&self.parameters[..segments.len()])?;
         Ok(Self {
             inputs: self.inputs,
             encoding: self.encoding.clone(),
@@ -131,6 +132,11 @@ impl Network {
             parameters,
             epochs_trained: self.epochs_trained,
         })
+    }
+
+    /// A clone, or an error where there is too little memory.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        self.first_layers(self.layers.len())
     }
 
     /// All parameters: those of the encoding, if it has any, then layer by layer the weights

@@ -181,7 +181,7 @@ impl Standardizer {
     /// # Errors
     /// Samples of another width, or a number that leaves the range of f32.
     pub fn apply(&self, dataset: &Dataset) -> Result<Dataset> {
-        let (mut inputs, mut targets) = dataset.rows(0..dataset.len());
+        let (mut inputs, mut targets) = dataset.all_rows()?;
         let (width, numbers) = match self.of {
             Side::Inputs => (dataset.input_width(), &mut inputs),
             Side::Targets => (dataset.target_width(), &mut targets),

@@ -5,7 +5,7 @@
 //! network, under `ranges`.
 
 use super::description::{Description, Ranges};
-use super::tensors::{Tensor, places_in_file, shape_in_file};
+use super::tensors::{Tensor, collect, places_in_file, room_for, shape_in_file};
 use crate::network::Network;
 use crate::segment::Segment;
 use safetensors::tensor::{Dtype, TensorView};
@@ -46,21 +46,22 @@ impl ParameterBits {
 }
 
 /// The parameters of a network as tensors of 16 bits.
-pub(super) fn halves(network: &Network) -> Vec<Tensor> {
+pub(super) fn halves(network: &Network) -> Result<Vec<Tensor>, String> {
     let tensor = |segment: &Segment| {
         let numbers = &network.parameters()[segment.range.clone()];
         let fits = numbers.iter().all(|number| number.abs() <= MOST_F16);
         let dtype = if fits { Dtype::F16 } else { Dtype::BF16 };
         let bits = |number: f64| if fits { to_f16(number) } else { to_bf16(number as f32) };
-        let bytes = places_in_file(segment).flat_map(|place| bits(numbers[place]).to_le_bytes());
+        let mut bytes = room_for(segment, 2)?;
+        places_in_file(segment).for_each(|place| bytes.extend(bits(numbers[place]).to_le_bytes()));
         let (name, shape) = (segment.name.clone(), shape_in_file(segment));
-        Tensor { name, shape, dtype, bytes: bytes.collect() }
+        Ok(Tensor { name, shape, dtype, bytes })
     };
     network.segments().iter().map(tensor).collect()
 }
 
 /// The parameters of a network as tensors of 8 bits, and their ranges.
-pub(super) fn bytes(network: &Network) -> (Vec<Tensor>, Ranges) {
+pub(super) fn bytes(network: &Network) -> Result<(Vec<Tensor>, Ranges), String> {
     let mut ranges = Ranges::new();
     let tensor = |segment: &Segment| {
         let numbers = &network.parameters()[segment.range.clone()];
@@ -72,11 +73,12 @@ pub(super) fn bytes(network: &Network) -> (Vec<Tensor>, Ranges) {
             (share * LAST).round().clamp(0.0, LAST) as u8
         };
         let (name, shape) = (segment.name.clone(), shape_in_file(segment));
-        let bytes = places_in_file(segment).map(byte).collect();
-        Tensor { name, shape, dtype: Dtype::U8, bytes }
+        let mut bytes = room_for(segment, 1)?;
+        bytes.extend(places_in_file(segment).map(byte));
+        Ok(Tensor { name, shape, dtype: Dtype::U8, bytes })
     };
-    let tensors = network.segments().iter().map(tensor).collect();
-    (tensors, ranges)
+    let tensors: Result<_, String> = network.segments().iter().map(tensor).collect();
+    Ok((tensors?, ranges))
 }
 
 /// The least and the greatest of some numbers, in f32; zeros if there are none.
@@ -110,7 +112,8 @@ pub(super) fn numbers_of_bytes(
     // In f32, as the engines take it.
     let number =
         |byte: &u8| f64::from((f64::from(least) + f64::from(*byte) / LAST * width(*range)) as f32);
-    Ok(Some(tensor.data().iter().map(number).collect()))
+    let numbers = collect(name, tensor.data().iter().map(number));
+    numbers.map(Some).map_err(|error| error.to_string())
 }
 
 /// The bits of the f16 that is nearest to a number of at most 65,504. Of two, that with an even fraction.

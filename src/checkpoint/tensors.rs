@@ -1,5 +1,6 @@
 //! Vectors of parameters as the tensors of a file, and back.
 
+use crate::memory::{self, NARROWER};
 use crate::segment::{Segment, SegmentKind};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -18,21 +19,25 @@ pub(super) fn tensors_of(
     vector: &[f64],
     prefix: &str,
     dtype: Dtype,
-) -> Vec<Tensor> {
+) -> Result<Vec<Tensor>, String> {
     let tensor = |segment: &Segment| {
         let numbers = &vector[segment.range.clone()];
-        let bytes = |place: usize| match dtype {
-            Dtype::F64 => numbers[place].to_le_bytes().to_vec(),
-            _ => (numbers[place] as f32).to_le_bytes().to_vec(),
-        };
-        Tensor {
-            name: format!("{prefix}{}", segment.name),
-            shape: shape_in_file(segment),
-            dtype,
-            bytes: places_in_file(segment).flat_map(bytes).collect(),
+        let places = places_in_file(segment);
+        let mut bytes = room_for(segment, if dtype == Dtype::F64 { 8 } else { 4 })?;
+        match dtype {
+            Dtype::F64 => places.for_each(|place| bytes.extend(numbers[place].to_le_bytes())),
+            _ => places.for_each(|place| bytes.extend((numbers[place] as f32).to_le_bytes())),
         }
+        let name = format!("{prefix}{}", segment.name);
+        Ok(Tensor { name, shape: shape_in_file(segment), dtype, bytes })
     };
     segments.iter().map(tensor).collect()
+}
+
+/// Room for the bytes of a tensor in a file, so many for each number.
+pub(super) fn room_for(segment: &Segment, bytes: usize) -> Result<Vec<u8>, String> {
+    let count = segment.range.len().saturating_mul(bytes);
+    memory::room(count, &segment.name, NARROWER).map_err(|error| error.to_string())
 }
 
 /// The shape of a segment in files, where the weights of a layer are transposed.
@@ -56,16 +61,29 @@ pub(super) fn places_in_file(segment: &Segment) -> impl Iterator<Item = usize> {
 pub(super) fn numbers_of(name: &str, tensor: &TensorView) -> Result<Vec<f64>, String> {
     let data = tensor.data();
     let pairs = || data.as_chunks().0.iter().map(|pair| u16::from_le_bytes(*pair));
-    Ok(match tensor.dtype() {
-        Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
-        Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect(),
+    let numbers = match tensor.dtype() {
+        Dtype::F64 => collect(name, data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b))),
+        Dtype::F32 => {
+            collect(name, data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()))
+        }
         // The upper half of an f32.
-        Dtype::BF16 => pairs().map(|bits| f32::from_bits(u32::from(bits) << 16).into()).collect(),
-        Dtype::F16 => pairs().map(from_f16).collect(),
+        Dtype::BF16 => {
+            collect(name, pairs().map(|bits| f32::from_bits(u32::from(bits) << 16).into()))
+        }
+        Dtype::F16 => collect(name, pairs().map(from_f16)),
         other => {
             return Err(format!("{name} is {other:?}: F64, F32, F16 and BF16 can be read"));
         }
-    })
+    };
+    numbers.map_err(|error| error.to_string())
+}
+
+/// The numbers of a tensor.
+pub(super) fn collect(
+    name: &str,
+    numbers: impl ExactSizeIterator<Item = f64>,
+) -> crate::Result<Vec<f64>> {
+    memory::collect(numbers, name, NARROWER)
 }
 
 /// An error if an f32 cannot represent numbers of a tensor.

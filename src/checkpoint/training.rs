@@ -18,6 +18,7 @@ use super::header::{Header, Tensors, read_file};
 use super::tensors::{Tensor, numbers_of, places_in_file, shape_in_file, tensors_of};
 use super::{MOST_BYTES, from_bytes, own_texts, to_bytes};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::network::Network;
 use crate::state::{LossScale, State};
 use crate::summary::OpenEpoch;
@@ -223,13 +224,13 @@ fn run_to_bytes(
     let text = serde_json::to_string(&description).map_err(|e| e.to_string())?;
     let mut more = Vec::new();
     if !is_single(network.parameters()) {
-        more.extend(exact(network, network.parameters(), LEARNED));
+        more.extend(exact(network, network.parameters(), LEARNED)?);
     }
     if session.parameters != network.parameters() {
-        more.extend(exact(network, &session.parameters, PARAMETERS));
+        more.extend(exact(network, &session.parameters, PARAMETERS)?);
     }
     for (place, vector) in session.vectors.iter().enumerate() {
-        more.extend(exact(network, vector, &vector_prefix(place)));
+        more.extend(exact(network, vector, &vector_prefix(place))?);
     }
     texts.insert(KEY.into(), text);
     to_bytes(network, &texts, &more, ParameterBits::ThirtyTwo)
@@ -241,7 +242,11 @@ fn is_single(numbers: &[f64]) -> bool {
 }
 
 /// A vector as tensors that represent its numbers exactly.
-fn exact(network: &Network, vector: &[f64], prefix: &str) -> Vec<Tensor> {
+fn exact(
+    network: &Network,
+    vector: &[f64],
+    prefix: &str,
+) -> std::result::Result<Vec<Tensor>, String> {
     let dtype = if is_single(vector) { Dtype::F32 } else { Dtype::F64 };
     tensors_of(network.segments(), vector, prefix, dtype)
 }
@@ -286,7 +291,10 @@ fn run_from(
         network.set_parameters(&learned).map_err(|e| e.to_string())?;
     }
     let parameters = vector(tensors, &network, PARAMETERS)?;
-    let parameters = parameters.unwrap_or_else(|| network.parameters().to_vec());
+    let parameters = match parameters {
+        Some(parameters) => parameters,
+        None => memory::copy(network.parameters()).map_err(|e| e.to_string())?,
+    };
     // No more than there are tensors, so that a broken number allocates nothing.
     if vectors > tensors.len() {
         return Err(format!(
@@ -321,7 +329,7 @@ fn vector(
     network: &Network,
     prefix: &str,
 ) -> std::result::Result<Option<Vec<f64>>, String> {
-    let mut vector = vec![0.0; network.parameters().len()];
+    let mut vector = memory::copy(network.parameters()).map_err(|e| e.to_string())?;
     let mut found = 0;
     for segment in network.segments() {
         let name = format!("{prefix}{}", segment.name);

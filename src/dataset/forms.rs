@@ -2,7 +2,7 @@
 
 use super::{Dataset, to_single};
 use crate::error::{Result, invalid_data, invalid_shape};
-use crate::memory;
+use crate::memory::{self, FEWER};
 
 impl Dataset {
     /// From one row of numbers for each sample, of widths that need not be known when the program is
@@ -94,7 +94,8 @@ fn flat<N: Copy + Into<f64>>(
                 row.len()
             ));
         }
-        numbers.extend(row.iter().map(|number| -> f64 { (*number).into() }));
+        let row = row.iter().map(|number| -> f64 { (*number).into() });
+        memory::extend(&mut numbers, row, format_args!("the {name}s"), FEWER)?;
     }
     // Without a sample there is no width, and the dataset is refused for that.
     let width = width.unwrap_or(1);

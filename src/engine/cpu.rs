@@ -54,6 +54,7 @@ use crate::dataset::Dataset;
 use crate::device::{Backend, Device};
 use crate::error::{Result, invalid_setting};
 use crate::gradients::{Gradients, Wanted};
+use crate::memory::{self, FEWER};
 use crate::network::Network;
 use crate::real::Real;
 use std::sync::Arc;
@@ -114,14 +115,17 @@ impl CpuEngine {
         self
     }
 
-    fn predictor(&self, network: &Network) -> Predictor {
+    fn predictor(&self, network: &Network) -> Result<Predictor> {
         Predictor::new(network, self.pool.clone())
     }
 
     fn outputs<R: Real>(&self, network: &Network, inputs: &[R], output: Output) -> Result<Vec<R>> {
         let samples = network.samples_in(inputs)?;
-        let mut outputs = vec![R::default(); samples * network.outputs()];
-        self.predictor(network).predict(inputs, output, &mut outputs);
+        let count = samples.saturating_mul(network.outputs());
+        let what = format_args!("the outputs of {samples} samples");
+        let mut outputs = memory::room(count, what, FEWER)?;
+        outputs.resize(count, R::default());
+        self.predictor(network)?.predict(inputs, output, &mut outputs);
         Ok(outputs)
     }
 }
@@ -192,6 +196,7 @@ impl Compute for CpuEngine {
     }
 
     fn prepare<'a>(&'a self, network: &'a Network) -> Pending<'a, Option<Box<dyn Prepared>>> {
-        ready(Ok(Some(Box::new(self.predictor(network)) as Box<dyn Prepared>)))
+        let predictor = self.predictor(network);
+        ready(predictor.map(|predictor| Some(Box::new(predictor) as Box<dyn Prepared>)))
     }
 }

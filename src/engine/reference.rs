@@ -67,7 +67,7 @@ use crate::dropout::Masks;
 use crate::error::{Error, Result};
 use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
-use crate::memory::Need;
+use crate::memory::{FEWER, NARROWER, Need};
 use crate::network::Network;
 use crate::permutation::Permutation;
 use crate::resources::Resources;
@@ -165,7 +165,12 @@ impl Compute for ReferenceEngine {
         inputs: &'a [f64],
         output: Output,
     ) -> Pending<'a, Vec<f64>> {
-        ready(network.samples_in(inputs).map(|_| {
+        let checked = network.samples_in(inputs).and_then(|samples| {
+            let mut need = Need::default();
+            need.add(size_of::<f64>(), samples.saturating_mul(traced(network)), FEWER);
+            need.check(format_args!("predicting {samples} samples"))
+        });
+        ready(checked.map(|()| {
             let mut trace = forward(network, inputs);
             match output {
                 Output::Logits => trace.logits,
@@ -185,15 +190,18 @@ impl Compute for ReferenceEngine {
     }
 }
 
+/// Numbers that the way of a sample through a network leaves: itself twice and encoded, outputs and slopes of each layer, and
+/// the last sums.
+fn traced(network: &Network) -> usize {
+    2 * network.inputs() + 2 * network.widths().iter().sum::<usize>() + network.outputs()
+}
+
 /// The memory of a run with so many samples in a batch.
 fn need(network: &Network, plan: &Plan, batch: usize) -> Need {
-    const NARROWER: &str = "make the layers narrower";
     let (mut need, double) = (Need::default(), size_of::<f64>());
-    let widths = network.widths();
-    let widest = widths.iter().copied().max().unwrap_or(0);
-    // The samples twice, outputs and slopes of each layer, two deltas, and the last sums, targets, losses and weights.
-    let values = 2 * network.inputs() + 2 * widths.iter().sum::<usize>() + 2 * widest;
-    let values = values + 3 * network.outputs() + 4;
+    let widest = network.widths().into_iter().max().unwrap_or(0);
+    // With two deltas, the targets, the losses and the weights.
+    let values = traced(network) + 2 * widest + 2 * network.outputs() + 4;
     need.add(double, batch.saturating_mul(values), "lower the batch size");
     // With the states before a step, the gradient, the new parameters, and what is kept.
     let moment = 1 + plan.vectors();

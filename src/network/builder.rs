@@ -8,6 +8,7 @@ use crate::error::{Error, Result, invalid_setting};
 use crate::initialization::Initialization;
 use crate::input_encoding::InputEncoding;
 use crate::layer::Layer;
+use crate::memory;
 use crate::segment::{SegmentKind, SegmentTable};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -265,7 +266,8 @@ impl Builder {
         let leaves = self.encoding.leaves(self.inputs);
         let segments = SegmentTable::new(&leaves.all, &layers, &drawn);
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut parameters = vec![0.0; segments.len()];
+        let what = format_args!("a network of {} parameters", segments.len());
+        let mut parameters: Vec<f64> = memory::zeros(segments.len(), what, memory::NARROWER)?;
         for segment in segments.all().iter().filter(|s| s.kind == SegmentKind::Scattered) {
             let values = &mut parameters[segment.range.clone()];
             segment.initialization.draw([1, 1], &mut random, values);

@@ -3,8 +3,12 @@
 use super::{Picture, Pixel};
 use crate::dataset::Levels;
 use crate::error::{Error, Result};
+use crate::memory::{self, Need, SMALLER};
 use image::{ExtendedColorType, ImageFormat};
 use std::path::Path;
+
+/// Bytes of a file beside its pixels.
+const FRAME: usize = 1 << 16;
 
 impl Picture {
     /// Writes the picture, whole or not at all, in the format of the name's ending.
@@ -47,7 +51,14 @@ impl Picture {
             .ok()
             .filter(ImageFormat::writing_enabled)
             .ok_or_else(|| unfit("the name has no known picture format: end it in .png".into()))?;
-        let mut bytes = std::io::Cursor::new(Vec::new());
+        // The file is not much larger than the pixels, and some encoders copy them.
+        let size = self.levels.bytes();
+        let what = format_args!("the file {}", path.display());
+        let room = memory::room(size + size / 8 + FRAME, what, SMALLER)?;
+        let mut need = Need::default();
+        need.add(1, 2 * size, SMALLER);
+        need.check(what)?;
+        let mut bytes = std::io::Cursor::new(room);
         // Not `DynamicImage::write_to`, which would drop channels that the format cannot hold, without an error.
         let is_icon = format == ImageFormat::Ico;
         let fits = self.maximum() == 255 || !is_icon;

@@ -3,6 +3,7 @@
 use super::Picture;
 use super::quality::{row_of, similarity};
 use crate::error::{Result, invalid_shape};
+use crate::memory::{Need, SMALLER};
 
 /// The exponent of each scale. Wang, Simoncelli & Bovik 2003, section 3.2.
 const EXPONENTS: [f64; 5] = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];
@@ -39,13 +40,19 @@ pub fn ms_ssim(a: &Picture, b: &Picture) -> Result<f64> {
             a.width, a.height
         ));
     }
+    // Of a channel two planes and their weights, and halves of all while the planes are there.
+    let mut need = Need::default();
+    need.add(size_of::<f64>(), 4 * a.width * a.height, SMALLER);
+    need.check("MS-SSIM")?;
     let sum: f64 = (0..a.channels).map(|channel| of_channel(a, b, channel)).sum();
     Ok(sum / a.channels as f64)
 }
 
 fn of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
     let (mut width, mut height) = (a.width, a.height);
-    let mut planes: [Vec<f64>; 3] = Default::default();
+    // The weights are empty where all pixels count alike.
+    let counts = row_of(a, b, channel, 0).map(|row| row.len() * height);
+    let mut planes = counts.map(Vec::with_capacity);
     for row in 0..height {
         for (plane, row) in planes.iter_mut().zip(row_of(a, b, channel, row)) {
             plane.extend(row);
@@ -61,7 +68,6 @@ fn of_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
             (width, height) = (width.div_ceil(2), height.div_ceil(2));
         }
         let found = similarity(width, height, a.maximum(), |row| {
-            // The weights are empty where all pixels count alike.
             planes.each_ref().map(|plane| plane.chunks(width).nth(row).unwrap_or_default().to_vec())
         });
         let similarity = if scale == last { found.whole } else { found.contrast };

@@ -178,7 +178,14 @@ fn check_header(
     let (width, height) = decoder.dimensions();
     let bits = u64::from(decoder.original_color_type().bits_per_pixel());
     check_promise([width, height], bits, promise::most_expansion(format), length)?;
-    check(width as usize, height as usize, decoder.color_type().bytes_per_pixel().into())
+    check(width as usize, height as usize, decoder.color_type().bytes_per_pixel().into())?;
+    // What this decoder has beside the picture.
+    let own = 4 * u64::from(width) * u64::from(height);
+    let needed = own + decoder.total_bytes();
+    if format == ImageFormat::WebP && !usize::try_from(needed).is_ok_and(memory::has_room::<u8>) {
+        return Err(Failure::Memory([width as usize, height as usize], needed, 0));
+    }
+    Ok(())
 }
 
 /// All bytes of a file of this length.

@@ -218,7 +218,7 @@ impl Training {
         let stop = StopHandle::default();
         Ok(Self {
             engine,
-            network: network.clone(),
+            network: network.copy()?,
             timetable: Timetable::new(&trainer, data.training.len()),
             measure: Measure::new(&trainer.metrics, trainer.loss, output, measured),
             data,
@@ -302,7 +302,7 @@ impl Training {
     /// A device that failed.
     pub async fn network_async(&mut self) -> Result<Network> {
         let parameters = self.parameters_async().await?;
-        let mut network = self.network.clone();
+        let mut network = self.network.copy()?;
         network.set_parameters(&parameters)?;
         network.set_epochs_trained(self.epochs_trained());
         Ok(network)

@@ -29,7 +29,7 @@ kit=$(cd "$(dirname "$0")" && pwd)
 SIGNAL='' clock='' running='' current='' probe='' linked='' temporary='' cache='' outcome='' program='' code=0
 failed=() folders=()
 
-programs=(training trainer threads fixtures tuning counts gradients encodings gpu_encodings model own_formulas custom_formulas worked_examples paint checkpoints long_lived)
+programs=(training trainer threads fixtures tuning counts gradients encodings gpu_encodings model own_formulas custom_formulas worked_examples paint checkpoints long_lived memory)
 batches=(200 1000 10000 65536)
 stages=(adapters adapter dispatches paint-first paint-again paint-cpu test-impasto test-mixed
   "${batches[@]/#/steps-fused-}" "${batches[@]/#/steps-mixed-}" steps-layerwise-1000 torch "${programs[@]/#/test-}")

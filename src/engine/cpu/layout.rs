@@ -328,6 +328,11 @@ impl Layout {
             .fold(0, usize::saturating_add)
     }
 
+    /// The same without what only training needs.
+    pub(super) fn prediction_numbers(&self) -> usize {
+        (0..self.len()).map(|b| self.size(b)).fold(0, usize::saturating_add)
+    }
+
     /// Numbers of the blocks that are levels of grids.
     pub(super) fn table_numbers(&self) -> usize {
         (0..self.tables).map(|b| self.size(b)).fold(0, usize::saturating_add)

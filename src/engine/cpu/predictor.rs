@@ -13,8 +13,8 @@ use super::scratch::{Scratch, Scratches};
 use super::tile::Shape;
 use crate::activation::Activation;
 use crate::engine::{Output, Pending, Prepared, ready};
-#[cfg(not(target_arch = "wasm32"))]
 use crate::error::Result;
+use crate::memory::{NARROWER, Need};
 use crate::network::Network;
 use crate::real::Real;
 
@@ -35,16 +35,19 @@ pub(super) struct Predictor {
 
 impl Predictor {
     /// On the threads of a pool.
-    pub(super) fn new(network: &Network, pool: Pool) -> Self {
+    pub(super) fn new(network: &Network, pool: Pool) -> Result<Self> {
         let layout = Layout::of(network, 1);
-        Self {
+        let mut need = Need::default();
+        need.add(size_of::<f32>(), layout.prediction_numbers(), NARROWER);
+        need.check(format_args!("predicting with {} parameters", network.parameters().len()))?;
+        Ok(Self {
             shape: Shape::of(network, &layout),
             tables: layout.tables,
             blocks: layout.blocks(network, Purpose::Prediction, &[]),
             parameters: network.parameters().len() - network.encoding_parameters(),
             scratches: Scratches::new(pool.threads()),
             pool,
-        }
+        })
     }
 
     /// Writes the outputs (or logits) of `inputs`, `[samples, inputs]`, to `outputs`,

@@ -4,6 +4,7 @@
 use super::lock::lock;
 use crate::device::{Api, Backend, Device, DeviceType};
 use crate::error::{Error, Result, invalid_setting};
+use crate::memory;
 #[cfg(not(target_arch = "wasm32"))]
 use std::sync::Mutex;
 
@@ -42,8 +43,23 @@ fn check_backends(names: &str) -> Result<()> {
     }
 }
 
+/// Address space that drivers need. Some of them end the process where it runs out: Mesa's llvmpipe takes 450 MB for the
+/// default network of `paint`.
+const SPACE: u64 = 640 << 20;
+
+/// What a limit of address space leaves, if that is too little for drivers.
+fn short_space() -> Option<u64> {
+    memory::space_left().filter(|left| *left < SPACE)
+}
+
 /// Why there is no adapter at all.
 fn no_adapter() -> String {
+    if let Some(left) = short_space() {
+        return format!(
+            "its drivers need {SPACE} bytes of address space, and the limit of this process leaves {left}: raise it \
+             (ulimit -v), or use the CPU engine"
+        );
+    }
     match std::env::var(BACKENDS) {
         Ok(names) if !names.trim().is_empty() => {
             format!("{NO_ADAPTER}; the environment variable {BACKENDS} allows {names} alone")
@@ -91,8 +107,11 @@ fn new_instance() -> wgpu::Instance {
 }
 
 /// All adapters that can run the kernels, best first: real GPUs before software, discrete before
-/// integrated, and the modern interfaces before OpenGL.
+/// integrated, and the modern interfaces before OpenGL. None where there is too little address space for drivers.
 pub(super) async fn find() -> Vec<Candidate> {
+    if short_space().is_some() {
+        return Vec::new();
+    }
     let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
     let mut found = Vec::new();
     for adapter in adapters.into_iter().filter(is_able) {

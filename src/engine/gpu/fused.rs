@@ -20,6 +20,7 @@ use crate::engine::Output;
 use crate::error::{Error, Result, unsupported};
 use crate::layer::Layer;
 use crate::loss::Loss;
+use crate::memory::{NARROWER, Need};
 use crate::network::Network;
 use std::fmt::Display;
 
@@ -102,7 +103,12 @@ pub(super) async fn upload_parameters(
     network: &Network,
     layout: &Layout,
 ) -> Result<wgpu::Buffer> {
-    let mut parameters = vec![0.0; layout.all_parameters() + layout.slack()];
+    let (all, count) = (layout.all_parameters() + layout.slack(), network.parameters().len());
+    let mut need = Need::default();
+    need.add(size_of::<f32>(), all, NARROWER);
+    need.add(size_of::<usize>(), count, NARROWER);
+    need.check(format_args!("uploading {count} parameters"))?;
+    let mut parameters = vec![0.0; all];
     for (place, parameter) in layout.places(network).into_iter().zip(network.parameters()) {
         parameters[place] = *parameter as f32;
     }

@@ -6,6 +6,7 @@ use super::readback::floats;
 use super::recorder::{Pass, play_steps};
 use super::step::StepData;
 use crate::error::{Result, internal};
+use crate::memory::{self, FEWER};
 use crate::real::Real;
 use std::sync::{Arc, Mutex};
 
@@ -56,9 +57,12 @@ impl Prediction {
     /// The outputs of some samples.
     pub(super) async fn run<R: Real>(&self, gpu: &Arc<Gpu>, inputs: &[R]) -> Result<Vec<R>> {
         let [width_in, width_out] = self.widths;
-        let mut outputs = Vec::with_capacity(inputs.len() / width_in * width_out);
+        let samples = inputs.len() / width_in;
+        let what = format!("the outputs of {samples} samples");
+        let mut outputs = memory::room(samples.saturating_mul(width_out), what, FEWER)?;
         for some in inputs.chunks(self.rows() * width_in) {
-            let values: Vec<f32> = some.iter().map(|v| v.single()).collect();
+            let values = some.iter().map(|v| v.single());
+            let values: Vec<f32> = memory::collect(values, "the inputs of a pass", FEWER)?;
             let bytes = self.start(gpu, &values)?.await?;
             outputs.extend(floats(&bytes).map(R::of));
         }

@@ -3,12 +3,16 @@
 use super::device::Gpu;
 use super::scopes::Scopes;
 use crate::error::{Error, Result};
+use crate::memory;
 use futures_intrusive::channel::shared::oneshot_channel;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// The most bytes that are read back at once: more is no faster and takes the host's memory twice.
 const PART_BYTES: u64 = 64 << 20;
+
+/// What makes less to be read back.
+const LESS: &str = "make the layers narrower, or take fewer samples at a time";
 
 impl Gpu {
     /// Submits `encoder` and copies pieces of some buffers behind it, one after the other. The future
@@ -64,11 +68,19 @@ impl Gpu {
                 Some(Err(error)) => return Err(failed(error.to_string())),
                 None => return Err(failed("the device never answered".into())),
             }
-            let view = staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?;
-            let bytes = view.to_vec();
+            let view = match staging.get_mapped_range(..) {
+                Ok(view) => view,
+                Err(error) => {
+                    // The device may have been lost since.
+                    gpu.hear_of_loss().await;
+                    gpu.check()?;
+                    return Err(failed(error.to_string()));
+                }
+            };
+            let bytes = memory::collect(view.iter().copied(), &what, LESS);
             drop(view);
             staging.unmap();
-            Ok(bytes)
+            bytes
         })
     }
 
@@ -80,7 +92,8 @@ impl Gpu {
         what: &'static str,
     ) -> Result<Vec<u8>> {
         let part = (self.largest_buffer().min(PART_BYTES) / 4 * 4).max(4);
-        let mut all = Vec::with_capacity((range.end - range.start) as usize);
+        let what_for = format!("reading back the {what}");
+        let mut all = memory::room((range.end - range.start) as usize, what_for, LESS)?;
         for first in range.clone().step_by(part as usize) {
             let bytes = first..range.end.min(first + part);
             all.extend(self.read(self.encoder(what), &[(source, bytes)], what)?.await?);
@@ -92,6 +105,11 @@ impl Gpu {
 /// The floats in a device's bytes.
 pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.chunks_exact(4).map(bytemuck::pod_read_unaligned)
+}
+
+/// One of them.
+pub(super) fn float_at(bytes: &[u8], place: usize) -> f32 {
+    bytemuck::pod_read_unaligned(&bytes[4 * place..4 * place + 4])
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::engine::{
 use crate::error::{Result, internal, unsupported};
 use crate::gradients::{Gradients, Wanted};
 use crate::loss::Loss;
+use crate::memory::{NARROWER, Need};
 use crate::network::Network;
 use crate::resources::Resources;
 use crate::state::State;
@@ -95,6 +96,15 @@ fn encoder_after(copies: &mut Vec<Copy>, gpu: &Gpu, label: &str) -> wgpu::Comman
     encoder
 }
 
+/// The memory of the host for so many parameters and vectors of state: what is uploaded, and the state that is read back in
+/// f32 and f64, with a copy of the parameters.
+fn host_need(parameters: usize, vectors: usize) -> Need {
+    let mut need = Need::default();
+    let each = (1 + vectors) * (2 * size_of::<f32>() + size_of::<f64>()) + size_of::<f64>();
+    need.add(each, parameters, NARROWER);
+    need
+}
+
 /// A training run on a device.
 pub(super) struct GpuSession {
     pub(super) gpu: Arc<Gpu>,
@@ -146,6 +156,7 @@ impl GpuSession {
         gpu.check()?;
         let samples = dataset.len();
         let batch = plan.batch_size.min(samples);
+        host_need(network.parameters().len(), plan.vectors()).check("training on the GPU")?;
         let slots = SLOTS.min(gpu.largest_buffer() / STEP_STRIDE).max(1) as usize;
         let steps = gpu.storage("steps", slots * STEP_STRIDE as usize / 4).await?;
         let step_group = gpu.step_group(&steps).await?;

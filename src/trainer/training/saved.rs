@@ -118,7 +118,7 @@ impl Training {
     pub async fn state_async(&mut self) -> Result<TrainingState> {
         self.catch_up().await?;
         let session = self.pipeline.state().await?;
-        let mut network = self.network.clone();
+        let mut network = self.network.copy()?;
         let averages = self.trainer.wrappers.ema.is_some();
         if self.judge.best().is_some() || averages {
             network.set_parameters(&self.parameters_async().await?)?;

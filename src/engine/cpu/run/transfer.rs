@@ -5,6 +5,7 @@ use crate::engine::cpu::layout::{Block, flatten, flatten_lines};
 use crate::engine::cpu::lines::Lines;
 use crate::engine::{KEPT, MOST_KEPT};
 use crate::error::Result;
+use crate::memory::{self, NARROWER};
 use crate::resources::Resources;
 use crate::state::{State, no_state};
 
@@ -46,8 +47,10 @@ impl Run {
         if diverged.is_some_and(|diverged| !diverged.in_loss) {
             return no_state();
         }
-        let room = || Vec::with_capacity(self.parameters);
-        let (mut parameters, mut vectors) = (room(), vec![room(); self.plan.vectors()]);
+        let room = || memory::room(self.parameters, "the state of a run", NARROWER);
+        let mut parameters = room()?;
+        let vectors: Result<_> = (0..self.plan.vectors()).map(|_| room()).collect();
+        let mut vectors: Vec<Vec<f64>> = vectors?;
         for block in &self.blocks {
             let block = read(block);
             flatten(&block, &mut parameters);

@@ -3,6 +3,7 @@
 
 use crate::engine::gpu::device::Gpu;
 use crate::error::Result;
+use crate::memory::{self, NARROWER};
 use crate::network::Network;
 use crate::segment::Segment;
 use std::ops::Range;
@@ -12,7 +13,9 @@ pub(in crate::engine::gpu) async fn upload_parameters(
     gpu: &Gpu,
     network: &Network,
 ) -> Result<wgpu::Buffer> {
-    let mut parameters: Vec<f32> = network.parameters().iter().map(|p| *p as f32).collect();
+    let parameters = network.parameters().iter().map(|p| *p as f32);
+    let what = format!("uploading {} parameters", parameters.len());
+    let mut parameters: Vec<f32> = memory::collect(parameters, what, NARROWER)?;
     parameters.rotate_left(network.encoding_parameters());
     gpu.upload("parameters", &parameters).await
 }

@@ -19,7 +19,7 @@ impl GpuSession {
             self.state.record_update(&mut recorder, update, &buffer, 1).await?;
             self.applied = Some((buffer, recorder.finish("update").await?));
         }
-        let stored = self.stored_order(gradient, 0.0);
+        let stored = self.stored_order(gradient, 0.0)?;
         let step = Step { number, epoch: 1, first: 0, count: 1, learning_rate: rate };
         let data = self.data(0, &step, self.batches + 1, count);
         let Some((buffer, dispatches)) = &self.applied else { return Ok(()) };

@@ -92,7 +92,7 @@ impl GpuSession {
     /// Writes the parameters learned so far to a buffer.
     async fn upload_learned(&mut self, buffer: &wgpu::Buffer) -> Result<()> {
         let learned = self.read_learned().await?;
-        let stored = self.stored_order(&learned, 0.0);
+        let stored = self.stored_order(&learned, 0.0)?;
         self.gpu.write(buffer, bytemuck::cast_slice(&stored));
         self.gpu.check()
     }

@@ -2,11 +2,11 @@
 
 use super::{GpuSession, encoder_after};
 use crate::engine::Divergence;
-use crate::engine::gpu::readback::floats;
+use crate::engine::gpu::readback::float_at;
 use crate::engine::gpu::run_buffers::{RunBuffers, SCALE, SKIPPED_IN_ROW, STATUS, divergence};
 use crate::error::Result;
+use crate::memory::{self, NARROWER};
 use crate::state::{LossScale, State, no_state};
-use std::ops::Range;
 
 impl GpuSession {
     /// The moment at which the run diverged, after all steps started so far, by the count of the kernels.
@@ -23,11 +23,11 @@ impl GpuSession {
         let undone = diverged.is_some_and(|diverged| !diverged.in_loss);
         let RunBuffers { parameters, previous, states, .. } = &self.state;
         let learned = if undone { previous } else { parameters };
-        let now = self.read_vectors(learned, 0..1, "parameters").await?.concat();
+        let now = self.read_vector(learned, 0, "parameters").await?;
         let average = match self.plan.average() {
             Some(place) => {
                 let what = "average parameters";
-                Some(self.read_vectors(states, place..place + 1, what).await?.concat())
+                Some(self.read_vector(states, place, what).await?)
             }
             None => None,
         };
@@ -38,7 +38,7 @@ impl GpuSession {
     /// The parameters that the next step changes, in the network's order.
     pub(super) async fn read_parameters(&mut self) -> Result<Vec<f64>> {
         self.flush_copies();
-        Ok(self.read_vectors(&self.state.parameters, 0..1, "parameters").await?.concat())
+        self.read_vector(&self.state.parameters, 0, "parameters").await
     }
 
     /// The batches so far. The step that diverged and those after it have had no effect.
@@ -55,8 +55,11 @@ impl GpuSession {
         }
         let batches = self.effective_batches(diverged);
         let RunBuffers { parameters, states, .. } = &self.state;
-        let parameters = self.read_vectors(parameters, 0..1, "parameters").await?.concat();
-        let vectors = self.read_vectors(states, 0..self.plan.vectors(), "optimizer state").await?;
+        let parameters = self.read_vector(parameters, 0, "parameters").await?;
+        let mut vectors = Vec::new();
+        for place in 0..self.plan.vectors() {
+            vectors.push(self.read_vector(states, place, "optimizer state").await?);
+        }
         let loss_scale = self.read_loss_scale().await?;
         Ok(State { parameters, vectors, batches, loss_scale })
     }
@@ -76,12 +79,14 @@ impl GpuSession {
     pub(super) fn upload_state(&mut self, state: &State) -> Result<()> {
         // What is written now comes before commands that are submitted later.
         self.flush_copies();
-        let stored = self.stored_order(&state.parameters, 0.0);
+        let stored = self.stored_order(&state.parameters, 0.0)?;
         self.gpu.write(&self.state.parameters, bytemuck::cast_slice(&stored));
         let initial = self.plan.optimizer.initial().into_iter().chain(std::iter::repeat(0.0));
-        let vectors = state.vectors.iter().zip(initial);
-        let vectors: Vec<f32> =
-            vectors.flat_map(|(vector, initial)| self.stored_order(vector, initial)).collect();
+        let count = state.vectors.len().saturating_mul(self.state.count);
+        let mut vectors = memory::room(count, "uploading the optimizer's state", NARROWER)?;
+        for (vector, initial) in state.vectors.iter().zip(initial) {
+            vectors.extend(self.stored_order(vector, initial)?);
+        }
         if !vectors.is_empty() {
             self.gpu.write(&self.state.states, bytemuck::cast_slice(&vectors));
         }
@@ -96,27 +101,30 @@ impl GpuSession {
         self.gpu.check()
     }
 
-    /// Some vectors of a buffer, each with a number for each parameter, in the network's order.
-    async fn read_vectors(
+    /// One of the vectors of a buffer, with a number for each parameter, in the network's order.
+    async fn read_vector(
         &self,
         buffer: &wgpu::Buffer,
-        vectors: Range<usize>,
+        place: usize,
         what: &'static str,
-    ) -> Result<Vec<Vec<f64>>> {
+    ) -> Result<Vec<f64>> {
         let size = 4 * self.state.count as u64;
-        let bytes = vectors.start as u64 * size..vectors.end as u64 * size;
+        let bytes = place as u64 * size..(place as u64 + 1) * size;
         let stored = self.gpu.read_in_parts(buffer, bytes, what).await?;
-        let stored: Vec<f64> = floats(&stored).map(f64::from).collect();
-        let in_order = |stored: &[f64]| match &self.places {
-            None => stored.to_vec(),
-            Some(places) => places.iter().map(|place| stored[*place]).collect(),
-        };
-        Ok(stored.chunks_exact(self.state.count).map(in_order).collect())
+        let number = |place: usize| f64::from(float_at(&stored, place));
+        match &self.places {
+            None => memory::collect((0..self.state.count).map(number), what, NARROWER),
+            Some(places) => {
+                memory::collect(places.iter().map(|place| number(*place)), what, NARROWER)
+            }
+        }
     }
 
     /// The same numbers as they are stored, with `padding` between them.
-    pub(super) fn stored_order(&self, vector: &[f64], padding: f64) -> Vec<f32> {
-        let mut stored = vec![padding as f32; self.state.count];
+    pub(super) fn stored_order(&self, vector: &[f64], padding: f64) -> Result<Vec<f32>> {
+        let what = format_args!("uploading {} parameters", vector.len());
+        let mut stored = memory::room(self.state.count, what, NARROWER)?;
+        stored.resize(self.state.count, padding as f32);
         match &self.places {
             None => stored.iter_mut().zip(vector).for_each(|(to, from)| *to = *from as f32),
             Some(places) => {
@@ -125,6 +133,6 @@ impl GpuSession {
                 }
             }
         }
-        stored
+        Ok(stored)
     }
 }
