@@ -3,7 +3,7 @@
 use crate::harness::{behind, limited};
 use crate::pictures::gradient;
 use crate::studio::{Run, Studio, finish};
-use impasto::Network;
+use impasto::{Network, Picture};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -55,6 +55,36 @@ fn a_run_under_any_limit_is_whole_or_says_why() {
         assert!(whole[limits.len() - 1], "{kind}");
     }
     assert!(failed >= kinds.len(), "{failed} runs had too little memory");
+}
+
+#[test]
+fn a_gpu_under_any_limit_is_used_or_the_run_says_why() {
+    let studio = Studio::new();
+    studio.put("picture.png", &gradient(16, 16));
+    let limits = [100_000, 250_000, 300_000, 450_000, 600_000, 900_000, 2_000_000];
+    for backend in ["gpu", "auto"] {
+        let arguments = format!("picture.png --steps 2 --hidden 2x16 --backend {backend}");
+        let whole = limits.map(|limit| is_whole_or_says_why(&within(&studio, limit, &arguments)));
+        assert!(whole[limits.len() - 1], "{backend}");
+        // With the CPU, there is enough.
+        assert_eq!(whole[0], backend == "auto", "{backend}");
+    }
+}
+
+#[test]
+fn twelve_megapixels_are_learned_and_painted_in_900_mb() {
+    let studio = Studio::new();
+    let (width, height) = (4_000, 3_000);
+    let mut picture = format!("P6\n{width} {height}\n255\n").into_bytes();
+    let color = |i: usize| [i % width * 255 / width, i / width * 255 / height, i % 7 * 30];
+    picture.extend((0..width * height).flat_map(color).map(|value| value as u8));
+    fs::write(studio.path("picture.ppm"), picture).unwrap();
+    let arguments = "picture.ppm --backend cpu --hidden 1x4 --steps 20 --save n.safetensors";
+    let run = within(&studio, 900_000, arguments);
+    assert!(run.code == Some(0) && run.stderr.is_empty(), "{run}");
+    assert!(run.stdout.contains("PSNR") && run.stdout.contains("SSIM"), "{run}");
+    let painted = Picture::load(studio.path("painted.png")).unwrap();
+    assert_eq!((painted.width(), painted.height()), (width, height));
 }
 
 #[test]

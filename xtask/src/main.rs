@@ -15,6 +15,7 @@ mod kit;
 mod logo;
 mod loops;
 mod matrices;
+mod memory;
 mod nightly;
 mod outline;
 mod package;
@@ -87,6 +88,8 @@ enum Chore {
     Loops(loops::Options),
     /// Test mixed precision on Mesa 26's llvmpipe, which is fetched into target/mesa
     Matrices,
+    /// Measure the memory that `paint` takes for a large picture, and fail if it is too much
+    Memory(memory::Options),
     /// Run the tests of the CPU engine's unsafe code in Miri, where it is installed
     Miri,
     /// Pack the library as it is published, and check what was packed
@@ -137,6 +140,7 @@ fn main() -> ExitCode {
         Chore::Logo { output } => logo::write(output).map(|()| ExitCode::SUCCESS),
         Chore::Loops(options) => loops::run(&options),
         Chore::Matrices => matrices::test().map(|()| ExitCode::SUCCESS),
+        Chore::Memory(options) => memory::run(&options).map(|()| ExitCode::SUCCESS),
         Chore::Package => package::run().map(|()| ExitCode::SUCCESS),
         Chore::Miri => nightly::miri().map(|()| ExitCode::SUCCESS),
         Chore::Sanitize { all } => nightly::sanitize(all).map(|()| ExitCode::SUCCESS),
