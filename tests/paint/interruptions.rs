@@ -98,7 +98,9 @@ fn ctrl_c_paints_what_was_learned_so_far() {
     assert_eq!((run.code, run.stderr.as_str()), (Some(130), ""));
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
-    assert!(rest.starts_with("trained ") && rest.contains("until interrupted"), "{rest}");
+    // Heard at once.
+    let heard = "interrupted: ending with what was learned; a second signal ends the program at once\ntrained ";
+    assert!(rest.starts_with(heard) && rest.contains("until interrupted"), "{rest}");
     assert!(rest.contains("painted painted.png") && !rest.contains(['\u{1b}', '\r']), "{rest}");
 
     assert_eq!(

@@ -70,11 +70,11 @@ pub fn train(
     signal.stop_with(training.stop_handle());
     let ended = training.run_with(|event| {
         if matches!(event, Event::Progress { .. } | Event::Epoch(_)) {
-            signal.end_cleanly();
+            signal.end_cleanly(None);
         }
         progress.watch(event)
     });
-    signal.end_cleanly();
+    signal.end_cleanly(None);
     allocator::release();
     progress.finish();
     // Whatever ended it, what was learned is kept, unless the device is gone.

@@ -19,6 +19,9 @@ const FEW_EPOCHS: u64 = 40;
 /// The most time between two points.
 const MOST_TIME: Duration = Duration::from_secs(10);
 
+/// The most points that are kept for a plot: a run of days has one every ten seconds.
+const MOST_POINTS: usize = 4096;
+
 /// Takes the numbers of a run.
 pub struct Curve {
     metrics: Option<Metrics>,
@@ -163,6 +166,9 @@ impl Curve {
     fn push(&mut self, point: Point) {
         if let Some(metrics) = &mut self.metrics {
             metrics.write(&point);
+        }
+        if self.points.len() == MOST_POINTS {
+            self.points = std::mem::take(&mut self.points).into_iter().step_by(2).collect();
         }
         self.points.push(point);
     }

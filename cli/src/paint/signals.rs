@@ -3,6 +3,7 @@
 use super::allocator;
 use super::console::{print_line, warn_of};
 use impasto::{StopHandle, files};
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,13 +31,18 @@ struct State {
 }
 
 /// What the first signal does.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 enum First {
-    /// It asks for a clean end.
-    #[default]
-    Asks,
+    /// It asks for a clean end, and this line says so.
+    Asks(Option<&'static str>),
     /// It ends the program at once, with this line.
     Ends(Option<&'static str>),
+}
+
+impl Default for First {
+    fn default() -> Self {
+        Self::Asks(None)
+    }
 }
 
 impl Signal {
@@ -52,8 +58,13 @@ impl Signal {
             // a limit of processor time sends every second.
             let is_later =
                 now - *first.get_or_insert(now) > SAME_REQUEST && number != PROCESSOR_TIME;
-            if let (First::Ends(Some(line)), false) = (raised.first(), is_later) {
-                print_line(line);
+            let is_new = !is_later && raised.number() == 0;
+            if let (First::Ends(Some(line)) | First::Asks(Some(line)), true) =
+                (raised.first(), is_new)
+            {
+                // On a terminal, behind the bar.
+                let start = if io::stdout().is_terminal() { "\n" } else { "" };
+                print_line(format_args!("{start}{line}"));
             }
             if is_later || matches!(raised.first(), First::Ends(_)) {
                 files::release_all();
@@ -75,9 +86,9 @@ impl Signal {
         self.set(First::Ends(line));
     }
 
-    /// From now on the first signal asks for a clean end.
-    pub fn end_cleanly(&self) {
-        self.set(First::Asks);
+    /// From now on the first signal asks for a clean end, and this line is printed at once.
+    pub fn end_cleanly(&self, line: Option<&'static str>) {
+        self.set(First::Asks(line));
     }
 
     /// From now on it also stops this run, within a step where the engine can.

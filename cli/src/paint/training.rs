@@ -29,6 +29,10 @@ const TRIAL: f64 = 1.0;
 /// What is said where a signal comes before the first step.
 const NOTHING: &str = "interrupted before the first step: no file was written";
 
+/// What is said where a signal comes later. A step that is under way on a GPU may take seconds, and so may the painting.
+const ENDING: &str =
+    "interrupted: ending with what was learned; a second signal ends the program at once";
+
 /// How training ended.
 pub struct Trained {
     pub summary: Summary,
@@ -54,6 +58,14 @@ impl Trained {
     }
 }
 
+/// Listens for signals. Until the first step is done, when a GPU is opened and its shapes are searched, there is nothing to keep,
+/// and one ends the program at once.
+pub fn listen(options: &Options) -> Signal {
+    let signal = Signal::listen();
+    signal.end_at_once((!options.quiet).then_some(NOTHING));
+    signal
+}
+
 /// The trainer with as many steps as fit into the time, measured in a trial run whose network is thrown away.
 pub fn fill_time(
     budget: Budget,
@@ -62,13 +74,10 @@ pub fn fill_time(
     network: &Network,
     dataset: &Dataset,
     signal: &Signal,
-    quiet: bool,
 ) -> Result<Trainer> {
     let most = budget.seconds.map_or(TRIAL, |seconds| (seconds / 10.0).min(TRIAL));
     let endless =
         Trainer { steps: None, epochs: usize::MAX, time_limit: Some(most), ..trainer.clone() };
-    // The network of the trial is thrown away.
-    signal.end_at_once((!quiet).then_some(NOTHING));
     let mut training = endless.begin(engine, network, dataset)?;
     let watch = |_: &Event| {
         if signal.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -110,8 +119,6 @@ pub fn train(
     let done = resumed.map(|run| run.state.summary());
     let mut watcher = Watcher::start(options, subject, trainer, engine, dataset, done, signal)?;
     let mut progress = Progress::start(options, budget, source, signal)?;
-    // A GPU's shapes are searched here, before the first step.
-    signal.end_at_once((!options.quiet).then_some(NOTHING));
     let mut training = match resumed {
         Some(run) => Training::resume(engine, dataset, &run.state)?,
         None => trainer.begin(engine, &*network, dataset)?,
@@ -134,7 +141,7 @@ pub fn train(
         let (mut measures, mut saves) = (false, false);
         let ended = training.run_to(watcher.pause(), |event| {
             if matches!(event, Event::Progress { .. } | Event::Epoch(_)) {
-                signal.end_cleanly();
+                signal.end_cleanly((!options.quiet).then_some(ENDING));
             }
             progress.watch(event)?;
             let looks = watcher.watch(event);
@@ -166,7 +173,7 @@ pub fn train(
             }
         }
     };
-    signal.end_cleanly();
+    signal.end_cleanly(None);
     allocator::release();
     progress.finish();
     // Whatever ended it, what was learned so far is kept, unless the device is gone.

@@ -10,10 +10,9 @@ use super::options::Options;
 use super::outputs::{check_standard, reserve};
 use super::progress::Brush;
 use super::report::Report;
-use super::signals::Signal;
 use super::streams::{is_standard, save_bytes};
 use super::text::{describe_network, describe_run, describe_training};
-use super::training::{Run, Trained, fill_time, train};
+use super::training::{self, Run, Trained, fill_time, train};
 use super::values::Size;
 use super::{keep_elsewhere, open, open_for, print_notes};
 use clap::Args;
@@ -63,12 +62,11 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
         print_line(format!("network {}", describe_network(&network)));
         print_line(format!("training {}", describe_training(&trainer)));
     }
+    let signal = training::listen(options);
     let (engine, opening) = open_for(options, &trainer, &network, &dataset)?;
-    let signal = Signal::listen();
     let known = engine.notes();
     if budget.fills_time {
-        let quiet = options.quiet;
-        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal, quiet)?;
+        trainer = fill_time(budget, trainer, &engine, &network, &dataset, &signal)?;
     }
     let (trainer, subject) = (&trainer, video.picture);
     let run = Run { options, budget, trainer, engine: &engine, dataset: &dataset, subject };
