@@ -179,17 +179,18 @@ fn check_header(
     let bits = u64::from(decoder.original_color_type().bits_per_pixel());
     check_promise([width, height], bits, promise::most_expansion(format), length)?;
     check(width as usize, height as usize, decoder.color_type().bytes_per_pixel().into())?;
-    // What this decoder has beside the picture.
-    let own = 4 * u64::from(width) * u64::from(height);
-    let needed = own + decoder.total_bytes();
-    if format == ImageFormat::WebP && !usize::try_from(needed).is_ok_and(memory::has_room::<u8>) {
-        return Err(Failure::Memory([width as usize, height as usize], needed, 0));
+    if format == ImageFormat::WebP {
+        // The decoder keeps the picture as RGBA beside its output.
+        let needed = 4 * u64::from(width) * u64::from(height) + decoder.total_bytes();
+        if !usize::try_from(needed).is_ok_and(memory::has_room::<u8>) {
+            return Err(Failure::Memory([width as usize, height as usize], needed, 0));
+        }
     }
     Ok(())
 }
 
 /// All bytes of a file of this length.
-fn whole(reader: &mut impl Read, length: u64) -> std::result::Result<Vec<u8>, Failure> {
+fn whole(reader: &mut dyn Source, length: u64) -> std::result::Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let is_reserved =
         usize::try_from(length).is_ok_and(|length| memory::reserve(&mut bytes, length));
@@ -200,12 +201,17 @@ fn whole(reader: &mut impl Read, length: u64) -> std::result::Result<Vec<u8>, Fa
     Ok(bytes)
 }
 
+/// What a picture is read from. As a trait object, so that the decoders of all formats are compiled once and not for each kind.
+trait Source: BufRead + Seek {}
+
+impl<S: BufRead + Seek> Source for S {}
+
 type Outcome = std::result::Result<(Picture, Vec<String>), Failure>;
 
 /// Reads a picture of so many bytes. `named` is the format of the file's name, for content of no known format.
-fn read(reader: &mut (impl BufRead + Seek), length: u64, named: Option<ImageFormat>) -> Outcome {
+fn read(mut reader: &mut dyn Source, length: u64, named: Option<ImageFormat>) -> Outcome {
     let mut head = Vec::new();
-    reader.by_ref().take(64).read_to_end(&mut head)?;
+    (&mut reader).take(64).read_to_end(&mut head)?;
     reader.rewind()?;
     let format = image::guess_format(&head).ok().or(named);
     let Some(format) = format else {
@@ -221,14 +227,14 @@ fn read(reader: &mut (impl BufRead + Seek), length: u64, named: Option<ImageForm
     }
     match format {
         ImageFormat::Tiff => {
-            let (decoded, orientation, mut notes) = tiff::decode(reader, length, check)?;
+            let (decoded, orientation, mut notes) = tiff::decode(&mut reader, length, check)?;
             let (picture, more) = decoded.into_picture(orientation)?;
             notes.extend(more);
             Ok((picture, notes))
         }
         ImageFormat::Jpeg => read_jpeg(whole(reader, length)?),
         ImageFormat::Png => {
-            let completed = png_end::completed(reader)?;
+            let completed = png_end::completed(&mut reader)?;
             reader.rewind()?;
             let Some(bytes) = completed else { return read_png(reader, length) };
             let (picture, mut notes) = read_png(&mut Cursor::new(bytes), length)?;
@@ -240,7 +246,7 @@ fn read(reader: &mut (impl BufRead + Seek), length: u64, named: Option<ImageForm
             match icon(&bytes) {
                 // The decoder of icons refuses all but RGBA.
                 Some(png) => read(&mut Cursor::new(png), png.len() as u64, Some(ImageFormat::Png)),
-                None => read_as(Cursor::new(bytes), length, format, Some(Meaning::Srgb)),
+                None => read_as(&mut Cursor::new(bytes), length, format, Some(Meaning::Srgb)),
             }
         }
         ImageFormat::Hdr | ImageFormat::OpenExr => {
@@ -252,7 +258,7 @@ fn read(reader: &mut (impl BufRead + Seek), length: u64, named: Option<ImageForm
 
 /// Reads a picture of this format. The meaning is that of its ICC profile, if none is given.
 fn read_as(
-    reader: impl BufRead + Seek,
+    reader: &mut dyn Source,
     length: u64,
     format: ImageFormat,
     meaning: Option<Meaning>,
@@ -287,7 +293,7 @@ fn read_jpeg(bytes: Vec<u8>) -> Outcome {
         completed
     };
     let length = bytes.len() as u64;
-    let (picture, mut notes) = read_as(Cursor::new(bytes), length, ImageFormat::Jpeg, None)?;
+    let (picture, mut notes) = read_as(&mut Cursor::new(bytes), length, ImageFormat::Jpeg, None)?;
     if survey.components == 4 && notes.is_empty() {
         notes.push("it has no profile for its inks (CMYK): the colors are a guess".into());
     }
@@ -297,7 +303,7 @@ fn read_jpeg(bytes: Vec<u8>) -> Outcome {
     Ok((picture, notes))
 }
 
-fn read_png(reader: &mut (impl BufRead + Seek), length: u64) -> Outcome {
+fn read_png(reader: &mut dyn Source, length: u64) -> Outcome {
     // If the header cannot be read, reading the pixels fails too, with a message.
     let header = png::Decoder::new(&mut *reader).read_info().ok();
     let meaning = header.as_ref().map(|header| Meaning::of_png(header.info()));
