@@ -18,7 +18,7 @@ mod training;
 
 use crate::error::{Error, Result};
 use crate::initialization::Initialization;
-use crate::memory::{self, NARROWER, Need};
+use crate::memory::{self, MORE, Need};
 use crate::network::Network;
 use crate::segment;
 use bits::{ParameterBits, numbers_of_bytes};
@@ -61,7 +61,7 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// The file cannot be written, a parameter is outside the range of f32, or a layer has an activation of
+    /// The file cannot be written, there is too little memory, a parameter is outside the range of f32, or a layer has an activation of
     /// the caller's ([`Activation::custom`](crate::Activation::custom)), which no file can contain.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
@@ -73,7 +73,7 @@ impl Network {
     /// metadata; see [`import`](Self::import) for the names and numbers it may then have.
     ///
     /// # Errors
-    /// The file cannot be read, or contains no such network.
+    /// The file cannot be read, contains no such network, or there is too little memory.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self::load_with(path)?.0)
     }
@@ -191,7 +191,7 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// The network is too large for the format, a parameter is outside the range of f32, or a layer has an
+    /// The network is too large for the format or for memory, a parameter is outside the range of f32, or a layer has an
     /// activation of the caller's.
     pub fn encode(&self) -> Result<Vec<u8>> {
         self.encode_with([("", ""); 0])
@@ -200,7 +200,7 @@ impl Network {
     /// The network in the bytes of a file that [`save`](Self::save) wrote.
     ///
     /// # Errors
-    /// The bytes contain no such network.
+    /// The bytes contain no such network, or there is too little memory.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         Ok(Self::decode_with(bytes)?.0)
     }
@@ -317,10 +317,16 @@ fn to_bytes(
     Ok(bytes)
 }
 
+/// So many zeros, for parameters or the like.
+fn zeros(count: usize) -> std::result::Result<Vec<f64>, String> {
+    let what = format_args!("a vector of {count} parameters");
+    memory::zeros(count, what, MORE).map_err(|error| error.to_string())
+}
+
 /// An error, for `what`, if there is no memory for so many bytes.
 fn check_room(bytes: usize, what: &str) -> std::result::Result<(), String> {
     let mut need = Need::default();
-    need.add(1, bytes, NARROWER);
+    need.add(1, bytes, MORE);
     need.check(what).map_err(|error| error.to_string())
 }
 
@@ -468,7 +474,7 @@ fn from_bytes(
         names.check_only(segments())?;
         Vec::new()
     };
-    let mut parameters = memory::copy(network.parameters()).map_err(|e| e.to_string())?;
+    let mut parameters = zeros(network.parameters().len())?;
     for segment in network.segments() {
         let (name, tensor) = tensor(tensors, &names, &segment.name)?;
         let numbers = &mut parameters[segment.range.clone()];

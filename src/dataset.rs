@@ -265,7 +265,7 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// No pixel, more than 2³² − 1 pixels, other than 1 to 4 targets a pixel, or another number of bytes.
+    /// No pixel, more than 2³² − 1 pixels, other than 1 to 4 targets a pixel, another number of bytes, or too little memory.
     pub fn from_pixels(
         width: usize,
         height: usize,

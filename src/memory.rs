@@ -9,6 +9,19 @@ use std::fmt::Display;
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
+/// Advice where parameters take too much memory.
+pub(crate) const NARROWER: &str = "make the layers narrower";
+
+/// Advice where samples take too much memory.
+pub(crate) const FEWER: &str = "take fewer samples";
+
+/// Advice where pixels take too much memory.
+pub(crate) const SMALLER: &str = "make the picture smaller";
+
+/// Advice where what is there already has its size.
+#[cfg(feature = "safetensors")]
+pub(crate) const MORE: &str = "allow the program more memory";
+
 thread_local! {
     /// Whether an allocation of this thread may fail.
     static MAY_FAIL: Cell<bool> = const { Cell::new(false) };
@@ -99,7 +112,7 @@ pub(crate) fn collect<T>(
     Ok(all)
 }
 
-/// Adds values to a vector, which grows as [`Vec::extend`] has it.
+/// Appends values. The vector grows by doubling, so that repeated calls take linear time.
 ///
 /// # Errors
 /// As [`room`].
@@ -117,7 +130,7 @@ pub(crate) fn extend<T>(
     Ok(())
 }
 
-/// A copy of some parameters, or of other numbers for each of them.
+/// A copy of `[parameters]` numbers.
 ///
 /// # Errors
 /// As [`room`].
@@ -125,15 +138,6 @@ pub(crate) fn copy(parameters: &[f64]) -> Result<Vec<f64>> {
     let what = format_args!("a copy of {} parameters", parameters.len());
     collect(parameters.iter().copied(), what, NARROWER)
 }
-
-/// What makes parameters fewer.
-pub(crate) const NARROWER: &str = "make the layers narrower";
-
-/// What makes samples fewer.
-pub(crate) const FEWER: &str = "take fewer samples";
-
-/// What makes pixels fewer.
-pub(crate) const SMALLER: &str = "make the picture smaller";
 
 /// The bytes of so many values.
 fn bytes_of<T>(count: usize) -> u64 {
@@ -147,6 +151,7 @@ pub(crate) fn reserve<T>(values: &mut Vec<T>, more: usize) -> bool {
 
 /// Whether there is memory for so many values at once.
 pub(crate) fn has_room<T>(count: usize) -> bool {
+    // Given back while it may fail: tests/memory.rs recognizes a question by that.
     fallibly(|| Vec::<T>::new().try_reserve_exact(count).is_ok())
 }
 

@@ -134,8 +134,9 @@ impl Network {
         })
     }
 
-    /// A clone, or an error where there is too little memory.
+    /// A clone, or [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub(crate) fn copy(&self) -> Result<Self> {
+        // All layers are as they are: the output layer drops nothing in any network.
         self.first_layers(self.layers.len())
     }
 

@@ -87,7 +87,8 @@ impl Options {
         }
         if let (Backend::Gpu | Backend::Reference, Some(threads)) = (self.backend, self.threads) {
             return invalid_setting(format!(
-                "{threads} threads are for the CPU engine: leave them out, or choose the cpu backend"
+                "{threads} thread{} for the CPU engine: leave them out, or choose the cpu backend",
+                if threads == 1 { " is" } else { "s are" }
             ));
         }
         let wanted = match self.backend {

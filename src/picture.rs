@@ -67,7 +67,7 @@ impl Picture {
     ///
     /// # Errors
     /// No pixel, more than 2³⁰ (32,768 × 32,768; 2²⁶ where addresses have 32 bits), other than 1 to 4
-    /// channels, another maximum, another number of values, or a value above `maximum`.
+    /// channels, another maximum, another number of values, a value above `maximum`, or too little memory.
     pub fn new(
         width: usize,
         height: usize,

@@ -2,6 +2,7 @@
 
 use crate::dataset::Dataset;
 use crate::error::{Result, invalid_data, invalid_setting, invalid_shape};
+use crate::memory::{self, FEWER};
 use crate::network::Network;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -179,7 +180,7 @@ impl Standardizer {
     /// are kept.
     ///
     /// # Errors
-    /// Samples of another width, or a number that leaves the range of f32.
+    /// Samples of another width, a number that leaves the range of f32, or too little memory.
     pub fn apply(&self, dataset: &Dataset) -> Result<Dataset> {
         let (mut inputs, mut targets) = dataset.all_rows()?;
         let (width, numbers) = match self.of {
@@ -192,8 +193,8 @@ impl Standardizer {
         if !dataset.has_weights() {
             return Ok(applied);
         }
-        let weights = dataset.weights(0..dataset.len());
-        applied.with_weights(&weights.into_iter().map(f64::from).collect::<Vec<_>>())
+        let weights = (0..dataset.len()).map(|index| f64::from(dataset.weight(index)));
+        applied.with_weights(&memory::collect(weights, "the weights of samples", FEWER)?)
     }
 
     /// Standardizes `numbers`, `[samples, width]`, in place.

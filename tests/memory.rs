@@ -4,15 +4,17 @@
 //! failure ends the program, unless as much was asked for before to see whether it is there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(dead_code, reason = "the shared module has more than this file needs")]
 #![allow(unsafe_code, reason = "an allocator is an unsafe trait")]
 
+mod common;
+
 use impasto::cpu::CpuEngine;
-use impasto::gpu::GpuEngine;
 use impasto::reference::ReferenceEngine;
 use impasto::{
     Activation, Comparison, Dataset, Encoding, Engine, Error, Loss, Mask, Network, Output,
-    ParameterBits, Picture, Result, Standardizer, Subject, Trainer, TrainingState, evaluate,
-    memory, ms_ssim, psnr, ssim,
+    ParameterBits, Picture, Result, Standardizer, Subject, Trainer, Training, TrainingState,
+    evaluate, memory, ms_ssim, psnr, ssim,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
@@ -148,26 +150,37 @@ fn without(number: usize, work: &dyn Fn() -> Result<()>) -> (Result<()>, usize) 
     (done, ALLOCATIONS.load(SeqCst))
 }
 
-/// One case at a time: all share the allocator.
+/// One test at a time: all share the allocator.
 static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Does `work` once as it is, and once with each of its large allocations failing, of which there are some.
 fn check(what: &str, work: impl Fn() -> Result<()>) {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (done, allocations) = without(usize::MAX, &work);
     done.unwrap_or_else(|error| panic!("{what}: {error}"));
     let found = std::mem::take(&mut *places());
     assert!(found.is_empty(), "{what} would end the program at {}", found.join("\n"));
     assert!(allocations > 0, "{what} has no large allocation");
+    let mut errors = 0;
     for number in 0..allocations {
         // What fails may also be done in another way.
         if let (Err(error), _) = without(number, &work) {
+            errors += 1;
             let text = error.to_string();
             assert!(text.contains(" bytes, more than "), "{what}, {number}: {text}");
             assert!(!matches!(error, Error::Gpu { .. }), "{what}, {number}: {text}");
         }
     }
-    places().clear();
+    assert!(errors > 0, "{what} never says that memory is short");
+    let found = std::mem::take(&mut *places());
+    assert!(
+        found.is_empty(),
+        "{what}, done otherwise, would end the program at {}",
+        found.join("\n")
+    );
 }
 
 fn network(width: usize) -> Network {
@@ -187,6 +200,7 @@ fn picture(channels: usize, seed: usize) -> Picture {
 
 #[test]
 fn networks_and_their_files_are_errors_where_memory_is_short() {
+    let _turn = turn();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("network.safetensors");
     let wide = network(WIDE);
@@ -211,21 +225,36 @@ fn networks_and_their_files_are_errors_where_memory_is_short() {
 
 #[test]
 fn samples_are_errors_where_memory_is_short() {
+    let _turn = turn();
     let all = samples(MANY);
     let weights = vec![0.5; MANY];
     check("weights", || all.with_weights(&weights).map(drop));
     let rows = vec![[0.5]; MANY];
     check("rows", || Dataset::from_rows(&rows, &rows).map(drop));
+    let classes = Dataset::from_labels(vec![0.5; MANY], 1, &vec![1; MANY], 2).expect("samples");
+    check("weights of classes", || classes.with_class_weights(&[1.0, 2.0]).map(drop));
+    let weighted = all.with_weights(&weights).expect("weights");
+    check("standardized weighted samples", || {
+        Standardizer::fit(&weighted).apply(&weighted).map(drop)
+    });
     check("standardized samples", || Standardizer::fit(&all).apply(&all).map(drop));
 }
 
 #[test]
 fn pictures_are_errors_where_memory_is_short() {
+    let _turn = turn();
     let folder = tempfile::tempdir().expect("a folder");
     let (large, other) = (picture(3, 0), picture(3, 5));
     for name in ["p.png", "p.jpg", "p.bmp", "p.tiff", "p.webp"] {
         let path = folder.path().join(name);
-        check(&format!("saving {name}"), || large.save(&path));
+        if name == "p.png" {
+            // A few rows at a time.
+            let (done, allocations) = without(usize::MAX, &|| large.save(&path));
+            done.expect("a file");
+            assert_eq!((allocations, places().len()), (0, 0));
+        } else {
+            check(&format!("saving {name}"), || large.save(&path));
+        }
         check(&format!("loading {name}"), || Picture::load(&path).map(drop));
     }
     check("two pictures", || Picture::beside(&[&large, &other], 4).map(drop));
@@ -261,17 +290,17 @@ fn pictures_are_errors_where_memory_is_short() {
 
 #[test]
 fn what_engines_do_is_an_error_where_memory_is_short() {
+    let _turn = turn();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("run.safetensors");
     let (narrow, wide) = (network(4), network(WIDE));
     let (inputs, few) = (vec![0.5; 2 * MANY], samples(4));
     let subject = Subject::new(&picture(1, 0), Encoding::Identity, false);
     let go_on = |_| ControlFlow::Continue(());
-    let engines: [Engine; 3] = [
-        CpuEngine::new(Some(2)).expect("threads").into(),
-        ReferenceEngine::new().into(),
-        GpuEngine::open(None).expect("a GPU").into(),
-    ];
+    let mut engines: Vec<Engine> =
+        vec![CpuEngine::new(Some(2)).expect("threads").into(), ReferenceEngine::new().into()];
+    // It says so where there is none.
+    engines.extend(common::adapters().first().map(|adapter| Engine::from(&common::open(adapter))));
     for engine in engines {
         let name = engine.device().backend.name();
         let forward = |network: &Network, inputs: &[f64]| {
@@ -297,6 +326,8 @@ fn what_engines_do_is_an_error_where_memory_is_short() {
             training.state()?.save(&path)?;
             training.network().map(drop)
         });
-        check(&format!("resuming, {name}"), || TrainingState::load(&path).map(drop));
+        check(&format!("loading the run, {name}"), || TrainingState::load(&path).map(drop));
+        let state = TrainingState::load(&path).expect("a run");
+        check(&format!("going on, {name}"), || Training::resume(&engine, &few, &state).map(drop));
     }
 }

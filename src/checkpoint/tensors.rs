@@ -1,6 +1,6 @@
 //! Vectors of parameters as the tensors of a file, and back.
 
-use crate::memory::{self, NARROWER};
+use crate::memory::{self, MORE};
 use crate::segment::{Segment, SegmentKind};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -37,7 +37,7 @@ pub(super) fn tensors_of(
 /// Room for the bytes of a tensor in a file, so many for each number.
 pub(super) fn room_for(segment: &Segment, bytes: usize) -> Result<Vec<u8>, String> {
     let count = segment.range.len().saturating_mul(bytes);
-    memory::room(count, &segment.name, NARROWER).map_err(|error| error.to_string())
+    memory::room(count, &segment.name, MORE).map_err(|error| error.to_string())
 }
 
 /// The shape of a segment in files, where the weights of a layer are transposed.
@@ -83,7 +83,7 @@ pub(super) fn collect(
     name: &str,
     numbers: impl ExactSizeIterator<Item = f64>,
 ) -> crate::Result<Vec<f64>> {
-    memory::collect(numbers, name, NARROWER)
+    memory::collect(numbers, name, MORE)
 }
 
 /// An error if an f32 cannot represent numbers of a tensor.

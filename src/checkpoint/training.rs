@@ -16,7 +16,7 @@ use super::bits::ParameterBits;
 use super::description::{LEARNED, PARAMETERS, RUN_KEY as KEY};
 use super::header::{Header, Tensors, read_file};
 use super::tensors::{Tensor, numbers_of, places_in_file, shape_in_file, tensors_of};
-use super::{MOST_BYTES, from_bytes, own_texts, to_bytes};
+use super::{MOST_BYTES, from_bytes, own_texts, to_bytes, zeros};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::network::Network;
@@ -329,7 +329,7 @@ fn vector(
     network: &Network,
     prefix: &str,
 ) -> std::result::Result<Option<Vec<f64>>, String> {
-    let mut vector = memory::copy(network.parameters()).map_err(|e| e.to_string())?;
+    let mut vector = zeros(network.parameters().len())?;
     let mut found = 0;
     for segment in network.segments() {
         let name = format!("{prefix}{}", segment.name);

@@ -28,7 +28,7 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// Rows of different widths, and as [`new`](Self::new), or a number outside the range of f32.
+    /// Rows of different widths, a number outside the range of f32, too little memory, and as [`new`](Self::new).
     pub fn from_rows<I, T>(
         inputs: impl IntoIterator<Item = impl AsRef<[I]>>,
         targets: impl IntoIterator<Item = impl AsRef<[T]>>,

@@ -28,7 +28,7 @@ impl Dataset {
     ///
     /// # Errors
     /// Another number of weights than samples, or a weight that is not a number of at least 0 in the
-    /// range of f32.
+    /// range of f32, or too little memory.
     pub fn with_weights(&self, weights: &[f64]) -> Result<Self> {
         if weights.len() != self.len() {
             return invalid_shape(format!(
@@ -49,8 +49,10 @@ impl Dataset {
         Ok(Self { weights: Some(Arc::new(stored)), ..self.clone() })
     }
 
-    /// The same with the weights of all samples of which this is the whole, in their order.
+    /// The same samples with shared weights, `[len]`, each finite and at least 0. This must be all samples, not a part of them.
+    #[cfg(feature = "pictures")]
     pub(crate) fn with_shared_weights(&self, weights: &Arc<Vec<f32>>) -> Self {
+        debug_assert_eq!(weights.len(), self.samples.len());
         Self { weights: Some(Arc::clone(weights)), ..self.clone() }
     }
 
@@ -69,7 +71,7 @@ impl Dataset {
     ///
     /// # Errors
     /// Another number of weights than classes, a weight that is not a number of at least 0 in the range
-    /// of f32, or a sample whose targets are not a single class.
+    /// of f32, a sample whose targets are not a single class, or too little memory.
     pub fn with_class_weights(&self, weights: &[f64]) -> Result<Self> {
         let width = self.target_width();
         let classes = width.max(2);
@@ -81,7 +83,7 @@ impl Dataset {
         }
         check("class", weights)?;
         let mut targets = vec![0.0; width];
-        let mut of_samples = Vec::with_capacity(self.len());
+        let mut of_samples = memory::room(self.len(), "the weights of samples", FEWER)?;
         for index in 0..self.len() {
             self.read_targets(index, &mut targets);
             let Some(class) = class_of(&targets) else {

@@ -190,8 +190,8 @@ impl Compute for ReferenceEngine {
     }
 }
 
-/// Numbers that the way of a sample through a network leaves: itself twice and encoded, outputs and slopes of each layer, and
-/// the last sums.
+/// Numbers that the forward pass keeps for each sample: itself twice and encoded, outputs and slopes of each layer, and the last
+/// sums.
 fn traced(network: &Network) -> usize {
     2 * network.inputs() + 2 * network.widths().iter().sum::<usize>() + network.outputs()
 }

@@ -3,7 +3,7 @@
 
 use super::place::Place;
 use super::system;
-use super::temporary::Temporary;
+use super::temporary::{Temporary, nameless};
 use super::way::{Prepared, Way, open_old};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -97,7 +97,7 @@ fn set_aside(place: &Place, file: &mut File) -> io::Result<NamedTempFile> {
     let beside = if is_fixed { None } else { builder.tempfile_in(place.folder()).ok() };
     let mut backup = match beside {
         Some(backup) => backup,
-        None => builder.tempfile().map_err(|error| error.kind())?,
+        None => builder.tempfile().map_err(|error| nameless(&error))?,
     };
     file.rewind()?;
     io::copy(file, backup.as_file_mut())?;

@@ -25,6 +25,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The folders that are remembered as free of what killed runs left.
 const MOST_SWEPT: usize = 64;
 
+/// An error of the system without the name of a temporary file.
+pub fn nameless(error: &io::Error) -> io::Error {
+    // The crate `tempfile` wraps the system's error in one that names the file. Its number is in the text alone.
+    let text = error.to_string();
+    let number = text.split_once("(os error ").and_then(|(_, rest)| rest.split_once(')'));
+    let code = number.and_then(|(number, _)| number.parse().ok());
+    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
 /// A temporary file, which is removed unless it is renamed.
 pub struct Temporary(NamedTempFile);
 
@@ -39,8 +48,8 @@ impl Temporary {
             builder.permissions(system::new_mode(old.is_some()));
             #[cfg(not(unix))]
             let _ = old;
-            // Only the kind: the rest of the message is the temporary name, which a user never asked for.
-            let file = builder.tempfile_in(folder).map_err(|error| error.kind())?;
+            // A user never asked for the temporary name.
+            let file = builder.tempfile_in(folder).map_err(|error| nameless(&error))?;
             // Between the two, another run may have found it and taken it for one that a killed run left.
             match lock(file.as_file()) {
                 Lock::Unsupported => return Ok(Self(file)),

@@ -53,7 +53,7 @@ fn unwritable_places_are_found_out_early() {
     assert!(message(&path).contains("read-only"));
     if cfg!(target_os = "linux") {
         let message = message(Path::new("/proc/picture.png"));
-        assert!(message.contains("not found") && !message.contains(".impasto"), "{message}");
+        assert!(message.contains("No such file") && !message.contains(".impasto"), "{message}");
     }
 }
 

@@ -201,8 +201,8 @@ impl Builder {
     ///
     /// # Errors
     /// No inputs, no layer, a layer of width 0, softmax anywhere but in the output layer, dropout after the
-    /// output layer, more than 2²⁸ parameters, or a parameter of an activation, an encoding or an
-    /// initialization that is out of its range.
+    /// output layer, more than 2²⁸ parameters, too little memory for them, or a parameter of an activation, an encoding or
+    /// an initialization that is out of its range.
     pub fn build(self) -> Result<Network> {
         if self.inputs == 0 {
             return invalid_setting("a network needs at least 1 input");

@@ -74,8 +74,8 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// The same comparison with pixels weighted by a mask, as [`Mask::psnr`] and [`Mask::ssim`] do it. To be said before
-    /// the first row comes.
+    /// The same comparison with pixels weighted by a mask, as in [`Mask::psnr`] and [`Mask::ssim`]. Call it before
+    /// [`add`](Self::add).
     ///
     /// ```
     /// use impasto::{Comparison, Mask, Picture};
@@ -89,11 +89,13 @@ impl<'a> Comparison<'a> {
     /// ```
     ///
     /// # Errors
-    /// A mask of another size, or rows that came before it.
+    /// A mask of another size than the picture, or a call after [`add`](Self::add).
     pub fn with_mask(self, mask: &'a Mask) -> Result<Self> {
         mask.check(self.picture)?;
         if self.rows > 0 {
-            return invalid_setting("a comparison has its mask before its first row");
+            return invalid_setting(
+                "a mask after the first row of a painting: call with_mask before add",
+            );
         }
         Ok(Self { mask: Some(mask), ..self })
     }
@@ -143,7 +145,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// The [`psnr`](crate::psnr) of the rows that came, in dB.
+    /// The [`psnr`](crate::psnr) of the rows that came, in dB; infinite before the first pixel that counts.
     pub fn psnr(&self) -> f64 {
         self.noise.psnr()
     }
@@ -192,6 +194,14 @@ mod tests {
             comparison.add(first).expect("7 rows");
             comparison.add(rest).expect("16 rows");
             assert!(comparison.add(&values[..37 * channels]).is_err());
+            let weights = (0..37 * 23).map(|i| (i % 256) as u8).collect();
+            let mask = Picture::from_bytes(37, 23, 1, weights).expect("a picture");
+            let mask = Mask::new(&mask).expect("a mask");
+            let masked = Comparison::new(&before, None).expect("memory").with_mask(&mask);
+            let mut masked = masked.expect("the same size");
+            masked.add(&values).expect("all rows");
+            assert_eq!(masked.psnr(), mask.psnr(&before, &after).expect("same shape"));
+            assert_eq!(masked.ssim(), Some(mask.ssim(&before, &after).expect("same shape")));
             assert_eq!(comparison.psnr(), psnr(&before, &after).expect("same shape"));
             assert_eq!(comparison.ssim(), Some(ssim(&before, &after).expect("same shape")));
             assert_eq!(comparison.contrast(), 250 * (maximum / 255));
@@ -212,6 +222,12 @@ mod tests {
         assert!(Comparison::new(&picture, Some(0)).is_err());
         let mut comparison = Comparison::new(&picture, Some(2)).expect("memory");
         assert!(comparison.add(&[0; 4]).is_err());
+        comparison.add(&[0; 3]).expect("a row");
+        let mask = |size: usize| Mask::new(&Picture::from_bytes(size, 2, 1, vec![9; 2 * size])?);
+        let (mask, other) = (mask(3).expect("a mask"), mask(2).expect("a mask"));
+        assert!(Comparison::new(&picture, None).expect("memory").with_mask(&other).is_err());
+        assert!(comparison.with_mask(&mask).is_err());
+        let mut comparison = Comparison::new(&picture, Some(2)).expect("memory");
         comparison.add(&[0; 3]).expect("a row");
         assert!(comparison.into_sheet().is_err());
         let wide = Picture::new(WIDEST + 1, 1, 1, 255, vec![0; WIDEST + 1]).expect("a line");

@@ -14,11 +14,14 @@ impl Picture {
     /// Writes the picture, whole or not at all, in the format of the name's ending.
     ///
     /// # Errors
-    /// An unknown ending, a format that cannot hold the channels or bits, or a file that cannot be
+    /// An unknown ending, a format that cannot hold the channels or bits, too little memory, or a file that cannot be
     /// written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        crate::files::write(path, &self.encode(path)?)
+        match ImageFormat::from_path(path) {
+            Ok(ImageFormat::Png) => self.save_png(path),
+            _ => crate::files::write(path, &self.encode(path)?),
+        }
     }
 
     /// Finds out whether [`save`](Self::save) can succeed for a picture of this size and kind,
@@ -54,7 +57,7 @@ impl Picture {
         // The file is not much larger than the pixels, and some encoders copy them.
         let size = self.levels.bytes();
         let what = format_args!("the file {}", path.display());
-        let room = memory::room(size + size / 8 + FRAME, what, SMALLER)?;
+        let room = memory::room(size + size / 64 + FRAME, what, SMALLER)?;
         let mut need = Need::default();
         need.add(1, 2 * size, SMALLER);
         need.check(what)?;

@@ -31,7 +31,7 @@ const LEAST: usize = 11 << (EXPONENTS.len() - 1);
 /// ```
 ///
 /// # Errors
-/// Pictures of different shapes, or with a side of less than 176 pixels.
+/// Pictures of different shapes, a side of less than 176 pixels, or too little memory.
 pub fn ms_ssim(a: &Picture, b: &Picture) -> Result<f64> {
     a.check_same_shape(b)?;
     if a.width.min(a.height) < LEAST {
@@ -40,7 +40,7 @@ pub fn ms_ssim(a: &Picture, b: &Picture) -> Result<f64> {
             a.width, a.height
         ));
     }
-    // Of a channel two planes and their weights, and halves of all while the planes are there.
+    // Of a channel two planes and their weights, and the next scale of each, a quarter as large.
     let mut need = Need::default();
     need.add(size_of::<f64>(), 4 * a.width * a.height, SMALLER);
     need.check("MS-SSIM")?;

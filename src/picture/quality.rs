@@ -75,7 +75,7 @@ impl Noise {
 
     /// The peak signal-to-noise ratio in dB.
     pub(super) fn psnr(&self) -> f64 {
-        // Where nothing that counts can be seen, nothing differs.
+        // Without a pixel that counts, nothing differs.
         let mean = if self.weights > 0.0 { self.sum / self.weights } else { 0.0 };
         10.0 * (self.maximum.powi(2) / mean).log10()
     }

@@ -1,5 +1,6 @@
 //! Painting straight into a file, a band of rows at a time, so that a painting may be larger than memory.
 
+use super::Picture;
 use super::finite::NotFinite;
 use super::painting::BAND;
 use super::subject::Subject;
@@ -7,6 +8,7 @@ use crate::dataset::Places;
 use crate::engine::{Engine, Output};
 use crate::error::{Error, Result, invalid_setting, invalid_shape};
 use crate::files;
+use crate::memory::Need;
 use crate::network::Network;
 use ::tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
 use ::tiff::encoder::{TiffEncoder, TiffValue};
@@ -95,6 +97,9 @@ impl<'a> Bands<'a> {
         let region = region.unwrap_or(Region { x: 0, y: 0, width: size.0, height: size.1 });
         region.check(size)?;
         let (places, rows) = (subject.places(size), (BAND / region.width).max(1));
+        let mut need = Need::default();
+        need.add(1, subject.band_bytes(region.width.saturating_mul(rows)), "make it narrower");
+        need.check(format_args!("painting rows of {} pixels", region.width))?;
         let not_finite = NotFinite::default();
         Ok(Self {
             subject,
@@ -135,6 +140,30 @@ impl<'a> Bands<'a> {
 }
 
 impl Subject {
+    /// Bytes for so many pixels of a painting, which are computed at once: their places, what the network computes of them,
+    /// their levels, and those in the bytes of a file.
+    pub(super) fn band_bytes(&self, pixels: usize) -> usize {
+        let each = 2 * size_of::<f64>()
+            + self.outputs() * size_of::<f64>()
+            + self.painted_kind().0 * 2 * size_of::<u16>();
+        pixels.saturating_mul(each)
+    }
+
+    /// Bytes for painting a row of so many pixels, where paintings are painted a few rows at a time. A row is painted at
+    /// once, however long it is.
+    ///
+    /// ```
+    /// use impasto::{Encoding, Picture, Subject};
+    ///
+    /// let picture = Picture::new(2, 1, 3, 255, vec![255, 0, 0, 255, 255, 255])?;
+    /// let subject = Subject::new(&picture, Encoding::Identity, false);
+    /// assert!(subject.row_bytes(1_000_000) > 50_000_000);
+    /// # Ok::<(), impasto::Error>(())
+    /// ```
+    pub fn row_bytes(&self, width: usize) -> u64 {
+        self.band_bytes(width) as u64
+    }
+
     /// The size of a painting of the picture that was learned, `scale` times as large, at least 1×1.
     ///
     /// ```
@@ -316,6 +345,28 @@ impl Subject {
             Ok(ImageFormat::Tiff) => self.painted_kind().0 != 2,
             _ => false,
         }
+    }
+}
+
+impl Picture {
+    /// Writes the picture as PNG, a few rows at a time.
+    pub(super) fn save_png(&self, path: &Path) -> Result<()> {
+        let (width, height, channels) = (self.width(), self.height(), self.channels());
+        let rows = (BAND / width).max(1);
+        let mut bands = (0..height).step_by(rows);
+        let mut row = Vec::new();
+        let band = || {
+            let first = bands.next().unwrap_or(height);
+            let last = height.min(first + rows);
+            let mut band = Vec::with_capacity((last - first) * width * channels);
+            for number in first..last {
+                self.read_row(number, &mut row);
+                band.extend_from_slice(&row);
+            }
+            Ok(Some(band))
+        };
+        let (size, kind) = ((width as u32, height as u32), (channels, self.maximum()));
+        files::write_with(path, |file| write_png(file, path, size, kind, band)).map(drop)
     }
 }
 

@@ -145,8 +145,9 @@ impl Video {
             });
         }
         let places = self.picture.places((width, height));
-        let mut inputs = Vec::with_capacity(INPUTS * pixels * frames.len());
-        let mut targets = Vec::with_capacity(channels * pixels * frames.len());
+        let (all, what) = (pixels * frames.len(), "the samples of a video");
+        let mut inputs = memory::room(INPUTS * all, what, "make the frames smaller or fewer")?;
+        let mut targets = memory::room(channels * all, what, "make the frames smaller or fewer")?;
         for (number, frame) in frames.iter().enumerate() {
             let time = self.time(number as f64) as f32;
             for pixel in 0..pixels {

@@ -14,6 +14,7 @@ use super::turns::Turns;
 use super::{Ending, Epoch, Event, Summary, Trainer};
 use crate::engine::{Divergence, Engine, Step};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::metric::Metrics;
 use crate::metric::measure::Measure;
 use crate::network::Network;
@@ -123,7 +124,7 @@ impl Trainer {
     /// [`run_async`](Training::run_async). See [`begin`](Self::begin) for an example.
     ///
     /// # Errors
-    /// Settings that make no sense or do not fit the network, or a device that failed.
+    /// Settings that make no sense or do not fit the network, too little memory, or a device that failed.
     pub async fn begin_async(
         &self,
         engine: impl Into<Engine>,
@@ -279,7 +280,7 @@ impl Training {
     /// A device that failed.
     pub async fn parameters_async(&mut self) -> Result<Vec<f64>> {
         if let Some(best) = self.judge.best() {
-            return Ok(best.parameters.clone());
+            return memory::copy(&best.parameters);
         }
         self.catch_up().await?;
         let parameters = self.pipeline.parameters().await?;
@@ -299,7 +300,7 @@ impl Training {
     /// [`network`](Self::network) for an example.
     ///
     /// # Errors
-    /// A device that failed.
+    /// A device that failed, or too little memory.
     pub async fn network_async(&mut self) -> Result<Network> {
         let parameters = self.parameters_async().await?;
         let mut network = self.network.copy()?;

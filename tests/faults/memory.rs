@@ -59,6 +59,11 @@ fn a_run_under_any_limit_is_whole_or_says_why() {
 
 #[test]
 fn a_gpu_under_any_limit_is_used_or_the_run_says_why() {
+    // Only of this driver is it known how much it takes.
+    if !impasto::gpu::adapters().iter().any(|adapter| adapter.adapter.contains("llvmpipe")) {
+        eprintln!("SKIPPED: no llvmpipe");
+        return;
+    }
     let studio = Studio::new();
     studio.put("picture.png", &gradient(16, 16));
     let limits = [100_000, 250_000, 300_000, 450_000, 600_000, 900_000, 2_000_000];
@@ -141,4 +146,14 @@ fn a_million_epochs_take_no_more_memory_than_ten_thousand() {
     let run = within(&studio, least + 2000, &arguments(1_000_000));
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run}");
     assert_eq!(studio.json("r.json")["training"]["epochs"], 1_000_000);
+}
+
+#[test]
+fn a_row_that_is_too_long_for_memory_is_refused_before_training() {
+    let studio = Studio::with_picture();
+    let arguments = "picture.png --backend cpu --time 60s --hidden 8 --size 1000000000x1";
+    let run = within(&studio, 200_000, arguments);
+    assert_eq!(run.code, Some(1), "{run}");
+    assert!(run.stderr.contains("make the picture or the network smaller"), "{run}");
+    assert!(!run.stdout.contains("trained"), "{run}");
 }

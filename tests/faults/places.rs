@@ -222,7 +222,7 @@ fn a_file_in_a_folder_that_may_not_be_changed_is_written_in_place() {
     }
     as_other(&studio, "picture.png -o open.png").succeeded();
     assert_eq!(studio.picture("open.png").width(), 24);
-    as_other(&studio, "picture.png -o new.png").failed_saying(&["new.png", "permission denied"]);
+    as_other(&studio, "picture.png -o new.png").failed_saying(&["new.png", "Permission denied"]);
 }
 
 #[test]

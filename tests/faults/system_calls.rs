@@ -182,3 +182,18 @@ fn slow_calls_change_nothing() {
         }
     }
 }
+
+#[test]
+fn an_old_file_is_replaced_where_modes_cannot_be_changed() {
+    if !has_strace() {
+        return;
+    }
+    let studio = Studio::with_picture();
+    for error in ["EPERM", "ENOSYS", "EOPNOTSUPP"] {
+        studio.put_bytes("painted.png", b"old");
+        let faults = ["fchmod", "chmod", "fchmodat"].map(|call| format!("{call}:error={error}"));
+        let faults = faults.each_ref().map(String::as_str);
+        injected(&studio, &faults, &quick("picture.png -q")).succeeded();
+        assert_eq!(studio.picture("painted.png").width(), 24, "{error}");
+    }
+}

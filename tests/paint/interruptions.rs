@@ -140,3 +140,33 @@ fn a_killed_run_leaves_the_old_painting_whole() {
     assert_eq!(studio.bytes("painted.png"), b"the old painting");
     assert_eq!(studio.names_but_claims(), ["painted.png", "picture.png"]);
 }
+
+#[test]
+fn a_signal_that_ends_the_painting_is_the_exit_code() {
+    let studio = Studio::with_picture();
+    let arguments = quick("picture.png --size 6000x6000 --save net.safetensors");
+    let mut child = studio.start(&arguments);
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.starts_with("trained ") {
+        line.clear();
+        assert!(output.read_line(&mut line).expect("a line") > 0, "it ended before painting");
+    }
+    send("-TERM", &child);
+    let run = finish(child, "while it paints");
+    assert_eq!((run.code, run.stderr.as_str()), (Some(143), ""), "{run}");
+    assert!(studio.path("net.safetensors").exists() && !studio.path("painted.png").exists());
+}
+
+#[test]
+fn a_time_limit_counts_what_is_saved_on_the_way() {
+    let studio = Studio::with_picture();
+    let clock = Instant::now();
+    let run = studio.run(
+        "picture.png --backend cpu --hidden 8 --time 1s --epochs 100000000 --schedule plateau \
+         --save-every 1epochs --save run.safetensors --report run.json",
+    );
+    run.succeeded();
+    assert!(clock.elapsed() < Duration::from_secs(20), "{:?}", clock.elapsed());
+    assert_eq!(studio.json("run.json")["training"]["ending"], "time limit");
+}

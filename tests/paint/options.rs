@@ -360,6 +360,14 @@ fn a_sheet_that_is_an_input_or_another_output_is_not_removed() {
     std::fs::create_dir(studio.path("b-comparison.png")).unwrap();
     studio.quick("painted-comparison.png --classify -o b.png").succeeded();
     assert!(studio.path("b-comparison.png").is_dir());
+    // Nor is one that is read-only.
+    let sheet = studio.path("c-comparison.png");
+    std::fs::write(&sheet, b"kept").unwrap();
+    let mut mode = std::fs::metadata(&sheet).unwrap().permissions();
+    mode.set_readonly(true);
+    std::fs::set_permissions(&sheet, mode).unwrap();
+    studio.quick("painted-comparison.png --classify -o c.png").succeeded();
+    assert_eq!(std::fs::read(&sheet).unwrap(), b"kept");
     // Nor is it where nothing was painted.
     studio.put_bytes("painted.png", b"kept");
     studio.run("nothere.jpg --classify").failed_saying(&["nothere.jpg"]);

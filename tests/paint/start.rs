@@ -68,3 +68,20 @@ fn what_the_network_settles_cannot_be_chosen() {
     let run = studio.run("--start net.safetensors");
     run.misused_saying(&["IMAGE"]);
 }
+
+#[test]
+fn only_the_learned_network_may_replace_the_one_it_started_from() {
+    let studio = Studio::with_picture();
+    studio.quick("picture.png --save net.safetensors").succeeded();
+    let before = studio.bytes("net.safetensors");
+    let start = "picture.png --start net.safetensors";
+    let run = studio.quick(&format!("{start} --report ./net.safetensors"));
+    run.failed_saying(&["net.safetensors would be both the network to start from and the report"]);
+    assert!(studio.bytes("net.safetensors") == before);
+    std::fs::copy(studio.path("net.safetensors"), studio.path("net.png")).unwrap();
+    let run = studio.quick("picture.png --start net.png -o net.png");
+    run.failed_saying(&["net.png would be both the network to start from and the painting"]);
+    assert!(studio.bytes("net.png") == before);
+    studio.quick(&format!("{start} --save net.safetensors")).succeeded();
+    assert!(studio.bytes("net.safetensors") != before);
+}

@@ -18,9 +18,6 @@ use std::path::PathBuf;
 /// White pixels between the pictures of a sheet.
 const GAP: usize = 4;
 
-/// Pixels of each picture of a sheet that is scaled down, about.
-const SHEET_PIXELS: usize = 1 << 22;
-
 /// How many times smaller than the picture those of a sheet are: 1, except for large pictures that are compared a few
 /// rows at a time.
 fn sheet_factor(subject: Subject) -> usize {
@@ -28,7 +25,7 @@ fn sheet_factor(subject: Subject) -> usize {
     if !in_bands(subject) {
         return 1;
     }
-    (pixels as f64 / SHEET_PIXELS as f64).sqrt().ceil() as usize
+    (pixels as f64 / Subject::SHEET_PIXELS as f64).sqrt().ceil() as usize
 }
 
 /// Whether a painting is compared a few rows at a time. Classes, which take a byte a pixel, are compared as whole
@@ -144,7 +141,8 @@ impl Canvas {
         }
     }
 
-    /// Compares a painting that comes a few rows at a time, with a sheet of copies so many times smaller if there is one.
+    /// Compares a painting that comes a few rows at a time. `sheet` is how many times smaller the pictures of the sheet are;
+    /// without it there is no sheet.
     fn comparison(&self, sheet: Option<usize>) -> Result<Comparison<'_>> {
         let comparison = Comparison::new(&self.picture, sheet)?;
         match &self.masks {

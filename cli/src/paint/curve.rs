@@ -19,7 +19,7 @@ const FEW_EPOCHS: u64 = 40;
 /// The most time between two points.
 const MOST_TIME: Duration = Duration::from_secs(10);
 
-/// The most points that are kept for a plot: a run of days has one every ten seconds.
+/// The most points that are kept for a plot. At that number every second one is removed; the file of `--metrics` has all.
 const MOST_POINTS: usize = 4096;
 
 /// Takes the numbers of a run.
@@ -167,10 +167,7 @@ impl Curve {
         if let Some(metrics) = &mut self.metrics {
             metrics.write(&point);
         }
-        if self.points.len() == MOST_POINTS {
-            self.points = std::mem::take(&mut self.points).into_iter().step_by(2).collect();
-        }
-        self.points.push(point);
+        push_some(&mut self.points, point);
     }
 
     /// Takes the last point, of a run that ended with `summary`, and draws the plot. Returns what to print.
@@ -193,5 +190,27 @@ impl Curve {
             .and_then(|svg| files::write(path, svg.as_bytes()));
         failures.take(drawn)?;
         Some(format!("plotted {}", path.display()))
+    }
+}
+
+/// Adds a point. Where there are [`MOST_POINTS`], half of them are left.
+fn push_some<T>(points: &mut Vec<T>, point: T) {
+    if points.len() == MOST_POINTS {
+        *points = std::mem::take(points).into_iter().step_by(2).collect();
+    }
+    points.push(point);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_has_a_bounded_number_of_points() {
+        let mut points = Vec::new();
+        (0..100_000).for_each(|point| push_some(&mut points, point));
+        assert!(points.len() <= MOST_POINTS && points.len() > MOST_POINTS / 2);
+        assert_eq!((points[0], points[points.len() - 1]), (0, 99_999));
+        assert!(points.is_sorted());
     }
 }

@@ -1,4 +1,4 @@
-//! A short number of the pixels of a picture, by which it is recognized.
+//! A hash of a picture, by which a resumed run recognizes its picture and mask.
 
 use impasto::Picture;
 

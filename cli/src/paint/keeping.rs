@@ -97,6 +97,8 @@ pub struct Keeper {
     last: Instant,
     /// The epochs or steps after which it is saved next.
     next: u64,
+    /// Whether it could not be saved the last time.
+    has_failed: bool,
 }
 
 impl Keeper {
@@ -135,7 +137,14 @@ impl Keeper {
         });
         let mut texts = canvas.subject().to_metadata()?;
         texts.insert(KEY.into(), entry.to_string());
-        let mut keeper = Self { path: target.clone(), every, texts, last: Instant::now(), next: 0 };
+        let mut keeper = Self {
+            path: target.clone(),
+            every,
+            texts,
+            last: Instant::now(),
+            next: 0,
+            has_failed: false,
+        };
         keeper.plan(done.map_or((0, 0), |done| (done.epochs, done.steps)));
         Ok(Some(keeper))
     }
@@ -164,8 +173,14 @@ impl Keeper {
     /// was saved before.
     pub fn save(&mut self, training: &mut Training) -> Result<()> {
         let state = training.state()?;
-        if let Err(error) = self.save_state(&state) {
-            warn(&error);
+        match self.save_state(&state) {
+            // Once, until it works again.
+            Err(error) if !self.has_failed => {
+                warn(&error);
+                self.has_failed = true;
+            }
+            Err(_) => {}
+            Ok(()) => self.has_failed = false,
         }
         let summary = training.summary();
         self.plan((summary.epochs, summary.steps));

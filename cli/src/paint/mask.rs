@@ -20,7 +20,7 @@ pub struct Masking {
 pub struct Masks {
     /// Where it was read from.
     pub path: PathBuf,
-    /// A number that other pixels would hardly have.
+    /// A hash of its size and pixels, which a resumed run compares.
     pub digest: String,
     /// For the picture.
     pub whole: Mask,

@@ -300,9 +300,10 @@ fn train_and_paint(
     if !options.quiet {
         describe_trained(options, &engine, &trained, &trainer);
     }
-    let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
+    // Asked again after the painting, which a signal ends too.
+    let code = || signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
     if !trained.has_learned() {
-        return Ok(failures.end_without_a_step(trained.failure, options.quiet, code));
+        return Ok(failures.end_without_a_step(trained.failure, options.quiet, code()));
     }
     let mut report = Report::new(&engine, &network, options.seed());
     report.set_image(&canvas);
@@ -343,7 +344,7 @@ fn train_and_paint(
     if let Some(error) = trained.failure {
         failures.add(error);
     }
-    Ok(failures.report(code))
+    Ok(failures.report(code()))
 }
 
 /// Prints how a run went.

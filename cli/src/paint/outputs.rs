@@ -30,7 +30,8 @@ pub fn check_standard(options: &Options) -> Result<()> {
     let binary = [Some(&options.output), options.save.as_ref()];
     let watching = options.watching.files().map(|(_, path)| path);
     let all = binary.into_iter().chain([options.report.as_ref()]).chain(watching);
-    if all.flatten().filter(|path| is_standard(path)).count() > 1 {
+    let leads_there = |path: &&PathBuf| is_standard(path) || streams::names_standard_output(path);
+    if all.flatten().filter(leads_there).count() > 1 {
         return Err(Error::Setting(
             "two outputs would go to standard output: name a file for all but one".into(),
         ));
@@ -39,6 +40,12 @@ pub fn check_standard(options: &Options) -> Result<()> {
         streams::check_redirected()?;
     }
     Ok(())
+}
+
+/// Whether a path leads to the same file as an output.
+fn is_one_file(path: &Path, output: Option<&PathBuf>) -> bool {
+    let places = (Place::of(path), output.map(|output| Place::of(output)));
+    matches!(places, (Ok(place), Some(Ok(output))) if place.is_same(&output))
 }
 
 /// Reserves all outputs: makes sure that each can be written, and that none is in the way of another or of an input, which
@@ -51,7 +58,10 @@ pub fn reserve(
     let watching = &options.watching;
     let frames = watching.frames.as_deref();
     frames.map_or(Ok(()), film::check_folder)?;
+    // The network that a run starts from may be replaced by the one that it ends with, and by no other output.
+    let start = options.start.as_ref().filter(|start| !is_one_file(start, options.save.as_ref()));
     let inputs = [
+        ("the network to start from", start),
         ("the input", input.or(options.image.as_ref()).or(options.repaint.as_ref())),
         ("the configuration", options.config.as_ref()),
         ("the mask", options.masking.mask.as_ref()),
@@ -95,7 +105,7 @@ impl Outputs {
         let reservation = reserve(options, input, sheet.as_ref())?;
         let is_older_sheet = sheet.is_none()
             && !is_standard(&picture)
-            && fs::metadata(&beside).is_ok_and(|found| found.is_file())
+            && fs::metadata(&beside).is_ok_and(|f| f.is_file() && !f.permissions().readonly())
             && Place::of(&beside).is_ok_and(|place| !reservation.includes(&place));
         let outdated = is_older_sheet.then_some(beside);
         Ok(Self { picture, sheet, outdated, frame, _reservation: reservation })
@@ -119,16 +129,22 @@ impl Outputs {
         fits && self.part(subject).is_large()
     }
 
-    /// Bytes that a painting takes which is large, but cannot be written a few rows at a time: its numbers, and
-    /// those of the file.
+    /// Bytes that the file of a painting takes: those of a row where it is written a few rows at a time. A format other than
+    /// PNG takes its bytes three times, those of the sheet of a small painting and those of a large painting itself too.
     pub fn memory(&self, subject: Subject) -> u64 {
         let (channels, maximum) = subject.painted_kind();
         let bytes = if maximum == 255 { 1 } else { 2 };
         let part = self.part(subject);
-        if !part.is_large() || self.is_streamed(subject) {
-            return 0;
+        if self.is_streamed(subject) {
+            return subject.row_bytes(part.width);
         }
-        (part.width * part.height * channels) as u64 * 2 * bytes
+        let is_png = self.picture.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+        let times = match (part.is_large(), is_png || is_standard(&self.picture)) {
+            (false, true) => 0,
+            (false, false) => 3 * 3,
+            (true, _) => 1 + 3,
+        };
+        (part.width * part.height * channels) as u64 * bytes * times
     }
 
     /// Paints what the options ask for, and gives the rows of each band to `take`. Returns whether it came to the end.
@@ -153,7 +169,7 @@ impl Outputs {
         let (channels, maximum) = subject.painted_kind();
         let what = format_args!("a painting of {width}×{height} pixels");
         let advice = "end the name in .png, which is painted a few rows at a time";
-        // In one of two vectors.
+        // Levels of 8 bits are kept as bytes, those of 16 as words. The other vector is empty.
         let (count, is_deep) = (width * height * channels, maximum > 255);
         let mut words = memory::room(if is_deep { count } else { 0 }, what, advice)?;
         let mut bytes = memory::room(if is_deep { 0 } else { count }, what, advice)?;

@@ -1,9 +1,8 @@
 //! The signals that end a run early: what was learned so far is painted, saved and reported.
 
 use super::allocator;
-use super::console::{print_line, warn_of};
+use super::console::{can_draw, print_line, warn_of};
 use impasto::{StopHandle, files};
-use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,8 +61,8 @@ impl Signal {
             if let (First::Ends(Some(line)) | First::Asks(Some(line)), true) =
                 (raised.first(), is_new)
             {
-                // On a terminal, behind the bar.
-                let start = if io::stdout().is_terminal() { "\n" } else { "" };
+                // The bar has no newline behind it.
+                let start = if can_draw() { "\n" } else { "" };
                 print_line(format_args!("{start}{line}"));
             }
             if is_later || matches!(raised.first(), First::Ends(_)) {

@@ -14,6 +14,11 @@ pub fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Whether this is a file that the system has for standard output.
+pub fn names_standard_output(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
 /// Whether what is written there goes to another program or a device, whose pace is not ours.
 pub fn is_pipe(path: &Path) -> bool {
     is_standard(path) || files::is_stream(path)

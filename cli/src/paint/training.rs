@@ -40,6 +40,8 @@ pub struct Trained {
     pub failure: Option<Error>,
     /// The PSNR that ended it, in dB.
     pub reached: Option<f64>,
+    /// Whether the time for it was over while it was saved or measured, which is not counted as training.
+    pub is_overdue: bool,
     /// What the file of the run has, if it is saved.
     pub state: Option<TrainingState>,
     /// What to print of the files that show how it went.
@@ -54,12 +56,15 @@ impl Trained {
 
     /// Why it ended: `finished`, `converged`, `target loss`, `time limit`, `quality`, `diverged` or `interrupted`.
     pub fn ending(&self) -> &'static str {
-        if self.reached.is_some() { "quality" } else { text::ending(self.summary.ending) }
+        match self {
+            Self { reached: Some(_), .. } => "quality",
+            Self { is_overdue: true, .. } => text::ending(Ending::TimeLimit),
+            _ => text::ending(self.summary.ending),
+        }
     }
 }
 
-/// Listens for signals. Until the first step is done, when a GPU is opened and its shapes are searched, there is nothing to keep,
-/// and one ends the program at once.
+/// Listens for signals. Before the first step is done there is nothing to keep, so a signal ends the program at once.
 pub fn listen(options: &Options) -> Signal {
     let signal = Signal::listen();
     signal.end_at_once((!options.quiet).then_some(NOTHING));
@@ -131,6 +136,12 @@ pub fn train(
     let mut goal =
         options.until.map(|until| Goal::new(until.0, dataset, options.seed())).transpose()?;
     let mut reached = None;
+    let (clock, before) = (Instant::now(), training.summary().seconds);
+    let is_over = || {
+        let seconds = before + clock.elapsed().as_secs_f64();
+        trainer.time_limit.is_some_and(|limit| seconds >= limit)
+    };
+    let mut is_overdue = false;
     allocator::set_aside(ending::memory(network, keeper.is_some()));
     let ended = loop {
         let looked = watcher.look(&mut training, &progress);
@@ -160,6 +171,10 @@ pub fn train(
             && let Err(error) = keeper.save(&mut training)
         {
             break Err(error);
+        }
+        if saves && is_over() {
+            is_overdue = true;
+            break ended;
         }
         let (Some(goal), true) = (&mut goal, measures) else { continue };
         match goal.measure(&mut training) {
@@ -199,7 +214,7 @@ pub fn train(
         (Some(_), None) => failures.take(training.state()),
         (Some(_), Some(_)) => training.state().ok(),
     };
-    let mut trained = Trained { summary, failure, reached, state, lines: Vec::new() };
+    let mut trained = Trained { summary, failure, reached, is_overdue, state, lines: Vec::new() };
     if trained.has_learned() {
         keep(network, &trained, keeper.as_deref(), failures);
     }

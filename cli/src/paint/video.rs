@@ -83,9 +83,10 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
         print_line(describe_run(&trained, trainer));
         trained.lines.iter().for_each(print_line);
     }
-    let code = signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
+    // Asked again after the painting, which a signal ends too.
+    let code = || signal.exit_code().map_or(ExitCode::SUCCESS, ExitCode::from);
     if !trained.has_learned() {
-        return Ok(failures.end_without_a_step(trained.failure, options.quiet, code));
+        return Ok(failures.end_without_a_step(trained.failure, options.quiet, code()));
     }
     let mut report = Report::new(&engine, &network, options.seed());
     report.set_video(&path, &video);
@@ -112,7 +113,7 @@ pub fn run(mut options: Options) -> Result<ExitCode> {
     if let Some(error) = trained.failure {
         failures.add(error);
     }
-    Ok(failures.report(code))
+    Ok(failures.report(code()))
 }
 
 /// Saves the network of a video, in the user's data folder if its place cannot be written.

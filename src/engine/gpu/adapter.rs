@@ -56,8 +56,8 @@ fn short_space() -> Option<u64> {
 fn no_adapter() -> String {
     if let Some(left) = short_space() {
         return format!(
-            "its drivers need {SPACE} bytes of address space, and the limit of this process leaves {left}: raise it \
-             (ulimit -v), or use the CPU engine"
+            "GPU drivers may need up to {SPACE} bytes of address space, and the limit of this process leaves {left}: \
+             raise it (ulimit -v), or use the CPU engine"
         );
     }
     match std::env::var(BACKENDS) {

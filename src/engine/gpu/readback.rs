@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The most bytes that are read back at once: more is no faster and takes the host's memory twice.
 const PART_BYTES: u64 = 64 << 20;
 
-/// What makes less to be read back.
+/// Advice where reading back takes too much memory.
 const LESS: &str = "make the layers narrower, or take fewer samples at a time";
 
 impl Gpu {
@@ -92,8 +92,8 @@ impl Gpu {
         what: &'static str,
     ) -> Result<Vec<u8>> {
         let part = (self.largest_buffer().min(PART_BYTES) / 4 * 4).max(4);
-        let what_for = format!("reading back the {what}");
-        let mut all = memory::room((range.end - range.start) as usize, what_for, LESS)?;
+        let purpose = format!("reading back the {what}");
+        let mut all = memory::room((range.end - range.start) as usize, purpose, LESS)?;
         for first in range.clone().step_by(part as usize) {
             let bytes = first..range.end.min(first + part);
             all.extend(self.read(self.encoder(what), &[(source, bytes)], what)?.await?);

@@ -96,11 +96,12 @@ fn encoder_after(copies: &mut Vec<Copy>, gpu: &Gpu, label: &str) -> wgpu::Comman
     encoder
 }
 
-/// The memory of the host for so many parameters and vectors of state: what is uploaded, and the state that is read back in
-/// f32 and f64, with a copy of the parameters.
+/// The memory of the host for a run: for each parameter the upload, the state as it is read back (f32) and as it is returned
+/// (f64), a copy of the parameters, and their places.
 fn host_need(parameters: usize, vectors: usize) -> Need {
     let mut need = Need::default();
     let each = (1 + vectors) * (2 * size_of::<f32>() + size_of::<f64>()) + size_of::<f64>();
+    let each = each + size_of::<usize>();
     need.add(each, parameters, NARROWER);
     need
 }

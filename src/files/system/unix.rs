@@ -94,8 +94,12 @@ pub fn take_after(file: &File, old: &Metadata) -> io::Result<bool> {
     let mode = old.mode() & 0o777;
     // A member of another group may do what all users may do.
     let mode = if keeps_group { mode } else { mode & !0o070 | (mode & mode << 3) & 0o070 };
-    file.set_permissions(PermissionsExt::from_mode(mode))?;
-    Ok(keeps_both)
+    match file.set_permissions(PermissionsExt::from_mode(mode)) {
+        Ok(()) => Ok(keeps_both),
+        // Some file systems have no modes of their own. Nothing is open to more users than before.
+        Err(_) if file.metadata()?.mode() & 0o777 & !mode == 0 => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Options that open a file, and neither follow a link nor wait for what is not a file.
@@ -113,7 +117,8 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
     options.append(true);
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     options.open(path).map_err(|error| {
-        if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::NXIO) {
+        let is_pipe = || std::fs::metadata(path).is_ok_and(|found| is_named_pipe(&found));
+        if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::NXIO) && is_pipe() {
             return io::Error::new(error.kind(), "no program reads it: start its reader first");
         }
         error

@@ -113,7 +113,7 @@ impl Training {
     /// [`state`](Self::state) for an example.
     ///
     /// # Errors
-    /// A device that failed, or a run that diverged and whose session cannot go back to the step before
+    /// A device that failed, too little memory, or a run that diverged and whose session cannot go back to the step before
     /// ([`Session::can_keep`](crate::Session::can_keep)).
     pub async fn state_async(&mut self) -> Result<TrainingState> {
         self.catch_up().await?;
@@ -223,13 +223,18 @@ impl Training {
             );
         }
         let judged = data.validation.is_some() && trainer.early_stopping.is_some();
-        let mut begun = network.clone();
+        let mut begun = network.copy()?;
         begun.set_epochs_trained(epochs_before.unwrap_or_default());
         let mut training = Self::start(trainer.clone(), engine, &begun, data).await?;
         training.pipeline.restore(session).await?;
         let losses: Vec<f64> = summary.history.iter().map(Epoch::judged_loss).collect();
         let best = best.filter(|_| judged);
-        let best = best.map(|epoch| Best { epoch, parameters: network.parameters().to_vec() });
+        let best = match best {
+            Some(epoch) => {
+                Some(Best { epoch, parameters: crate::memory::copy(network.parameters())? })
+            }
+            None => None,
+        };
         match memory {
             // The history lacks epochs.
             Some(memory) if losses.len() as u64 != summary.epochs => {
