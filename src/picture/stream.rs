@@ -279,7 +279,9 @@ impl Subject {
         let kind = self.painted_kind();
         let format = ImageFormat::from_path(path).ok();
         files::write_with(path, |file| match (format, kind) {
-            (Some(ImageFormat::Png), _) => write_png(file, path, size, kind, bands),
+            (Some(ImageFormat::Png), _) => {
+                write_png(file, path, size, kind, png::Compression::Balanced, bands)
+            }
             (Some(ImageFormat::Tiff), (1, 255)) => {
                 write_tiff::<Gray8>(file, path, size, rows, bands, |v| v as u8)
             }
@@ -366,7 +368,9 @@ impl Picture {
             Ok(Some(band))
         };
         let (size, kind) = ((width as u32, height as u32), (channels, self.maximum()));
-        files::write_with(path, |file| write_png(file, path, size, kind, band)).map(drop)
+        // Twice as fast as the compression of large paintings, whose files are smaller.
+        let quick = png::Compression::Fast;
+        files::write_with(path, |file| write_png(file, path, size, kind, quick, band)).map(drop)
     }
 }
 
@@ -381,6 +385,7 @@ fn write_png(
     path: &Path,
     (width, height): (u32, u32),
     (channels, maximum): (usize, u16),
+    compression: png::Compression,
     mut bands: impl FnMut() -> Result<Option<Vec<u16>>>,
 ) -> Result<bool> {
     let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
@@ -390,6 +395,7 @@ fn write_png(
         3 => png::ColorType::Rgb,
         _ => png::ColorType::Rgba,
     });
+    encoder.set_compression(compression);
     let is_deep = maximum != 255;
     encoder.set_depth(if is_deep { png::BitDepth::Sixteen } else { png::BitDepth::Eight });
     let mut writer = encoder.write_header().map_err(|e| failed(path, &e))?;

@@ -165,17 +165,14 @@ fn a_signal_in_one_huge_step_abandons_it() {
 /// The search for the fastest kernels takes seconds, and a signal in it ends the run at once.
 #[test]
 fn a_signal_in_the_search_for_shapes_overwrites_nothing() {
-    if impasto::gpu::adapters().is_empty() {
-        eprintln!("SKIPPED: {}", impasto::gpu::NO_ADAPTER);
-        return;
-    }
+    let adapters = crate::common::adapters();
+    let Some(adapter) = adapters.first().map(impasto::Device::description) else { return };
     let studio = Studio::with_picture();
     studio.put_bytes("painted.png", b"old");
-    let adapter = &impasto::gpu::adapters()[0].description();
     for delay in [0, 300, 900] {
         let mut command =
             studio.command("picture.png --backend gpu --hidden 4x96 --batch 256 --epochs 100000");
-        command.arg("--adapter").arg(adapter).env("IMPASTO_CACHE", studio.path("cache"));
+        command.arg("--adapter").arg(&adapter).env("IMPASTO_CACHE", studio.path("cache"));
         let mut child = command.spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();

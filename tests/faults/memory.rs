@@ -60,7 +60,7 @@ fn a_run_under_any_limit_is_whole_or_says_why() {
 #[test]
 fn a_gpu_under_any_limit_is_used_or_the_run_says_why() {
     // Only of this driver is it known how much it takes.
-    if !impasto::gpu::adapters().iter().any(|adapter| adapter.adapter.contains("llvmpipe")) {
+    if !crate::common::adapters().iter().any(|adapter| adapter.adapter.contains("llvmpipe")) {
         eprintln!("SKIPPED: no llvmpipe");
         return;
     }
